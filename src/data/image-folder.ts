@@ -1,0 +1,24 @@
+/** One image file of a data set. */
+export interface Sample {
+  /** Relative to the data folder, with forward slashes. */
+  readonly path: string;
+  /** Index into classNames. */
+  readonly label: number;
+}
+
+/** A file that was left out, and why, in words for the user. */
+export interface SkippedFile {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** A data set on disk: DIR/train/<class>/* with DIR/val/<class>/*, or DIR/<class>/* that is split here. */
+export interface ImageFolder {
+  /** Absolute path. */
+  readonly root: string;
+  /** Sorted by code unit, so that every machine numbers them alike. */
+  readonly classNames: readonly string[];
+  readonly train: readonly Sample[];
+  readonly valid: readonly Sample[];
+  readonly skipped: readonly SkippedFile[];
+}
