@@ -21,7 +21,7 @@ export interface Block {
 /** The plan of a MobileNet without its classification layer: blocks in sequence, then a global average. */
 export interface Backbone {
   readonly version: 1 | 2;
-  /** Width multiplier, as read off the stem's channels. */
+  /** Width multiplier, as read off the channels of V1's last block, V2's last inverted residual. */
   readonly alpha: number;
   /** Height and width in pixels that the weights were trained at. */
   readonly trainedSize: number;
@@ -32,4 +32,7 @@ export interface Backbone {
 }
 
 /** Parameters by name, float32, in the order of the network. */
-export type Parameters = ReadonlyMap<string, { readonly shape: readonly number[]; readonly values: Float32Array }>;
+export type Parameters = ReadonlyMap<
+  string,
+  { readonly shape: readonly number[]; readonly values: Float32Array }
+>;

@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import { UsageError } from '../config/errors.js';
+import type { ConvStage } from './conv-stage.js';
+import { GraphWalk, type StageBlock } from './graph-walk.js';
+import { describe, type LayerGraph, type LayerNode } from './layer-graph.js';
+
+/** The layers of a MobileNet in the order in which they compute, without the classification layers. */
+export interface MobileNetPlan {
+  readonly version: 1 | 2;
+  /** Height and width of the input in pixels. */
+  readonly trainedSize: number;
+  readonly blocks: readonly StageBlock[];
+}
+
+// MobileNetV1, arXiv 1704.04861, table 1; MobileNetV2, arXiv 1801.04381, table 2.
+const separableBlocks = 13;
+const invertedResiduals = 17;
+// What Keras's weights were trained at, for networks that leave height and width open.
+const keras = 224;
+const topLayers = new Set(
+  'GlobalAveragePooling2D GlobalMaxPooling2D AveragePooling2D MaxPooling2D Flatten Reshape Dropout Dense'.split(
+    ' ',
+  ),
+);
+
+/**
+ * Finds the blocks of a MobileNet V1 or V2 in a graph of layers, by its edges; what follows the last
+ * block is left out. Throws UsageError with what was expected, after which layer, and what was found.
+ */
+export function matchMobileNet(graph: LayerGraph): MobileNetPlan {
+  const trainedSize = inputSize(graph.input);
+  const walk = new GraphWalk(graph, graph.input, trainedSize);
+  const stem = walk.conv(
+    'a convolution of 3 x 3, stride 2, with ReLU6',
+    (s) => is(s, 'conv', 3, true) && s.stride === 2,
+  );
+  const blocks: StageBlock[] = [{ name: stem.name, stages: [stem], residual: false }];
+  const first = walk.block('block_1', readFirstBlock);
+  const version = first.stages.at(-1)?.relu6 === true ? 1 : 2;
+  if (version === 1) {
+    blocks.push(first);
+    for (let i = 2; i <= separableBlocks; i++) blocks.push(walk.block(`block_${i}`, readSeparable));
+  } else {
+    // Keras counts from the first block that expands.
+    blocks.push({ ...first, name: 'expanded_conv' });
+    for (let i = 1; i < invertedResiduals; i++) blocks.push(walk.block(`block_${i}`, readInvertedResidual));
+    const last = walk.conv('the last convolution, 1 x 1 with ReLU6', (stage) => is(stage, 'conv', 1, true));
+    blocks.push({ name: last.name, stages: [last], residual: false });
+  }
+  const [after] = walk.next();
+  if (after !== undefined && !topLayers.has(after.className)) {
+    throw new UsageError(`expected the end or pooling after «${walk.at.name}», found ${describe(after)}`);
+  }
+  return { version, trainedSize, blocks };
+}
+
+function readFirstBlock(walk: GraphWalk): ConvStage[] {
+  return [
+    depthwise(walk),
+    walk.conv('a convolution of 1 x 1', (s) => is(s, 'conv', 1, true) || is(s, 'conv', 1, false)),
+  ];
+}
+
+function readSeparable(walk: GraphWalk): ConvStage[] {
+  return [
+    depthwise(walk),
+    walk.conv('a convolution of 1 x 1 with ReLU6', (stage) => is(stage, 'conv', 1, true)),
+  ];
+}
+
+function readInvertedResidual(walk: GraphWalk): ConvStage[] {
+  return [
+    walk.conv('a convolution of 1 x 1 with ReLU6 that expands', (stage) => is(stage, 'conv', 1, true)),
+    depthwise(walk),
+    walk.conv('a convolution of 1 x 1 without activation', (stage) => is(stage, 'conv', 1, false)),
+  ];
+}
+
+function depthwise(walk: GraphWalk): ConvStage {
+  return walk.conv('a depthwise convolution of 3 x 3 with ReLU6', (stage) => is(stage, 'depthwise', 3, true));
+}
+
+function is(stage: ConvStage, kind: ConvStage['kind'], window: 1 | 3, relu6: boolean): boolean {
+  const [height, width] = stage.kernelSize;
+  const strideFits = window === 3 || stage.stride === 1;
+  return stage.kind === kind && height === window && width === window && stage.relu6 === relu6 && strideFits;
+}
+
+const shapeSchema = z.tuple([
+  z.null(),
+  z.int().positive().nullable(),
+  z.int().positive().nullable(),
+  z.literal(3),
+]);
+
+function inputSize(input: LayerNode): number {
+  const found = input.config['batch_input_shape'] ?? input.config['batch_shape'];
+  const parsed = shapeSchema.safeParse(found);
+  if (!parsed.success || parsed.data[1] !== parsed.data[2]) {
+    throw new UsageError(
+      `${describe(input)}: expected the shape [null, size, size, 3], found ${JSON.stringify(found)}`,
+    );
+  }
+  return parsed.data[1] ?? keras;
+}
