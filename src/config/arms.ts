@@ -1,0 +1,51 @@
+import { UsageError } from './errors.js';
+import type { GivenSettings } from './options.js';
+import { readConfigFile } from './read-config-file.js';
+
+/** One side of a comparison: what it changes in the common settings. */
+export interface Arm {
+  /** As the user wrote it; names the arm in every output. */
+  readonly name: string;
+  readonly overrides: GivenSettings;
+  /** Added to every seed, for A/A tests. */
+  readonly seedShift: number;
+}
+
+const VARIANTS: Readonly<Record<string, (momentum: number) => GivenSettings>> = {
+  fixed: () => ({ policy: 'fixed' }),
+  'fixed:step': () => ({ policy: 'fixed', decay: 'step' }),
+  'fixed:none': () => ({ policy: 'fixed', decay: 'none' }),
+  'fixed:exponential': () => ({ policy: 'fixed', decay: 'exponential' }),
+  'fixed:cosine': () => ({ policy: 'fixed', decay: 'cosine' }),
+  'fixed:plateau': () => ({ policy: 'fixed', decay: 'plateau' }),
+  '1cycle': () => ({ policy: '1cycle' }),
+  '1cycle:cos': () => ({ policy: '1cycle', anneal: 'cos' }),
+  '1cycle:linear': () => ({ policy: '1cycle', anneal: 'linear' }),
+  '1cycle:three-phase': () => ({ policy: '1cycle', threePhase: true }),
+  '1cycle:no-momentum': (momentum) => ({ policy: '1cycle', momentumRange: [momentum, momentum] }),
+};
+
+/**
+ * Reads `--policies`: names of the built-in variants or config files, each with an optional `@shift`.
+ * @param momentum what `no-momentum` keeps constant
+ * @throws UsageError for an unknown policy and for an arm given twice
+ */
+export async function readArms(policies: readonly string[], momentum: number): Promise<Arm[]> {
+  const arms = await Promise.all(policies.map((text) => readArm(text.trim(), momentum)));
+  const twice = arms.find((arm, i) => arms.findIndex((other) => other.name === arm.name) !== i);
+  if (twice !== undefined) {
+    throw new UsageError(`--policies names ${twice.name} twice. Shift one arm's seeds to compare a policy with itself: ${twice.name},${twice.name}@100.`);
+  }
+  return arms;
+}
+
+async function readArm(name: string, momentum: number): Promise<Arm> {
+  const [, base = name, shift] = /^(.*?)(?:@(\d+))?$/.exec(name) ?? [];
+  const seedShift = shift === undefined ? 0 : Number(shift);
+  if (base.endsWith('.json')) return { name, overrides: await readConfigFile(base), seedShift };
+  const variant = Object.hasOwn(VARIANTS, base) ? VARIANTS[base] : undefined;
+  if (variant === undefined) {
+    throw new UsageError(`Unknown policy "${base}" in --policies. Expected ${Object.keys(VARIANTS).join(', ')} or a config file ending in .json.`);
+  }
+  return { name, overrides: variant(momentum), seedShift };
+}

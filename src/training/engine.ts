@@ -1,0 +1,30 @@
+import type { Rates } from '../schedule/schedule.js';
+import type { FeatureShape, NetworkInput } from './network-input.js';
+import type { ReplicaState } from './replica.js';
+
+/** What one step did. */
+export interface StepOutcome {
+  /** Mean loss of the batch before the update. */
+  readonly loss: number;
+  /** As the optimizer holds them after the step. */
+  readonly rates: Rates;
+}
+
+/** Computes with one network, on one thread or on several; the results are the same bits. */
+export interface Engine {
+  /** Images per slice of a training batch; on the record. */
+  readonly sliceSize: number;
+  /** Threads that compute. */
+  readonly workers: number;
+  /** Outputs of the frozen part for one image. */
+  readonly featureShape: FeatureShape;
+  /** Outputs of the frozen part, n x h x w x c values. */
+  features(input: NetworkInput): Promise<Float32Array>;
+  /** One mini-batch: gradients slice by slice, summed in order, one update. */
+  step(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<StepOutcome>;
+  /** n x classes values. */
+  logits(input: NetworkInput): Promise<Float32Array>;
+  snapshot(): Promise<ReplicaState>;
+  restore(state: ReplicaState): Promise<void>;
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,116 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { Classifier, type Head } from '../model/classifier.js';
+import type { Backbone, Parameters } from '../model/network.js';
+import type { Rates } from '../schedule/schedule.js';
+import { softmaxCrossEntropy } from './loss.js';
+import { imageTensor, type NetworkInput } from './network-input.js';
+import { Sgd } from './sgd.js';
+
+/** All that makes a replica, as plain data that may cross threads. */
+export interface ReplicaSetup {
+  readonly backbone: Backbone;
+  readonly parameters: Parameters;
+  readonly head: Head;
+  /** Index of the first trained block; blocks.length trains the head alone. */
+  readonly firstTrained: number;
+  /** Pixels a side. */
+  readonly imageSize: number;
+  readonly labelSmoothing: number;
+  readonly weightDecay: number;
+  /** The head's rate over the backbone's; 1 where the head alone is trained. */
+  readonly headLrMultiplier: number;
+}
+
+/** Weights and momentum buffers by name, as checkpoints hold them. */
+export interface ReplicaState {
+  readonly weights: ReadonlyMap<string, Float32Array>;
+  readonly velocities: ReadonlyMap<string, Float32Array>;
+}
+
+/** One copy of network and optimizer on this thread's tfjs backend. */
+export class Replica {
+  private readonly classifier: Classifier;
+  private readonly sgd: Sgd;
+
+  constructor(private readonly setup: ReplicaSetup) {
+    this.classifier = new Classifier(setup.backbone, setup.firstTrained, setup.parameters, setup.head);
+    this.sgd = new Sgd(this.classifier.trained, {
+      weightDecay: setup.weightDecay,
+      rateMultiplier: (name) => (name.startsWith('head/') ? setup.headLrMultiplier : 1),
+    });
+  }
+
+  /** Trained parameters by name, in the order of the network. */
+  get trained(): ReadonlyMap<string, tf.Variable> {
+    return this.classifier.trained;
+  }
+
+  /** Outputs of the frozen part for a slice, n x h x w x c; the caller disposes them. */
+  features(input: NetworkInput): tf.Tensor4D {
+    return tf.tidy(() => {
+      if (input.kind === 'images') {
+        return this.classifier.features(imageTensor(input.images, input.boxes, this.setup.imageSize));
+      }
+      const [h, w, c] = input.shape;
+      return tf.tensor4d(input.values, [input.values.length / (h * w * c), h, w, c]);
+    });
+  }
+
+  /** Logits of a slice, [n, classes]; the caller disposes them. */
+  logits(input: NetworkInput): tf.Tensor2D {
+    return tf.tidy(() => this.classifier.logits(this.features(input)));
+  }
+
+  /**
+   * Loss sum of a slice and its share of the gradient of the batch's mean loss; the caller disposes both.
+   * @param batchSize images of the whole batch
+   */
+  gradients(
+    input: NetworkInput,
+    labels: Int32Array,
+    batchSize: number,
+  ): { lossSum: tf.Scalar; gradients: Map<string, tf.Tensor> } {
+    const features = this.features(input);
+    const { logits, tape } = this.classifier.forward(features);
+    const { lossSum, dLogits } = softmaxCrossEntropy(logits, labels, this.setup.labelSmoothing, batchSize);
+    const gradients = this.classifier.backward(tape, dLogits);
+    tf.dispose([features, logits, dLogits]);
+    return { lossSum, gradients };
+  }
+
+  /** Updates the weights; returns the rates as the optimizer holds them. */
+  update(gradients: ReadonlyMap<string, tf.Tensor>, rates: Rates): Rates {
+    this.sgd.rates = rates;
+    this.sgd.apply(gradients);
+    return this.sgd.rates;
+  }
+
+  async snapshot(): Promise<ReplicaState> {
+    return { weights: await download(this.classifier.trained), velocities: await download(this.sgd.buffers) };
+  }
+
+  restore(state: ReplicaState): void {
+    upload(this.classifier.trained, state.weights);
+    upload(this.sgd.buffers, state.velocities);
+  }
+
+  dispose(): void {
+    this.sgd.dispose();
+    this.classifier.dispose();
+  }
+}
+
+async function download(variables: ReadonlyMap<string, tf.Variable>): Promise<Map<string, Float32Array>> {
+  const values = new Map<string, Float32Array>();
+  // A copy: on wasm and cpu, data() may hand out the backend's own memory.
+  for (const [name, variable] of variables) values.set(name, Float32Array.from(await variable.data()));
+  return values;
+}
+
+function upload(variables: ReadonlyMap<string, tf.Variable>, values: ReadonlyMap<string, Float32Array>): void {
+  for (const [name, variable] of variables) {
+    const value = values.get(name);
+    if (value?.length !== variable.size) throw new Error(`the saved state does not fit the network at ${name}`);
+    tf.tidy(() => variable.assign(tf.tensor(value, variable.shape, 'float32')));
+  }
+}

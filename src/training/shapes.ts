@@ -1,0 +1,31 @@
+import type { Backbone } from '../model/network.js';
+import type { FeatureShape } from './network-input.js';
+
+/**
+ * Height, width and channels of what the trained part starts from, for one image.
+ * The pooled vector where the head alone is trained, the image itself where nothing is frozen.
+ */
+export function featureShape(backbone: Backbone, firstTrained: number, imageSize: number): FeatureShape {
+  if (firstTrained === backbone.blocks.length) return [1, 1, backbone.features];
+  const last = unitOutputs(backbone, imageSize).findLast((output) => output.block < firstTrained);
+  return last === undefined ? [imageSize, imageSize, 3] : [last.side, last.side, last.channels];
+}
+
+/** Bytes of activations that a training step keeps for one image: the outputs of the trained units. */
+export function activationBytes(backbone: Backbone, firstTrained: number, imageSize: number): number {
+  const outputs = unitOutputs(backbone, imageSize).map((o) => ({ ...o, bytes: o.side * o.side * o.channels * 4 }));
+  const kept = outputs.reduce((sum, { block, bytes }) => sum + (block >= firstTrained ? bytes : 0), 0);
+  // Beside the kept outputs a few gradients of the largest unit live at once.
+  return kept + 4 * Math.max(...outputs.map(({ bytes }) => bytes));
+}
+
+/** Side in pixels and channels of every convolution's output, in order. */
+function unitOutputs(backbone: Backbone, imageSize: number): { block: number; side: number; channels: number }[] {
+  let side = imageSize;
+  return backbone.blocks.flatMap((block, index) =>
+    block.units.map((unit) => {
+      side = Math.ceil(side / unit.stride);
+      return { block: index, side, channels: unit.filterShape[unit.kind === 'conv' ? 3 : 2] };
+    }),
+  );
+}
