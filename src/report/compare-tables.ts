@@ -1,0 +1,97 @@
+import type { ArmCurves, ArmView, CompareView, DifferenceView } from './compare-view.js';
+import {
+  formatAccuracy,
+  formatCount,
+  formatDuration,
+  formatFraction,
+  formatInterval,
+  formatMeanSd,
+  formatPoints,
+  formatPValue,
+} from './numbers.js';
+import { table, tableWidth, type TableColumn } from './table.js';
+import type { ReportLayout } from './train-report.js';
+
+/** The arms side by side: a row each where the width allows it, else a column each. */
+export function armTable({ arms, curves }: CompareView, layout: ReportLayout): string {
+  const facts: readonly [string, (arm: ArmView, curve: ArmCurves | undefined) => string][] = [
+    ['seeds', ({ runs, failed }) => seedCount(runs.length, failed.length)],
+    ['final accuracy', ({ finalAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
+    ['95% interval', ({ finalAccuracy: { low, high } }) => formatInterval(low, high)],
+    ['best accuracy', ({ bestAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
+    ['valid loss', ({ validLoss: { mean, sd } }) => formatMeanSd(mean, sd)],
+    ['time per run', (_, curve) => formatDuration(secondsPerRun(curve))],
+    ['steps to target', ({ stepsToTarget }) => stepsText(stepsToTarget)],
+  ];
+  const shown = arms.some(({ stepsToTarget }) => stepsToTarget !== null) ? facts : facts.slice(0, -1);
+  const columns: TableColumn[] = [{ header: 'arm' }, ...shown.map(([header]) => right(header))];
+  const rows = arms.map((arm, index) => [arm.policy, ...shown.map(([, text]) => text(arm, curves[index]))]);
+  if (tableWidth(columns, rows) <= layout.width) return table(columns, rows, layout);
+  return table(
+    [{ header: '' }, ...arms.map(({ policy }) => right(policy))],
+    shown.map(([header, text]) => [header, ...arms.map((arm, index) => text(arm, curves[index]))]),
+    layout,
+  );
+}
+
+/** Every run with its counts. */
+export function runTable({ arms }: CompareView, layout: ReportLayout): string {
+  const rows = arms.flatMap(({ policy, runs, failed }) => [
+    ...runs.map(({ seed, final, best }) => ({
+      seed,
+      cells: [
+        policy,
+        String(seed),
+        formatAccuracy(final.correct, final.total),
+        `${formatAccuracy(best.correct, best.total)} in epoch ${best.epoch}`,
+      ],
+    })),
+    ...failed.map(({ seed, reason }) => ({ seed, cells: [policy, String(seed), 'failed', reason] })),
+  ]);
+  return table(
+    [{ header: 'arm' }, right('seed'), right('final'), { header: 'best' }],
+    rows.map(({ cells }) => cells),
+    layout,
+  );
+}
+
+/** Differences of the arms in percentage points of final accuracy, paired by seed. */
+export function differenceTable(differences: readonly DifferenceView[], layout: ReportLayout): string {
+  const adjusted = differences.some(({ pValue, adjustedPValue }) => pValue !== adjustedPValue);
+  const columns: TableColumn[] = [
+    { header: 'difference' },
+    right('points'),
+    right('95% interval'),
+    right('p'),
+    ...(adjusted ? [right('adjusted p')] : []),
+    { header: 'method' },
+  ];
+  const rows = differences.map(({ arm, baseline, mean, low, high, pValue, adjustedPValue, method }) => [
+    `${arm} - ${baseline}`,
+    formatPoints(mean),
+    formatInterval(low, high, formatPoints),
+    formatPValue(pValue),
+    ...(adjusted ? [formatPValue(adjustedPValue)] : []),
+    method,
+  ]);
+  return table(columns, rows, layout);
+}
+
+function right(header: string): TableColumn {
+  return { header, align: 'right' };
+}
+
+function seedCount(finished: number, failed: number): string {
+  return failed === 0 ? String(finished) : `${finished} (${failed} failed)`;
+}
+
+function secondsPerRun(curve: ArmCurves | undefined): number | null {
+  if (curve === undefined || curve.runs.length === 0) return null;
+  const seconds = curve.runs.flatMap(({ epochs }) => epochs).reduce((sum, epoch) => sum + epoch.seconds, 0);
+  return seconds / curve.runs.length;
+}
+
+function stepsText(steps: ArmView['stepsToTarget']): string {
+  if (steps === null) return formatFraction(null);
+  return steps.mean === null ? 'never' : formatMeanSd(steps.mean, steps.sd, formatCount);
+}

@@ -1,0 +1,66 @@
+import type { EpochRecord, StepRecord } from '../training/records.js';
+import type { EpochSummary } from './train-report.js';
+
+/** A number over the seeds of an arm, with the 95% interval of its mean; null where it cannot be given. */
+export interface MetricSummary {
+  readonly mean: number | null;
+  readonly sd: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+export interface ArmView {
+  readonly policy: string;
+  readonly runs: readonly {
+    readonly run: string;
+    readonly seed: number;
+    readonly best: EpochSummary;
+    readonly final: EpochSummary;
+  }[];
+  readonly bestAccuracy: MetricSummary;
+  readonly finalAccuracy: MetricSummary;
+  readonly validLoss: MetricSummary;
+  /** Null without a target; `mean` null where no run reached it. */
+  readonly stepsToTarget: MetricSummary | null;
+  readonly failed: readonly { readonly seed: number; readonly reason: string }[];
+}
+
+/** Final accuracy of an arm less that of the baseline, paired by seed. */
+export interface DifferenceView {
+  readonly arm: string;
+  readonly baseline: string;
+  readonly metric: string;
+  readonly mean: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly pValue: number | null;
+  readonly adjustedPValue: number | null;
+  readonly method: string;
+}
+
+/** What the report needs of compare's JSON document, and the records of the compared runs. */
+export interface CompareView {
+  readonly arms: readonly ArmView[];
+  readonly differences: readonly DifferenceView[];
+  readonly difference: DifferenceView | null;
+  readonly verdict: { readonly claim: string; readonly sentence: string };
+  /** Steps of the baseline over steps of the arm, up to the target accuracy. */
+  readonly superConvergence: {
+    readonly target: number;
+    readonly factor: number;
+    readonly low: number | null;
+    readonly high: number | null;
+  } | null;
+  readonly warnings: readonly string[];
+  /** One for each arm, in the order of `arms`. */
+  readonly curves: readonly ArmCurves[];
+}
+
+export interface ArmCurves {
+  readonly policy: string;
+  readonly runs: readonly {
+    readonly seed: number;
+    readonly epochs: readonly EpochRecord[];
+    readonly steps: readonly StepRecord[];
+  }[];
+}

@@ -1,0 +1,62 @@
+import type { RangeCurve } from '../stats/range-curve.js';
+import { formatRate } from './numbers.js';
+import { joinBlocks, paintLines, paragraph } from './paragraph.js';
+import { rangeChart } from './range-chart.js';
+import { METHODS, type FindLrView } from './range-view.js';
+import { table } from './table.js';
+import type { ReportLayout } from './train-report.js';
+
+/** A range test as text: the curve, every method's reading over the seeds, the recommended rates and why. */
+export function findLrReport(view: FindLrView, layout: ReportLayout): string {
+  const { width, colour } = layout;
+  return joinBlocks([
+    rangeChart(view, layout),
+    view.curves.map((curve) => paragraph(howItEnded(curve), width)).join('\n'),
+    suggestionTable(view, layout),
+    paintLines(recommendation(view, width), view.recommended === null ? 'yellow' : 'bold', colour),
+    paragraph(view.reason, width),
+  ]);
+}
+
+function howItEnded({ seed, points, divergedAt, stop }: RangeCurve): string {
+  const rate = formatRate(
+    points.find(({ step }) => step === divergedAt)?.learningRate ?? points.at(-1)?.learningRate,
+  );
+  if (stop === 'end') return `seed ${seed}: reached the end of the sweep at ${rate} without diverging`;
+  return `seed ${seed}: ${stop} at ${rate}${divergedAt === null ? '' : `, step ${divergedAt}`}`;
+}
+
+function suggestionTable({ suggestions, curves }: FindLrView, layout: ReportLayout): string {
+  return table(
+    [
+      { header: '' },
+      { header: 'method' },
+      { header: curves.length > 1 ? 'median' : 'rate', align: 'right' },
+      { header: 'lowest', align: 'right' },
+      { header: 'highest', align: 'right' },
+      { header: 'spread', align: 'right' },
+    ],
+    METHODS.map(({ key, letter, name }) => {
+      const found = suggestions[key];
+      const spread = found === null ? NaN : found.high / found.low;
+      return [
+        letter,
+        name,
+        formatRate(found?.median),
+        formatRate(found?.low),
+        formatRate(found?.high),
+        Number.isFinite(spread) ? `x ${spread.toFixed(1)}` : formatRate(null),
+      ];
+    }),
+    layout,
+  );
+}
+
+function recommendation({ recommended }: FindLrView, width: number): string {
+  if (recommended === null) return paragraph('No rate is recommended.', width);
+  const { learningRate, fixedLearningRate } = recommended;
+  return paragraph(
+    `Recommended: maximum rate ${formatRate(learningRate)} for 1cycle, ${formatRate(fixedLearningRate)} for a fixed policy.`,
+    width,
+  );
+}

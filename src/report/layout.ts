@@ -1,0 +1,22 @@
+import { pad } from './text-width.js';
+
+const GAP = 4;
+
+/** Sets two blocks of text side by side, the right one from column `from` on. */
+function sideBySide(left: string, right: string, from: number): string {
+  const [lefts, rights] = [left.split('\n'), right.split('\n')];
+  return Array.from({ length: Math.max(lefts.length, rights.length) }, (_, index) =>
+    (pad(lefts[index] ?? '', from) + (rights[index] ?? '')).trimEnd(),
+  ).join('\n');
+}
+
+/** Draws two charts side by side from 100 columns on, else one under the other. */
+export function pairOfCharts(
+  width: number,
+  left: (width: number) => string,
+  right: (width: number) => string,
+): string {
+  if (width < 100) return `${left(width)}\n\n${right(width)}`;
+  const half = Math.floor((width - GAP) / 2);
+  return sideBySide(left(half), right(half), half + GAP);
+}

@@ -1,0 +1,150 @@
+import type { RangeCurve } from '../stats/range-curve.js';
+import type { Colour } from './colour.js';
+import { extent } from './extent.js';
+import type { LegendItem } from './legend.js';
+import { medianCurve, type MedianPoint } from './median-curve.js';
+import { counted, formatRate } from './numbers.js';
+import { drawPlot } from './plot.js';
+import type { PlotGlyph } from './plot-layers.js';
+import { METHODS, type FindLrView } from './range-view.js';
+
+/** Sizes of a range chart in terminal columns and rows. */
+export interface RangeChartLayout {
+  readonly width: number;
+  /** Rows of the area, at most [14]. */
+  readonly height?: number;
+  readonly colour: boolean;
+}
+
+const DIVERGED = 'X';
+
+/**
+ * Loss against the learning rate of a range test on a logarithmic axis: raw losses as dots, the smoothed loss
+ * (with several seeds their median and range), a letter for each suggestion and X where a seed diverged.
+ */
+export function rangeChart(view: FindLrView, layout: RangeChartLayout): string {
+  const raw = view.curves
+    .flatMap(({ points }) => points)
+    .filter(({ learningRate: rate, loss }) => rate > 0 && Number.isFinite(loss));
+  if (raw.length === 0) return 'range test: no finite loss to draw';
+  const [low, high] = extent(raw.map(({ learningRate }) => learningRate));
+  const several = view.curves.length > 1;
+  const median = medianCurve(view.curves, low, high);
+  const y = lossRange(
+    median,
+    raw.map(({ loss }) => loss),
+  );
+  const letters = glyphs(view, median, y.high);
+  return drawPlot({
+    title: y.cut ? `training loss (above ${formatRate(y.high, 2)} not shown)` : 'training loss',
+    width: layout.width,
+    height: layout.height ?? 14,
+    colour: layout.colour,
+    xLabel: 'learning rate, logarithmic',
+    x: { scale: 'log', low, high },
+    y,
+    bands: several
+      ? [{ shade: '░', colour: 'grey', points: median.map((point) => bandPoint(point, y.high)) }]
+      : [],
+    dots: raw
+      .filter(({ loss }) => loss >= y.low && loss <= y.high)
+      .map(({ learningRate, loss }) => ({ x: learningRate, y: loss, char: '·', colour: 'grey' as const })),
+    lines: [{ points: cutAbove(median, y.high), style: 'light', colour: 'cyan' }],
+    verticals: view.recommended === null ? [] : [{ x: view.recommended.learningRate, colour: 'green' }],
+    letters,
+    legend: [
+      {
+        sample: '──',
+        text: several ? `smoothed loss, median of ${counted(view.curves.length, 'seed')}` : 'smoothed loss',
+        colour: 'cyan',
+      },
+      ...(several ? [{ sample: '░', text: 'lowest to highest seed', colour: 'grey' as const }] : []),
+      { sample: '·', text: 'raw loss', colour: 'grey' },
+      ...namesOf(view, letters),
+    ],
+  });
+}
+
+/** Shows the descent well: a divergence that rises far above the start is cut off. */
+function lossRange(
+  median: readonly MedianPoint[],
+  raw: readonly number[],
+): { low: number; high: number; cut: boolean } {
+  const losses = median.flatMap(({ median: loss }) => loss ?? []);
+  const [best, worst] = extent(losses);
+  const start = losses[0] ?? worst;
+  const sorted = raw.toSorted((a, b) => a - b);
+  const share = (part: number): number => sorted[Math.floor(part * (sorted.length - 1))] ?? best;
+  const [lowest, highest] = extent(median.flatMap((point) => [point.low ?? best, point.high ?? worst]));
+  const ceiling = Math.max(start + (start - best) / 2, 1.3 * best);
+  const high = Math.max(highest, share(0.95));
+  return { low: Math.min(lowest, share(0.02)), high: Math.min(high, ceiling), cut: high > ceiling };
+}
+
+/** The median as a curve that ends at the upper edge where it leaves the chart. */
+function cutAbove(median: readonly MedianPoint[], edge: number): { x: number; y: number | null }[] {
+  const points: { x: number; y: number | null }[] = [];
+  for (const { learningRate, median: loss } of median) {
+    points.push({ x: learningRate, y: loss === null ? null : Math.min(loss, edge) });
+    if (loss !== null && loss > edge) break;
+  }
+  return points;
+}
+
+function bandPoint({ learningRate, low, high }: MedianPoint, edge: number) {
+  const inside = low !== null && high !== null && low <= edge;
+  return { x: learningRate, low: inside ? low : null, high: inside ? Math.min(high, edge) : null };
+}
+
+function glyphs(view: FindLrView, median: readonly MedianPoint[], edge: number): PlotGlyph[] {
+  const heightAt = (rate: number): number => {
+    const at = median.findIndex(({ learningRate }) => learningRate >= rate * (1 - 1e-9));
+    return Math.min((median[at] ?? median.at(-1))?.median ?? edge, edge);
+  };
+  const letter = (rate: number, char: string, colour: Colour): PlotGlyph => ({
+    x: rate,
+    y: heightAt(rate),
+    char,
+    colour,
+    stack: true,
+  });
+  return [
+    ...(view.recommended === null ? [] : [letter(view.recommended.learningRate, 'R', 'green')]),
+    ...METHODS.flatMap(({ key, letter: char }) => {
+      const suggestion = view.suggestions[key];
+      return suggestion === null ? [] : [letter(suggestion.median, char, 'yellow')];
+    }),
+    ...view.curves.flatMap((curve): PlotGlyph[] => {
+      const point = divergence(curve);
+      if (point === undefined) return [];
+      const y = Number.isFinite(point.smoothedLoss) ? Math.min(point.smoothedLoss, edge) : edge;
+      return [{ x: point.learningRate, y, char: DIVERGED, colour: 'red', stack: true }];
+    }),
+  ];
+}
+
+/** The point at which a seed diverged or collapsed. */
+function divergence({ points, divergedAt }: RangeCurve): RangeCurve['points'][number] | undefined {
+  return divergedAt === null ? undefined : points.find(({ step }) => step === divergedAt);
+}
+
+function namesOf(view: FindLrView, letters: readonly PlotGlyph[]): LegendItem[] {
+  const names: LegendItem[] = [];
+  if (view.recommended !== null) {
+    names.push({
+      sample: 'R',
+      text: `recommended ${formatRate(view.recommended.learningRate, 2)}`,
+      colour: 'green',
+    });
+  }
+  for (const { key, letter, name } of METHODS) {
+    const suggestion = view.suggestions[key];
+    if (suggestion !== null)
+      names.push({ sample: letter, text: `${name} ${formatRate(suggestion.median, 2)}`, colour: 'yellow' });
+  }
+  const ends = new Set(view.curves.map(({ stop }) => stop).filter((stop) => stop !== 'end'));
+  if (letters.some(({ char }) => char === DIVERGED)) {
+    names.push({ sample: DIVERGED, text: [...ends].sort().reverse().join(' or '), colour: 'red' });
+  }
+  return names;
+}

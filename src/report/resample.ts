@@ -1,0 +1,49 @@
+/** A point of a curve; `y` may be missing (null) or not a number. */
+export interface CurvePoint {
+  readonly x: number;
+  readonly y: number | null;
+}
+
+/** A point of which both coordinates are numbers. */
+export interface FinitePoint {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** The points that can be drawn: null, NaN and infinite coordinates are left out. */
+export function finitePoints(points: readonly CurvePoint[]): FinitePoint[] {
+  return points.flatMap(({ x, y }) =>
+    y !== null && Number.isFinite(y) && Number.isFinite(x) ? [{ x, y }] : [],
+  );
+}
+
+/**
+ * One value for each column of a chart: the mean of the points that fall into it, and between points the
+ * straight line on the chart (so on a logarithmic axis linear in the logarithm); null before the first and
+ * after the last point.
+ */
+export function resampleToColumns(
+  points: readonly FinitePoint[],
+  column: (x: number) => number,
+  columns: number,
+): (number | null)[] {
+  const placed = points.map(({ x, y }) => ({ at: column(x), y })).sort((a, b) => a.at - b.at);
+  const sums = new Map<number, { sum: number; count: number }>();
+  for (const { at, y } of placed) {
+    const bin = sums.get(Math.round(at));
+    if (bin === undefined) sums.set(Math.round(at), { sum: y, count: 1 });
+    else {
+      bin.sum += y;
+      bin.count += 1;
+    }
+  }
+  let next = 0;
+  return Array.from({ length: columns }, (_, index) => {
+    const bin = sums.get(index);
+    if (bin !== undefined) return bin.sum / bin.count;
+    while (next < placed.length && (placed[next]?.at ?? 0) < index) next += 1;
+    const [before, after] = [placed[next - 1], placed[next]];
+    if (before === undefined || after === undefined) return null;
+    return before.y + ((after.y - before.y) * (index - before.at)) / (after.at - before.at);
+  });
+}

@@ -1,0 +1,143 @@
+import { wilson } from '../stats/proportion.js';
+import type { EpochRecord, StepRecord } from '../training/records.js';
+import { pairOfCharts } from './layout.js';
+import { lineChart } from './line-chart.js';
+import {
+  counted,
+  formatAccuracy,
+  formatDuration,
+  formatFraction,
+  formatInterval,
+  formatRate,
+} from './numbers.js';
+import { joinBlocks, paintLines, paragraph } from './paragraph.js';
+import { stepCharts } from './step-charts.js';
+import { table } from './table.js';
+
+/** The epoch that a run's result names. */
+export interface EpochSummary {
+  readonly epoch: number;
+  readonly validAccuracy: number;
+  readonly correct: number;
+  readonly total: number;
+  readonly validLoss: number;
+}
+
+/** What the report needs of train's JSON document, and the run's steps. */
+export interface TrainResultView {
+  readonly run: string;
+  readonly policy: string;
+  readonly status: 'completed' | 'interrupted' | 'failed';
+  readonly seconds: number;
+  readonly config: { readonly lr: number; readonly labelSmoothing?: number };
+  readonly epochs: readonly EpochRecord[];
+  /** Null where no epoch was finished. */
+  readonly best: EpochSummary | null;
+  readonly final: EpochSummary | null;
+  readonly steps: readonly StepRecord[];
+}
+
+/** Width in columns and whether escape codes may be used. */
+export interface ReportLayout {
+  readonly width: number;
+  readonly colour: boolean;
+}
+
+/** One run as text: losses, accuracy, the applied rate and momentum, the epochs, best and final result. */
+export function trainReport(result: TrainResultView, { width, colour }: ReportLayout): string {
+  const { policy, epochs, best, final, status, config } = result;
+  const rate = `${policy === '1cycle' ? 'maximum rate' : 'rate'} ${formatRate(config.lr)}`;
+  const how = status === 'completed' ? 'done' : status;
+  const headline = `${policy}, ${rate}, ${counted(epochs.length, 'epoch')}: ${how} in ${formatDuration(result.seconds)}`;
+  return joinBlocks([
+    `${paintLines(paragraph(headline, width), 'bold', colour)}\n${paragraph(result.run, width)}`,
+    epochCharts(result, { width, colour }),
+    stepCharts([{ name: policy, steps: result.steps }], width, colour),
+    epochs.length === 0 ? 'no epoch was finished' : epochTable(epochs, best, { width, colour }),
+    best === null || final === null ? undefined : summary(best, final, { width, colour }),
+  ]);
+}
+
+function epochCharts({ epochs, best, config }: TrainResultView, { width, colour }: ReportLayout): string {
+  const x = epochs.map(({ epoch }) => epoch);
+  const smoothed = (config.labelSmoothing ?? 0) > 0 ? 'training (with label smoothing)' : 'training';
+  return pairOfCharts(
+    width,
+    (columns) =>
+      lineChart({
+        series: [
+          { name: smoothed, x, values: epochs.map(({ trainLoss }) => trainLoss) },
+          { name: 'validation', x, values: epochs.map(({ validLoss }) => validLoss) },
+        ],
+        width: columns,
+        colour,
+        yLabel: 'loss',
+        xLabel: 'epoch',
+      }),
+    (columns) =>
+      lineChart({
+        series: [
+          {
+            name: 'validation',
+            x,
+            values: epochs.map(({ validAccuracy }) => validAccuracy),
+            colour: 'magenta',
+          },
+        ],
+        width: columns,
+        colour,
+        yLabel: 'validation accuracy',
+        xLabel: 'epoch',
+        markers: best === null ? [] : [{ x: best.epoch, name: `best, epoch ${best.epoch}`, colour: 'green' }],
+      }),
+  );
+}
+
+function epochTable(epochs: readonly EpochRecord[], best: EpochSummary | null, layout: ReportLayout): string {
+  return table(
+    [
+      { header: 'epoch', align: 'right' },
+      { header: 'train loss', align: 'right' },
+      { header: 'valid loss', align: 'right' },
+      { header: 'valid accuracy', align: 'right' },
+      { header: 'time', align: 'right' },
+      { header: '' },
+    ],
+    epochs.map((record) => [
+      String(record.epoch),
+      formatFraction(record.trainLoss),
+      formatFraction(record.validLoss),
+      formatAccuracy(record.correct, record.total),
+      formatDuration(record.seconds),
+      record.epoch === best?.epoch ? 'best' : '',
+    ]),
+    layout,
+  );
+}
+
+function summary(best: EpochSummary, final: EpochSummary, layout: ReportLayout): string {
+  const row = (name: string, { epoch, correct, total, validLoss }: EpochSummary): string[] => {
+    const { low, high } = wilson(correct, total);
+    return [
+      name,
+      String(epoch),
+      formatAccuracy(correct, total),
+      formatInterval(low, high),
+      formatFraction(validLoss),
+    ];
+  };
+  const lines = table(
+    [
+      { header: '' },
+      { header: 'epoch', align: 'right' },
+      { header: 'accuracy', align: 'right' },
+      { header: '95% interval', align: 'right' },
+      { header: 'valid loss', align: 'right' },
+    ],
+    [row('best', best), row('final', final)],
+    layout,
+  );
+  const note =
+    'The best epoch was picked by these same validation images, so it reads high: quote the final one.';
+  return `${lines}\n${paintLines(paragraph(note, layout.width), 'grey', layout.colour)}`;
+}
