@@ -1,0 +1,87 @@
+import { filterDepth, Geometry } from './geometry.as';
+
+/**
+ * Convolution as a matrix product: one row per output position, holding the patch of the image under the
+ * filter in the order of the filter's own layout (row, column, channel), zeros where it overhangs.
+ */
+export function gatherPatches(g: Geometry, image: usize, patches: usize, first: i32, count: i32): void {
+  const runFloats = g.filterWidth * g.inChannels;
+  let target = patches;
+  for (let position = first; position < first + count; position++) {
+    const column = position % g.outWidth;
+    const row = (position / g.outWidth) % g.outHeight;
+    const picture = position / (g.outWidth * g.outHeight);
+    const x = column * g.strideWidth - g.padLeft;
+    const from = min(max(-x, 0), g.filterWidth);
+    const to = max(min(g.inWidth - x, g.filterWidth), from);
+    for (let i = 0; i < g.filterHeight; i++) {
+      const y = row * g.strideHeight - g.padTop + i;
+      if (y < 0 || y >= g.inHeight || from == to) {
+        clear(target, runFloats);
+      } else {
+        const source = image + (<usize>(((picture * g.inHeight + y) * g.inWidth + x + from) * g.inChannels) << 2);
+        const skipped = from * g.inChannels;
+        const inside = (to - from) * g.inChannels;
+        clear(target, skipped);
+        copy(target + (<usize>skipped << 2), source, inside);
+        clear(target + (<usize>(skipped + inside) << 2), runFloats - skipped - inside);
+      }
+      target += <usize>runFloats << 2;
+    }
+  }
+}
+
+/** The transpose of `gatherPatches`: adds each patch to the image where it was taken from. */
+export function scatterPatches(g: Geometry, patches: usize, image: usize, first: i32, count: i32): void {
+  const runFloats = g.filterWidth * g.inChannels;
+  const patchBytes = <usize>filterDepth(g) << 2;
+  for (let position = first; position < first + count; position++) {
+    const column = position % g.outWidth;
+    const row = (position / g.outWidth) % g.outHeight;
+    const picture = position / (g.outWidth * g.outHeight);
+    const x = column * g.strideWidth - g.padLeft;
+    const from = min(max(-x, 0), g.filterWidth);
+    const to = max(min(g.inWidth - x, g.filterWidth), from);
+    const patch = patches + <usize>(position - first) * patchBytes;
+    for (let i = 0; i < g.filterHeight; i++) {
+      const y = row * g.strideHeight - g.padTop + i;
+      if (y < 0 || y >= g.inHeight || from == to) continue;
+      const target = image + (<usize>(((picture * g.inHeight + y) * g.inWidth + x + from) * g.inChannels) << 2);
+      add(target, patch + (<usize>(i * runFloats + from * g.inChannels) << 2), (to - from) * g.inChannels);
+    }
+  }
+}
+
+/** Runs are a few floats long: loops beat memory.copy and memory.fill, which are calls out of wasm. */
+@inline
+function copy(target: usize, source: usize, floats: i32): void {
+  let i = 0;
+  for (; i + 4 <= floats; i += 4) {
+    v128.store(target, v128.load(source));
+    target += 16;
+    source += 16;
+  }
+  for (; i < floats; i++) {
+    store<f32>(target, load<f32>(source));
+    target += 4;
+    source += 4;
+  }
+}
+
+function clear(target: usize, floats: i32): void {
+  for (let i = 0; i < floats; i++) store<f32>(target + (<usize>i << 2), 0);
+}
+
+function add(target: usize, source: usize, floats: i32): void {
+  let i = 0;
+  for (; i + 4 <= floats; i += 4) {
+    v128.store(target, f32x4.add(v128.load(target), v128.load(source)));
+    target += 16;
+    source += 16;
+  }
+  for (; i < floats; i++) {
+    store<f32>(target, load<f32>(target) + load<f32>(source));
+    target += 4;
+    source += 4;
+  }
+}

@@ -1,0 +1,78 @@
+import { util, type KernelFunc, type TensorInfo } from '@tensorflow/tfjs-core';
+import type { Heap } from './heap.js';
+
+type Arguments = Parameters<KernelFunc>[0];
+
+/** Mask and bias gradient of a fused activation: { dy, y }, { activation: 'linear' | 'relu' | 'relu6' } -> [dPre, dBias]. */
+export const ActivationBiasGrad = 'ActivationBiasGrad';
+/** SGD with momentum on the heap: { weight, velocity, gradient }, { learningRate, momentum, weightDecay } -> []. */
+export const SgdMomentum = 'SgdMomentum';
+/** target += source on the heap: { target, source } -> []. */
+export const AddInPlace = 'AddInPlace';
+
+/** The kernels that tfjs has no name for, by their names above. */
+export function updateKernels(heap: Heap): ReadonlyMap<string, KernelFunc> {
+  return new Map([
+    [ActivationBiasGrad, (args) => activationBiasGrad(heap, args)],
+    [SgdMomentum, (args) => sgdMomentum(heap, args)],
+    [AddInPlace, (args) => addInPlace(heap, args)],
+  ] satisfies [string, KernelFunc][]);
+}
+
+function activationBiasGrad(heap: Heap, args: Arguments): TensorInfo[] {
+  const [dy, y] = sameShapes(args, 'dy', 'y');
+  const activation = args.attrs?.['activation'];
+  const channels = dy.shape.at(-1) ?? 1;
+  const rows = util.sizeFromShape(dy.shape) / channels;
+  const linear = activation === 'linear';
+  const dPre = linear ? heap.share(dy) : heap.output(dy.shape);
+  const dBias = heap.output([channels]);
+  const ceiling = activation === 'relu6' ? 6 : Infinity;
+  const dPreAddress = linear ? 0 : heap.address(dPre);
+  heap.kernels.activationGradient(
+    heap.address(dy),
+    heap.address(y),
+    dPreAddress,
+    heap.address(dBias),
+    rows,
+    channels,
+    ceiling,
+  );
+  return [dPre, dBias];
+}
+
+function sgdMomentum(heap: Heap, args: Arguments): TensorInfo[] {
+  const [weight, velocity, gradient] = sameShapes(args, 'weight', 'velocity', 'gradient');
+  heap.kernels.sgdMomentum(
+    heap.address(weight),
+    heap.address(velocity),
+    heap.address(gradient),
+    util.sizeFromShape(weight.shape),
+    Number(args.attrs?.['learningRate']),
+    Number(args.attrs?.['momentum']),
+    Number(args.attrs?.['weightDecay']),
+  );
+  return [];
+}
+
+function addInPlace(heap: Heap, args: Arguments): TensorInfo[] {
+  const [target, source] = sameShapes(args, 'target', 'source');
+  heap.kernels.addInPlace(heap.address(target), heap.address(source), util.sizeFromShape(target.shape));
+  return [];
+}
+
+/** The named inputs, which the kernels walk side by side: shapes must be equal and values float32. */
+function sameShapes<Names extends string[]>(
+  args: Arguments,
+  ...names: Names
+): { [Name in keyof Names]: TensorInfo } {
+  const tensors = names.map((name) => {
+    const tensor = args.inputs[name];
+    if (!tensor) throw new Error(`Input "${name}" is missing.`);
+    if (tensor.dtype !== 'float32')
+      throw new Error(`Input "${name}" must be float32 but is ${tensor.dtype}.`);
+    return tensor;
+  });
+  for (const { shape } of tensors) util.assertShapesMatch(shape, tensors[0]?.shape ?? []);
+  return tensors as { [Name in keyof Names]: TensorInfo };
+}
