@@ -1,0 +1,13 @@
+/**
+ * The middle of `values` in order, and the mean of the two middle ones where their number is even; NaN
+ * where there are none or where one is NaN.
+ */
+export function median(values: readonly number[]): number {
+  if (values.some((value) => Number.isNaN(value))) return NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? NaN;
+  if (sorted.length % 2 === 1) return upper;
+  const lower = sorted[sorted.length / 2 - 1] ?? NaN;
+  // Infinity - Infinity is NaN: two infinite middles are one.
+  return lower === upper ? lower : (lower + upper) / 2;
+}
