@@ -1,0 +1,46 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { UsageError } from '../../../src/config/errors.js';
+import { bundledWeights, resolveWeights } from '../../../src/model/resolve-weights.js';
+import { temporaryFolder } from './model-folders.js';
+
+test('a bundled name is found from wherever the program is started', () => {
+  expect(bundledWeights()).toEqual(['mobilenet_v2_0.35_224']);
+  expect(resolveWeights('mobilenet_v2_0.35_224')).toBe(
+    resolve(import.meta.dirname, '../../../data/weights/mobilenet_v2_0.35_224/model.json'),
+  );
+});
+
+test('a folder means its model.json, a .json means itself, relative or absolute', async () => {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, 'model.json'), '{}');
+  await writeFile(join(folder, 'other.json'), '{}');
+  expect(resolveWeights(folder)).toBe(join(folder, 'model.json'));
+  expect(resolveWeights(`${folder}/`)).toBe(join(folder, 'model.json'));
+  expect(resolveWeights(join(folder, 'other.json'))).toBe(join(folder, 'other.json'));
+  expect(resolveWeights(relative('.', folder))).toBe(join(folder, 'model.json'));
+});
+
+test('anything else is refused with what is accepted', async () => {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, 'model.h5'), '');
+  await mkdir(join(folder, 'inner/model.json'), { recursive: true });
+  const cases: [string, RegExp][] = [
+    ['mobilenet_v3', /no such name, folder or file/],
+    ['', /no such name, folder or file/],
+    ['a\0b', /no such name, folder or file/],
+    ['x'.repeat(5000), /ENAMETOOLONG/],
+    [folder, /the folder holds no file model.json/],
+    [join(folder, 'inner'), /the folder holds no file model.json/],
+    [join(folder, 'model.h5'), /no .json \(convert other formats with tensorflowjs_converter\)/],
+    [join(folder, 'model.h5/model.json'), /no such name, folder or file|ENOTDIR/],
+  ];
+  for (const [given, reason] of cases) {
+    expect(() => resolveWeights(given)).toThrow(UsageError);
+    expect(() => resolveWeights(given)).toThrow(reason);
+    expect(() => resolveWeights(given)).toThrow(
+      /bundled name \(mobilenet_v2_0.35_224\), a folder with a model.json/,
+    );
+  }
+});
