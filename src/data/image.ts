@@ -8,6 +8,9 @@ export interface DecodedImage {
   readonly downscaled: boolean;
 }
 
+/** What a crop is chosen from: an image without its pixels. */
+export type ImageSize = Omit<DecodedImage, 'pixels'>;
+
 /**
  * The part of an image that becomes a network input, in fractions of height and width, as
  * `tf.image.cropAndResize` takes it: 0 is the first row's centre, 1 the last row's. x1 > x2 mirrors.
@@ -27,4 +30,6 @@ export interface Batch {
   readonly labels: Int32Array;
   /** Position of each image in the list (training or validation) it was drawn from. */
   readonly indices: Int32Array;
+  /** View of each image, 0 to K - 1; -1 where augmentation is drawn afresh or not at all. */
+  readonly views: Int32Array;
 }

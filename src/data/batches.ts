@@ -1,0 +1,145 @@
+import { hash32, permutation, randomStream, type RandomStream } from '../random/streams.js';
+import { trainingBox, validationBox, type Augment } from './geometry.js';
+import type { Batch } from './image.js';
+import type { ImageStore } from './image-store.js';
+import type { PreparedImages, PreparedSample } from './prepare-images.js';
+
+/** What decides an epoch's batches, besides the images. */
+export interface EpochOptions {
+  readonly batchSize: number;
+  readonly seed: number;
+  /** Counts from 1. */
+  readonly epoch: number;
+  readonly augment: Augment;
+  /** Number K of fixed augmented views an image has; a fresh augmentation each epoch where undefined. */
+  readonly views?: number | undefined;
+}
+
+/** A batch before its pixels are read. */
+export type BatchPlan = Omit<Batch, 'images'>;
+
+/** The order in which an epoch visits n training images. */
+export function trainingOrder(n: number, seed: number, epoch: number): Int32Array {
+  return permutation(n, randomStream(seed, 'shuffle', epoch));
+}
+
+/** Which of its views, 0 to views - 1, an image shows in an epoch: each in turn, from a start of its own. */
+export function viewOf(epoch: number, path: string, views: number, seed: number): number {
+  return (epoch + (hash32(seed, 'view', path) >>> 0)) % views;
+}
+
+/** Batches in an epoch of n images; the last may be smaller. */
+export function batchesPerEpoch(n: number, batchSize: number): number {
+  if (!(Number.isSafeInteger(batchSize) && batchSize > 0)) throw new RangeError(`batchSize is ${batchSize}`);
+  return Math.ceil(n / batchSize);
+}
+
+/**
+ * The plan of batch `step` (from 0) of an epoch: a function of its arguments alone, so that any batch can
+ * be had again. Throws RangeError for a step outside the epoch.
+ * @param order the epoch's order, where it is at hand
+ */
+export function planBatch(
+  { train, store }: PreparedImages,
+  options: EpochOptions,
+  step: number,
+  order = trainingOrder(train.length, options.seed, options.epoch),
+): BatchPlan {
+  const batches = batchesPerEpoch(train.length, options.batchSize);
+  if (!(Number.isInteger(step) && step >= 0 && step < batches)) throw new RangeError(`no batch ${step} of ${batches}`);
+  const indices = order.slice(step * options.batchSize, (step + 1) * options.batchSize);
+  const samples = samplesAt(train, indices);
+  const views = Int32Array.from(samples, ({ path }) =>
+    options.views === undefined ? -1 : viewOf(options.epoch, path, options.views, options.seed),
+  );
+  const boxes = samples.map(({ path, image }, i) =>
+    trainingBox(store.size(image), augmentation(path, views[i] ?? -1, options), options.augment),
+  );
+  return { boxes, labels: labelsOf(samples), indices, views };
+}
+
+/** Batch `step` of an epoch with its pixels; see {@link planBatch}. */
+export function batchAt(prepared: PreparedImages, options: EpochOptions, step: number): Batch {
+  const plan = planBatch(prepared, options, step);
+  return { images: samplesAt(prepared.train, plan.indices).map(({ image }) => prepared.store.read(image)), ...plan };
+}
+
+/**
+ * An epoch's batches from `fromStep` (of this epoch, from 0) on, each image exactly once, the last batch
+ * smaller where it must be. Where images lie in a file, one batch is read ahead.
+ */
+export async function* trainingBatches(
+  prepared: PreparedImages,
+  options: EpochOptions & { readonly fromStep?: number | undefined },
+): AsyncGenerator<Batch, void, undefined> {
+  const { train, store } = prepared;
+  const order = trainingOrder(train.length, options.seed, options.epoch);
+  const plans = function* () {
+    const end = batchesPerEpoch(train.length, options.batchSize);
+    for (let step = options.fromStep ?? 0; step < end; step++) yield planBatch(prepared, options, step, order);
+  };
+  yield* withPixels(plans(), train, store);
+}
+
+/** All validation images in order, each seen once through the validation crop. */
+export async function* validationBatches(
+  { valid, store }: PreparedImages,
+  batchSize: number,
+): AsyncGenerator<Batch, void, undefined> {
+  const plans = function* (): Generator<BatchPlan> {
+    for (let step = 0; step < batchesPerEpoch(valid.length, batchSize); step++) {
+      const begin = step * batchSize;
+      const samples = valid.slice(begin, begin + batchSize);
+      yield {
+        boxes: samples.map(({ image }) => validationBox(store.size(image))),
+        labels: labelsOf(samples),
+        indices: Int32Array.from(samples, (_, i) => begin + i),
+        views: new Int32Array(samples.length).fill(-1),
+      };
+    }
+  };
+  yield* withPixels(plans(), valid, store);
+}
+
+async function* withPixels(
+  plans: Iterator<BatchPlan, void>,
+  samples: readonly PreparedSample[],
+  store: ImageStore,
+): AsyncGenerator<Batch, void, undefined> {
+  const load = async (): Promise<Batch | undefined> => {
+    const next = plans.next();
+    if (next.done === true) return undefined;
+    const images = samplesAt(samples, next.value.indices).map(({ image }) => store.readAhead(image));
+    return { images: await Promise.all(images), ...next.value };
+  };
+  let ahead: Promise<Batch | undefined> | undefined;
+  try {
+    for (let batch = await load(); batch !== undefined; batch = await (ahead ?? load())) {
+      ahead = store.spilled ? load() : undefined;
+      // Its failure is thrown when its turn comes, not as an unhandled rejection before.
+      ahead?.catch(() => undefined);
+      yield batch;
+    }
+  } finally {
+    // A reader who leaves early may close the store next: no read may then be under way.
+    await ahead?.catch(() => undefined);
+  }
+}
+
+/**
+ * The random numbers of one image's augmentation. Those of a view depend on image and view alone, not on
+ * the seed: features computed once for a view then serve every run and arm.
+ */
+function augmentation(path: string, view: number, { seed, epoch }: EpochOptions): RandomStream {
+  return view >= 0 ? randomStream(0, 'augment-view', path, view) : randomStream(seed, 'augment', epoch, path);
+}
+
+function samplesAt(samples: readonly PreparedSample[], indices: Int32Array): PreparedSample[] {
+  return Array.from(indices, (index) => {
+    const sample = samples[index];
+    if (sample === undefined) throw new RangeError(`no image ${index} of ${samples.length}`);
+    return sample;
+  });
+}
+
+const labelsOf = (samples: readonly PreparedSample[]) => Int32Array.from(samples, ({ label }) => label);

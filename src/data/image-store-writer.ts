@@ -1,0 +1,122 @@
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { constrainedMemory } from 'node:process';
+import { RunError } from '../config/errors.js';
+import { ABSENT, IN_FILE, ImageStore } from './image-store.js';
+import type { DecodedImage } from './image.js';
+
+/** Bytes of one piece of shared memory: large, so that 100,000 thumbnails need only a few. */
+const CHUNK_BYTES = 32 * 2 ** 20;
+
+/** Where the pixels go. */
+export interface StoreOptions {
+  /** Bytes of pixels kept in memory; see {@link defaultCacheBytes}. */
+  readonly cacheBytes?: number | undefined;
+  /** Folder of the temporary file for the others; the system's where none is given. */
+  readonly cacheDir?: string | undefined;
+}
+
+/** Bytes kept in memory where nobody says otherwise: 2 GB, or a quarter of this machine's or container's memory. */
+export function defaultCacheBytes(): number {
+  const limit = constrainedMemory();
+  return Math.min(2e9, totalmem() / 4, limit > 0 ? limit / 4 : Infinity);
+}
+
+/** Fills an image store, each number at most once and in any order. */
+export class ImageStoreWriter {
+  private readonly chunks: SharedArrayBuffer[] = [];
+  private readonly tables;
+  /** Bytes of shared memory that may still be claimed. */
+  private budget: number;
+  /** First free byte of the last chunk. */
+  private used = 0;
+  private file: number | undefined;
+  private fileBytes = 0;
+
+  constructor(
+    count: number,
+    private readonly options: StoreOptions = {},
+  ) {
+    this.budget = options.cacheBytes ?? defaultCacheBytes();
+    this.tables = {
+      chunk: new Int32Array(new SharedArrayBuffer(4 * count)).fill(ABSENT),
+      offset: new Float64Array(new SharedArrayBuffer(8 * count)),
+      height: new Int32Array(new SharedArrayBuffer(4 * count)),
+      width: new Int32Array(new SharedArrayBuffer(4 * count)),
+      downscaled: new Uint8Array(new SharedArrayBuffer(count)),
+    };
+  }
+
+  /** Throws RunError where the temporary file cannot be written. */
+  put(image: number, { pixels, height, width, downscaled }: DecodedImage): void {
+    const { chunk, offset } = this.tables;
+    const memory = this.memoryFor(pixels.length);
+    if (memory === undefined) {
+      offset[image] = this.spill(pixels);
+    } else {
+      new Uint8Array(memory, this.used).set(pixels);
+      offset[image] = this.used;
+      this.used += pixels.length;
+    }
+    this.tables.height[image] = height;
+    this.tables.width[image] = width;
+    this.tables.downscaled[image] = downscaled ? 1 : 0;
+    chunk[image] = memory === undefined ? IN_FILE : this.chunks.length - 1;
+  }
+
+  /** The store with what was put in so far; nothing may be put in afterwards. */
+  finish(): ImageStore {
+    return new ImageStore({ ...this.tables, chunks: this.chunks, file: this.file });
+  }
+
+  /** Gives up: frees the temporary file. */
+  discard(): void {
+    if (this.file !== undefined) closeSync(this.file);
+    this.file = undefined;
+  }
+
+  /** The last chunk, a new one where that is full, or undefined where memory is used up. */
+  private memoryFor(bytes: number): SharedArrayBuffer | undefined {
+    const last = this.chunks.at(-1);
+    if (last !== undefined && this.used + bytes <= last.byteLength) return last;
+    if (bytes > this.budget) return undefined;
+    const fresh = new SharedArrayBuffer(Math.max(bytes, Math.floor(Math.min(CHUNK_BYTES, this.budget))));
+    this.budget -= fresh.byteLength;
+    this.used = 0;
+    this.chunks.push(fresh);
+    return fresh;
+  }
+
+  private spill(pixels: Uint8Array): number {
+    const directory = this.options.cacheDir ?? tmpdir();
+    try {
+      this.file ??= openNamelessFile(directory);
+      const begin = this.fileBytes;
+      for (let done = 0; done < pixels.length; ) {
+        done += writeSync(this.file, pixels, done, pixels.length - done, begin + done);
+      }
+      this.fileBytes += pixels.length;
+      return begin;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new RunError(
+        `Cannot write decoded images to a temporary file in ${directory} (${reason}). They do not fit in the memory ` +
+          'allowed for them; expected a folder with free space. Free some space, or set TMPDIR to a larger disk.',
+      );
+    }
+  }
+}
+
+/**
+ * Opens a file and removes its name at once: the data lives as long as the descriptor, and no way of
+ * ending the process, not even a kill, leaves it behind.
+ */
+function openNamelessFile(directory: string): number {
+  const folder = mkdtempSync(join(directory, 'onecycle-images-'));
+  try {
+    return openSync(join(folder, 'pixels'), 'wx+', 0o600);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { UsageError } from '../config/errors.js';
+import { datasetNotes } from './dataset-notes.js';
+import { decodeImage } from './decode.js';
+import { forEachBounded } from './for-each-bounded.js';
+import type { ImageFolder, Sample, SkippedFile } from './image-folder.js';
+import { ImageStoreWriter, type StoreOptions } from './image-store-writer.js';
+import type { ImageStore } from './image-store.js';
+
+/** Short side of a decoded image over the image size: room for crops without enlarging. */
+const ROOM = 1.25;
+/** Bytes of a file beyond which it is not read: 100 megapixels uncompressed are 300 MB. */
+const FILE_BYTES = 1e9;
+/** Files named in an error. */
+const LISTED = 20;
+
+/** An image that is ready: decoded, in the store, its file hashed. */
+export interface PreparedSample extends Sample {
+  /** Of the file's bytes, in hexadecimal. */
+  readonly sha256: string;
+  /** Its number in the store. */
+  readonly image: number;
+}
+
+/** A data set whose images are decoded. */
+export interface PreparedImages {
+  readonly classNames: readonly string[];
+  readonly train: readonly PreparedSample[];
+  readonly valid: readonly PreparedSample[];
+  readonly skipped: readonly SkippedFile[];
+  /** What a reader of the results should know of the data, in words for the user. */
+  readonly notes: readonly string[];
+  readonly store: ImageStore;
+}
+
+/** How images are prepared. */
+export interface PrepareOptions extends StoreOptions {
+  /** Pixels a side of the network's input. */
+  readonly imageSize: number;
+  /** Whether a skipped file is an error. */
+  readonly strict?: boolean | undefined;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Stops between two images; the promise then rejects with its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Outcome = { readonly sha256: string } | { readonly reason: string };
+
+/**
+ * Reads, hashes and decodes every image once, as many at a time as there are cores.
+ *
+ * Images that fail are left out with a reason. Throws UsageError where that leaves a class without
+ * training or validation images, and for any skipped file where `strict`; RunError where the disk is
+ * full. The caller closes the store.
+ */
+export async function prepareImages(folder: ImageFolder, options: PrepareOptions): Promise<PreparedImages> {
+  const samples = [...folder.train, ...folder.valid];
+  const writer = new ImageStoreWriter(samples.length, options);
+  const outcomes: Outcome[] = [];
+  let done = 0;
+  try {
+    await forEachBounded(samples, availableParallelism(), async ({ path }, i) => {
+      options.signal?.throwIfAborted();
+      outcomes[i] = await prepareOne(join(folder.root, path), i, writer, Math.round(ROOM * options.imageSize));
+      options.onProgress?.(++done, samples.length);
+    });
+    options.signal?.throwIfAborted();
+    const ready = (list: readonly Sample[], first: number) =>
+      list.flatMap((sample, i): PreparedSample[] => {
+        const outcome = outcomes[first + i];
+        return outcome !== undefined && 'sha256' in outcome ? [{ ...sample, ...outcome, image: first + i }] : [];
+      });
+    const train = ready(folder.train, 0);
+    const valid = ready(folder.valid, folder.train.length);
+    const failed = samples.flatMap(({ path }, i): SkippedFile[] => {
+      const outcome = outcomes[i];
+      return outcome !== undefined && 'reason' in outcome ? [{ path, reason: outcome.reason }] : [];
+    });
+    const skipped = [...folder.skipped, ...failed];
+    if (options.strict === true) requireNoneSkipped(folder.root, skipped);
+    requireEveryClass(folder, train, 'training', failed);
+    requireEveryClass(folder, valid, 'validation', failed);
+    const { classNames } = folder;
+    return { classNames, train, valid, skipped, notes: datasetNotes(classNames, train, valid), store: writer.finish() };
+  } catch (error) {
+    writer.discard();
+    throw error;
+  }
+}
+
+/** A file that cannot be read or decoded is an outcome, a store that cannot be written an error. */
+async function prepareOne(file: string, i: number, writer: ImageStoreWriter, shortSide: number): Promise<Outcome> {
+  let decoded;
+  let sha256;
+  try {
+    if ((await stat(file)).size > FILE_BYTES) return { reason: `larger than ${FILE_BYTES / 1e9} GB` };
+    const bytes = await readFile(file);
+    sha256 = createHash('sha256').update(bytes).digest('hex');
+    decoded = await decodeImage(bytes, shortSide);
+  } catch (error) {
+    return { reason: fileReason(error) };
+  }
+  writer.put(i, decoded);
+  return { sha256 };
+}
+
+function fileReason(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return 'the file is gone since the folder was listed, or its name is not valid UTF-8';
+  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
+  return error instanceof Error ? error.message : String(error);
+}
+
+function requireNoneSkipped(root: string, skipped: readonly SkippedFile[]): void {
+  if (skipped.length === 0) return;
+  throw new UsageError(
+    `${skipped.length} file(s) in ${root} cannot be used, and --strict allows none:\n${listFiles(skipped)}\n` +
+      'Expected readable images only; repair or remove these, or run without --strict to leave them out.',
+  );
+}
+
+function requireEveryClass(
+  folder: ImageFolder,
+  ready: readonly Sample[],
+  part: string,
+  failed: readonly SkippedFile[],
+): void {
+  const labels = new Set(ready.map(({ label }) => label));
+  const empty = folder.classNames.filter((_, label) => !labels.has(label));
+  if (empty.length === 0) return;
+  throw new UsageError(
+    `No ${part} image of ${empty.map((name) => `"${name}"`).join(', ')} in ${folder.root} can be used:\n` +
+      `${listFiles(failed)}\nExpected at least one per class; repair these files, or add images.`,
+  );
+}
+
+function listFiles(files: readonly SkippedFile[]): string {
+  const lines = files.slice(0, LISTED).map(({ path, reason }) => `  ${path}: ${reason}`);
+  if (files.length > LISTED) lines.push(`  and ${files.length - LISTED} more`);
+  return lines.join('\n');
+}
