@@ -11,3 +11,9 @@ export function median(values: readonly number[]): number {
   // Infinity - Infinity is NaN: two infinite middles are one.
   return lower === upper ? lower : (lower + upper) / 2;
 }
+
+/** The median of positive values on a logarithmic scale: of 1 and 100 it is 10. */
+export function geometricMedian(values: readonly number[]): number {
+  // An odd number has a middle of its own, which exp(log) would not return to the last bit.
+  return values.length % 2 === 1 ? median(values) : Math.exp(median(values.map(Math.log)));
+}

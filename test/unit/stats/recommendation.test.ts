@@ -1,0 +1,231 @@
+import { describe, expect, it } from 'vitest';
+import type { RangeCurve } from '../../../src/stats/range-curve.js';
+import { recommend } from '../../../src/stats/recommendation.js';
+import { suggestOverSeeds } from '../../../src/stats/suggestions-over-seeds.js';
+import { asCurve, collapsing, noisy, recorded, type Sweep } from './range-tests.js';
+
+// Range tests of folded MobileNets: where the loss falls fastest, is lowest, and collapses.
+const mobileNets: [string, number, { steepest: number; lowest: number; collapse: number }][] = [
+  ['V1, all, head x1', 2, { steepest: 3.5e-4, lowest: 1.4e-3, collapse: 2.2e-3 }],
+  ['V1, all, head x10', 2, { steepest: 5e-5, lowest: 7e-4, collapse: 1.1e-3 }],
+  ['V1, last 2 blocks, head x1', 2, { steepest: 1.1e-3, lowest: 7.6e-3, collapse: 1.7e-2 }],
+  ['V1, last 2 blocks, head x10', 2, { steepest: 1.5e-4, lowest: 1.2e-3, collapse: 5e-3 }],
+  ['V1, head', 2, { steepest: 1.1e-3, lowest: 0.19, collapse: 0.57 }],
+  ['V2, all, head x1', 2, { steepest: 1.2e-3, lowest: 1.9e-3, collapse: 4.3e-3 }],
+  ['V2, all, head x10', 2, { steepest: 1.5e-4, lowest: 9e-4, collapse: 2.2e-3 }],
+  ['V2, all, ten classes', 10, { steepest: 2.3e-4, lowest: 5e-4, collapse: 1.1e-3 }],
+  ['V2, from block 6, ten classes', 10, { steepest: 2.7e-4, lowest: 6e-4, collapse: 2e-3 }],
+];
+const synthetic = mobileNets.flatMap(([name, classes, rates]): [string, Sweep][] =>
+  [60, 100].map((steps) => [`${name}, ${steps} steps`, collapsing(steps, classes, rates)]),
+);
+const withMinimum = [
+  'recorded_mlp_seed0',
+  'recorded_mlp_seed1',
+  'recorded_mlp_seed2',
+  'smooth_U',
+  'nan_tail',
+];
+const sound: [string, Sweep][] = [
+  ...withMinimum.map((name): [string, Sweep] => [name, recorded[name]!]),
+  ...synthetic,
+];
+
+const over = (sweep: Sweep, ...curves: RangeCurve[]) => recommend(curves, { classes: sweep.classes });
+const rateOf = (sweep: Sweep, ...curves: RangeCurve[]) => over(sweep, ...curves).recommended?.learningRate;
+
+describe('recommend', () => {
+  it.each(mobileNets)('recovers the rates that fitted %s', (_name, classes, rates) => {
+    const curve = asCurve(collapsing(100, classes, rates));
+    const { recommended } = recommend([curve], { classes });
+    const rule = Math.min(Math.sqrt((rates.lowest / 10) * rates.steepest), rates.lowest / 3);
+    expect(recommended!.fixedLearningRate / rule).toBeGreaterThan(0.55);
+    expect(recommended!.fixedLearningRate / rule).toBeLessThan(1.2);
+    const ratio = recommended!.learningRate / recommended!.fixedLearningRate;
+    expect(ratio).toBeGreaterThanOrEqual(1);
+    expect(ratio).toBeLessThanOrEqual(2);
+    // A third of the lowest loss's rate as it was read, which is at most a fifth above the true one.
+    expect(recommended!.learningRate).toBeLessThan(rates.lowest / 2.5);
+  });
+
+  it.each(sound)('moves by less than a factor of 2 under noise of 0.05: %s', (name, sweep) => {
+    const clean = rateOf(sweep, asCurve(sweep))!;
+    const moved: number[] = [];
+    let refused = 0;
+    const draws = 50;
+    for (let draw = 0; draw < draws; draw++) {
+      const rate = rateOf(sweep, asCurve(noisy(sweep, 0.05, name, draw)));
+      if (rate === undefined) refused++;
+      else moved.push(Math.max(rate / clean, clean / rate));
+    }
+    expect(Math.max(...moved)).toBeLessThan(2);
+    expect(refused).toBeLessThanOrEqual(0.06 * draws);
+
+    // Three seeds: closer yet, and no refusal.
+    for (let draw = 0; draw < 15; draw++) {
+      const seeds = [0, 1, 2].map((seed) => asCurve(noisy(sweep, 0.05, name, 'seeds', draw, seed), seed));
+      const rate = rateOf(sweep, ...seeds)!;
+      expect(Math.max(rate / clean, clean / rate)).toBeLessThan(1.8);
+    }
+  });
+
+  it.each(sound)('does not depend on the unit of the loss: %s', (name, sweep) => {
+    const curve = asCurve(noisy(sweep, 0.05, name, 0));
+    const scaled = (factor: number): RangeCurve => ({
+      ...curve,
+      points: curve.points.map((p) => ({
+        ...p,
+        loss: factor * p.loss,
+        smoothedLoss: factor * p.smoothedLoss,
+      })),
+    });
+    const rate = rateOf(sweep, curve);
+    if (rate === undefined) return;
+    for (const factor of [1e-3, 7, 1024]) {
+      expect(rateOf(sweep, scaled(factor))! / rate).toBeCloseTo(1, 9);
+    }
+  });
+
+  it.each(sound)('stays inside the range: %s', (_name, sweep) => {
+    const { recommended } = over(sweep, asCurve(sweep));
+    for (const rate of [recommended!.learningRate, recommended!.fixedLearningRate]) {
+      expect(rate).toBeGreaterThanOrEqual(Math.min(...sweep.learningRates));
+      expect(rate).toBeLessThanOrEqual(Math.max(...sweep.learningRates));
+    }
+  });
+
+  it('survives a seed that diverged at once, and spikes in another', () => {
+    const [, sweep] = synthetic[1]!;
+    const [a, b] = [0, 1].map((seed) => asCurve(noisy(sweep, 0.05, 'pair', seed), seed));
+    const clean = rateOf(sweep, asCurve(sweep))!;
+    const dead = asCurve({ ...sweep, losses: [NaN] }, 2);
+    const spiked: RangeCurve = {
+      ...b!,
+      points: b!.points.map((p) => (p.step % 17 === 5 ? { ...p, loss: 40 } : p)),
+    };
+    for (const curves of [[a!, b!, dead], [a!, spiked], [spiked]]) {
+      const rate = rateOf(sweep, ...curves)!;
+      expect(Math.max(rate / clean, clean / rate)).toBeLessThan(2);
+    }
+  });
+
+  it('says how far the seeds agree', () => {
+    const base = { steepest: 2e-4, lowest: 1e-3, collapse: 3e-3 };
+    const times = (factor: number, seed: number) =>
+      asCurve(
+        collapsing(100, 2, {
+          steepest: base.steepest * factor,
+          lowest: base.lowest * factor,
+          collapse: base.collapse * factor,
+        }),
+        seed,
+      );
+    const verdict = (...factors: number[]) => recommend(factors.map(times), { classes: 2 });
+    expect(verdict(1).agreement).toEqual({ verdict: 'unknown', factor: null });
+    expect(verdict(1).reason).toContain('Raise --seeds');
+    expect(verdict(1, 1.3, 1.1).agreement.verdict).toBe('good');
+    expect(verdict(1, 1, 3).agreement.verdict).toBe('fair');
+    expect(verdict(1, 1, 3).agreement.factor).toBeCloseTo(3, 0);
+    expect(verdict(1, 3, 10).agreement.verdict).toBe('poor');
+    expect(verdict(1, 3, 10).reason).toMatch(/factor of [\d.]+ \(poor\): raise --seeds/);
+  });
+});
+
+describe('recommend refuses', () => {
+  const rates = (n: number, low = 1e-7) =>
+    Array.from({ length: n }, (_, i) => low * (10 / low) ** (i / (n - 1)));
+  const sweep = (losses: number[], low?: number): Sweep => ({
+    classes: 2,
+    learningRates: rates(losses.length, low),
+    losses,
+  });
+  const chance = Math.log(2);
+
+  it.each<[string, Sweep, RegExp]>([
+    ['a flat curve', sweep(rates(100).map(() => chance)), /stayed flat at 0\.69 .*Raise --max-lr/],
+    ['a loss still falling at the end', recorded['strictly_decreasing']!, /never rose.*Raise --max-lr/],
+    ['a fall to zero at the end', recorded['lightning_21141_clean']!, /never rose.*Raise --max-lr/],
+    ['the same with noise', recorded['lightning_21141_noisy']!, /never rose.*Raise --max-lr/],
+    ['divergence at once', sweep([0.7, 0.9, 30, 1000]), /diverged at once, after 3 steps.*Lower --min-lr/],
+    [
+      'NaN from the first step',
+      sweep([NaN, NaN]),
+      /NaN or infinite from the first step.*data and the weights/,
+    ],
+    [
+      'a loss that only rises',
+      sweep(rates(100).map((r) => chance * (1 + r * 100))),
+      /never fell.*Lower --min-lr/,
+    ],
+    ['too few steps', sweep([0.7, 0.6, 0.5, 0.4, 0.5]), /only 5 steps.*Raise --steps/],
+    [
+      'a range that begins above the rate',
+      sweep(
+        rates(60, 1e-3).map((r, i) => (i < 4 || i > 9 || r > 1 ? chance : 0.4 * chance)),
+        1e-3,
+      ),
+      /below the range that was tried.*Lower --min-lr/,
+    ],
+  ])('%s', (_name, given, reason) => {
+    for (const seeds of [1, 2, 3]) {
+      const curves = Array.from({ length: seeds }, (_, seed) => asCurve(given, seed));
+      const answer = recommend(curves, { classes: 2 });
+      expect(answer.recommended).toBeNull();
+      expect(answer.reason).toMatch(reason);
+    }
+  });
+
+  it('no curves at all', () => {
+    expect(recommend([], { classes: 2 })).toMatchObject({
+      recommended: null,
+      reason: expect.stringContaining('no range test') as string,
+    });
+  });
+
+  it('pure noise around a flat curve, but for a few draws in a hundred', () => {
+    for (const [noise, seeds] of [
+      [0.02, 1],
+      [0.1, 1],
+      [0.1, 3],
+    ] as const) {
+      let accepted = 0;
+      for (let draw = 0; draw < 200; draw++) {
+        const flat = sweep(rates(60).map(() => chance));
+        const curves = Array.from({ length: seeds }, (_, s) =>
+          asCurve(noisy(flat, noise, noise, draw, s), s),
+        );
+        if (recommend(curves, { classes: 2 }).recommended !== null) accepted++;
+      }
+      expect(accepted).toBeLessThanOrEqual(4);
+    }
+  });
+
+  it('a descent that noise may explain, and says so', () => {
+    // 10% down under 5% noise.
+    const shallow = sweep(rates(60).map((r, i) => chance * (i > 30 && i < 40 ? 0.9 : 1) * (1 + r / 2)));
+    const { recommended, reason } = recommend([asCurve(noisy(shallow, 0.05, 'shallow'))], { classes: 2 });
+    expect(recommended).toBeNull();
+    expect(reason).toMatch(/noise of .*Raise --seeds, --steps or --batch-size/);
+  });
+});
+
+describe('suggestOverSeeds', () => {
+  it('gives the median and the extremes of each method', () => {
+    // The three recorded seeds: the oracle's answers are 0.363, 0.209, 0.832 for steep, and so on.
+    const curves = withMinimum.slice(0, 3).map((name, seed) => asCurve(recorded[name]!, seed));
+    const { steepest, minimum } = suggestOverSeeds(curves, { plannedSteps: 100 });
+    expect(steepest.median).toBeCloseTo(0.3630780547701014, 9);
+    expect(steepest.low).toBeCloseTo(0.2089296130854039, 9);
+    expect(steepest.high).toBeCloseTo(0.8317637711026705, 9);
+    expect(minimum.median).toBeCloseTo(0.08317637711026706, 9);
+  });
+
+  it('leaves out seeds without an answer, and is null where none has one', () => {
+    const good = asCurve(recorded['smooth_U']!);
+    const dead = asCurve({ ...recorded['smooth_U']!, losses: [NaN] }, 1);
+    const alone = suggestOverSeeds([good], { plannedSteps: 100 });
+    expect(suggestOverSeeds([good, dead], { plannedSteps: 100 })).toEqual(alone);
+    const none = { median: null, low: null, high: null };
+    expect(suggestOverSeeds([dead])).toEqual({ steepest: none, valley: none, slide: none, minimum: none });
+  });
+});
