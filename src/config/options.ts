@@ -47,6 +47,7 @@ export const OPTIONS = {
   weightDecay: { type: 'number', min: 0, argument: 'X', commands: ALL, description: 'L2 penalty, not on biases' },
   labelSmoothing: { type: 'number', min: 0, below: 1, argument: 'X', commands: ALL, description: 'share of the target spread over all classes' },
   seed: { type: 'integer', min: 0, argument: 'N', commands: ALL, description: 'of initial head, order and augmentation; the first of --seeds' },
+  splitSeed: { type: 'integer', min: 0, argument: 'N', commands: ALL, description: 'of the split into training and validation images [--seed]' },
   augment: { type: 'choice', choices: ['none', 'flip', 'crop-flip'], argument: 'HOW', commands: ALL, description: 'training images: none, flip, crop-flip' },
   views: { type: 'integer', min: 1, argument: 'K', commands: ALL, description: 'augmented views kept of each image where a part is frozen' },
   strict: { type: 'flag', commands: ALL, description: 'an unreadable image is an error, not a skip' },

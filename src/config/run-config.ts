@@ -68,7 +68,7 @@ export function resolveRun(
     labelSmoothing: settings.labelSmoothing,
     seed: settings.seed,
     augment: settings.augment,
-    views: frozen ? settings.views : null,
+    views: frozen ? effectiveViews(settings) : null,
     policy: settings.policy,
     momentum: settings.momentum,
     decay: settings.decay,
@@ -86,4 +86,9 @@ export function resolveRun(
     onStop: settings.onStop,
     ...rest,
   });
+}
+
+/** Views kept of each image where a part is frozen; without augmentation they would all be the same. */
+export function effectiveViews({ augment, views }: Pick<Settings, 'augment' | 'views'>): number {
+  return augment === 'none' ? 1 : views;
 }

@@ -31,18 +31,16 @@ export class LocalEngine implements Engine {
   }
 
   async step(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<StepOutcome> {
-    const total = new Map<string, tf.Tensor>();
+    const total = new Map<string, tf.Variable>();
     const losses: tf.Scalar[] = [];
     for (const { from, to } of slicesOf(labels.length, this.sliceSize)) {
       const slice = this.replica.gradients(sliceInput(input, from, to), labels.subarray(from, to), labels.length);
       losses.push(slice.lossSum);
       for (const [name, gradient] of slice.gradients) {
         const sum = total.get(name);
-        if (sum === undefined) total.set(name, gradient);
-        else {
-          total.set(name, addInPlace(sum, gradient));
-          gradient.dispose();
-        }
+        if (sum === undefined) total.set(name, tf.variable(gradient, false));
+        else addInPlace(sum, gradient);
+        gradient.dispose();
       }
     }
     const held = this.replica.update(total, rates);

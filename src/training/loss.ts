@@ -24,8 +24,9 @@ export function softmaxCrossEntropy(
 ): SliceLoss {
   const classes = logits.shape[1];
   const [lossSum, dLogits] = tf.tidy(() => {
-    const on = 1 - smoothing + smoothing / classes;
-    const targets = tf.oneHot(tf.tensor1d(labels, 'int32'), classes, on, smoothing / classes, 'float32');
+    // The wasm backend rounds oneHot's own on and off values to integers.
+    const oneHot = tf.cast(tf.oneHot(tf.tensor1d(labels, 'int32'), classes), 'float32');
+    const targets = tf.add(tf.mul(oneHot, 1 - smoothing), smoothing / classes);
     const logProbabilities = tf.logSoftmax(logits);
     const loss = tf.neg<tf.Scalar>(tf.sum(tf.mul(targets, logProbabilities)));
     const gradient = tf.mul<tf.Tensor2D>(tf.sub(tf.exp(logProbabilities), targets), 1 / batchSize);

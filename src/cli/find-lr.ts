@@ -1,0 +1,14 @@
+import { describeEnvironment } from '../experiments/environment.js';
+import { runFinder } from '../experiments/find-lr-run.js';
+import { findLrReport } from '../report/find-lr-report.js';
+import type { RawFlags } from './program.js';
+import { inSession } from './session.js';
+
+/** `onecycle find-lr`. */
+export function runFindLr(flags: RawFlags): Promise<void> {
+  return inSession(flags, async ({ settings, progress, signal, startBackend, print }) => {
+    const environment = describeEnvironment(await startBackend());
+    const document = await runFinder(settings, { environment, emit: progress.emit, signal });
+    print(document, (layout) => findLrReport(document, layout));
+  });
+}

@@ -1,0 +1,89 @@
+import cliProgress from 'cli-progress';
+import type { Emit, ExperimentEvent } from '../experiments/events.js';
+import type { EpochRecord } from '../training/records.js';
+
+/** Shows an experiment's events on stderr: bars on a terminal, plain lines elsewhere, notes only when quiet. */
+export interface ProgressView {
+  readonly emit: Emit;
+  /** A line above the bars. */
+  readonly say: (line: string) => void;
+  readonly stop: () => void;
+}
+
+/** Chooses the view for this stderr. */
+export function openProgress({ quiet }: { readonly quiet: boolean }): ProgressView {
+  const lines = plainLines(quiet);
+  return quiet || !process.stderr.isTTY ? lines : bars();
+}
+
+function epochLine(name: string, { epoch, trainLoss, validLoss, correct, total, seconds }: EpochRecord): string {
+  const accuracy = ((100 * correct) / total).toFixed(1);
+  return `${name}  epoch ${epoch}: train loss ${trainLoss.toFixed(3)}, validation loss ${validLoss.toFixed(3)}, accuracy ${accuracy}% (${correct}/${total}), ${seconds.toFixed(1)} s`;
+}
+
+function plainLines(quiet: boolean): ProgressView {
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  const emit = (event: ExperimentEvent) => {
+    if (event.type === 'note') say(event.text);
+    else if (quiet) return;
+    else if (event.type === 'epoch') say(epochLine(event.name, event.record));
+    else if (event.type === 'sweep' && event.step === event.steps) say(`seed ${event.seed}: ${event.steps} steps`);
+    else if (event.type === 'run-end' && event.status !== 'completed') say(`${event.name}: ${event.status}`);
+  };
+  return { emit, say, stop: () => undefined };
+}
+
+function bars(): ProgressView {
+  const multi = new cliProgress.MultiBar(
+    {
+      format: '{name} {bar} {value}/{total} {unit}  {eta_formatted} left  {status}',
+      stream: process.stderr,
+      hideCursor: true,
+      clearOnComplete: false,
+      barsize: Math.max(8, Math.min(30, (process.stderr.columns ?? 80) - 60)),
+      fps: 5,
+      linewrap: false,
+      // Ctrl-C belongs to the program: the bar's own handler would leave the process running.
+      gracefulExit: false,
+    },
+    cliProgress.Presets.shades_classic,
+  );
+  const byName = new Map<string, cliProgress.SingleBar>();
+  const bar = (name: string, total: number, unit: string): cliProgress.SingleBar => {
+    let found = byName.get(name);
+    if (found === undefined) {
+      found = multi.create(total, 0, { name: name.padEnd(16), unit, status: '' });
+      byName.set(name, found);
+    }
+    return found;
+  };
+  const say = (line: string) => multi.log(`${line}\n`);
+  const emit = (event: ExperimentEvent) => {
+    switch (event.type) {
+      case 'decode':
+        bar('images', event.total, 'images').update(event.done);
+        break;
+      case 'note':
+        say(event.text);
+        break;
+      case 'run':
+        bar(event.name, event.totalSteps, 'steps').update(event.fromStep, { status: '' });
+        break;
+      case 'step':
+        bar(event.name, 0, 'steps').update(event.record.step + 1);
+        break;
+      case 'epoch': {
+        const { epoch, correct, total } = event.record;
+        bar(event.name, 0, 'steps').update({ status: `epoch ${epoch}: ${((100 * correct) / total).toFixed(1)}%` });
+        break;
+      }
+      case 'run-end':
+        if (event.status !== 'completed') bar(event.name, 0, 'steps').update({ status: event.status });
+        break;
+      case 'sweep':
+        bar(`seed ${event.seed}`, event.steps, 'steps').update(event.step);
+        break;
+    }
+  };
+  return { emit, say, stop: () => multi.stop() };
+}

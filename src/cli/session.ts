@@ -1,0 +1,64 @@
+import { startBackend, type BackendInfo } from '../backend/choose.js';
+import type { RateTable, Settings } from '../config/default-settings.js';
+import type { ReportLayout } from '../report/train-report.js';
+import { Exit } from './errors.js';
+import type { RawFlags } from './program.js';
+import { openProgress, type ProgressView } from './progress.js';
+import { readSettings } from './read-settings.js';
+import { listenForSignals } from './signals.js';
+
+/** What every command works with. */
+export interface Session {
+  readonly settings: Settings;
+  readonly rates: RateTable;
+  readonly progress: ProgressView;
+  /** Aborted at the first signal. */
+  readonly signal: AbortSignal;
+  /** Starts the backend once it is needed. */
+  readonly startBackend: () => Promise<BackendInfo>;
+  /** Prints the result: the document with --json, else the report for this terminal. */
+  readonly print: (document: object, report: (layout: ReportLayout) => string) => void;
+}
+
+const DEFAULT_WIDTH = 80;
+
+/**
+ * Runs one command with options, progress and signals; exits with the code of the signal that came, if
+ * one came.
+ */
+export async function inSession(flags: RawFlags, work: (session: Session) => Promise<void>): Promise<void> {
+  const { settings, rates } = await readSettings(flags);
+  const progress = openProgress({ quiet: settings.quiet });
+  const stop = listenForSignals((name) =>
+    progress.say(`${name}: finishing the step and saving; once more to quit at once`),
+  );
+  try {
+    await work({
+      settings,
+      rates,
+      progress,
+      signal: stop.signal,
+      startBackend: () => startBackend(settings.backend),
+      print: (document, report) => {
+        progress.stop();
+        process.stdout.write(settings.json ? `${JSON.stringify(document, null, 2)}\n` : `${report(layout(settings))}\n`);
+      },
+    });
+  } catch (error) {
+    if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
+  } finally {
+    progress.stop();
+    stop.release();
+  }
+  const code = stop.exitCode();
+  if (code !== undefined) throw new Exit(code);
+}
+
+/** Width and colour of stdout; NO_COLOR and FORCE_COLOR as their sites define them. */
+function layout(settings: Settings): ReportLayout {
+  const { NO_COLOR, FORCE_COLOR, COLUMNS } = process.env;
+  const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
+  const wanted = forced || (process.stdout.isTTY === true && (NO_COLOR === undefined || NO_COLOR === ''));
+  const columns = process.stdout.columns ?? Number(COLUMNS);
+  return { colour: settings.color && wanted, width: Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH };
+}

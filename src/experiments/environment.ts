@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import type { BackendInfo } from '../backend/choose.js';
+
+/** Where a run was computed: versions, backend, device and cores, as environment.json holds it. */
+export interface Environment {
+  readonly onecycle: string;
+  readonly node: string;
+  readonly platform: string;
+  readonly backend: string;
+  readonly device: string;
+  readonly cores: number;
+  readonly cpu: string;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** Describes this process with the backend that was started. */
+export function describeEnvironment(backend: BackendInfo): Environment {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return {
+    onecycle: version,
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    backend: backend.name,
+    device: backend.device,
+    cores: availableParallelism(),
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    versions: backend.versions,
+  };
+}

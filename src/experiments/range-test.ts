@@ -1,0 +1,84 @@
+import type { Settings } from '../config/default-settings.js';
+import { lrRange } from '../schedule/lr-range.js';
+import { rangeStop } from '../stats/divergence.js';
+import type { RangeCurve, RangePoint } from '../stats/range-curve.js';
+import { movingAverage } from '../stats/smoothing.js';
+import type { Engine } from '../training/engine.js';
+import { evaluate } from '../training/evaluate.js';
+import { fingerprint } from '../training/fingerprint.js';
+import { trainSteps } from '../training/train-steps.js';
+import type { Emit } from './events.js';
+import { epochBatches, evaluationBatches, openRunEngine, type EngineConfig } from './run-engine.js';
+import type { Workbench } from './workbench.js';
+
+/** Validation images behind each point of `--loss valid`: few enough to cost little. */
+const VALID_SUBSET = 64;
+
+/** What shapes one sweep. */
+export interface SweepConfig extends EngineConfig {
+  readonly minLr: number;
+  readonly maxLr: number;
+  readonly steps: number;
+  readonly sweep: Settings['sweep'];
+  readonly loss: Settings['loss'];
+  readonly smoothing: number;
+  readonly stopAt: number;
+  readonly momentum: number;
+}
+
+/** What a sweep needs beside its configuration. */
+export interface SweepContext {
+  readonly workers: number;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Learning-rate range test (Smith, arXiv 1506.01186, section 3.3) of one seed: the rate rises at every
+ * mini-batch until the loss diverges, collapses, or the sweep ends.
+ *
+ * Leaves no trace: weights and momentum buffers are put back and their fingerprint is checked; random
+ * streams and the order of the data have no state that could move.
+ */
+export async function rangeTest(bench: Workbench, config: SweepConfig, context: SweepContext): Promise<RangeCurve> {
+  const engine = openRunEngine(bench, config, context.workers);
+  try {
+    const before = await engine.snapshot();
+    const curve = await sweep(bench, engine, config, context);
+    await engine.restore(before);
+    if (fingerprint(await engine.snapshot()) !== fingerprint(before)) {
+      throw new Error('the range test did not put the network back as it was');
+    }
+    return curve;
+  } finally {
+    await engine.dispose();
+  }
+}
+
+async function sweep(bench: Workbench, engine: Engine, config: SweepConfig, context: SweepContext): Promise<RangeCurve> {
+  const { seed, minLr, maxLr, steps, momentum } = config;
+  const schedule = lrRange({ totalSteps: steps, minLr, maxLr, momentum, sweep: config.sweep });
+  const smooth = movingAverage(config.smoothing);
+  const stop = rangeStop({ classes: bench.images.classNames.length, stopAt: config.stopAt });
+  let state = stop.initialState;
+  const points: RangePoint[] = [];
+  for (let epoch = 1; points.length < steps; epoch++) {
+    const batches = epochBatches(bench, engine, config, epoch, 0);
+    const position = { epoch, firstStep: points.length, scheduleState: null, signal: context.signal };
+    for await (const { step, learningRate, loss: trainLoss } of trainSteps(engine, batches, schedule, position)) {
+      const loss = config.loss === 'train' ? trainLoss : await validLoss(bench, engine);
+      const smoothedLoss = smooth(loss);
+      points.push({ step, learningRate, loss, smoothedLoss });
+      state = stop.observe(state, { step, smoothedLoss, rawLoss: loss });
+      const ended = state.stop !== 'end';
+      context.emit({ type: 'sweep', seed, step: ended ? steps : step + 1, steps });
+      if (ended) return { seed, points, divergedAt: state.at, stop: state.stop };
+    }
+    if (context.signal.aborted) break;
+  }
+  return { seed, points, divergedAt: null, stop: 'end' };
+}
+
+async function validLoss(bench: Workbench, engine: Engine): Promise<number> {
+  return (await evaluate(engine, evaluationBatches(bench, engine, VALID_SUBSET))).loss;
+}

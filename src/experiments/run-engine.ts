@@ -1,0 +1,66 @@
+import type { RunConfig } from '../config/run-config.js';
+import { trainingBatches, validationBatches } from '../data/batches.js';
+import { initHead } from '../model/init-head.js';
+import type { Engine } from '../training/engine.js';
+import { networkBatches } from '../training/network-batches.js';
+import { openEngine } from '../training/open-engine.js';
+import type { ReplicaSetup } from '../training/replica.js';
+import type { TrainingBatch } from '../training/train-steps.js';
+import type { Workbench } from './workbench.js';
+
+/** Images evaluated at a time; large batches cost nothing, the engine slices them. */
+const EVALUATION_BATCH = 64;
+
+/** The settings that shape network, optimizer and data of a run; a range test has them too. */
+export type EngineConfig = Pick<
+  RunConfig,
+  'seed' | 'trainable' | 'batchSize' | 'labelSmoothing' | 'weightDecay' | 'headLrMultiplier' | 'augment' | 'views'
+>;
+
+/** A fresh network with a new head on the workbench's backbone. */
+export function openRunEngine(bench: Workbench, config: EngineConfig, workers: number): Engine {
+  return openEngine(replicaSetup(bench, config), config.batchSize, workers);
+}
+
+function replicaSetup({ weights, firstTrained, imageSize, images }: Workbench, config: EngineConfig): ReplicaSetup {
+  return {
+    backbone: weights.backbone,
+    parameters: weights.parameters,
+    head: initHead(weights.backbone.features, images.classNames.length, config.seed),
+    firstTrained,
+    imageSize,
+    labelSmoothing: config.labelSmoothing,
+    weightDecay: config.weightDecay,
+    headLrMultiplier: config.trainable === 'head' ? 1 : config.headLrMultiplier,
+  };
+}
+
+/** The training batches of one epoch from its `fromBatch`-th on. */
+export function epochBatches(
+  bench: Workbench,
+  engine: Engine,
+  config: EngineConfig,
+  epoch: number,
+  fromBatch: number,
+): AsyncIterable<TrainingBatch> {
+  const { batchSize, seed, augment, views } = config;
+  const batches = trainingBatches(bench.images, { batchSize, seed, epoch, augment, views: views ?? undefined, fromStep: fromBatch });
+  const store = bench.features?.train;
+  return networkBatches(
+    engine,
+    batches,
+    store && { store, slotOf: ({ indices, views: drawn }, i) => (indices[i] ?? 0) * (views ?? 1) + Math.max(0, drawn[i] ?? 0) },
+  );
+}
+
+/** All validation images, or about `limit` of them spread evenly over the classes. */
+export function evaluationBatches(bench: Workbench, engine: Engine, limit = Infinity): AsyncIterable<TrainingBatch> {
+  const store = bench.features?.valid;
+  const stride = Math.max(1, Math.ceil(bench.images.valid.length / limit));
+  const images = { ...bench.images, valid: bench.images.valid.filter((_, i) => i % stride === 0) };
+  return networkBatches(
+    engine,
+    validationBatches(images, EVALUATION_BATCH),
+    store && { store, slotOf: ({ indices }, i) => (indices[i] ?? 0) * stride },
+  );
+}

@@ -1,0 +1,13 @@
+import { planSchedule } from '../config/plan-schedule.js';
+import type { RunConfig } from '../config/run-config.js';
+import { decodeCheckpoint, encodeCheckpoint } from '../record/checkpoint-file.js';
+import type { RunFolder } from '../record/run-folder.js';
+import type { Schedule } from '../schedule/schedule.js';
+import type { Engine } from '../training/engine.js';
+import { evaluate, type Evaluation } from '../training/evaluate.js';
+import type { EpochRecord } from '../training/records.js';
+import { isBetter, type RunState } from '../training/run-state.js';
+import { trainSteps } from '../training/train-steps.js';
+import type { Emit } from './events.js';
+import { epochBatches, evaluationBatches } from './run-engine.js';
+import type { Workbench } from './workbench.js';
