@@ -13,7 +13,8 @@ import { table, tableWidth, type TableColumn } from './table.js';
 import type { ReportLayout } from './train-report.js';
 
 /** The arms side by side: a row each where the width allows it, else a column each. */
-export function armTable({ arms, curves }: CompareView, layout: ReportLayout): string {
+export function armTable({ arms, curves, superConvergence }: CompareView, layout: ReportLayout): string {
+  const target = superConvergence === null ? 'target' : formatFraction(superConvergence.target);
   const facts: readonly [string, (arm: ArmView, curve: ArmCurves | undefined) => string][] = [
     ['seeds', ({ runs, failed }) => seedCount(runs.length, failed.length)],
     ['final accuracy', ({ finalAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
@@ -21,7 +22,7 @@ export function armTable({ arms, curves }: CompareView, layout: ReportLayout): s
     ['best accuracy', ({ bestAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
     ['valid loss', ({ validLoss: { mean, sd } }) => formatMeanSd(mean, sd)],
     ['time per run', (_, curve) => formatDuration(secondsPerRun(curve))],
-    ['steps to target', ({ stepsToTarget }) => stepsText(stepsToTarget)],
+    [`steps to ${target}`, ({ stepsToTarget }) => stepsText(stepsToTarget)],
   ];
   const shown = arms.some(({ stepsToTarget }) => stepsToTarget !== null) ? facts : facts.slice(0, -1);
   const columns: TableColumn[] = [{ header: 'arm' }, ...shown.map(([header]) => right(header))];
@@ -56,7 +57,11 @@ export function runTable({ arms }: CompareView, layout: ReportLayout): string {
 }
 
 /** Differences of the arms in percentage points of final accuracy, paired by seed. */
-export function differenceTable(differences: readonly DifferenceView[], layout: ReportLayout): string {
+export function differenceTable(
+  differences: readonly DifferenceView[],
+  withMethod: boolean,
+  layout: ReportLayout,
+): string {
   const adjusted = differences.some(({ pValue, adjustedPValue }) => pValue !== adjustedPValue);
   const columns: TableColumn[] = [
     { header: 'difference' },
@@ -64,7 +69,7 @@ export function differenceTable(differences: readonly DifferenceView[], layout: 
     right('95% interval'),
     right('p'),
     ...(adjusted ? [right('adjusted p')] : []),
-    { header: 'method' },
+    ...(withMethod ? [{ header: 'method' }] : []),
   ];
   const rows = differences.map(({ arm, baseline, mean, low, high, pValue, adjustedPValue, method }) => [
     `${arm} - ${baseline}`,
@@ -72,7 +77,7 @@ export function differenceTable(differences: readonly DifferenceView[], layout: 
     formatInterval(low, high, formatPoints),
     formatPValue(pValue),
     ...(adjusted ? [formatPValue(adjustedPValue)] : []),
-    method,
+    ...(withMethod ? [method] : []),
   ]);
   return table(columns, rows, layout);
 }

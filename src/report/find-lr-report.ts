@@ -1,5 +1,5 @@
 import type { RangeCurve } from '../stats/range-curve.js';
-import { formatRate } from './numbers.js';
+import { formatRate, MISSING } from './numbers.js';
 import { joinBlocks, paintLines, paragraph } from './paragraph.js';
 import { rangeChart } from './range-chart.js';
 import { METHODS, type FindLrView } from './range-view.js';
@@ -27,25 +27,29 @@ function howItEnded({ seed, points, divergedAt, stop }: RangeCurve): string {
 }
 
 function suggestionTable({ suggestions, curves }: FindLrView, layout: ReportLayout): string {
+  const several = curves.length > 1;
+  const spread = ['lowest', 'highest', 'spread'].map((header) => ({ header, align: 'right' as const }));
   return table(
     [
       { header: '' },
       { header: 'method' },
-      { header: curves.length > 1 ? 'median' : 'rate', align: 'right' },
-      { header: 'lowest', align: 'right' },
-      { header: 'highest', align: 'right' },
-      { header: 'spread', align: 'right' },
+      { header: several ? 'median' : 'rate', align: 'right' },
+      ...(several ? spread : []),
     ],
     METHODS.map(({ key, letter, name }) => {
       const found = suggestions[key];
-      const spread = found === null ? NaN : found.high / found.low;
+      const factor = (found?.high ?? NaN) / (found?.low ?? NaN);
       return [
         letter,
         name,
         formatRate(found?.median),
-        formatRate(found?.low),
-        formatRate(found?.high),
-        Number.isFinite(spread) ? `x ${spread.toFixed(1)}` : formatRate(null),
+        ...(several
+          ? [
+              formatRate(found?.low),
+              formatRate(found?.high),
+              Number.isFinite(factor) ? `x ${factor.toFixed(1)}` : MISSING,
+            ]
+          : []),
       ];
     }),
     layout,

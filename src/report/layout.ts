@@ -10,13 +10,19 @@ function sideBySide(left: string, right: string, from: number): string {
   ).join('\n');
 }
 
+/** The room that a chart of a pair is given; `fill` asks for the full height. */
+export interface ChartRoom {
+  readonly width: number;
+  readonly fill: boolean;
+}
+
 /** Draws two charts side by side from 100 columns on, else one under the other. */
 export function pairOfCharts(
   width: number,
-  left: (width: number) => string,
-  right: (width: number) => string,
+  left: (room: ChartRoom) => string,
+  right: (room: ChartRoom) => string,
 ): string {
-  if (width < 100) return `${left(width)}\n\n${right(width)}`;
+  if (width < 100) return `${left({ width, fill: false })}\n\n${right({ width, fill: false })}`;
   const half = Math.floor((width - GAP) / 2);
-  return sideBySide(left(half), right(half), half + GAP);
+  return sideBySide(left({ width: half, fill: true }), right({ width: half, fill: true }), half + GAP);
 }

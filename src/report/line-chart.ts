@@ -35,6 +35,8 @@ export interface LineChartSpec {
   readonly width: number;
   /** Rows of the area, at most [10]. */
   readonly height?: number;
+  /** Makes up the rows up to `height`, so that charts side by side stand on one line. */
+  readonly fill?: boolean;
   readonly colour: boolean;
   /** Text over the chart: what the y axis shows. */
   readonly yLabel?: string;
@@ -84,6 +86,7 @@ export function lineChart(spec: LineChartSpec): string {
     title: spec.yLabel,
     width: spec.width,
     height: spec.height ?? 10,
+    fill: spec.fill,
     colour: spec.colour,
     xLabel: spec.xLabel,
     x: {

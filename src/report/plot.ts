@@ -23,6 +23,8 @@ export interface PlotSpec {
   readonly width: number;
   /** Rows that the area has at most; fewer where round labels ask for it. */
   readonly height: number;
+  /** Makes up the rows up to `height` above the curves, so that charts side by side stand on one line. */
+  readonly fill?: boolean | undefined;
   readonly colour: boolean;
   readonly x: XRange;
   readonly xLabel?: string | undefined;
@@ -45,29 +47,25 @@ export function drawPlot(spec: PlotSpec): string {
   const left = gutter + 2;
   const columns = Math.max(1, spec.width - left);
   const x = xAxis(spec.x, columns);
-  const canvas = new Canvas(spec.width, y.rows + 2);
-  const area = { canvas, left, columns, rows: y.rows, column: x.column, row: y.row };
+  const rows = spec.fill === true ? Math.max(y.rows, spec.height) : y.rows;
+  const canvas = new Canvas(spec.width, rows + 2);
+  const area = { canvas, left, columns, rows, column: x.column, row: y.row };
 
   for (const band of spec.bands ?? []) drawBand(area, band);
   drawGlyphs(area, spec.dots ?? []);
   const coincident = drawLines(area, spec.lines);
   for (const vertical of spec.verticals ?? []) drawVertical(area, vertical);
   drawGlyphs(area, spec.letters ?? []);
-  y.labels.forEach((label, row) => {
-    canvas.write(gutter - label.length, y.rows - 1 - row, label);
-    canvas.put(gutter + 1, y.rows - 1 - row, label === '' ? '│' : '┤');
-  });
-  canvas.write(gutter + 1, y.rows, `└${'─'.repeat(columns)}`);
-  for (const { x: at } of x.ticks) canvas.put(left + Math.round(x.column(at)), y.rows, '┬');
+  for (let row = 0; row < rows; row++) {
+    const label = y.labels[row] ?? '';
+    canvas.write(gutter - label.length, rows - 1 - row, label);
+    canvas.put(gutter + 1, rows - 1 - row, label === '' ? '│' : '┤');
+  }
+  canvas.write(gutter + 1, rows, `└${'─'.repeat(columns)}`);
+  for (const { x: at } of x.ticks) canvas.put(left + Math.round(x.column(at)), rows, '┬');
   const short = xLabel.length <= gutter;
-  if (short) canvas.write(gutter - xLabel.length, y.rows + 1, xLabel);
-  writeTickLabels(
-    canvas,
-    x.ticks,
-    (at) => left + Math.round(x.column(at)),
-    y.rows + 1,
-    short ? gutter + 1 : 0,
-  );
+  if (short) canvas.write(gutter - xLabel.length, rows + 1, xLabel);
+  writeTickLabels(canvas, x.ticks, (at) => left + Math.round(x.column(at)), rows + 1, short ? gutter + 1 : 0);
 
   const title = truncate(printable(spec.title ?? ''), spec.width);
   const centred = ' '.repeat(Math.max(0, left + Math.floor((columns - displayWidth(xLabel)) / 2)));

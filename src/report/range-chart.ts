@@ -1,4 +1,4 @@
-import type { RangeCurve } from '../stats/range-curve.js';
+import type { RangeCurve, RangePoint } from '../stats/range-curve.js';
 import type { Colour } from './colour.js';
 import { extent } from './extent.js';
 import type { LegendItem } from './legend.js';
@@ -6,7 +6,7 @@ import { medianCurve, type MedianPoint } from './median-curve.js';
 import { counted, formatRate } from './numbers.js';
 import { drawPlot } from './plot.js';
 import type { PlotGlyph } from './plot-layers.js';
-import { METHODS, type FindLrView } from './range-view.js';
+import { suggestedRates, type FindLrView } from './range-view.js';
 
 /** Sizes of a range chart in terminal columns and rows. */
 export interface RangeChartLayout {
@@ -23,9 +23,7 @@ const DIVERGED = 'X';
  * (with several seeds their median and range), a letter for each suggestion and X where a seed diverged.
  */
 export function rangeChart(view: FindLrView, layout: RangeChartLayout): string {
-  const raw = view.curves
-    .flatMap(({ points }) => points)
-    .filter(({ learningRate: rate, loss }) => rate > 0 && Number.isFinite(loss));
+  const raw = rawPoints(view);
   if (raw.length === 0) return 'range test: no finite loss to draw';
   const [low, high] = extent(raw.map(({ learningRate }) => learningRate));
   const several = view.curves.length > 1;
@@ -35,8 +33,9 @@ export function rangeChart(view: FindLrView, layout: RangeChartLayout): string {
     raw.map(({ loss }) => loss),
   );
   const letters = glyphs(view, median, y.high);
+  const what = view.config?.loss === 'valid' ? 'validation loss' : 'training loss';
   return drawPlot({
-    title: y.cut ? `training loss (above ${formatRate(y.high, 2)} not shown)` : 'training loss',
+    title: y.cut ? `${what} (above ${formatRate(y.high, 2)} not shown)` : what,
     width: layout.width,
     height: layout.height ?? 14,
     colour: layout.colour,
@@ -65,6 +64,21 @@ export function rangeChart(view: FindLrView, layout: RangeChartLayout): string {
   });
 }
 
+/** What was measured and can be drawn on a logarithmic axis. */
+export function rawPoints({ curves }: FindLrView): RangePoint[] {
+  return curves
+    .flatMap(({ points }) => points)
+    .filter(({ learningRate, loss }) => learningRate > 0 && Number.isFinite(loss));
+}
+
+/** Highest loss worth showing: half the descent above the start, and no less than 1.3 times the best. */
+export function lossCeiling(median: readonly MedianPoint[]): number {
+  const losses = median.flatMap(({ median: loss }) => loss ?? []);
+  const [best] = extent(losses);
+  const start = losses[0] ?? best;
+  return Math.max(start + (start - best) / 2, 1.3 * best);
+}
+
 /** Shows the descent well: a divergence that rises far above the start is cut off. */
 function lossRange(
   median: readonly MedianPoint[],
@@ -72,11 +86,10 @@ function lossRange(
 ): { low: number; high: number; cut: boolean } {
   const losses = median.flatMap(({ median: loss }) => loss ?? []);
   const [best, worst] = extent(losses);
-  const start = losses[0] ?? worst;
   const sorted = raw.toSorted((a, b) => a - b);
   const share = (part: number): number => sorted[Math.floor(part * (sorted.length - 1))] ?? best;
   const [lowest, highest] = extent(median.flatMap((point) => [point.low ?? best, point.high ?? worst]));
-  const ceiling = Math.max(start + (start - best) / 2, 1.3 * best);
+  const ceiling = lossCeiling(median);
   const high = Math.max(highest, share(0.95));
   return { low: Math.min(lowest, share(0.02)), high: Math.min(high, ceiling), cut: high > ceiling };
 }
@@ -110,10 +123,7 @@ function glyphs(view: FindLrView, median: readonly MedianPoint[], edge: number):
   });
   return [
     ...(view.recommended === null ? [] : [letter(view.recommended.learningRate, 'R', 'green')]),
-    ...METHODS.flatMap(({ key, letter: char }) => {
-      const suggestion = view.suggestions[key];
-      return suggestion === null ? [] : [letter(suggestion.median, char, 'yellow')];
-    }),
+    ...suggestedRates(view).map(({ letter: char, rate }) => letter(rate, char, 'yellow')),
     ...view.curves.flatMap((curve): PlotGlyph[] => {
       const point = divergence(curve);
       if (point === undefined) return [];
@@ -137,10 +147,8 @@ function namesOf(view: FindLrView, letters: readonly PlotGlyph[]): LegendItem[] 
       colour: 'green',
     });
   }
-  for (const { key, letter, name } of METHODS) {
-    const suggestion = view.suggestions[key];
-    if (suggestion !== null)
-      names.push({ sample: letter, text: `${name} ${formatRate(suggestion.median, 2)}`, colour: 'yellow' });
+  for (const { letter, name, rate } of suggestedRates(view)) {
+    names.push({ sample: letter, text: `${name} ${formatRate(rate, 2)}`, colour: 'yellow' });
   }
   const ends = new Set(view.curves.map(({ stop }) => stop).filter((stop) => stop !== 'end'));
   if (letters.some(({ char }) => char === DIVERGED)) {

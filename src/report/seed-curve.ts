@@ -2,8 +2,15 @@ import type { EpochRecord } from '../training/records.js';
 import type { ArmCurves } from './compare-view.js';
 import type { ChartSeries } from './line-chart.js';
 
-/** An arm's curve per epoch: the mean over its seeds, and from two seeds on a band from the lowest to the highest. */
-export function seedCurve({ policy, runs }: ArmCurves, value: (epoch: EpochRecord) => number): ChartSeries {
+/**
+ * An arm's curve per epoch: the mean over its seeds and, where `banded` and from two seeds on, a band from the
+ * lowest to the highest.
+ */
+export function seedCurve(
+  { policy, runs }: ArmCurves,
+  value: (epoch: EpochRecord) => number,
+  banded: boolean,
+): ChartSeries {
   const byEpoch = new Map<number, number[]>();
   for (const record of runs.flatMap(({ epochs }) => epochs)) {
     const number = value(record);
@@ -18,7 +25,7 @@ export function seedCurve({ policy, runs }: ArmCurves, value: (epoch: EpochRecor
     x: points.map(([epoch]) => epoch),
     values: points.map(([, seeds]) => seeds.reduce((sum, seed) => sum + seed, 0) / seeds.length),
   };
-  if (runs.length < 2) return curve;
+  if (!banded || runs.length < 2) return curve;
   return {
     ...curve,
     band: {

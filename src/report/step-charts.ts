@@ -1,6 +1,6 @@
 import type { StepRecord } from '../training/records.js';
 import type { Colour } from './colour.js';
-import { pairOfCharts } from './layout.js';
+import { pairOfCharts, type ChartRoom } from './layout.js';
 import { lineChart, type ChartSeries } from './line-chart.js';
 
 /** The steps of one run under the name that the legend gives it. */
@@ -12,7 +12,7 @@ export interface NamedSteps {
 
 /** Two small charts: the learning rate and the momentum that the optimizer held at each step. */
 export function stepCharts(runs: readonly NamedSteps[], width: number, colour: boolean): string {
-  const chart = (yLabel: string, value: (step: StepRecord) => number) => (columns: number) =>
+  const chart = (yLabel: string, value: (step: StepRecord) => number) => (room: ChartRoom) =>
     lineChart({
       series: runs.map(({ name, steps, colour: tint }): ChartSeries => ({
         name,
@@ -20,7 +20,7 @@ export function stepCharts(runs: readonly NamedSteps[], width: number, colour: b
         values: steps.map(value),
         ...(tint === undefined ? {} : { colour: tint }),
       })),
-      width: columns,
+      ...room,
       height: 7,
       colour,
       yLabel,

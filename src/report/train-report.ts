@@ -63,18 +63,18 @@ function epochCharts({ epochs, best, config }: TrainResultView, { width, colour 
   const smoothed = (config.labelSmoothing ?? 0) > 0 ? 'training (with label smoothing)' : 'training';
   return pairOfCharts(
     width,
-    (columns) =>
+    (room) =>
       lineChart({
         series: [
           { name: smoothed, x, values: epochs.map(({ trainLoss }) => trainLoss) },
           { name: 'validation', x, values: epochs.map(({ validLoss }) => validLoss) },
         ],
-        width: columns,
+        ...room,
         colour,
         yLabel: 'loss',
         xLabel: 'epoch',
       }),
-    (columns) =>
+    (room) =>
       lineChart({
         series: [
           {
@@ -84,7 +84,7 @@ function epochCharts({ epochs, best, config }: TrainResultView, { width, colour 
             colour: 'magenta',
           },
         ],
-        width: columns,
+        ...room,
         colour,
         yLabel: 'validation accuracy',
         xLabel: 'epoch',

@@ -63,7 +63,7 @@ function candidates(low: number, high: number, maxRows: number): Candidate[] {
         const score =
           rows / maxRows -
           (labels < 2 ? 1 : labels < 3 ? 0.25 : 0) -
-          (divisions === 1 && rows > 5 ? 0.2 : 0) -
+          (divisions === 1 && rows > 6 ? 0.35 : 0) -
           (mantissa === 2.5 ? 0.06 : 0);
         found.push({ unit, divisions, first, last, score });
       }
