@@ -1,0 +1,128 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError } from '../config/errors.js';
+import type { EpochRecord, StepRecord } from '../training/records.js';
+import type { JsonObject } from './json.js';
+import { readJsonl } from './jsonl.js';
+import { readDocument } from './read-document.js';
+import { epochShape, predictionShape, stepShape, type Shape } from './record-shapes.js';
+import { RUN_FILES, type PredictionRecord, type RunResult } from './run-layout.js';
+import { checkSchemaVersion } from './schema-version.js';
+import { errnoOf } from './write-error.js';
+
+/** A run as it lies on the disk, finished or not. */
+export interface RunRecord {
+  readonly dir: string;
+  readonly config: JsonObject;
+  /** Holds schemaVersion besides what the run's writer gave. */
+  readonly environment: JsonObject;
+  readonly dataset: JsonObject;
+  readonly steps: readonly StepRecord[];
+  readonly epochs: readonly EpochRecord[];
+  /** Null until the run has ended. */
+  readonly result: JsonObject | null;
+  /** As the result says it; 'unfinished' where there is none: still running, or killed. */
+  readonly status: RunResult['status'] | 'unfinished';
+  /** Null where none were written. */
+  readonly predictions: readonly PredictionRecord[] | null;
+}
+
+/**
+ * Reads a run's folder, also while another process writes it: a torn last line is left out. Throws UsageError
+ * naming what is missing or damaged, and where the record is of a newer version.
+ */
+export async function readRun(dir: string): Promise<RunRecord> {
+  const environment = await readEnvironment(dir);
+  const result = await ifThere(dir, RUN_FILES.result, readDocument);
+  if (result !== null) checkSchemaVersion(result, join(dir, RUN_FILES.result));
+  return {
+    dir,
+    config: await readDocument(join(dir, RUN_FILES.config)),
+    environment,
+    dataset: await readDocument(join(dir, RUN_FILES.dataset)),
+    steps: await readRecords(join(dir, RUN_FILES.steps), stepShape),
+    epochs: await readRecords(join(dir, RUN_FILES.epochs), epochShape),
+    result,
+    status: result === null ? 'unfinished' : statusOf(result, join(dir, RUN_FILES.result)),
+    predictions: await ifThere(dir, RUN_FILES.predictions, (path) => readRecords(path, predictionShape)),
+  };
+}
+
+/** The first file to read: it tells whether this is a run at all, and of which version. Throws UsageError. */
+export async function readEnvironment(dir: string): Promise<JsonObject> {
+  const names = await readdir(dir).catch((error: unknown) => {
+    throw new UsageError(
+      `Expected a run's folder at ${dir} but could not read it (${errnoOf(error) ?? String(error)}).`,
+      {
+        cause: error,
+      },
+    );
+  });
+  const missing = [
+    RUN_FILES.environment,
+    RUN_FILES.config,
+    RUN_FILES.dataset,
+    RUN_FILES.steps,
+    RUN_FILES.epochs,
+  ].filter((name) => !names.includes(name));
+  if (missing.length > 0) {
+    throw new UsageError(
+      `${dir} is not the folder of a run: it lacks ${missing.join(', ')}. Give a folder that onecycle made.`,
+    );
+  }
+  const path = join(dir, RUN_FILES.environment);
+  const environment = await readDocument(path);
+  checkSchemaVersion(environment, path);
+  return environment;
+}
+
+/**
+ * The paths of the run folders in `outDir`, in the order of their names with numbers by value (a-2 before a-10).
+ * None where `outDir` does not exist; throws UsageError where it cannot be read.
+ */
+export async function listRuns(outDir: string): Promise<string[]> {
+  const names = await readdir(outDir).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw new UsageError(
+      `Expected a folder of runs at ${outDir} but could not read it (${errnoOf(error) ?? String(error)}).`,
+      {
+        cause: error,
+      },
+    );
+  });
+  const order = new Intl.Collator('en', { numeric: true });
+  const visible = names
+    .filter((name) => !name.startsWith('.'))
+    .sort((a, b) => order.compare(a, b) || (a < b ? -1 : 1));
+  const runs: string[] = [];
+  for (const name of visible) {
+    if (await isFile(join(outDir, name, RUN_FILES.config))) runs.push(join(outDir, name));
+  }
+  return runs;
+}
+
+async function readRecords<T>(path: string, shape: Shape<T>): Promise<readonly T[]> {
+  return (await readJsonl(path)).map((line, i) => {
+    if (shape.matches(line)) return line;
+    throw new UsageError(
+      `${path}, line ${i + 1} is damaged: expected ${shape.expected} but received ${JSON.stringify(line).slice(0, 200)}. ` +
+        'Put the original back, or remove the run.',
+    );
+  });
+}
+
+async function ifThere<T>(dir: string, name: string, read: (path: string) => Promise<T>): Promise<T | null> {
+  const path = join(dir, name);
+  return (await isFile(path)) ? read(path) : null;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
+}
+
+function statusOf({ status }: JsonObject, path: string): RunResult['status'] {
+  if (status === 'completed' || status === 'interrupted' || status === 'failed') return status;
+  throw new UsageError(
+    `Expected "completed", "interrupted" or "failed" as status in ${path} but received ${JSON.stringify(status)}.`,
+  );
+}

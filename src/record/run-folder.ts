@@ -1,0 +1,133 @@
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError } from '../config/errors.js';
+import { isTemporaryName, syncFolder, temporaryName, writeDurably } from './atomic.js';
+import { jsonText } from './json.js';
+import { offsetsOf } from './jsonl-offsets.js';
+import { truncateTo } from './jsonl.js';
+import { ownLockText } from './lock-owner.js';
+import { checkpointPath, readNewestCheckpoint, type FoundCheckpoint } from './read-checkpoint.js';
+import { readEnvironment } from './read-run.js';
+import { RunFolder } from './run-files.js';
+import { RUN_FILES } from './run-layout.js';
+import { heldLock, lockPath, lockRun } from './run-lock.js';
+import { SCHEMA_VERSION } from './schema-version.js';
+import { errnoOf, explainWriteError } from './write-error.js';
+
+export type { RunFolder };
+
+/** What is known before the first step, each plain JSON data; environment.json gets `schemaVersion` besides. */
+export interface RunDocuments {
+  readonly config: object;
+  readonly environment: object;
+  readonly dataset: object;
+}
+
+/** A run to go on with, from `checkpoint`. */
+export interface OpenedRun {
+  readonly run: RunFolder;
+  readonly checkpoint: FoundCheckpoint;
+  /** Sentences for the user: a lock that was taken over, a damaged checkpoint that was passed over. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Makes the folder `outDir`/`name`, or `name`-2, -3 and so on where that exists, and opens it. `outDir` is made
+ * too. The folder appears whole or not at all. Throws UsageError where it cannot be made, RunError where there is
+ * no space, RangeError for a name that is no plain visible file name and for numbers that are not finite.
+ */
+export async function createRun(outDir: string, name: string, documents: RunDocuments): Promise<RunFolder> {
+  if (!/^[^./\\\0][^/\\\0]*$/.test(name)) {
+    throw new RangeError(
+      `Expected a file name without folders and leading dot for a run but received ${JSON.stringify(name)}.`,
+    );
+  }
+  const lockText = ownLockText();
+  const files = {
+    [RUN_FILES.config]: document(documents.config),
+    [RUN_FILES.environment]: document({ schemaVersion: SCHEMA_VERSION, ...documents.environment }),
+    [RUN_FILES.dataset]: document(documents.dataset),
+    [RUN_FILES.steps]: '',
+    [RUN_FILES.epochs]: '',
+  };
+  let made = temporaryName(join(outDir, name));
+  try {
+    await mkdir(outDir, { recursive: true });
+    await mkdir(made);
+    await writeDurably(lockPath(made), lockText);
+    for (const [file, text] of Object.entries(files)) await writeDurably(join(made, file), text);
+    await mkdir(join(made, RUN_FILES.checkpoints));
+    await syncFolder(made);
+    made = await moveToFreeName(made, join(outDir, name));
+    await syncFolder(outDir);
+    return await RunFolder.open(made, heldLock(made, lockText), false);
+  } catch (error) {
+    await rm(made, { recursive: true, force: true }).catch(() => undefined);
+    throw explainWriteError(error, join(outDir, name), 'start');
+  }
+}
+
+/**
+ * Opens a run's folder to go on with it: takes its lock, cuts the JSONL files back to what the newest whole
+ * checkpoint counts on, and removes what a killed process left half-written. The old result stays until the first
+ * line is appended. Throws UsageError where the folder is no run, is in use, or has no checkpoint to go on from.
+ */
+export async function openRun(dir: string): Promise<OpenedRun> {
+  await readEnvironment(dir);
+  const lock = await lockRun(dir);
+  try {
+    const checkpoint = await readNewestCheckpoint(dir);
+    const offsets = offsetsOf(checkpoint.header);
+    if (offsets === undefined) {
+      throw new UsageError(
+        `Expected offsets.steps and offsets.epochs in ${checkpointPath(dir, checkpoint.generation)} but there are none. Start the run anew.`,
+      );
+    }
+    await truncateTo(join(dir, RUN_FILES.steps), offsets.steps);
+    await truncateTo(join(dir, RUN_FILES.epochs), offsets.epochs);
+    if (checkpoint.generation === 'previous') {
+      // Else the next checkpoint would put the damaged one in the place of the only whole one.
+      await rename(checkpointPath(dir, 'previous'), checkpointPath(dir, 'last'));
+    }
+    await removeLeftovers(dir);
+    await removeLeftovers(join(dir, RUN_FILES.checkpoints));
+    const run = await RunFolder.open(dir, lock, true);
+    return { run, checkpoint, notes: [lock.note, checkpoint.note].filter((note) => note !== null) };
+  } catch (error) {
+    await lock.release();
+    throw explainWriteError(error, dir, 'start');
+  }
+}
+
+/** Renames a folder to `path`, or `path`-2, -3 and so on; nobody else can get the same name. */
+async function moveToFreeName(from: string, path: string): Promise<string> {
+  for (let n = 1; ; n++) {
+    const candidate = n === 1 ? path : `${path}-${n}`;
+    // A rename fails on a folder with something in it, but it would replace an empty one, or on Windows fail otherwise.
+    if (await exists(candidate)) continue;
+    try {
+      await rename(from, candidate);
+      return candidate;
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && !(await exists(candidate))) throw error;
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined)) !== undefined;
+}
+
+/** Only for the holder of the lock: another writer's temporary files would be taken for leftovers. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    // Those of the lock belong to whoever just asks for it.
+    if (!isTemporaryName(name) || name.startsWith('..lock')) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+function document(value: object): string {
+  return `${jsonText(value, 2)}\n`;
+}

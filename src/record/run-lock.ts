@@ -1,0 +1,122 @@
+import { link, readFile, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { UsageError } from '../config/errors.js';
+import { temporaryName, writeDurably } from './atomic.js';
+import { ownerState, ownLockText, parseLockText, type LockOwner } from './lock-owner.js';
+import { errnoOf, explainWriteError } from './write-error.js';
+
+/** The right to write in a run's folder, held until `release`. */
+export interface RunLock {
+  /** Says whose lock was taken over, where a process had ended without giving it back. */
+  readonly note: string | null;
+  /** Never throws: what is left behind is recognised as stale. */
+  release(): Promise<void>;
+}
+
+/** Between finding a lock and reading it, its owner may give it back; then it is tried again. */
+const ATTEMPTS = 5;
+
+/** The lock's place in a run's folder; hidden, and no part of the record. */
+export function lockPath(dir: string): string {
+  return join(dir, '.lock');
+}
+
+/** The lock that lies at `dir` with this text, once it is there. */
+export function heldLock(dir: string, text: string, note: string | null = null): RunLock {
+  const path = lockPath(dir);
+  return {
+    note,
+    async release() {
+      // Not somebody else's, should a person have removed ours.
+      if ((await readText(path)) === text) await rm(path, { force: true }).catch(() => undefined);
+    },
+  };
+}
+
+/**
+ * Takes the lock of a run's folder. Throws UsageError naming the owner where another process holds it, or where
+ * that cannot be told because the owner is on another machine. The lock of a process of this machine that has
+ * ended is taken over.
+ */
+export async function lockRun(dir: string): Promise<RunLock> {
+  const path = lockPath(dir);
+  const text = ownLockText();
+  // Written beside and linked into place, so that nobody ever reads half a lock.
+  const own = temporaryName(path);
+  try {
+    await writeDurably(own, text);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (await linkUnlessTaken(own, path)) return heldLock(dir, text);
+      const found = await readText(path);
+      if (found === undefined) continue;
+      const owner = staleOwner(dir, found);
+      await takeOver(dir, own, found);
+      const note = `Process ${owner.pid} ended without closing ${dir}; its lock was taken over.`;
+      return heldLock(dir, text, note);
+    }
+    throw unknownOwner(dir);
+  } catch (error) {
+    throw explainWriteError(error, path, 'start');
+  } finally {
+    await rm(own, { force: true }).catch(() => undefined);
+  }
+}
+
+/**
+ * Replaces a stale lock. Of several processes that saw the same stale lock only the one that holds the second
+ * lock may replace it, and only if it is still there: else the second would throw out the first's new lock.
+ */
+async function takeOver(dir: string, own: string, stale: string): Promise<void> {
+  const path = lockPath(dir);
+  const claim = `${path}.takeover`;
+  const lost = new UsageError(
+    `${dir} is just being taken over by another process. Wait for that one; if there is none, remove ${claim} and try again.`,
+  );
+  if (!(await linkUnlessTaken(own, claim))) throw lost;
+  try {
+    if ((await readText(path)) !== stale) throw lost;
+    await rename(own, path);
+  } finally {
+    await rm(claim, { force: true });
+  }
+}
+
+/** The owner of a lock if it has ended; throws UsageError naming it otherwise. */
+function staleOwner(dir: string, text: string): LockOwner {
+  const owner = parseLockText(text);
+  if (owner === undefined) throw unknownOwner(dir);
+  const state = ownerState(owner);
+  if (state === 'ended') return owner;
+  const inUse = `${dir} is in use by process ${owner.pid} on ${owner.host} since ${owner.since}.`;
+  if (state === 'running') throw new UsageError(`${inUse} Wait until it ends, or stop it.`);
+  throw new UsageError(
+    `${inUse} From this machine (${hostname()}) it cannot be seen whether that still runs. ` +
+      `If it does not, remove ${lockPath(dir)} and try again.`,
+  );
+}
+
+function unknownOwner(dir: string): UsageError {
+  return new UsageError(
+    `${dir} is locked, and the lock does not say by whom. If nothing is training there, remove ${lockPath(dir)} and try again.`,
+  );
+}
+
+/** Gives a file a second name; false where that name is taken already. */
+async function linkUnlessTaken(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to).catch(async (error: unknown) => {
+      // File systems without hard links: FAT, some network drives.
+      if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errnoOf(error) ?? '')) throw error;
+      await writeDurably(to, await readFile(from));
+    });
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(() => undefined);
+}

@@ -1,0 +1,64 @@
+import { RunError, UsageError } from '../config/errors.js';
+
+/** 'start': nothing has been computed yet, so the user chose a bad place; 'run': it went bad under a run. */
+export type WritePhase = 'start' | 'run';
+
+const FULL =
+  'Free some space there and start again; what was written before is whole, and a training run goes on with --resume.';
+
+/** By errno: what happened, what to do about it at the start, and what to do in the middle of a run. */
+const REASONS: Readonly<Record<string, { what: string; start: string; run: string }>> = {
+  ENOSPC: { what: 'no space is left on that device', start: FULL, run: FULL },
+  EDQUOT: { what: 'the disk quota there is used up', start: FULL, run: FULL },
+  EROFS: {
+    what: 'that file system is read-only',
+    start: 'Give a folder that can be written with --out.',
+    run: 'Make it writable and go on with --resume.',
+  },
+  EACCES: {
+    what: 'permission was denied',
+    start: 'Give a folder that you may write to with --out.',
+    run: 'Make it writable and go on with --resume.',
+  },
+  ENOENT: {
+    what: 'its folder is not there',
+    start: 'Give an existing place with --out.',
+    run: 'It was removed or moved while the run was going on. Put it back and go on with --resume, or start again.',
+  },
+  ENOTDIR: {
+    what: 'a part of that path is a file, not a folder',
+    start: 'Give a folder with --out.',
+    run: 'Remove that file and go on with --resume.',
+  },
+};
+
+/** Errnos that say the same as another. */
+const ALIASES: Readonly<Record<string, string>> = { EPERM: 'EACCES', EEXIST: 'ENOTDIR' };
+
+/** Errnos that are the machine's fault in every phase. */
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT']);
+
+/**
+ * Says in words why `path` could not be written: what, where and what to do.
+ *
+ * A UsageError at the start, except where there is no space; a RunError in the middle of a run. Anything
+ * that carries no errno is handed back as it is.
+ */
+export function explainWriteError(error: unknown, path: string, phase: WritePhase): unknown {
+  const code = errnoOf(error);
+  if (code === undefined) return error;
+  const known = REASONS[ALIASES[code] ?? code];
+  const what = known?.what ?? (error instanceof Error ? error.message : code);
+  const advice = known?.[phase] ?? 'Check that place, then start again, or go on with --resume.';
+  const message = `Could not write ${path}: ${what} (${code}). ${advice}`;
+  const options = { cause: error };
+  return phase === 'start' && !NO_SPACE.has(code)
+    ? new UsageError(message, options)
+    : new RunError(message, options);
+}
+
+/** The errno of a system error, such as 'ENOENT'; undefined for any other value. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
