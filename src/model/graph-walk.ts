@@ -48,8 +48,7 @@ export class GraphWalk {
     const stages = read(this);
     if (shortcut === undefined) return { name, stages, residual: false };
     const ends = this.graph.consumers(this.at);
-    const joins = shortcut.inputs.length === 2 && shortcut.inputs.includes(start.name) && ends.length === 1;
-    if (!joins || ends[0] !== shortcut) {
+    if (shortcut.inputs.length !== 2 || ends.length !== 1 || ends[0] !== shortcut) {
       throw new UsageError(
         `expected ${describe(shortcut)} to add «${start.name}» to the end of its block, «${this.at.name}», found ` +
           `that it adds ${shortcut.inputs.map((input) => `«${input}»`).join(' and ')}`,

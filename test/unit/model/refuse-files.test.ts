@@ -54,14 +54,21 @@ describe('files that are no MobileNet in float32', () => {
     expect(await refusal(v1, change)).toMatch(message);
   });
 
-  test('a negative variance', async () => {
+  test.each([
+    ['conv1_BN/moving_variance', -1, /batch norm «conv1_BN» has the variance -1 in channel 2/],
+    ['conv1_BN/gamma', NaN, /weight «conv1_BN\/gamma» holds NaN at index 2/],
+    ['conv_pw_13_BN/beta', Infinity, /weight «conv_pw_13_BN\/beta» holds Infinity at index 2/],
+  ])('%s with %d is named', async (name, value, expected) => {
     const { weights } = v1.json.weightsManifest[0]!;
-    const at = weights.findIndex(({ name }) => name === 'conv1_BN/moving_variance');
-    const before = weights.slice(0, at).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    const before = weights.slice(
+      0,
+      weights.findIndex((entry) => entry.name === name),
+    );
+    const offset = before.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
     const message = await refusal(v1, (_, bytes) => {
-      new Float32Array(bytes.buffer)[before + 2] = -1;
+      new Float32Array(bytes.buffer)[offset + 2] = value;
     });
-    expect(message).toMatch(/batch norm «conv1_BN» has the variance -1 in channel 2/);
+    expect(message).toMatch(expected);
   });
 
   test('a symlink out of the folder', async () => {
