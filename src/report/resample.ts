@@ -27,20 +27,24 @@ export function resampleToColumns(
   column: (x: number) => number,
   columns: number,
 ): (number | null)[] {
-  const placed = points.map(({ x, y }) => ({ at: column(x), y })).sort((a, b) => a.at - b.at);
-  const sums = new Map<number, { sum: number; count: number }>();
-  for (const { at, y } of placed) {
-    const bin = sums.get(Math.round(at));
-    if (bin === undefined) sums.set(Math.round(at), { sum: y, count: 1 });
-    else {
-      bin.sum += y;
-      bin.count += 1;
-    }
+  const binned = new Map<number, { at: number; y: number }[]>();
+  for (const { x, y } of points) {
+    const at = column(x);
+    const bin = binned.get(Math.round(at));
+    if (bin === undefined) binned.set(Math.round(at), [{ at, y }]);
+    else bin.push({ at, y });
   }
+  const means = new Map<number, { at: number; y: number }>();
+  for (const [index, bin] of binned) {
+    const mean = (numbers: readonly number[]): number =>
+      numbers.reduce((sum, one) => sum + one, 0) / bin.length;
+    means.set(index, { at: mean(bin.map(({ at }) => at)), y: mean(bin.map(({ y }) => y)) });
+  }
+  const placed = [...means.values()].sort((a, b) => a.at - b.at);
   let next = 0;
   return Array.from({ length: columns }, (_, index) => {
-    const bin = sums.get(index);
-    if (bin !== undefined) return bin.sum / bin.count;
+    const own = means.get(index);
+    if (own !== undefined) return own.y;
     while (next < placed.length && (placed[next]?.at ?? 0) < index) next += 1;
     const [before, after] = [placed[next - 1], placed[next]];
     if (before === undefined || after === undefined) return null;

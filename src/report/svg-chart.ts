@@ -20,16 +20,21 @@ export async function svgChart(spec: SvgChartSpec): Promise<string> {
   const chart = init(null, null, { renderer: 'svg', ssr: true, ...size });
   try {
     chart.setOption(optionsOf(spec));
-    return named(chart.renderToSVGString(), spec);
+    return standalone(chart.renderToSVGString(), spec);
   } finally {
     chart.dispose();
   }
 }
 
-/** Names the picture for screen readers, and gives it ids of its own: echarts counts them up from call to call. */
-function named(svg: string, { title, id = 'chart' }: SvgChartSpec): string {
+/**
+ * Names the picture for screen readers, gives it ids of its own, and leaves out what serves a live chart alone
+ * (hover styles, indices): echarts counts both up from call to call.
+ */
+function standalone(svg: string, { title, id = 'chart' }: SvgChartSpec): string {
   const text = title.replace(/&/gu, '&amp;').replace(/</gu, '&lt;').replace(/>/gu, '&gt;');
   return svg
+    .replace(/ (?:class|ecmeta_\w+)="[^"]*"/gu, '')
+    .replace(/<style[^>]*>[^]*?<\/style>\s*/gu, '')
     .replace(/\bzr\d+-/gu, `${id}-`)
     .replace(/<svg([^>]*)>/u, (_, rest) => `<svg${rest} role="img"><title>${text}</title>`);
 }

@@ -1,0 +1,89 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { displayWidth, pad, printable, truncate, wrap } from '../../../src/report/text-width.js';
+import { table, tableWidth } from '../../../src/report/table.js';
+
+// Widths as in Unicode Standard Annex 11 (W and F are two columns) and UTS 51 (emoji presentation is wide).
+test.each([
+  ['ant', 3],
+  ['Ähre', 4],
+  ['e\u0301cole', 5],
+  ['蟻と蜂', 6],
+  ['개미', 4],
+  ['Ａ', 2],
+  ['🐝', 2],
+  ['👩‍🔬', 2],
+  ['🇩🇪', 2],
+  ['❤\ufe0f', 2],
+  ['─●─', 3],
+  ['\u001b[36mred\u001b[39m', 3],
+  ['', 0],
+])('%s takes %i columns', (text, width) => expect(displayWidth(text)).toBe(width));
+
+test('a name cannot steer the terminal', () => {
+  expect(printable('a\u001b[2Jb\nc\u202ed\u0007')).toBe('a?[2Jb?c?d?');
+  expect(printable('👩‍🔬')).toBe('👩‍🔬');
+});
+
+test('truncating keeps whole characters', () => {
+  expect(truncate('hymenoptera', 6)).toBe('hymen…');
+  // Two wide characters and the ellipsis would be five columns: one of them has to go.
+  expect(truncate('蟻と蜂', 4)).toBe('蟻…');
+  expect(truncate('ant', 3)).toBe('ant');
+  expect(truncate('ant', 0)).toBe('');
+});
+
+test('wrapped lines fit, and lose no word', () => {
+  const text = 'the loss fell by less than its noise, so no rate is recommended';
+  expect(wrap(text, 20).join(' ')).toBe(text);
+  expect(Math.max(...wrap(text, 20).map(displayWidth))).toBeLessThanOrEqual(20);
+});
+
+test('numbers stand to the right, names to the left, wide names count twice', () => {
+  const text = table(
+    [{ header: 'class' }, { header: 'images', align: 'right' }],
+    [
+      ['ant', '1,234'],
+      ['蜂', '7'],
+    ],
+    { width: 40, colour: false },
+  );
+  expect(text).toBe(['class  images', '─────  ──────', 'ant     1,234', '蜂          7'].join('\n'));
+});
+
+test('names are cut before numbers', () => {
+  const columns = [{ header: 'class' }, { header: 'accuracy', align: 'right' as const }];
+  const rows = [['a very long name of a class', '0.735 (294/400)']];
+  expect(tableWidth(columns, rows)).toBe(27 + 2 + 15);
+  expect(table(columns, rows, { width: 30, colour: false }).split('\n').at(-1)).toBe(
+    'a very long …  0.735 (294/400)',
+  );
+});
+
+test('a line feed in a cell makes no second line', () => {
+  const text = table([{ header: 'class' }], [['a\nb']], { width: 20, colour: false });
+  expect(text.split('\n')).toHaveLength(3);
+});
+
+test('no line of any table is wider than asked, from 12 columns on', () => {
+  const cell = fc.string({ unit: 'grapheme', maxLength: 30 });
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 5 }),
+      fc.integer({ min: 12, max: 50 }),
+      (rows, width) => {
+        const text = table([{ header: 'name' }, { header: 'n', align: 'right' }], rows, {
+          width,
+          colour: false,
+        });
+        expect(text.split('\n')).toHaveLength(rows.length + 2);
+        for (const line of text.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(width);
+      },
+    ),
+  );
+});
+
+test('padding fills to the width on the side asked for', () => {
+  expect(pad('蜂', 4)).toBe('蜂  ');
+  expect(pad('7', 3, 'right')).toBe('  7');
+});

@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { trainReport } from '../../../src/report/train-report.js';
+import { sampleTrainResult } from './sample-runs.js';
+
+const layout = { width: 80, colour: false };
+
+test('best and final stand with their counts and Wilson intervals', () => {
+  const text = trainReport(
+    {
+      ...sampleTrainResult(),
+      best: { epoch: 4, validAccuracy: 0.735, correct: 294, total: 400, validLoss: 0.9 },
+      final: { epoch: 5, validAccuracy: 0.5, correct: 5, total: 10, validLoss: 1 },
+    },
+    layout,
+  );
+  // Wilson by hand, z = 1.96: 5 of 10 gives (5 + 1.921) / 13.841 -+ 1.96 / 13.841 sqrt(2.5 + 0.960) = 0.5 -+ 0.2634;
+  // 294 of 400: (294 + 1.921) / 403.84 -+ 1.96 / 403.84 sqrt(77.91 + 0.960) = 0.7328 -+ 0.0431.
+  expect(text).toMatch(/best +4 +0\.735 \(294\/400\) +\[0\.690, 0\.776\]/u);
+  expect(text).toMatch(/final +5 +0\.500 \(5\/10\) +\[0\.237, 0\.763\]/u);
+});
+
+test('an interrupted run says so, and shows what there is', () => {
+  const text = trainReport(
+    { ...sampleTrainResult(), status: 'interrupted', epochs: [], best: null, final: null },
+    layout,
+  );
+  expect(text).toContain('1cycle, maximum rate 5e-4, 0 epochs: interrupted in 1 m 23 s');
+  expect(text).toContain('no epoch was finished');
+  expect(text).toContain('loss: no values to draw');
+  expect(text).toContain('learning rate');
+});
+
+test('a fixed policy has a rate and no maximum', () => {
+  expect(trainReport({ ...sampleTrainResult(), policy: 'fixed' }, layout)).toContain(
+    'fixed, rate 5e-4, 5 epochs',
+  );
+});
