@@ -12,6 +12,11 @@ export interface LossValley {
   readonly end: number;
   /** Standard deviation of one point around the curve, before the bottom. */
   readonly noise: number;
+  /**
+   * How sure the descent is: the root of the sum of squares that it explains, in units of `noise`. Noise
+   * alone reaches 2 as a rule and 6 once in a hundred curves of 60 to 100 points.
+   */
+  readonly evidence: number;
   /** The rate by which half of the descent is done, which is where it is steepest. */
   readonly steepest: number;
   /** The rate of the lowest loss. */
@@ -38,6 +43,7 @@ export function readValley({ learningRates, losses }: LossCurve): LossValley {
 
   const bottom = Math.min(...fit);
   const turn = fit.indexOf(bottom);
+  const noise = pointNoise(losses.slice(0, Math.max(10, turn + 1)));
   const rates = learningRates.map(Math.log);
   const level = (share: number) => bottom + share * (start - bottom);
   const flank = flankLevels.map((share) => crossing(rates, fit, level(share), turn, -1));
@@ -50,7 +56,8 @@ export function readValley({ learningRates, losses }: LossCurve): LossValley {
     start,
     bottom,
     end: fit[Math.max(turn, fit.length - 3)] ?? bottom,
-    noise: pointNoise(losses.slice(0, Math.max(10, turn + 1))),
+    noise,
+    evidence: explained(fit, turn, level(0.5)) / noise,
     steepest: Math.exp(mean(flank)),
     lowest: Math.exp(mean(floor)),
   };
@@ -74,6 +81,14 @@ function crossing(
     below = i;
   }
   return rates[below] ?? NaN;
+}
+
+/** Root of the sum of squares that the fit explains, from its start to where it rises above `level` again. */
+function explained(fit: readonly number[], turn: number, level: number): number {
+  const rises = fit.findIndex((value, i) => i > turn && value > level);
+  const descent = rises < 0 ? fit : fit.slice(0, rises);
+  const centre = mean(descent);
+  return Math.sqrt(descent.reduce((sum, value) => sum + (value - centre) ** 2, 0));
 }
 
 /** From each point's distance to the mean of its neighbours, whose variance is 3/2 of a point's. */

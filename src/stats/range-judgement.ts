@@ -1,0 +1,97 @@
+import { readValley, type LossValley } from './loss-valley.js';
+import { poolCurves, type LossCurve } from './pooled-curve.js';
+import type { RangeCurve } from './range-curve.js';
+import { twoDigits } from './two-digits.js';
+
+/** 1cycle spends few steps at its maximum and bears a rate of at least twice what a fixed policy bears. */
+const oneCycleBears = 2;
+/** A descent is clear where its evidence reaches this, and its depth this share of the loss. */
+const clearEvidence = 6;
+const clearShare = 0.02;
+/** A rise is clear from this many times the noise of a point on. */
+const clearRise = 3;
+/** Fewer points than this before the loss explodes show no descent. */
+const fewestPoints = 8;
+
+/** The rates that range tests speak for, with the curve they were read from; or why they speak for none. */
+export type Judgement =
+  | { readonly refusal: string }
+  | { readonly valley: LossValley; readonly rates: { learningRate: number; fixedLearningRate: number } };
+
+/**
+ * Judges the pooled curve of one or several range tests; `recommend` gives the rule. `classes` serves the
+ * words of a refusal alone.
+ */
+export function judgeRange(curves: readonly RangeCurve[], classes: number): Judgement {
+  if (curves.length === 0) {
+    return { refusal: 'There is no range test to judge. Raise --seeds to at least 1.' };
+  }
+  const pooled = poolCurves(curves);
+  const stopped = curves.filter(({ stop }) => stop !== 'end').length * 2 >= curves.length;
+  if (pooled.losses.length === 0) {
+    return {
+      refusal:
+        'The loss is NaN or infinite from the first step. Check the data and the weights; ' +
+        'if both are sound, lower --min-lr.',
+    };
+  }
+  if (pooled.losses.length < fewestPoints) {
+    const steps = `${String(pooled.losses.length)} steps`;
+    return {
+      refusal: stopped
+        ? `The loss diverged at once, after ${steps}, at a rate of ${twoDigits(lastRate(pooled))}. Lower --min-lr.`
+        : `The test has only ${steps}. Raise --steps to 60 or more.`,
+    };
+  }
+
+  const valley = readValley(pooled);
+  const least = clearShare * Math.abs(valley.start);
+  const rose = stopped || rise(valley) >= Math.max(clearRise * valley.noise, 0.1 * drop(valley), least);
+  if (!(valley.evidence >= clearEvidence && drop(valley) >= least)) {
+    return { refusal: noDescent(valley, rose, classes, pooled) };
+  }
+  if (!rose) {
+    return {
+      refusal:
+        `The loss was still low at the highest rate, ${twoDigits(lastRate(pooled))}, and never rose: ` +
+        'the test does not show what the network bears. Raise --max-lr.',
+    };
+  }
+
+  const fixedLearningRate = Math.min(Math.sqrt(valley.steepest * (valley.lowest / 10)), valley.lowest / 3);
+  const learningRate = Math.min(oneCycleBears * fixedLearningRate, valley.lowest / 3);
+  const lowestRate = pooled.learningRates[0] ?? 0;
+  if (fixedLearningRate < lowestRate) {
+    return {
+      refusal:
+        `The loss falls from the first rates on, so that the rate to recommend, ${twoDigits(fixedLearningRate)}, ` +
+        `lies below the range that was tried, which begins at ${twoDigits(lowestRate)}. Lower --min-lr.`,
+    };
+  }
+  return { valley, rates: { learningRate, fixedLearningRate } };
+}
+
+function noDescent(valley: LossValley, rose: boolean, classes: number, pooled: LossCurve): string {
+  const level = `${twoDigits(valley.start)} (guessing among ${String(classes)} classes gives ${twoDigits(Math.log(classes))})`;
+  if (drop(valley) > clearShare * Math.abs(valley.start)) {
+    return (
+      `The loss fell from ${level} to ${twoDigits(valley.bottom)}, which its noise of ${twoDigits(valley.noise)} ` +
+      'from batch to batch may explain. Raise --seeds, --steps or --batch-size.'
+    );
+  }
+  if (rose) {
+    return (
+      `The loss never fell below its start of ${level} before it rose: ` +
+      `every rate from ${twoDigits(pooled.learningRates[0] ?? 0)} on is too high, or the test too short. ` +
+      'Lower --min-lr or raise --steps.'
+    );
+  }
+  return (
+    `The loss stayed flat at ${level} up to the highest rate, ${twoDigits(lastRate(pooled))}. ` +
+    'Raise --max-lr; if it already is above 1, check the labels and what is trainable.'
+  );
+}
+
+const drop = ({ start, bottom }: LossValley) => start - bottom;
+const rise = ({ end, bottom }: LossValley) => end - bottom;
+const lastRate = ({ learningRates }: LossCurve) => learningRates.at(-1) ?? NaN;
