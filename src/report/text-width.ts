@@ -1,5 +1,4 @@
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
-// eslint-disable-next-line no-control-regex -- escape codes begin with a control character
 const ESCAPES = /\u001b\[[0-9;]*m/g;
 // Controls, invisible format characters and line separators; the zero-width joiner stays, emoji are built with it.
 const UNPRINTABLE = /(?!\u200d)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
