@@ -30,51 +30,65 @@ export type ConvKind = 'conv' | 'depthwise';
 /** An activation that is fused with a convolution and whose gradient can be told from its output. */
 export type Activation = 'linear' | 'relu' | 'relu6';
 
-/** Attributes that the forward kernel and both gradient kernels of a convolution share. */
-export type ConvAttributes = NamedAttrMap;
-
 const inputKernel = { conv: Conv2DBackpropInput, depthwise: DepthwiseConv2dNativeBackpropInput } as const;
 const filterKernel = { conv: Conv2DBackpropFilter, depthwise: DepthwiseConv2dNativeBackpropFilter } as const;
 
+/** A fused convolution that was run: its input, its output, the output's gradient and the filter, all NHWC. */
+export interface ConvTensors {
+  readonly x: Tensor4D;
+  readonly y: Tensor4D;
+  readonly dy: Tensor4D;
+  readonly filter: Tensor4D;
+}
+
+/** Its gradients; dx is left out where it was not asked for. */
+export interface ConvGradients {
+  readonly dx?: Tensor4D;
+  readonly dFilter: Tensor4D;
+  /** [out channels]. */
+  readonly dBias: Tensor1D;
+}
+
 /**
- * From the gradient of a fused convolution's output y (of the same shape), [batch, height, width, channels], the
- * gradient before the activation and its sum per channel, the gradient of the bias. At 0 and 6 the gradient is 0.
+ * The gradients of a fused convolution with the attributes of its forward kernel, on any backend; in one kernel
+ * where the backend has it. An activation at its corner, 0 or 6, passes no gradient. Keeps nothing else.
  */
-export function activationGradient(dy: Tensor4D, y: Tensor4D, activation: Activation): [Tensor4D, Tensor1D] {
-  if (getKernel('ActivationBiasGrad', getBackend())) {
-    return engine().runKernel('ActivationBiasGrad', { dy, y }, { activation }) as [Tensor4D, Tensor1D];
+export function convGradients(
+  kind: ConvKind,
+  tensors: ConvTensors,
+  activation: Activation,
+  attributes: NamedAttrMap,
+  needInput: boolean,
+): ConvGradients {
+  const { x, y, dy, filter } = tensors;
+  if (getKernel('ConvBackward', getBackend())) {
+    const all = { ...attributes, activation, kind, needInput };
+    const gradients = engine().runKernel('ConvBackward', { x, y, dy, filter }, all);
+    const [dFilter, dBias, dx] = gradients as unknown as [Tensor4D, Tensor1D, Tensor4D?];
+    return dx ? { dx, dFilter, dBias } : { dFilter, dBias };
   }
   return tidy(() => {
-    const dPre = activation === 'linear' ? clone(dy) : mul<Tensor4D>(dy, passes(y, activation));
-    return [dPre, sum<Tensor1D>(dPre, [0, 1, 2])];
+    const dPre = activation === 'linear' ? dy : mul<Tensor4D>(dy, passes(y, activation));
+    const dFilter: Tensor4D = engine().runKernel(
+      filterKernel[kind],
+      { x, dy: dPre },
+      { ...attributes, filterShape: filter.shape },
+    );
+    const dBias = sum<Tensor1D>(dPre, [0, 1, 2]);
+    if (!needInput) return { dFilter, dBias };
+    const dx: Tensor4D = engine().runKernel(
+      inputKernel[kind],
+      { dy: dPre, filter },
+      { ...attributes, inputShape: x.shape },
+    );
+    return { dx, dFilter, dBias };
   });
 }
 
+/** 1 where the activation had a slope, else 0. */
 function passes(y: Tensor4D, activation: 'relu' | 'relu6'): Tensor4D {
   const positive = greater<Tensor4D>(y, 0);
   return cast(activation === 'relu6' ? logicalAnd<Tensor4D>(positive, less(y, 6)) : positive, 'float32');
-}
-
-/** The gradient of a convolution's input of shape `inputShape`, from that of its output before bias and activation. */
-export function inputGradient(
-  kind: ConvKind,
-  inputShape: [number, number, number, number],
-  dPre: Tensor4D,
-  filter: Tensor4D,
-  attributes: ConvAttributes,
-): Tensor4D {
-  return engine().runKernel(inputKernel[kind], { dy: dPre, filter }, { ...attributes, inputShape });
-}
-
-/** The gradient of a convolution's filter of shape `filterShape`, from that of its output before bias and activation. */
-export function filterGradient(
-  kind: ConvKind,
-  x: Tensor4D,
-  dPre: Tensor4D,
-  filterShape: [number, number, number, number],
-  attributes: ConvAttributes,
-): Tensor4D {
-  return engine().runKernel(filterKernel[kind], { x, dy: dPre }, { ...attributes, filterShape });
 }
 
 /**
@@ -98,11 +112,11 @@ function fusedGradient(kernelName: string, kind: ConvKind): GradConfig {
       if (!isActivation(activation)) {
         throw new Error(`${kernelName} has no gradient for the activation "${String(activation)}".`);
       }
-      const [dPre, dBias] = activationGradient(only4D(dy), y, activation);
+      const gradients = convGradients(kind, { x, y, dy: only4D(dy), filter }, activation, attributes, true);
       return {
-        x: () => inputGradient(kind, x.shape, dPre, filter, attributes),
-        filter: () => filterGradient(kind, x, dPre, filter.shape, attributes),
-        bias: () => clone(dBias),
+        x: () => given(gradients.dx),
+        filter: () => clone(gradients.dFilter),
+        bias: () => clone(gradients.dBias),
       };
     },
   };
@@ -114,4 +128,9 @@ function isActivation(name: unknown): name is Activation {
 
 function only4D(dy: Tensor | Tensor[]): Tensor4D {
   return (Array.isArray(dy) ? dy[0] : dy) as Tensor4D;
+}
+
+function given(dx: Tensor4D | undefined): Tensor4D {
+  if (!dx) throw new Error('The gradient of the input was asked for and not made.');
+  return clone(dx);
 }

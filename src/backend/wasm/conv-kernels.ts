@@ -1,5 +1,4 @@
 import {
-  backend_util,
   Conv2D,
   Conv2DBackpropFilter,
   Conv2DBackpropInput,
@@ -8,35 +7,21 @@ import {
   DepthwiseConv2dNativeBackpropInput,
   FusedConv2D,
   FusedDepthwiseConv2D,
-  type KernelFunc,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
+import {
+  activationLimits,
+  convInfo,
+  isOurs,
+  prepare,
+  readAttributes,
+  type ConvKind,
+  type KernelArguments,
+} from './conv-arguments.js';
 import type { Heap } from './heap.js';
 
-type Arguments = Parameters<KernelFunc>[0];
-type Shape4D = [number, number, number, number];
-
-/** What the kernels below read of a convolution's attributes; tfjs types each kernel's on its own. */
-interface ConvAttributes {
-  readonly strides: number | [number, number];
-  readonly pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
-  readonly dataFormat?: 'NHWC' | 'NCHW';
-  readonly dilations?: number | [number, number];
-  readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';
-  readonly activation?: string;
-  readonly inputShape?: Shape4D;
-  readonly filterShape?: Shape4D;
-}
-
-/** The bounds between which an activation clamps; those not listed stay with the backend. */
-const limits: Readonly<Record<string, readonly [number, number]>> = {
-  linear: [-Infinity, Infinity],
-  relu: [0, Infinity],
-  relu6: [0, 6],
-};
-
 /** A kernel of ours, or the answer that this case is not ours. */
-export type PartialKernel = (args: Arguments) => TensorInfo | undefined;
+export type PartialKernel = (args: KernelArguments) => TensorInfo | undefined;
 
 /**
  * The convolutions and their gradients for float32, NHWC, dilation 1; undefined for anything else.
@@ -55,10 +40,10 @@ export function convKernels(heap: Heap): ReadonlyMap<string, PartialKernel> {
   ] satisfies [string, PartialKernel][]);
 }
 
-function forward(heap: Heap, kind: 'conv' | 'depthwise', args: Arguments): TensorInfo | undefined {
+function forward(heap: Heap, kind: ConvKind, args: KernelArguments): TensorInfo | undefined {
   const { x, filter, bias, preluActivationWeights } = args.inputs;
   const attributes = readAttributes(args);
-  const range = limits[attributes.activation ?? 'linear'];
+  const range = activationLimits[attributes.activation ?? 'linear'];
   if (!x || !filter || !range || preluActivationWeights || !isOurs(attributes, x, filter, bias))
     return undefined;
   const info = convInfo(x.shape, filter.shape, attributes, kind);
@@ -71,7 +56,7 @@ function forward(heap: Heap, kind: 'conv' | 'depthwise', args: Arguments): Tenso
   return y;
 }
 
-function inputGradient(heap: Heap, kind: 'conv' | 'depthwise', args: Arguments): TensorInfo | undefined {
+function inputGradient(heap: Heap, kind: ConvKind, args: KernelArguments): TensorInfo | undefined {
   const { dy, filter } = args.inputs;
   const attributes = readAttributes(args);
   const { inputShape } = attributes;
@@ -84,7 +69,7 @@ function inputGradient(heap: Heap, kind: 'conv' | 'depthwise', args: Arguments):
   return dx;
 }
 
-function filterGradient(heap: Heap, kind: 'conv' | 'depthwise', args: Arguments): TensorInfo | undefined {
+function filterGradient(heap: Heap, kind: ConvKind, args: KernelArguments): TensorInfo | undefined {
   const { x, dy } = args.inputs;
   const attributes = readAttributes(args);
   const { filterShape } = attributes;
@@ -95,49 +80,4 @@ function filterGradient(heap: Heap, kind: 'conv' | 'depthwise', args: Arguments)
   const run = kind === 'conv' ? heap.kernels.convFilterGradient : heap.kernels.depthwiseFilterGradient;
   run(geometry, heap.address(x), heap.address(dy), heap.address(dFilter), scratch);
   return dFilter;
-}
-
-function readAttributes(args: Arguments): ConvAttributes {
-  return args.attrs as unknown as ConvAttributes;
-}
-
-function isOurs(attributes: ConvAttributes, ...tensors: (TensorInfo | undefined)[]): boolean {
-  const { dataFormat, dilations } = attributes;
-  const dilated = dilations !== undefined && [dilations].flat().some((dilation) => dilation !== 1);
-  const floats = tensors.every((tensor) => !tensor || tensor.dtype === 'float32');
-  return dataFormat !== 'NCHW' && !dilated && floats;
-}
-
-function convInfo(
-  x: readonly number[],
-  filter: readonly number[],
-  attributes: ConvAttributes,
-  kind: 'conv' | 'depthwise',
-): backend_util.Conv2DInfo {
-  const { strides, pad, dimRoundingMode } = attributes;
-  const depthwise = kind === 'depthwise';
-  return backend_util.computeConv2DInfo(
-    shape4D(x),
-    shape4D(filter),
-    strides,
-    [1, 1],
-    pad,
-    dimRoundingMode,
-    depthwise,
-  );
-}
-
-function shape4D([a, b, c, d, ...rest]: readonly number[]): Shape4D {
-  if (a === undefined || b === undefined || c === undefined || d === undefined || rest.length > 0) {
-    throw new Error('A convolution wants four-dimensional tensors.');
-  }
-  return [a, b, c, d];
-}
-
-/** The addresses of the geometry and of enough scratch; call it after all outputs are allocated. */
-function prepare(heap: Heap, info: backend_util.Conv2DInfo, kind: 'conv' | 'depthwise'): [number, number] {
-  const geometry = heap.geometry(info);
-  const { convScratchBytes, depthwiseScratchBytes } = heap.kernels;
-  const bytes = kind === 'conv' ? convScratchBytes(geometry) : depthwiseScratchBytes(geometry);
-  return [geometry, heap.scratch(bytes)];
 }

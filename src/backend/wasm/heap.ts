@@ -10,8 +10,6 @@ export interface Heap {
   address(tensor: TensorInfo): number;
   /** A new float32 tensor, its values undefined; RunError where the heap is full. */
   output(shape: readonly number[]): TensorInfo;
-  /** A second tensor over the same values. */
-  share(tensor: TensorInfo): TensorInfo;
   /** Writes the shapes where the kernels read them and returns that address. */
   geometry(info: backend_util.Conv2DInfo): number;
   /** Address of at least `bytes` of scratch, valid until the next call; its contents are undefined. */
@@ -41,10 +39,6 @@ export async function openHeap(backend: BackendWasm): Promise<Heap> {
     kernels,
     address: ({ dataId }) => dataIdMap.get(dataId).memoryOffset >>> 0,
     output: (shape) => backend.makeOutput([...shape], 'float32'),
-    share({ dataId, shape, dtype }) {
-      backend.incRef(dataId);
-      return { dataId, shape, dtype };
-    },
     geometry(info) {
       const integers = geometryIntegers(info);
       // The memory's buffer is a new one after each growth.

@@ -28,13 +28,28 @@ export interface TrainingKernels {
   ): void;
   depthwiseInputGradient(geometry: number, dy: number, filter: number, dx: number, scratch: number): void;
   depthwiseFilterGradient(geometry: number, x: number, dy: number, dFilter: number, scratch: number): void;
-  activationGradient(
-    dy: number,
+  convBackward(
+    geometry: number,
+    x: number,
     y: number,
-    dPre: number,
+    dy: number,
+    filter: number,
+    dx: number,
+    dFilter: number,
     dBias: number,
-    rows: number,
-    channels: number,
+    scratch: number,
+    high: number,
+  ): void;
+  depthwiseBackward(
+    geometry: number,
+    x: number,
+    y: number,
+    dy: number,
+    filter: number,
+    dx: number,
+    dFilter: number,
+    dBias: number,
+    scratch: number,
     high: number,
   ): void;
   addInPlace(target: number, source: number, count: number): void;

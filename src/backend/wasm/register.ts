@@ -8,6 +8,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { registerFusedGradients } from '../fused-gradient.js';
+import { ConvBackward, convBackwardKernel } from './backward-kernel.js';
 import { convKernels, type PartialKernel } from './conv-kernels.js';
 import { openHeap } from './heap.js';
 import { updateKernels } from './update-kernels.js';
@@ -28,6 +29,7 @@ export async function registerTrainingKernels(): Promise<void> {
   registered.add(current);
   const heap = await openHeap(current);
   for (const [name, kernel] of convKernels(heap)) replace(name, (original) => orElse(name, kernel, original));
+  replace(ConvBackward, () => convBackwardKernel(heap));
   for (const [name, kernel] of updateKernels(heap)) replace(name, () => kernel);
   registerFusedGradients();
 }

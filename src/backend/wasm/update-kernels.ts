@@ -3,8 +3,6 @@ import type { Heap } from './heap.js';
 
 type Arguments = Parameters<KernelFunc>[0];
 
-/** Mask and bias gradient of a fused activation: { dy, y }, { activation: 'linear' | 'relu' | 'relu6' } -> [dPre, dBias]. */
-export const ActivationBiasGrad = 'ActivationBiasGrad';
 /** SGD with momentum on the heap: { weight, velocity, gradient }, { learningRate, momentum, weightDecay } -> []. */
 export const SgdMomentum = 'SgdMomentum';
 /** target += source on the heap: { target, source } -> []. */
@@ -13,32 +11,9 @@ export const AddInPlace = 'AddInPlace';
 /** The kernels that tfjs has no name for, by their names above. */
 export function updateKernels(heap: Heap): ReadonlyMap<string, KernelFunc> {
   return new Map([
-    [ActivationBiasGrad, (args) => activationBiasGrad(heap, args)],
     [SgdMomentum, (args) => sgdMomentum(heap, args)],
     [AddInPlace, (args) => addInPlace(heap, args)],
   ] satisfies [string, KernelFunc][]);
-}
-
-function activationBiasGrad(heap: Heap, args: Arguments): TensorInfo[] {
-  const [dy, y] = sameShapes(args, 'dy', 'y');
-  const activation = args.attrs?.['activation'];
-  const channels = dy.shape.at(-1) ?? 1;
-  const rows = util.sizeFromShape(dy.shape) / channels;
-  const linear = activation === 'linear';
-  const dPre = linear ? heap.share(dy) : heap.output(dy.shape);
-  const dBias = heap.output([channels]);
-  const ceiling = activation === 'relu6' ? 6 : Infinity;
-  const dPreAddress = linear ? 0 : heap.address(dPre);
-  heap.kernels.activationGradient(
-    heap.address(dy),
-    heap.address(y),
-    dPreAddress,
-    heap.address(dBias),
-    rows,
-    channels,
-    ceiling,
-  );
-  return [dPre, dBias];
 }
 
 function sgdMomentum(heap: Heap, args: Arguments): TensorInfo[] {

@@ -65,7 +65,7 @@ export function scalarInputGradient(g: Geometry, dy: usize, filter: usize, dx: u
   }
 }
 
-/** dFilter of the same convolutions; each image's sum is made before it joins the total. */
+/** dFilter += that of the same convolutions; each image's sum is made before it joins the total. */
 export function scalarFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): void {
   const multiplier = g.outChannels / g.inChannels;
   for (let i = 0; i < g.filterHeight; i++) {
@@ -86,7 +86,8 @@ export function scalarFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: 
           }
           total += sum;
         }
-        store<f32>(dFilter + (<usize>((i * g.filterWidth + j) * g.outChannels + channel) << 2), total);
+        const target = dFilter + (<usize>((i * g.filterWidth + j) * g.outChannels + channel) << 2);
+        store<f32>(target, load<f32>(target) + total);
       }
     }
   }

@@ -9,7 +9,7 @@ export function addInPlace(target: usize, source: usize, count: i32): void {
   }
 }
 
-/** g += weightDecay * w; v = momentum * v + g; w -= learningRate * v; the gradient itself is left as it was. */
+/** g += weightDecay * w; v = momentum * v + g; w -= learningRate * v; the gradient is left as it was. */
 export function sgdMomentum(
   weight: usize,
   velocity: usize,
@@ -34,8 +34,8 @@ export function sgdMomentum(
 const SUM_ROWS: i32 = 64;
 
 /**
- * dPre = dy where low < y < high, else 0; dBias[channel] = its sum over all rows.
- * With dPre = 0 the mask is not wanted and only the bias gradient is made.
+ * dPre = dy where 0 < y < high, else 0; dBias[channel] += its sum over all rows.
+ * With dPre = 0 there is no mask: only dy is summed.
  */
 export function activationGradient(
   dy: usize,
@@ -46,7 +46,6 @@ export function activationGradient(
   channels: i32,
   high: f32,
 ): void {
-  memory.fill(dBias, 0, <usize>channels << 2);
   const rowBytes = <usize>channels << 2;
   for (let start = 0; start < rows; start += SUM_ROWS) {
     const count = min(SUM_ROWS, rows - start);
@@ -75,7 +74,15 @@ function addEight(dBias: usize, left: v128, right: v128): void {
   v128.store(dBias, f32x4.add(v128.load(dBias, 16), right), 16);
 }
 
-function maskEight(dy: usize, y: usize, dPre: usize, dBias: usize, rows: i32, rowBytes: usize, high: f32): void {
+function maskEight(
+  dy: usize,
+  y: usize,
+  dPre: usize,
+  dBias: usize,
+  rows: i32,
+  rowBytes: usize,
+  high: f32,
+): void {
   const ceiling = f32x4.splat(high);
   let left = f32x4.splat(0);
   let right = left;
@@ -104,7 +111,15 @@ function sumEight(dy: usize, dBias: usize, rows: i32, rowBytes: usize): void {
   addEight(dBias, left, right);
 }
 
-function maskOne(dy: usize, y: usize, dPre: usize, dBias: usize, rows: i32, rowBytes: usize, high: f32): void {
+function maskOne(
+  dy: usize,
+  y: usize,
+  dPre: usize,
+  dBias: usize,
+  rows: i32,
+  rowBytes: usize,
+  high: f32,
+): void {
   let sum: f32 = 0;
   for (let row = 0; row < rows; row++) {
     let gradient = load<f32>(dy);

@@ -1,8 +1,12 @@
-export { convFilterGradient, convForward, convInputGradient, convScratchBytes } from './conv.as';
 export {
-  depthwiseFilterGradient,
-  depthwiseForward,
-  depthwiseInputGradient,
-  depthwiseScratchBytes,
-} from './depthwise.as';
-export { activationGradient, addInPlace, sgdMomentum } from './elementwise.as';
+  convBackward,
+  convFilterGradient,
+  convForward,
+  convInputGradient,
+  convScratchBytes,
+} from './conv.as';
+export { depthwiseBackward, depthwiseFilterGradient } from './depthwise-backward.as';
+export { depthwiseForward } from './depthwise-forward.as';
+export { depthwiseInputGradient } from './depthwise-input.as';
+export { depthwiseScratchBytes } from './depthwise-layout.as';
+export { addInPlace, sgdMomentum } from './elementwise.as';

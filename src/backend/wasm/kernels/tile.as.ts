@@ -32,14 +32,15 @@ export function rowTile(
   let a1 = a + row1 * aRowBytes;
   let a2 = a + row2 * aRowBytes;
   let a3 = a + row3 * aRowBytes;
-  let left0 = f32x4.splat(0);
+  // Every sum starts from the bias.
+  let left0 = v128.load(bias);
   let left1 = left0;
   let left2 = left0;
   let left3 = left0;
-  let right0 = left0;
-  let right1 = left0;
-  let right2 = left0;
-  let right3 = left0;
+  let right0 = v128.load(bias, 16);
+  let right1 = right0;
+  let right2 = right0;
+  let right3 = right0;
   for (let k = 0; k < depth; k++) {
     const left = v128.load(panel);
     const right = v128.load(panel, 16);
@@ -61,19 +62,19 @@ export function rowTile(
     a2 += 4;
     a3 += 4;
   }
-  storeRow(out, left0, right0, columns, bias, low, high);
-  storeRow(out + row1 * outRowBytes, left1, right1, columns, bias, low, high);
-  storeRow(out + row2 * outRowBytes, left2, right2, columns, bias, low, high);
-  storeRow(out + row3 * outRowBytes, left3, right3, columns, bias, low, high);
+  const floor = f32x4.splat(low);
+  const ceiling = f32x4.splat(high);
+  storeRow(out, left0, right0, columns, floor, ceiling);
+  storeRow(out + row1 * outRowBytes, left1, right1, columns, floor, ceiling);
+  storeRow(out + row2 * outRowBytes, left2, right2, columns, floor, ceiling);
+  storeRow(out + row3 * outRowBytes, left3, right3, columns, floor, ceiling);
 }
 
 /** pmin and pmax, unlike min and max, are single instructions, and this operand order keeps a NaN. */
 @inline
-function storeRow(out: usize, left: v128, right: v128, columns: i32, bias: usize, low: f32, high: f32): void {
-  const floor = f32x4.splat(low);
-  const ceiling = f32x4.splat(high);
-  const first = f32x4.pmin(f32x4.pmax(f32x4.add(left, v128.load(bias)), floor), ceiling);
-  const second = f32x4.pmin(f32x4.pmax(f32x4.add(right, v128.load(bias, 16)), floor), ceiling);
+function storeRow(out: usize, left: v128, right: v128, columns: i32, floor: v128, ceiling: v128): void {
+  const first = f32x4.pmin(f32x4.pmax(left, floor), ceiling);
+  const second = f32x4.pmin(f32x4.pmax(right, floor), ceiling);
   if (columns >= TILE_COLUMNS) {
     v128.store(out, first);
     v128.store(out, second, 16);
