@@ -46,7 +46,8 @@ export function planBatch(
   order = trainingOrder(train.length, options.seed, options.epoch),
 ): BatchPlan {
   const batches = batchesPerEpoch(train.length, options.batchSize);
-  if (!(Number.isInteger(step) && step >= 0 && step < batches)) throw new RangeError(`no batch ${step} of ${batches}`);
+  if (!(Number.isInteger(step) && step >= 0 && step < batches))
+    throw new RangeError(`no batch ${step} of ${batches}`);
   const indices = order.slice(step * options.batchSize, (step + 1) * options.batchSize);
   const samples = samplesAt(train, indices);
   const views = Int32Array.from(samples, ({ path }) =>
@@ -61,7 +62,10 @@ export function planBatch(
 /** Batch `step` of an epoch with its pixels; see {@link planBatch}. */
 export function batchAt(prepared: PreparedImages, options: EpochOptions, step: number): Batch {
   const plan = planBatch(prepared, options, step);
-  return { images: samplesAt(prepared.train, plan.indices).map(({ image }) => prepared.store.read(image)), ...plan };
+  return {
+    images: samplesAt(prepared.train, plan.indices).map(({ image }) => prepared.store.read(image)),
+    ...plan,
+  };
 }
 
 /**
@@ -76,7 +80,8 @@ export async function* trainingBatches(
   const order = trainingOrder(train.length, options.seed, options.epoch);
   const plans = function* () {
     const end = batchesPerEpoch(train.length, options.batchSize);
-    for (let step = options.fromStep ?? 0; step < end; step++) yield planBatch(prepared, options, step, order);
+    for (let step = options.fromStep ?? 0; step < end; step++)
+      yield planBatch(prepared, options, step, order);
   };
   yield* withPixels(plans(), train, store);
 }

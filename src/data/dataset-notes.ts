@@ -14,7 +14,10 @@ export function datasetNotes(
   return [sharedImages(train, valid), unevenClasses(classNames, train)].filter((note) => note !== undefined);
 }
 
-function sharedImages(train: readonly PreparedSample[], valid: readonly PreparedSample[]): string | undefined {
+function sharedImages(
+  train: readonly PreparedSample[],
+  valid: readonly PreparedSample[],
+): string | undefined {
   const trained = new Map(train.map(({ sha256, path }) => [sha256, path]));
   const pairs = valid.flatMap(({ sha256, path }) => {
     const twin = trained.get(sha256);

@@ -11,14 +11,19 @@ const REASONS: readonly (readonly [RegExp, (detail: string) => string])[] = [
     () => 'its content is no image of a known kind (JPEG, PNG, WebP, GIF, TIFF, AVIF), or is cut short',
   ],
   [/timeout/i, () => `decoding took more than ${SECONDS_LIMIT} seconds`],
-  [/premature end|read error|unexpected end|corrupt|truncat/i, (detail) => `damaged or cut short (${detail})`],
+  [
+    /premature end|read error|unexpected end|corrupt|truncat/i,
+    (detail) => `damaged or cut short (${detail})`,
+  ],
 ];
 
 /** Puts what the decoder says into one line for the user. */
 export function decodeReason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   // libheif puts a dozen lines on seeking before the line that tells.
-  const lines = message.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('source: bad seek'));
+  const lines = message
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.startsWith('source: bad seek'));
   const detail = (lines[0] ?? 'unknown error').trim();
   const known = REASONS.find(([pattern]) => pattern.test(detail));
   return known === undefined ? `cannot be decoded (${detail})` : known[1](detail);

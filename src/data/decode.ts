@@ -36,7 +36,11 @@ export async function decodeImage(bytes: Buffer, shortSide: number): Promise<Dec
     const longest = LONGEST * Math.min(full.width, full.height);
     const kept = { width: Math.min(full.width, longest), height: Math.min(full.height, longest) };
 
-    image.timeout({ seconds: SECONDS_LIMIT }).autoOrient().flatten({ background: '#fff' }).toColourspace('srgb');
+    image
+      .timeout({ seconds: SECONDS_LIMIT })
+      .autoOrient()
+      .flatten({ background: '#fff' })
+      .toColourspace('srgb');
     if (downscaled) image.resize({ ...full, fit: 'fill' });
     if (kept.width < full.width || kept.height < full.height) {
       const left = Math.floor((full.width - kept.width) / 2);

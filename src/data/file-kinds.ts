@@ -19,7 +19,9 @@ const REFUSED = new Map([
 ]);
 
 const NO_IMAGES = new Set(
-  '.txt .md .rst .html .htm .json .jsonl .csv .tsv .xml .yaml .yml .toml .log .pdf .py .js .ts .sh .ini .db'.split(' '),
+  '.txt .md .rst .html .htm .json .jsonl .csv .tsv .xml .yaml .yml .toml .log .pdf .py .js .ts .sh .ini .db'.split(
+    ' ',
+  ),
 );
 const NO_IMAGE_NAMES = /^(readme|licen[cs]e|notice|copying|changelog|authors)$/i;
 
@@ -28,7 +30,8 @@ export function fileKind(name: string): FileKind {
   const extension = extname(name).toLowerCase();
   if (isHidden(name) || NO_IMAGES.has(extension) || NO_IMAGE_NAMES.test(name)) return { kind: 'ignored' };
   if (IMAGES.has(extension)) return { kind: 'image' };
-  const reason = REFUSED.get(extension) ?? `${extension === '' ? 'no' : 'unknown'} extension: expected ${listed}`;
+  const reason =
+    REFUSED.get(extension) ?? `${extension === '' ? 'no' : 'unknown'} extension: expected ${listed}`;
   return { kind: 'refused', reason };
 }
 

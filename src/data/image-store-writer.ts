@@ -93,7 +93,7 @@ export class ImageStoreWriter {
     try {
       this.file ??= openNamelessFile(directory);
       const begin = this.fileBytes;
-      for (let done = 0; done < pixels.length; ) {
+      for (let done = 0; done < pixels.length;) {
         done += writeSync(this.file, pixels, done, pixels.length - done, begin + done);
       }
       this.fileBytes += pixels.length;

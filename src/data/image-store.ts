@@ -50,7 +50,7 @@ export class ImageStore {
   read(image: number): DecodedImage {
     const size = this.size(image);
     const { file, offset, pixels } = this.locate(image, size);
-    for (let done = 0; file !== undefined && done < pixels.length; ) {
+    for (let done = 0; file !== undefined && done < pixels.length;) {
       const position = offset + done;
       done += requireBytes(readSync(file, pixels, done, pixels.length - done, position));
     }
@@ -61,7 +61,7 @@ export class ImageStore {
   async readAhead(image: number): Promise<DecodedImage> {
     const size = this.size(image);
     const { file, offset, pixels } = this.locate(image, size);
-    for (let done = 0; file !== undefined && done < pixels.length; ) {
+    for (let done = 0; file !== undefined && done < pixels.length;) {
       const position = offset + done;
       done += requireBytes((await readAsync(file, pixels, done, pixels.length - done, position)).bytesRead);
     }
@@ -79,7 +79,8 @@ export class ImageStore {
     const length = height * width * 3;
     const begin = offset[image] ?? 0;
     const memory = chunks[chunk[image] ?? ABSENT];
-    if (memory !== undefined) return { file: undefined, offset: begin, pixels: new Uint8Array(memory, begin, length) };
+    if (memory !== undefined)
+      return { file: undefined, offset: begin, pixels: new Uint8Array(memory, begin, length) };
     if (this.closed) throw new Error('the image store is closed');
     return { file, offset: begin, pixels: new Uint8Array(length) };
   }

@@ -64,14 +64,21 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
   try {
     await forEachBounded(samples, availableParallelism(), async ({ path }, i) => {
       options.signal?.throwIfAborted();
-      outcomes[i] = await prepareOne(join(folder.root, path), i, writer, Math.round(ROOM * options.imageSize));
+      outcomes[i] = await prepareOne(
+        join(folder.root, path),
+        i,
+        writer,
+        Math.round(ROOM * options.imageSize),
+      );
       options.onProgress?.(++done, samples.length);
     });
     options.signal?.throwIfAborted();
     const ready = (list: readonly Sample[], first: number) =>
       list.flatMap((sample, i): PreparedSample[] => {
         const outcome = outcomes[first + i];
-        return outcome !== undefined && 'sha256' in outcome ? [{ ...sample, ...outcome, image: first + i }] : [];
+        return outcome !== undefined && 'sha256' in outcome
+          ? [{ ...sample, ...outcome, image: first + i }]
+          : [];
       });
     const train = ready(folder.train, 0);
     const valid = ready(folder.valid, folder.train.length);
@@ -84,7 +91,14 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
     requireEveryClass(folder, train, 'training', failed);
     requireEveryClass(folder, valid, 'validation', failed);
     const { classNames } = folder;
-    return { classNames, train, valid, skipped, notes: datasetNotes(classNames, train, valid), store: writer.finish() };
+    return {
+      classNames,
+      train,
+      valid,
+      skipped,
+      notes: datasetNotes(classNames, train, valid),
+      store: writer.finish(),
+    };
   } catch (error) {
     writer.discard();
     throw error;
@@ -92,7 +106,12 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
 }
 
 /** A file that cannot be read or decoded is an outcome, a store that cannot be written an error. */
-async function prepareOne(file: string, i: number, writer: ImageStoreWriter, shortSide: number): Promise<Outcome> {
+async function prepareOne(
+  file: string,
+  i: number,
+  writer: ImageStoreWriter,
+  shortSide: number,
+): Promise<Outcome> {
   let decoded;
   let sha256;
   try {
@@ -109,7 +128,8 @@ async function prepareOne(file: string, i: number, writer: ImageStoreWriter, sho
 
 function fileReason(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return 'the file is gone since the folder was listed, or its name is not valid UTF-8';
+  if (code === 'ENOENT')
+    return 'the file is gone since the folder was listed, or its name is not valid UTF-8';
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
   return error instanceof Error ? error.message : String(error);
 }

@@ -15,7 +15,10 @@ export type ResolvedLink =
   | { readonly kind: 'refused'; readonly reason: string };
 
 /** Follows a symbolic link to its end; never throws for what the link may lead to. */
-export async function resolveLink(link: string, { realRoot, followLinks }: LinkPolicy): Promise<ResolvedLink> {
+export async function resolveLink(
+  link: string,
+  { realRoot, followLinks }: LinkPolicy,
+): Promise<ResolvedLink> {
   let real: string;
   try {
     real = await realpath(link);
@@ -27,7 +30,9 @@ export async function resolveLink(link: string, { realRoot, followLinks }: LinkP
   }
   const target = await stat(real);
   if (target.isDirectory()) return { kind: 'folder', real };
-  return target.isFile() ? { kind: 'file', real } : { kind: 'refused', reason: 'link to something that is no file' };
+  return target.isFile()
+    ? { kind: 'file', real }
+    : { kind: 'refused', reason: 'link to something that is no file' };
 }
 
 /** Whether `path` is `folder` or lies under it; both real paths. */

@@ -28,7 +28,9 @@ type PathsByClass = ReadonlyMap<string, readonly string[]>;
  */
 export async function scanImageFolder(dir: string, options: ScanOptions): Promise<ImageFolder> {
   if (!(options.valSplit > 0 && options.valSplit < 1)) {
-    throw new UsageError(`The validation split is ${options.valSplit}; expected a share between 0 and 1, such as 0.2.`);
+    throw new UsageError(
+      `The validation split is ${options.valSplit}; expected a share between 0 and 1, such as 0.2.`,
+    );
   }
   const root = resolve(dir);
   const realRoot = await realpath(root).catch((error: unknown) => {
@@ -42,7 +44,8 @@ export async function scanImageFolder(dir: string, options: ScanOptions): Promis
 
   const classNames = [...train.keys()].sort(byCodeUnit);
   requireClasses(root, classNames, skipped);
-  if (valid !== undefined) requireSameClasses(root, train, valid);
+  if (valid === undefined) requireTwoEach(root, train);
+  else requireSameClasses(root, train, valid);
   const sides = classNames.map((name) => {
     const paths = train.get(name) ?? [];
     return valid === undefined
@@ -67,7 +70,9 @@ async function findParts(
   const [train, valid] = await Promise.all(
     ['train', 'val'].map(async (name) => {
       const folder = folders.get(name);
-      return folder !== undefined && (await listClassFolders(folder, policy)).folders.size > 0 ? folder : undefined;
+      return folder !== undefined && (await listClassFolders(folder, policy)).folders.size > 0
+        ? folder
+        : undefined;
     }),
   );
   if (train === undefined) {
@@ -92,7 +97,11 @@ async function findParts(
   return { train, valid };
 }
 
-async function readClasses(part: FolderPlace, policy: LinkPolicy, skipped: SkippedFile[]): Promise<PathsByClass> {
+async function readClasses(
+  part: FolderPlace,
+  policy: LinkPolicy,
+  skipped: SkippedFile[],
+): Promise<PathsByClass> {
   const listed = await listClassFolders(part, policy);
   skipped.push(...listed.skipped);
   const classes = new Map<string, readonly string[]>();
@@ -100,17 +109,20 @@ async function readClasses(part: FolderPlace, policy: LinkPolicy, skipped: Skipp
     const files = await walkClassFolder(folder, policy);
     skipped.push(...files.skipped);
     const className = name.normalize('NFC');
-    if (files.images.length === 0) skipped.push({ path: folder.path, reason: 'a folder without images: no class' });
+    if (files.images.length === 0)
+      skipped.push({ path: folder.path, reason: 'a folder without images: no class' });
     else classes.set(className, [...(classes.get(className) ?? []), ...files.images]);
   }
   return classes;
 }
 
 function requireClasses(root: string, classNames: readonly string[], skipped: readonly SkippedFile[]): void {
-  const expected = 'Expected at least two classes, as DIR/train/<class>/*.jpg and DIR/val/<class>/*.jpg or DIR/<class>/*.jpg';
+  const expected =
+    'Expected at least two classes, as DIR/train/<class>/*.jpg and DIR/val/<class>/*.jpg or DIR/<class>/*.jpg';
   if (classNames.length === 0) {
     const first = skipped[0];
-    const hint = first === undefined ? '' : ` ${skipped.length} skipped, such as ${first.path}: ${first.reason}.`;
+    const hint =
+      first === undefined ? '' : ` ${skipped.length} skipped, such as ${first.path}: ${first.reason}.`;
     throw new UsageError(`No images found in ${root}.${hint} ${expected}; check --data.`);
   }
   if (classNames.length === 1) {
@@ -119,6 +131,15 @@ function requireClasses(root: string, classNames: readonly string[], skipped: re
         'Add a class folder, or pass that folder itself where it is the data set.',
     );
   }
+}
+
+function requireTwoEach(root: string, train: PathsByClass): void {
+  const small = [...train.values()].flatMap((paths) => (paths.length < 2 ? paths : []));
+  if (small.length === 0) return;
+  throw new UsageError(
+    `Classes in ${root} have too few images to hold one out for validation (${small.join(', ')}). ` +
+      'Expected at least 2 images per class; add images, remove the class, or provide train/<class> and val/<class>.',
+  );
 }
 
 /** Each class must be both learnt and judged, or the accuracy means something else than it says. */

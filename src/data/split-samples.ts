@@ -1,4 +1,3 @@
-import { UsageError } from '../config/errors.js';
 import { permutation, randomStream } from '../random/streams.js';
 
 /** The two sides of a split, each in the order given. */
@@ -10,15 +9,16 @@ export interface SplitPaths {
 /**
  * Holds out a share of one class's images for validation, at least one on each side, by seed and class
  * name alone: other classes, and the folder's place on disk, change nothing.
- * Throws UsageError for a class with fewer than two images.
+ * Throws RangeError for a class with fewer than two images.
  */
-export function splitClass(className: string, paths: readonly string[], share: number, seed: number): SplitPaths {
-  if (paths.length < 2) {
-    throw new UsageError(
-      `Class "${className}" has ${paths.length} image, too few to hold one out for validation (${paths.join(', ')}). ` +
-        'Expected at least 2 images per class; add images, remove the class, or provide val/<class> folders.',
-    );
-  }
+export function splitClass(
+  className: string,
+  paths: readonly string[],
+  share: number,
+  seed: number,
+): SplitPaths {
+  if (paths.length < 2)
+    throw new RangeError(`class ${className} has ${paths.length} images, too few to split`);
   const heldOut = Math.min(Math.max(Math.round(paths.length * share), 1), paths.length - 1);
   const order = permutation(paths.length, randomStream(seed, 'split', className));
   const chosen = new Set(order.subarray(0, heldOut));

@@ -54,8 +54,10 @@ export async function walkClassFolder(folder: FolderPlace, policy: LinkPolicy): 
       const { path, real } = batch[i] ?? folder;
       if (target.kind === 'file') addFile(path);
       else if (target.kind === 'refused') skipped.push({ path, reason: target.reason });
-      else if (contains(target.real, dirname(real))) skipped.push({ path, reason: 'link to a folder that contains it' });
-      else if (seen.has(target.real)) skipped.push({ path, reason: 'link to a folder of this class read already' });
+      else if (contains(target.real, dirname(real)))
+        skipped.push({ path, reason: 'link to a folder that contains it' });
+      else if (seen.has(target.real))
+        skipped.push({ path, reason: 'link to a folder of this class read already' });
       else folders.push({ path, real: target.real });
     });
   };

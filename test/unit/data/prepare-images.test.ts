@@ -1,0 +1,189 @@
+import { createHash } from 'node:crypto';
+import { chmodSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { RunError, UsageError } from '../../../src/config/errors.js';
+import { forEachBounded } from '../../../src/data/for-each-bounded.js';
+import { largestSide } from '../../../src/data/largest-side.js';
+import { prepareImages, type PrepareOptions } from '../../../src/data/prepare-images.js';
+import { scanImageFolder } from '../../../src/data/scan-image-folder.js';
+import { asUnprivileged, folderWith, noisePng } from './image-folder-fixture.js';
+
+const SCAN = { valSplit: 0.5, seed: 0, followLinks: false };
+
+/** Two classes, three training and two validation images each, all different. */
+async function twoClasses(): Promise<Record<string, Buffer>> {
+  const names = ['a', 'b'].flatMap((name) =>
+    [0, 1, 2].map((i) => `train/${name}/${i}.png`).concat([`val/${name}/0.png`, `val/${name}/1.png`]),
+  );
+  const files = await Promise.all(names.map(async (name, i) => [name, await noisePng(30, 20, i)] as const));
+  return Object.fromEntries(files);
+}
+
+async function prepare(root: string, options: Partial<PrepareOptions> = {}) {
+  const prepared = await prepareImages(await scanImageFolder(root, SCAN), { imageSize: 8, ...options });
+  onTestFinished(() => prepared.store.close());
+  return prepared;
+}
+
+async function failure(run: Promise<unknown>): Promise<Error> {
+  const error: unknown = await run.catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(Error);
+  return error as Error;
+}
+
+describe('preparing images', () => {
+  it('decodes and hashes each file, and reports progress', async () => {
+    const files = await twoClasses();
+    const progress: number[][] = [];
+    const prepared = await prepare(folderWith(files), { onProgress: (...now) => progress.push(now) });
+    expect(progress).toEqual(Array.from({ length: 10 }, (_, i) => [i + 1, 10]));
+    expect(prepared.train).toHaveLength(6);
+    expect(prepared.valid).toHaveLength(4);
+    expect(prepared.skipped).toEqual([]);
+    expect(prepared.notes).toEqual([]);
+    for (const { path, label, sha256, image } of [...prepared.train, ...prepared.valid]) {
+      expect(label).toBe(path.includes('/a/') ? 0 : 1);
+      expect(sha256).toBe(createHash('sha256').update(files[path]!).digest('hex'));
+      // round(1.25 * 8) = 10 pixels on the short side of 30 x 20.
+      expect(prepared.store.size(image)).toEqual({ height: 10, width: 15, downscaled: true });
+    }
+  });
+
+  it('gives the same pixels from memory and from a file', async () => {
+    const root = folderWith(await twoClasses());
+    const inMemory = await prepare(root, { imageSize: 32 });
+    const spilled = await prepare(root, { imageSize: 32, cacheBytes: 4000 });
+    expect([inMemory.store.spilled, spilled.store.spilled]).toEqual([false, true]);
+    for (const { image, path } of [...spilled.train, ...spilled.valid]) {
+      expect(spilled.store.read(image), path).toEqual(inMemory.store.read(image));
+    }
+  });
+
+  it('leaves out what cannot be read or decoded, with reasons', async () => {
+    const files = await twoClasses();
+    const jpeg = await sharp(files['train/a/0.png']).jpeg().toBuffer();
+    const root = folderWith({
+      ...files,
+      'train/a/cut.jpg': jpeg.subarray(0, jpeg.length / 2),
+      'train/a/empty.jpg': '',
+      'train/b/text.jpg': 'no picture',
+      'train/b/odd.xyz': '',
+      'val/b/closed.png': files['train/a/1.png']!,
+      'val/b/gone.png': files['train/a/2.png']!,
+    });
+    chmodSync(join(root, 'val/b/closed.png'), 0o000);
+    const prepared = await asUnprivileged(async () => {
+      const folder = await scanImageFolder(root, SCAN);
+      process.seteuid?.(process.getuid?.() ?? 0);
+      rmSync(join(root, 'val/b/gone.png'));
+      if (process.getuid?.() === 0) process.seteuid?.(65534);
+      return prepareImages(folder, { imageSize: 8 });
+    });
+    prepared.store.close();
+    expect([prepared.train.length, prepared.valid.length]).toEqual([6, 4]);
+    expect(Object.fromEntries(prepared.skipped.map(({ path, reason }) => [path, reason]))).toEqual({
+      'train/a/cut.jpg': expect.stringContaining('cut short'),
+      'train/a/empty.jpg': 'the file is empty',
+      'train/b/odd.xyz': expect.stringContaining('extension'),
+      'train/b/text.jpg': expect.stringContaining('no image'),
+      'val/b/closed.png': 'permission denied',
+      'val/b/gone.png': expect.stringContaining('gone'),
+    });
+  });
+
+  it('lists every bad file where strict', async () => {
+    const root = folderWith({
+      ...(await twoClasses()),
+      'train/a/x.jpg': '',
+      'val/b/y.jpg': 'text',
+      'val/b/z.xyz': '',
+    });
+    const error = await failure(prepare(root, { strict: true }));
+    expect(error).toBeInstanceOf(UsageError);
+    expect(error.message).toMatch(/3 file\(s\).*--strict/);
+    for (const path of ['train/a/x.jpg', 'val/b/y.jpg', 'val/b/z.xyz']) expect(error.message).toContain(path);
+    await prepare(folderWith(await twoClasses()), { strict: true });
+  });
+
+  it('refuses a class that lost all its training or validation images', async () => {
+    const files = await twoClasses();
+    const noTraining = folderWith({
+      ...files,
+      'train/b/0.png': '',
+      'train/b/1.png': '',
+      'train/b/2.png': '',
+    });
+    const error = await failure(prepare(noTraining));
+    expect(error).toBeInstanceOf(UsageError);
+    expect(error.message).toMatch(/No training image of "b"[^]*train\/b\/1\.png: the file is empty/);
+    const noValidation = folderWith({ ...files, 'val/a/0.png': '', 'val/a/1.png': 'x' });
+    expect((await failure(prepare(noValidation))).message).toMatch(/No validation image of "a"/);
+  });
+
+  it('notes images on both sides and uneven classes', async () => {
+    const files = await twoClasses();
+    const more = Object.fromEntries(
+      await Promise.all(
+        [10, 11, 12].map(async (i) => [`train/b/${i}.png`, await noisePng(30, 20, 100 + i)] as const),
+      ),
+    );
+    const { notes } = await prepare(
+      folderWith({ ...files, ...more, 'val/a/copy.png': files['train/b/0.png']! }),
+    );
+    expect(notes).toHaveLength(2);
+    expect(notes[0]).toMatch(/^1 of 5 validation images .*val\/a\/copy\.png = train\/b\/0\.png/);
+    // 6 against 3; 6 of 9.
+    expect(notes[1]).toMatch(/"b" has 6 .*"a" has 3.*67 %/);
+  });
+
+  it('stops when told to', async () => {
+    const root = folderWith(await twoClasses());
+    const control = new AbortController();
+    const seen: number[] = [];
+    const onProgress = (done: number) => {
+      seen.push(done);
+      if (done === 2) control.abort(new Error('stopped by the test'));
+    };
+    expect((await failure(prepare(root, { signal: control.signal, onProgress }))).message).toBe(
+      'stopped by the test',
+    );
+    expect(seen.length).toBeLessThan(10);
+  });
+
+  it('fails, rather than skips, where its own cache cannot be written', async () => {
+    const root = folderWith(await twoClasses());
+    expect(await failure(prepare(root, { cacheBytes: 0, cacheDir: join(root, 'nowhere') }))).toBeInstanceOf(
+      RunError,
+    );
+  });
+});
+
+describe('the largest side', () => {
+  it('is read from headers, and bad files do not matter', async () => {
+    const root = folderWith({
+      ...(await twoClasses()),
+      'train/a/9.png': await noisePng(64, 11),
+      'train/a/x.jpg': '',
+    });
+    expect(await largestSide(await scanImageFolder(root, SCAN))).toBe(64);
+  });
+});
+
+describe('visits in parallel', () => {
+  it('keep to the limit, and end before an error is thrown', async () => {
+    let [underWay, most, ended] = [0, 0, 0];
+    const visit = async (item: number) => {
+      most = Math.max(most, ++underWay);
+      await new Promise((resolve) => setImmediate(resolve));
+      underWay--;
+      ended++;
+      if (item === 5) throw new Error('five');
+    };
+    await expect(forEachBounded([...Array(20).keys()], 3, visit)).rejects.toThrow('five');
+    expect(most).toBe(3);
+    expect(underWay).toBe(0);
+    expect(ended).toBeLessThan(10);
+  });
+});

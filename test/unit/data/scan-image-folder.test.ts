@@ -1,0 +1,252 @@
+import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../../src/config/errors.js';
+import { scanImageFolder } from '../../../src/data/scan-image-folder.js';
+import { splitClass } from '../../../src/data/split-samples.js';
+import { asUnprivileged, emptyFiles, folderWith } from './image-folder-fixture.js';
+
+const OPTIONS = { valSplit: 0.2, seed: 0, followLinks: false };
+const numbered = (folder: string, n: number) => Array.from({ length: n }, (_, i) => `${folder}/${i}.jpg`);
+const paths = (samples: readonly { path: string }[]) => samples.map(({ path }) => path);
+
+describe('a folder with train and val', () => {
+  it('is listed in code-unit order with labels by class name', async () => {
+    const root = folderWith(
+      emptyFiles('train/b/2.jpg', 'train/b/10.PNG', 'train/Z z/é.webp', 'val/b/x.jpeg', 'val/Z z/y.gif'),
+    );
+    const folder = await scanImageFolder(root, OPTIONS);
+    // 'Z' (0x5a) sorts before 'b' (0x62), '1' before '2'.
+    expect(folder.classNames).toEqual(['Z z', 'b']);
+    expect(folder.train).toEqual([
+      { path: 'train/Z z/é.webp', label: 0 },
+      { path: 'train/b/10.PNG', label: 1 },
+      { path: 'train/b/2.jpg', label: 1 },
+    ]);
+    expect(folder.valid).toEqual([
+      { path: 'val/Z z/y.gif', label: 0 },
+      { path: 'val/b/x.jpeg', label: 1 },
+    ]);
+    expect(folder.root).toBe(root);
+    expect(folder.skipped).toEqual([]);
+  });
+
+  it('goes down into subfolders of a class', async () => {
+    const root = folderWith(
+      emptyFiles('train/a/one/two/1.jpg', 'train/b/1.jpg', 'val/a/1.jpg', 'val/b/1.jpg'),
+    );
+    expect(paths((await scanImageFolder(root, OPTIONS)).train)).toContain('train/a/one/two/1.jpg');
+  });
+
+  it('joins a class whose name is composed in one place and decomposed in the other', async () => {
+    const composed = 'caf\u00e9';
+    const decomposed = 'cafe\u0301';
+    const root = folderWith(
+      emptyFiles(`train/${composed}/1.jpg`, 'train/b/1.jpg', `val/${decomposed}/1.jpg`, 'val/b/1.jpg'),
+    );
+    expect((await scanImageFolder(root, OPTIONS)).classNames).toEqual(['b', composed]);
+  });
+
+  it('splits train where val is missing, and says that validation/ is not read', async () => {
+    const root = folderWith(
+      emptyFiles(...numbered('train/a', 10), ...numbered('train/b', 5), 'validation/a/1.jpg'),
+    );
+    const folder = await scanImageFolder(root, OPTIONS);
+    // 20 % of 10 and of 5.
+    expect(folder.valid.map(({ label }) => label)).toEqual([0, 0, 1]);
+    expect(folder.train).toHaveLength(12);
+    expect(folder.skipped).toEqual([{ path: 'validation', reason: expect.stringContaining('val') }]);
+  });
+});
+
+describe('a folder of classes', () => {
+  it('may have a class called train', async () => {
+    const root = folderWith(emptyFiles('train/1.jpg', 'train/2.jpg', 'bus/1.jpg', 'bus/2.jpg'));
+    expect((await scanImageFolder(root, OPTIONS)).classNames).toEqual(['bus', 'train']);
+  });
+
+  it('is split by seed, alike each time, each class for itself', async () => {
+    const two = folderWith(emptyFiles(...numbered('a', 50), ...numbered('b', 50)));
+    const three = folderWith(emptyFiles(...numbered('a', 50), ...numbered('b', 50), ...numbered('c', 50)));
+    const inA = (folder: { valid: readonly { path: string }[] }) =>
+      paths(folder.valid).filter((path) => path.startsWith('a/'));
+    const first = inA(await scanImageFolder(two, OPTIONS));
+    expect(first).toHaveLength(10);
+    expect(inA(await scanImageFolder(three, OPTIONS))).toEqual(first);
+    expect(inA(await scanImageFolder(two, { ...OPTIONS, seed: 1 }))).not.toEqual(first);
+  });
+
+  it('splits into disjoint sides that make the whole, at least one each, in order', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2, max: 300 }),
+        fc.double({ min: 0.001, max: 0.999, noNaN: true }),
+        fc.integer(),
+        (n, share, seed) => {
+          const all = Array.from({ length: n }, (_, i) => String(i).padStart(3, '0'));
+          const { train, valid } = splitClass('x', all, share, seed);
+          expect([...train, ...valid].sort()).toEqual(all);
+          expect(train).toEqual([...train].sort());
+          expect(valid).toEqual([...valid].sort());
+          expect(train.length).toBeGreaterThan(0);
+          expect(valid.length).toBeGreaterThan(0);
+          // To the nearest image, but for the one that each side keeps.
+          expect(Math.abs(valid.length - n * share)).toBeLessThanOrEqual(1);
+        },
+      ),
+    );
+  });
+
+  it('lists what may have been meant as an image and keeps quiet about the rest', async () => {
+    const root = folderWith(
+      emptyFiles(
+        ...numbered('a', 2),
+        ...numbered('b', 2),
+        ...['README.md', '.DS_Store', 'a/.hidden.jpg', 'a/Thumbs.db', 'a/labels.csv', 'a/LICENSE'],
+        ...['.git/x/1.jpg', '__MACOSX/a/1.jpg', 'a/@eaDir/1.jpg', 'a/._0.jpg'],
+        ...['a/cat.xyz', 'a/logo.SVG', 'a/scan.bmp', 'a/noextension', 'loose.jpg', 'empty/notes.txt'],
+      ),
+    );
+    const folder = await scanImageFolder(root, OPTIONS);
+    expect(folder.classNames).toEqual(['a', 'b']);
+    expect(folder.train.length + folder.valid.length).toBe(4);
+    expect(Object.fromEntries(folder.skipped.map(({ path, reason }) => [path, reason]))).toEqual({
+      'a/cat.xyz': expect.stringContaining('unknown extension'),
+      'a/logo.SVG': expect.stringContaining('SVG'),
+      'a/noextension': expect.stringContaining('no extension'),
+      'a/scan.bmp': expect.stringContaining('BMP'),
+      empty: expect.stringContaining('no class'),
+      'loose.jpg': expect.stringContaining('beside'),
+    });
+  });
+});
+
+describe('symbolic links', () => {
+  const linked = () => {
+    const outside = folderWith(emptyFiles('more/o1.jpg', 'more/deep/o2.jpg', 'o3.jpg'));
+    const root = folderWith(emptyFiles(...numbered('a', 4), ...numbered('a/deep', 1), ...numbered('b', 4)));
+    symlinkSync('../b/0.jpg', join(root, 'a/inside.jpg'));
+    symlinkSync(join(outside, 'o3.jpg'), join(root, 'a/outside.jpg'));
+    symlinkSync(join(outside, 'more'), join(root, 'a/outside'));
+    symlinkSync('nowhere.jpg', join(root, 'a/dangling.jpg'));
+    symlinkSync('self.jpg', join(root, 'a/self.jpg'));
+    symlinkSync('..', join(root, 'a/up'));
+    symlinkSync('../../a', join(root, 'a/deep/loop'));
+    symlinkSync('deep', join(root, 'a/again'));
+    symlinkSync('.', join(root, 'everything'));
+    // Outside, two folders that lead into each other.
+    symlinkSync(outside, join(outside, 'more/back'));
+    return root;
+  };
+  const inA = (samples: readonly { path: string }[]) =>
+    paths(samples).filter((path) => path.startsWith('a/'));
+
+  it('are followed inside the data folder, refused outside it, and never loop', async () => {
+    const folder = await scanImageFolder(linked(), OPTIONS);
+    expect(inA([...folder.train, ...folder.valid]).sort()).toEqual(
+      [...numbered('a', 4), 'a/deep/0.jpg', 'a/inside.jpg'].sort(),
+    );
+    expect(Object.fromEntries(folder.skipped.map(({ path, reason }) => [path, reason]))).toEqual({
+      'a/again': expect.stringContaining('already'),
+      'a/dangling.jpg': expect.stringContaining('does not exist'),
+      'a/deep/loop': expect.stringContaining('contains it'),
+      'a/outside': expect.stringContaining('--follow-links'),
+      'a/outside.jpg': expect.stringContaining('--follow-links'),
+      'a/self.jpg': expect.stringContaining('itself'),
+      'a/up': expect.stringContaining('contains it'),
+      everything: expect.stringContaining('contains it'),
+    });
+  });
+
+  it('are followed outside on request, and still never loop', async () => {
+    const folder = await scanImageFolder(linked(), { ...OPTIONS, followLinks: true });
+    expect(inA([...folder.train, ...folder.valid]).sort()).toEqual(
+      [
+        ...numbered('a', 4),
+        'a/deep/0.jpg',
+        'a/inside.jpg',
+        'a/outside.jpg',
+        'a/outside/deep/o2.jpg',
+        'a/outside/o1.jpg',
+      ].sort(),
+    );
+    expect(paths(folder.skipped)).toContain('a/outside/back');
+  });
+
+  it('may be class folders', async () => {
+    const elsewhere = folderWith(emptyFiles('1.jpg', '2.jpg'));
+    const root = folderWith(emptyFiles(...numbered('a', 2), ...numbered('b', 2)));
+    symlinkSync(elsewhere, join(root, 'c'));
+    const refused = await scanImageFolder(root, OPTIONS);
+    expect(refused.classNames).toEqual(['a', 'b']);
+    expect(paths(refused.skipped)).toEqual(['c']);
+    expect((await scanImageFolder(root, { ...OPTIONS, followLinks: true })).classNames).toEqual([
+      'a',
+      'b',
+      'c',
+    ]);
+  });
+});
+
+describe('what makes no data set', () => {
+  const failure = async (root: string, options = OPTIONS) => {
+    const error: unknown = await scanImageFolder(root, options).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(UsageError);
+    return (error as UsageError).message;
+  };
+
+  it.each([
+    ['an empty folder', {}, /No images/],
+    ['only other files', emptyFiles('a/x.svg', 'b/y.svg'), /No images.*4 skipped.*a\/x\.svg: SVG/],
+    ['images without class folders', emptyFiles('1.jpg', '2.jpg'), /No images.*beside the class folders/],
+    ['one class', emptyFiles(...numbered('a', 4)), /Only one class, "a"/],
+    [
+      'a class too small to split',
+      emptyFiles(...numbered('a', 4), 'b/1.jpg'),
+      /too few images to hold one out.*b\/1\.jpg/,
+    ],
+    ['val without train', emptyFiles('val/a/1.jpg', 'val/b/1.jpg'), /no such train/],
+    [
+      'val without classes',
+      emptyFiles('train/a/1.jpg', 'train/b/1.jpg', 'val/1.jpg'),
+      /val\/ holds no class/,
+    ],
+    [
+      'a class in val alone',
+      emptyFiles('train/a/1.jpg', 'train/b/1.jpg', 'val/a/1.jpg', 'val/b/1.jpg', 'val/c/1.jpg'),
+      /train\/ has no images of "c"/,
+    ],
+    [
+      'a class in train alone',
+      emptyFiles('train/a/1.jpg', 'train/b/1.jpg', 'val/a/1.jpg', 'val/b/notes.txt'),
+      /val\/ has no images of "b"/,
+    ],
+  ])('%s is an error that says where and what to do', async (_, files, message) => {
+    const root = folderWith(files);
+    const said = await failure(root);
+    expect(said).toMatch(message);
+    expect(said).toMatch(/[Ee]xpected/);
+    expect(said).toContain(root);
+  });
+
+  it('a missing folder and a file are errors', async () => {
+    const root = folderWith(emptyFiles('file.jpg'));
+    expect(await failure(join(root, 'nowhere'))).toMatch(/No such data folder: .*nowhere/);
+    expect(await failure(join(root, 'file.jpg'))).toMatch(/Not a folder: .*file\.jpg/);
+  });
+
+  it('a folder that may not be read is an error, deep inside as well', async () => {
+    const root = folderWith(emptyFiles(...numbered('a', 2), ...numbered('b', 2)));
+    mkdirSync(join(root, 'b/closed'));
+    chmodSync(join(root, 'b/closed'), 0o000);
+    expect(await asUnprivileged(() => failure(root))).toMatch(/No permission.*b\/closed/);
+    chmodSync(root, 0o000);
+    expect(await asUnprivileged(() => failure(root))).toMatch(/No permission/);
+    chmodSync(root, 0o755);
+  });
+
+  it.each([0, 1, -0.1, NaN])('a split of %s is an error', async (valSplit) => {
+    expect(await failure(folderWith({}), { ...OPTIONS, valSplit })).toMatch(/between 0 and 1/);
+  });
+});
