@@ -1,13 +1,146 @@
 import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
-import { decodeCheckpoint, encodeCheckpoint } from '../record/checkpoint-file.js';
-import type { RunFolder } from '../record/run-folder.js';
-import type { Schedule } from '../schedule/schedule.js';
+import { HEAD } from '../model/classifier.js';
+import { saveLayersModel } from '../model/save-layers-model.js';
+import { createRun, type RunFolder } from '../record/run-folder.js';
+import { SCHEMA_VERSION } from '../record/schema-version.js';
 import type { Engine } from '../training/engine.js';
-import { evaluate, type Evaluation } from '../training/evaluate.js';
-import type { EpochRecord } from '../training/records.js';
-import { isBetter, type RunState } from '../training/run-state.js';
-import { trainSteps } from '../training/train-steps.js';
+import type { EpochRecord, Prediction } from '../training/records.js';
+import { initialRunState, type BestEpoch } from '../training/run-state.js';
+import { datasetDocument, datasetSummary, type DatasetSummary } from './dataset-document.js';
+import type { Environment } from './environment.js';
 import type { Emit } from './events.js';
-import { epochBatches, evaluationBatches } from './run-engine.js';
+import type { RunCheckpoint } from './run-checkpoint.js';
+import { openRunEngine } from './run-engine.js';
+import { runEpochs, type Divergence, type RunEnd } from './training-run.js';
 import type { Workbench } from './workbench.js';
+
+/** `train`'s JSON document, which is also the run's result.json. */
+export interface TrainDocument {
+  readonly schemaVersion: number;
+  readonly command: 'train';
+  readonly status: RunEnd['status'];
+  readonly run: string;
+  readonly policy: RunConfig['policy'];
+  readonly config: RunConfig;
+  readonly environment: RunEnvironment;
+  readonly dataset: DatasetSummary;
+  readonly seconds: number;
+  readonly epochs: readonly EpochRecord[];
+  /** Null where no epoch was finished. */
+  readonly best: BestEpoch | null;
+  readonly final: BestEpoch | null;
+  readonly failure: Divergence | null;
+}
+
+/** Where a run was computed, and how its batches were cut. */
+export interface RunEnvironment extends Environment {
+  readonly workers: number;
+  readonly sliceSize: number;
+}
+
+/** What a run needs beside workbench and configuration. */
+export interface RunContext {
+  readonly environment: Environment;
+  /** Holds the run folders. */
+  readonly out: string;
+  readonly workers: number;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** Trains one run from its first step and records it in a folder of its own. */
+export async function trainRun(bench: Workbench, config: RunConfig, context: RunContext): Promise<TrainDocument> {
+  const name = `${config.arm.replace(/[^\w@.-]+/g, '-')}-seed${config.seed}`;
+  const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
+  const schedule = planSchedule(config, stepsPerEpoch);
+  const engine = openRunEngine(bench, config, context.workers);
+  try {
+    const environment: RunEnvironment = { ...context.environment, workers: engine.workers, sliceSize: engine.sliceSize };
+    const dataset = datasetDocument(bench);
+    const folder = await createRun(context.out, name, { config, environment, dataset });
+    try {
+      const from: RunCheckpoint = {
+        state: initialRunState(schedule.initialState),
+        replica: await engine.snapshot(),
+        predictions: [],
+      };
+      const { emit, signal } = context;
+      emit({ type: 'run', name, folder: folder.dir, fromStep: 0, totalSteps: schedule.totalSteps, epochs: config.epochs });
+      const end = await runEpochs({ bench, engine, config, schedule, folder, name, emit, signal }, from, null);
+      const document = trainDocument(folder, bench, config, environment, end);
+      await conclude(folder, bench, document, end);
+      emit({ type: 'run-end', name, status: end.status });
+      return document;
+    } finally {
+      await folder.close();
+    }
+  } finally {
+    await engine.dispose();
+  }
+}
+
+function trainDocument(
+  folder: RunFolder,
+  bench: Workbench,
+  config: RunConfig,
+  environment: RunEnvironment,
+  { status, state, failure }: RunEnd,
+): TrainDocument {
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    command: 'train',
+    status,
+    run: folder.dir,
+    policy: config.policy,
+    config,
+    environment,
+    dataset: datasetSummary(bench),
+    seconds: state.seconds,
+    epochs: state.epochs,
+    best: state.best,
+    final: lastEpoch(state.epochs),
+    failure,
+  };
+}
+
+function lastEpoch(epochs: readonly EpochRecord[]): BestEpoch | null {
+  const last = epochs.at(-1);
+  if (last === undefined) return null;
+  const { epoch, validAccuracy, correct, total, validLoss } = last;
+  return { epoch, validAccuracy, correct, total, validLoss };
+}
+
+/** Predictions, model and last of all the result. */
+async function conclude(folder: RunFolder, bench: Workbench, document: TrainDocument, end: RunEnd): Promise<void> {
+  const { best } = end;
+  if (best !== null) {
+    await folder.writePredictions(predictionLines(bench, end.predictions, best.predictions));
+    await folder.writeModel(modelFiles(bench, best));
+  }
+  await folder.finish(document);
+}
+
+function predictionLines(bench: Workbench, final: readonly Prediction[], best: readonly Prediction[]) {
+  return bench.images.valid.flatMap(({ path, label }, i) => {
+    const [atEnd, atBest] = [final[i], best[i]];
+    return atEnd === undefined || atBest === undefined ? [] : [{ image: path, label, final: atEnd, best: atBest }];
+  });
+}
+
+function modelFiles({ weights, images: { classNames }, imageSize }: Workbench, { replica }: RunCheckpoint) {
+  const { backbone } = weights;
+  const parameters = new Map(
+    [...weights.parameters].map(([name, { shape, values }]) => [
+      name,
+      { shape, values: replica.weights.get(name) ?? values },
+    ]),
+  );
+  const trained = (name: string): Float32Array => {
+    const values = replica.weights.get(name);
+    if (values === undefined) throw new Error(`the checkpoint of the best epoch holds no ${name}`);
+    return values;
+  };
+  const head = { kernel: trained(`${HEAD}/kernel`), bias: trained(`${HEAD}/bias`) };
+  return { ...saveLayersModel({ backbone, parameters, head, classNames, imageSize }) };
+}

@@ -1,0 +1,66 @@
+import { availableParallelism } from 'node:os';
+import type { RateTable, Settings } from '../config/default-settings.js';
+import { planSchedule } from '../config/plan-schedule.js';
+import { resolveRun, type RunConfig } from '../config/run-config.js';
+import type { StepRecord } from '../training/records.js';
+import { findLearningRate } from './find-lr.js';
+import type { ExperimentContext } from './find-lr-run.js';
+import { resolveRate } from './resolve-rate.js';
+import { trainRun, type TrainDocument } from './train-run.js';
+import { openWorkbench, type Workbench } from './workbench.js';
+
+/** What a command hands over: options, the table of measured rates, and where it runs. */
+export interface TrainRequest extends ExperimentContext {
+  readonly settings: Settings;
+  readonly rates: RateTable;
+}
+
+/** `onecycle train`: one run from its first step. */
+export async function train(request: TrainRequest): Promise<TrainDocument> {
+  const bench = await openWorkbench(request.settings, request);
+  try {
+    const workers = request.settings.workers ?? availableParallelism();
+    const config = await resolveConfig(bench, request, request.settings.policy, workers);
+    return await trainRun(bench, config, { ...request, out: request.settings.out, workers });
+  } finally {
+    bench.close();
+  }
+}
+
+/** What `--dry-run` shows: the resolved run and every step's rates; nothing is trained. */
+export interface TrainPlan {
+  readonly config: RunConfig;
+  readonly stepsPerEpoch: number;
+  readonly steps: readonly Pick<StepRecord, 'step' | 'epoch' | 'learningRate' | 'momentum'>[];
+}
+
+/** Resolves a run and walks its schedule without training. */
+export async function planTraining(request: TrainRequest): Promise<TrainPlan> {
+  const bench = await openWorkbench(request.settings, request);
+  try {
+    const config = await resolveConfig(bench, request, request.settings.policy, 1);
+    const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
+    const schedule = planSchedule(config, stepsPerEpoch);
+    const steps = Array.from({ length: schedule.totalSteps }, (_, step) => ({
+      step,
+      epoch: 1 + Math.floor(step / stepsPerEpoch),
+      ...schedule.at(schedule.initialState, step),
+    }));
+    return { config, stepsPerEpoch, steps };
+  } finally {
+    bench.close();
+  }
+}
+
+/** Fixes what had to wait for data and weights: the image size, the views and the rate. */
+export async function resolveConfig(
+  bench: Workbench,
+  { settings, rates, emit, signal }: TrainRequest,
+  arm: string,
+  workers: number,
+): Promise<RunConfig> {
+  const lr = await resolveRate(settings, rates, arm, () =>
+    findLearningRate(bench, settings, { workers, emit, signal }),
+  );
+  return resolveRun(settings, { imageSize: bench.imageSize, lr, arm, frozen: bench.features !== undefined });
+}
