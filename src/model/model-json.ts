@@ -24,6 +24,18 @@ export interface ModelJson {
   readonly manifest: readonly WeightGroup[];
 }
 
+const fileSchema = z.object({
+  modelTopology: z.record(z.string(), z.unknown()),
+  weightsManifest: z.array(z.unknown()),
+});
+const networkSchema = z.object({
+  class_name: z.string(),
+  // Sequential models of old versions of Keras have the list of layers here.
+  config: z.preprocess(
+    (config) => (Array.isArray(config) ? { layers: config } : config),
+    z.object({ layers: z.array(z.unknown()) }),
+  ),
+});
 const inboundTensor = z.tuple([z.string(), z.number(), z.number()], z.unknown());
 const layerSchema = z.object({
   class_name: z.string(),
@@ -31,27 +43,13 @@ const layerSchema = z.object({
   name: z.string().optional(),
   inbound_nodes: z.array(z.array(inboundTensor)).optional(),
 });
-const networkSchema = z.object({
-  class_name: z.string(),
-  config: z.union([z.array(layerSchema), z.object({ layers: z.array(layerSchema) })]),
-});
-const fileSchema = z.object({
-  // The converter of Keras wraps the network in model_config; tfjs's own `save` does not.
-  modelTopology: z.union([z.object({ model_config: networkSchema }), networkSchema]),
-  weightsManifest: z.array(
-    z.object({
-      paths: z.array(z.string()).min(1),
-      weights: z.array(
-        z.object({
-          name: z.string(),
-          shape: z.array(z.number().int().nonnegative()),
-          dtype: z.string(),
-          quantization: z.unknown().optional(),
-          group: z.string().optional(),
-        }),
-      ),
-    }),
-  ),
+const groupSchema = z.object({ paths: z.array(z.string()).min(1), weights: z.array(z.unknown()) });
+const weightSchema = z.object({
+  name: z.string(),
+  shape: z.array(z.number().int().nonnegative()),
+  dtype: z.string(),
+  quantization: z.unknown().optional(),
+  group: z.string().optional(),
 });
 const formatSchema = z.object({ format: z.string().optional() });
 
@@ -65,15 +63,28 @@ export function parseModelJson(text: string): ModelJson {
   if (format !== 'layers-model') {
     throw new UsageError(`expected the format "layers-model", found ${JSON.stringify(format)}`);
   }
-  const parsed = fileSchema.safeParse(json);
-  if (!parsed.success) {
-    throw new UsageError(`this is no model.json of a TFJS layers-model: ${z.prettifyError(parsed.error)}`);
-  }
-  const { modelTopology, weightsManifest } = parsed.data;
-  const network = 'model_config' in modelTopology ? modelTopology.model_config : modelTopology;
-  const layers = Array.isArray(network.config) ? network.config : network.config.layers;
-  const sequential = network.class_name === 'Sequential';
-  return { layers: sequential ? chain(layers) : layers.map(functional), manifest: weightsManifest };
+  const { modelTopology, weightsManifest } = check(fileSchema, json, 'the file');
+  // The converter of Keras wraps the network in model_config; tfjs's own `save` does not.
+  const network = check(networkSchema, modelTopology['model_config'] ?? modelTopology, 'modelTopology');
+  const layers = network.config.layers.map((layer, i) => check(layerSchema, layer, `layers[${i}]`));
+  const manifest = weightsManifest.map((value, i) => {
+    const group = check(groupSchema, value, `weightsManifest[${i}]`);
+    const weights = group.weights.map((w, j) =>
+      check(weightSchema, w, `weightsManifest[${i}].weights[${j}]`),
+    );
+    return { paths: group.paths, weights };
+  });
+  return { layers: network.class_name === 'Sequential' ? chain(layers) : layers.map(functional), manifest };
+}
+
+/** One element at a time: a list of a million wrong ones then says where the first is, and no more. */
+function check<Schema extends z.ZodType>(schema: Schema, value: unknown, where: string): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.slice(0, 3);
+  throw new UsageError(
+    `this is no model.json of a TFJS layers-model, by ${where}: ${z.prettifyError({ issues })}`,
+  );
 }
 
 type RawLayer = z.infer<typeof layerSchema>;
