@@ -74,18 +74,21 @@ function transposeFew(rows: usize, rowBytes: usize, target: usize, depth: i32, c
   }
 }
 
-/** Packs up to four columns of a row-major matrix side by side, `depth` x 4, zeros where there are fewer. */
+/**
+ * Packs up to four columns of a row-major matrix side by side, `depth` x 4. Where there are fewer, the others hold
+ * what follows in the matrix: the caller does not store what comes of them.
+ */
 export function packFour(a: usize, rowBytes: usize, packed: usize, depth: i32, count: i32): void {
-  for (let k = 0; k < depth; k++) {
-    if (count >= TILE_ROWS) {
-      v128.store(packed, v128.load(a));
-    } else {
-      for (let j = 0; j < TILE_ROWS; j++) {
-        const at = <usize>j << 2;
-        store<f32>(packed + at, j < count ? load<f32>(a + at) : 0);
-      }
-    }
+  // In the last row nothing may follow.
+  const whole = count >= TILE_ROWS ? depth : depth - 1;
+  for (let k = 0; k < whole; k++) {
+    v128.store(packed, v128.load(a));
     packed += 16;
     a += rowBytes;
+  }
+  if (whole == depth) return;
+  for (let j = 0; j < TILE_ROWS; j++) {
+    const at = <usize>j << 2;
+    store<f32>(packed + at, j < count ? load<f32>(a + at) : 0);
   }
 }

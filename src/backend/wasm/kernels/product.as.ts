@@ -1,5 +1,5 @@
 import { packColumns, packFour, panelColumns } from './pack.as';
-import { outerTile, rowTile, TILE_COLUMNS, TILE_ROWS } from './tile.as';
+import { outerDirect, outerPacked, rowsTimesPanel, TILE_COLUMNS, TILE_ROWS } from './tile.as';
 
 /** Rows of the left matrix that are multiplied with all panels before the next: 128 KiB stay in the L2 cache. */
 export function blockRows(depth: i32): i32 {
@@ -27,34 +27,26 @@ export function multiplyRows(
   const block = blockRows(depth);
   for (let start = 0; start < rows; start += block) {
     const end = min(start + block, rows);
+    const source = a + <usize>start * aRowBytes;
+    let target = out + <usize>start * outRowBytes;
     let panel = panels;
     for (let n = 0; n < columns; n += TILE_COLUMNS) {
-      const at = (<usize>n) << 2;
-      for (let row = start; row < end; row += TILE_ROWS) {
-        const source = a + <usize>row * aRowBytes;
-        const target = out + <usize>row * outRowBytes + at;
-        const count = end - row;
-        rowTile(
-          source,
-          aRowBytes,
-          panel,
-          depth,
-          target,
-          outRowBytes,
-          count,
-          columns - n,
-          bias + at,
-          low,
-          high,
-        );
-      }
+      const offset = bias + (<usize>n << 2);
+      const width = columns - n;
+      rowsTimesPanel(
+        source, aRowBytes, panel, depth, target, outRowBytes, end - start, width, offset, low, high,
+      );
       panel += panelBytes;
+      target += TILE_COLUMNS * 4;
     }
   }
 }
 
 /** Rows that one pass of `accumulateOuter` sums; a block of packed columns of both matrices fits in L2. */
 export const OUTER_ROWS: i32 = 128;
+
+/** Columns up to which they are read where they lie: 128 rows of them stay in the caches without packing. */
+const DIRECT_COLUMNS: i32 = 96;
 
 /** Scratch that `accumulateOuter` needs, in bytes. */
 export function outerScratchBytes(columns: i32): i32 {
@@ -71,19 +63,25 @@ export function accumulateOuter(
   columns: i32,
   scratch: usize,
 ): void {
-  const aRowBytes = (<usize>width) << 2;
-  const outRowBytes = (<usize>columns) << 2;
-  const panels = scratch + OUTER_ROWS * TILE_ROWS * 4;
+  const aRowBytes = <usize>width << 2;
+  const bRowBytes = <usize>columns << 2;
+  const packed = scratch + OUTER_ROWS * TILE_ROWS * 4;
+  // Vector loads of an unpacked matrix must not reach beyond its columns.
+  const direct =
+    max(width, columns) <= DIRECT_COLUMNS && width % TILE_ROWS == 0 && columns % TILE_COLUMNS == 0;
   for (let start = 0; start < rows; start += OUTER_ROWS) {
     const depth = min(OUTER_ROWS, rows - start);
-    packColumns(b + <usize>start * outRowBytes, panels, depth, columns);
+    const aBlock = a + <usize>start * aRowBytes;
+    const bBlock = b + <usize>start * bRowBytes;
+    if (!direct) packColumns(bBlock, packed, depth, columns);
     for (let m = 0; m < width; m += TILE_ROWS) {
-      packFour(a + <usize>start * aRowBytes + ((<usize>m) << 2), aRowBytes, scratch, depth, width - m);
-      const target = out + <usize>m * outRowBytes;
-      let panel = panels;
-      for (let n = 0; n < columns; n += TILE_COLUMNS) {
-        outerTile(scratch, panel, depth, target + ((<usize>n) << 2), outRowBytes, width - m, columns - n);
-        panel += <usize>depth * 32;
+      const source = aBlock + (<usize>m << 2);
+      const target = out + <usize>m * bRowBytes;
+      if (direct) {
+        outerDirect(source, aRowBytes, bBlock, bRowBytes, depth, target, bRowBytes, width - m, columns);
+      } else {
+        packFour(source, aRowBytes, scratch, depth, width - m);
+        outerPacked(scratch, packed, depth, target, bRowBytes, width - m, columns);
       }
     }
   }

@@ -9,10 +9,11 @@ export const TILE_ROWS: i32 = 4;
 export const TILE_COLUMNS: i32 = 8;
 
 /**
- * out[0..rows, 0..columns] = clamp(a . panel + bias, low, high); `a` is row-major, the panel holds 8 columns
- * side by side. Rows beyond `rows` repeat the last one: they compute and store the same values again.
+ * out[rows, 0..columns] = clamp(a . panel + bias, low, high) for at least one row; `a` is row-major, the panel
+ * holds 8 columns side by side. In the last tile rows beyond the end repeat the last one: they compute and store
+ * the same values again.
  */
-export function rowTile(
+export function rowsTimesPanel(
   a: usize,
   aRowBytes: usize,
   panel: usize,
@@ -25,49 +26,58 @@ export function rowTile(
   low: f32,
   high: f32,
 ): void {
-  const row1 = <usize>min(rows - 1, 1);
-  const row2 = <usize>min(rows - 1, 2);
-  const row3 = <usize>min(rows - 1, 3);
-  let a0 = a;
-  let a1 = a + row1 * aRowBytes;
-  let a2 = a + row2 * aRowBytes;
-  let a3 = a + row3 * aRowBytes;
-  // Every sum starts from the bias.
-  let left0 = v128.load(bias);
-  let left1 = left0;
-  let left2 = left0;
-  let left3 = left0;
-  let right0 = v128.load(bias, 16);
-  let right1 = right0;
-  let right2 = right0;
-  let right3 = right0;
-  for (let k = 0; k < depth; k++) {
-    const left = v128.load(panel);
-    const right = v128.load(panel, 16);
-    let value = v128.load32_splat(a0);
-    left0 = f32x4.add(left0, f32x4.mul(value, left));
-    right0 = f32x4.add(right0, f32x4.mul(value, right));
-    value = v128.load32_splat(a1);
-    left1 = f32x4.add(left1, f32x4.mul(value, left));
-    right1 = f32x4.add(right1, f32x4.mul(value, right));
-    value = v128.load32_splat(a2);
-    left2 = f32x4.add(left2, f32x4.mul(value, left));
-    right2 = f32x4.add(right2, f32x4.mul(value, right));
-    value = v128.load32_splat(a3);
-    left3 = f32x4.add(left3, f32x4.mul(value, left));
-    right3 = f32x4.add(right3, f32x4.mul(value, right));
-    panel += 32;
-    a0 += 4;
-    a1 += 4;
-    a2 += 4;
-    a3 += 4;
-  }
   const floor = f32x4.splat(low);
   const ceiling = f32x4.splat(high);
-  storeRow(out, left0, right0, columns, floor, ceiling);
-  storeRow(out + row1 * outRowBytes, left1, right1, columns, floor, ceiling);
-  storeRow(out + row2 * outRowBytes, left2, right2, columns, floor, ceiling);
-  storeRow(out + row3 * outRowBytes, left3, right3, columns, floor, ceiling);
+  const panelEnd = panel + <usize>depth * 32;
+  let row1: usize = 1;
+  let row2: usize = 2;
+  let row3: usize = 3;
+  for (let left = rows; left > 0; left -= TILE_ROWS) {
+    if (left < TILE_ROWS) {
+      row1 = <usize>min(left - 1, 1);
+      row2 = <usize>min(left - 1, 2);
+      row3 = <usize>min(left - 1, 3);
+    }
+    let a0 = a;
+    let a1 = a + row1 * aRowBytes;
+    let a2 = a + row2 * aRowBytes;
+    let a3 = a + row3 * aRowBytes;
+    // Every sum starts from the bias.
+    let left0 = v128.load(bias);
+    let left1 = left0;
+    let left2 = left0;
+    let left3 = left0;
+    let right0 = v128.load(bias, 16);
+    let right1 = right0;
+    let right2 = right0;
+    let right3 = right0;
+    for (let b = panel; b < panelEnd; b += 32) {
+      const bLeft = v128.load(b);
+      const bRight = v128.load(b, 16);
+      let value = v128.load32_splat(a0);
+      left0 = f32x4.add(left0, f32x4.mul(value, bLeft));
+      right0 = f32x4.add(right0, f32x4.mul(value, bRight));
+      value = v128.load32_splat(a1);
+      left1 = f32x4.add(left1, f32x4.mul(value, bLeft));
+      right1 = f32x4.add(right1, f32x4.mul(value, bRight));
+      value = v128.load32_splat(a2);
+      left2 = f32x4.add(left2, f32x4.mul(value, bLeft));
+      right2 = f32x4.add(right2, f32x4.mul(value, bRight));
+      value = v128.load32_splat(a3);
+      left3 = f32x4.add(left3, f32x4.mul(value, bLeft));
+      right3 = f32x4.add(right3, f32x4.mul(value, bRight));
+      a0 += 4;
+      a1 += 4;
+      a2 += 4;
+      a3 += 4;
+    }
+    storeRow(out, left0, right0, columns, floor, ceiling);
+    storeRow(out + row1 * outRowBytes, left1, right1, columns, floor, ceiling);
+    storeRow(out + row2 * outRowBytes, left2, right2, columns, floor, ceiling);
+    storeRow(out + row3 * outRowBytes, left3, right3, columns, floor, ceiling);
+    a += 4 * aRowBytes;
+    out += 4 * outRowBytes;
+  }
 }
 
 /** pmin and pmax, unlike min and max, are single instructions, and this operand order keeps a NaN. */
@@ -98,48 +108,87 @@ function storeLanes(out: usize, left: v128, right: v128, columns: i32): void {
 }
 
 /**
- * out[0..rows, 0..columns] += (4 packed columns of a matrix)^T . (8 packed columns of another), over `depth` rows.
- * The sum of these rows is made first and added as one, so that long sums lose less to rounding.
+ * out[0..rows, columns] += (4 columns of a matrix)^T . (all columns of another), over `depth` rows. The sum of
+ * these rows is made first and added as one, so that long sums lose less to rounding. Here both are packed, the
+ * four columns side by side and the others in panels of 8.
  */
-export function outerTile(
+export function outerPacked(
   a: usize,
-  panel: usize,
+  panels: usize,
   depth: i32,
   out: usize,
   outRowBytes: usize,
   rows: i32,
   columns: i32,
 ): void {
-  let left0 = f32x4.splat(0);
-  let left1 = left0;
-  let left2 = left0;
-  let left3 = left0;
-  let right0 = left0;
-  let right1 = left0;
-  let right2 = left0;
-  let right3 = left0;
-  for (let k = 0; k < depth; k++) {
-    const left = v128.load(panel);
-    const right = v128.load(panel, 16);
-    let value = v128.load32_splat(a);
-    left0 = f32x4.add(left0, f32x4.mul(value, left));
-    right0 = f32x4.add(right0, f32x4.mul(value, right));
-    value = v128.load32_splat(a, 4);
-    left1 = f32x4.add(left1, f32x4.mul(value, left));
-    right1 = f32x4.add(right1, f32x4.mul(value, right));
-    value = v128.load32_splat(a, 8);
-    left2 = f32x4.add(left2, f32x4.mul(value, left));
-    right2 = f32x4.add(right2, f32x4.mul(value, right));
-    value = v128.load32_splat(a, 12);
-    left3 = f32x4.add(left3, f32x4.mul(value, left));
-    right3 = f32x4.add(right3, f32x4.mul(value, right));
-    panel += 32;
-    a += 16;
+  outerTiles(a, 16, panels, 32, <usize>depth * 32, depth, out, outRowBytes, rows, columns);
+}
+
+/** The same where both are read where they lie, rows `aRowBytes` and `bRowBytes` apart. */
+export function outerDirect(
+  a: usize,
+  aRowBytes: usize,
+  b: usize,
+  bRowBytes: usize,
+  depth: i32,
+  out: usize,
+  outRowBytes: usize,
+  rows: i32,
+  columns: i32,
+): void {
+  outerTiles(a, aRowBytes, b, bRowBytes, 32, depth, out, outRowBytes, rows, columns);
+}
+
+/** Inlined into both, so that the packed one steps by constants. */
+@inline
+function outerTiles(
+  a: usize,
+  aStep: usize,
+  panels: usize,
+  bStep: usize,
+  panelStep: usize,
+  depth: i32,
+  out: usize,
+  outRowBytes: usize,
+  rows: i32,
+  columns: i32,
+): void {
+  for (let left = columns; left > 0; left -= TILE_COLUMNS) {
+    let four = a;
+    let b = panels;
+    let left0 = f32x4.splat(0);
+    let left1 = left0;
+    let left2 = left0;
+    let left3 = left0;
+    let right0 = left0;
+    let right1 = left0;
+    let right2 = left0;
+    let right3 = left0;
+    for (let k = 0; k < depth; k++) {
+      const bLeft = v128.load(b);
+      const bRight = v128.load(b, 16);
+      let value = v128.load32_splat(four);
+      left0 = f32x4.add(left0, f32x4.mul(value, bLeft));
+      right0 = f32x4.add(right0, f32x4.mul(value, bRight));
+      value = v128.load32_splat(four, 4);
+      left1 = f32x4.add(left1, f32x4.mul(value, bLeft));
+      right1 = f32x4.add(right1, f32x4.mul(value, bRight));
+      value = v128.load32_splat(four, 8);
+      left2 = f32x4.add(left2, f32x4.mul(value, bLeft));
+      right2 = f32x4.add(right2, f32x4.mul(value, bRight));
+      value = v128.load32_splat(four, 12);
+      left3 = f32x4.add(left3, f32x4.mul(value, bLeft));
+      right3 = f32x4.add(right3, f32x4.mul(value, bRight));
+      b += bStep;
+      four += aStep;
+    }
+    addRow(out, left0, right0, left);
+    if (rows > 1) addRow(out + outRowBytes, left1, right1, left);
+    if (rows > 2) addRow(out + 2 * outRowBytes, left2, right2, left);
+    if (rows > 3) addRow(out + 3 * outRowBytes, left3, right3, left);
+    panels += panelStep;
+    out += 32;
   }
-  addRow(out, left0, right0, columns);
-  if (rows > 1) addRow(out + outRowBytes, left1, right1, columns);
-  if (rows > 2) addRow(out + 2 * outRowBytes, left2, right2, columns);
-  if (rows > 3) addRow(out + 3 * outRowBytes, left3, right3, columns);
 }
 
 @inline
