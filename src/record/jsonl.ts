@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { RunError, UsageError } from '../config/errors.js';
-import { isJsonObject, jsonText, type JsonObject } from './json.js';
-import { readBytes } from './read-document.js';
+import { jsonText, type JsonObject } from './json.js';
+import { parseObject, readBytes } from './read-document.js';
 import { explainWriteError } from './write-error.js';
 
 const NEWLINE = 0x0a;
@@ -36,7 +36,7 @@ export class JsonlWriter {
       const file = await open(path, 'r+');
       return new JsonlWriter(path, file, (await file.stat()).size);
     } catch (error) {
-      throw explainWriteError(error, path, 'start');
+      throw explainWriteError(error, path, 'resume');
     }
   }
 
@@ -96,11 +96,10 @@ export class JsonlWriter {
  */
 export async function readJsonl(path: string): Promise<JsonObject[]> {
   const bytes = await readBytes(path);
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const records: JsonObject[] = [];
   let start = 0;
   for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-    records.push(parseLine(decoder, bytes.subarray(start, end), `${path}, line ${records.length + 1}`));
+    records.push(parseObject(bytes.subarray(start, end), `${path}, line ${records.length + 1},`));
     start = end + 1;
   }
   return records;
@@ -112,7 +111,7 @@ export async function readJsonl(path: string): Promise<JsonObject[]> {
  */
 export async function truncateTo(path: string, offset: number): Promise<void> {
   const file = await open(path, 'r+').catch((error: unknown) => {
-    throw explainWriteError(error, path, 'start');
+    throw explainWriteError(error, path, 'resume');
   });
   try {
     const last = Buffer.alloc(1);
@@ -127,23 +126,10 @@ export async function truncateTo(path: string, offset: number): Promise<void> {
     await file.truncate(offset);
     await file.sync();
   } catch (error) {
-    throw explainWriteError(error, path, 'start');
+    throw explainWriteError(error, path, 'resume');
   } finally {
     await file.close();
   }
-}
-
-function parseLine(decoder: InstanceType<typeof TextDecoder>, bytes: Uint8Array, place: string): JsonObject {
-  const damaged = (problem: string, cause?: unknown) =>
-    new UsageError(`${place} is damaged: ${problem}. Put the original back, or remove the run.`, { cause });
-  let value: unknown;
-  try {
-    value = JSON.parse(decoder.decode(bytes));
-  } catch (error) {
-    throw damaged(error instanceof Error ? error.message : String(error), error);
-  }
-  if (!isJsonObject(value)) throw damaged('expected a JSON object');
-  return value;
 }
 
 function gone(path: string): RunError {

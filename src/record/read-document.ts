@@ -3,6 +3,9 @@ import { UsageError } from '../config/errors.js';
 import { isJsonObject, type JsonObject } from './json.js';
 import { errnoOf } from './write-error.js';
 
+// Without `fatal`, damaged bytes would silently become replacement characters.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'it is not there',
   ENOTDIR: 'it is not there',
@@ -23,12 +26,16 @@ export async function readBytes(path: string): Promise<Buffer> {
 
 /** Reads a JSON object. Throws UsageError where the file is not there, cannot be read or holds something else. */
 export async function readDocument(path: string): Promise<JsonObject> {
-  const bytes = await readBytes(path);
+  return parseObject(await readBytes(path), path);
+}
+
+/** Reads a JSON object out of UTF-8 text. Throws UsageError that begins with `place`. */
+export function parseObject(bytes: Uint8Array, place: string): JsonObject {
   const damaged = (problem: string, cause?: unknown) =>
-    new UsageError(`${path} is damaged: ${problem}. Put the original back, or remove the run.`, { cause });
+    new UsageError(`${place} is damaged: ${problem}. Put the original back, or remove the run.`, { cause });
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = JSON.parse(utf8.decode(bytes));
   } catch (error) {
     throw damaged(error instanceof Error ? error.message : String(error), error);
   }

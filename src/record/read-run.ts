@@ -105,7 +105,7 @@ async function readRecords<T>(path: string, shape: Shape<T>): Promise<readonly T
   return (await readJsonl(path)).map((line, i) => {
     if (shape.matches(line)) return line;
     throw new UsageError(
-      `${path}, line ${i + 1} is damaged: expected ${shape.expected} but received ${JSON.stringify(line).slice(0, 200)}. ` +
+      `${path}, line ${i + 1}, is damaged: expected ${shape.expected} but received ${JSON.stringify(line).slice(0, 200)}. ` +
         'Put the original back, or remove the run.',
     );
   });

@@ -21,6 +21,7 @@ import { explainWriteError } from './write-error.js';
 export class RunFolder {
   /** Whether what an earlier part of the run concluded still lies there. */
   #concluded: boolean;
+  #closed = false;
 
   private constructor(
     /** The folder's path. */
@@ -108,8 +109,10 @@ export class RunFolder {
     this.#concluded = true;
   }
 
-  /** Writes what is left and gives the folder free, also where writing fails. */
+  /** Writes what is left and gives the folder free, also where writing fails; a second call does nothing. */
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     try {
       await this.steps.close();
     } finally {

@@ -95,7 +95,7 @@ export async function openRun(dir: string): Promise<OpenedRun> {
     return { run, checkpoint, notes: [lock.note, checkpoint.note].filter((note) => note !== null) };
   } catch (error) {
     await lock.release();
-    throw explainWriteError(error, dir, 'start');
+    throw explainWriteError(error, dir, 'resume');
   }
 }
 

@@ -57,7 +57,7 @@ export async function lockRun(dir: string): Promise<RunLock> {
     }
     throw unknownOwner(dir);
   } catch (error) {
-    throw explainWriteError(error, path, 'start');
+    throw explainWriteError(error, path, 'resume');
   } finally {
     await rm(own, { force: true }).catch(() => undefined);
   }

@@ -1,7 +1,7 @@
 import { RunError, UsageError } from '../config/errors.js';
 
-/** 'start': nothing has been computed yet, so the user chose a bad place; 'run': it went bad under a run. */
-export type WritePhase = 'start' | 'run';
+/** 'start', 'resume': the user gave a bad place for a new run, or an old one to go on with; 'run': it went bad later. */
+export type WritePhase = 'start' | 'resume' | 'run';
 
 const FULL =
   'Free some space there and start again; what was written before is whole, and a training run goes on with --resume.';
@@ -41,20 +41,21 @@ const NO_SPACE = new Set(['ENOSPC', 'EDQUOT']);
 /**
  * Says in words why `path` could not be written: what, where and what to do.
  *
- * A UsageError at the start, except where there is no space; a RunError in the middle of a run. Anything
- * that carries no errno is handed back as it is.
+ * A UsageError before the run goes on, except where there is no space; a RunError in the middle of it.
+ * Anything that carries no errno is handed back as it is.
  */
 export function explainWriteError(error: unknown, path: string, phase: WritePhase): unknown {
   const code = errnoOf(error);
   if (code === undefined) return error;
   const known = REASONS[ALIASES[code] ?? code];
   const what = known?.what ?? (error instanceof Error ? error.message : code);
-  const advice = known?.[phase] ?? 'Check that place, then start again, or go on with --resume.';
+  const advice =
+    known?.[phase === 'start' ? 'start' : 'run'] ??
+    'Check that place, then start again, or go on with --resume.';
   const message = `Could not write ${path}: ${what} (${code}). ${advice}`;
   const options = { cause: error };
-  return phase === 'start' && !NO_SPACE.has(code)
-    ? new UsageError(message, options)
-    : new RunError(message, options);
+  const isUsage = phase !== 'run' && !NO_SPACE.has(code);
+  return isUsage ? new UsageError(message, options) : new RunError(message, options);
 }
 
 /** The errno of a system error, such as 'ENOENT'; undefined for any other value. */

@@ -1,0 +1,151 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { UsageError } from '../../../src/config/errors.js';
+import { readRun } from '../../../src/record/read-run.js';
+import { createRun, openRun } from '../../../src/record/run-folder.js';
+import { compileRecord } from './compiled-record.js';
+import { freshFolder } from './fresh-folder.js';
+import { documents, saveCheckpoint } from './sample-run.js';
+
+const compiled = compileRecord();
+afterAll(() => compiled.remove());
+
+/** Opens the run, says so, and keeps it until stdin ends. */
+const HOLD = `
+const { openRun } = await record('run-folder');
+const { run } = await openRun(args[0]);
+process.stdout.write('open');
+process.stdin.resume().on('end', () => run.close());
+`;
+
+/** Says how opening ended, and keeps the run until stdin ends. */
+const TRY = `
+const { openRun } = await record('run-folder');
+const said = await openRun(args[0]).then(() => 'won', (error) => error.name + ': ' + error.message);
+process.stdout.write(said);
+process.stdin.resume();
+`;
+
+async function resumableRun(): Promise<string> {
+  const run = await createRun(freshFolder(), 'run', documents);
+  await saveCheckpoint(run, 0);
+  await run.close();
+  return run.dir;
+}
+
+/** Starts a process and waits for its first words. */
+async function started(script: string, dir: string): Promise<{ child: ChildProcess; said: string }> {
+  const child = compiled.spawn(script, [dir]);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const [chunk] = (await once(child.stdout!, 'data')) as [Buffer];
+  return { child, said: chunk.toString() };
+}
+
+async function ended(child: ChildProcess, end: () => void): Promise<void> {
+  const exit = once(child, 'exit');
+  end();
+  await exit;
+}
+
+const lockOf = (dir: string) => join(dir, '.lock');
+const leaveLock = (dir: string, owner: object) => writeFileSync(lockOf(dir), JSON.stringify(owner));
+
+describe('the lock of a run', () => {
+  it('names the process that holds it, and is given back at its end', async () => {
+    const dir = await resumableRun();
+    const { child } = await started(HOLD, dir);
+    const opening = openRun(dir);
+    await expect(opening).rejects.toThrow(UsageError);
+    await expect(opening).rejects.toThrow(
+      `${dir} is in use by process ${child.pid} on ${hostname()} since 20`,
+    );
+    // Reading needs no lock and shows none.
+    expect((await readRun(dir)).status).toBe('unfinished');
+    await ended(child, () => child.stdin!.end());
+    const { run, notes } = await openRun(dir);
+    expect(notes).toEqual([]);
+    await run.close();
+    expect(readdirSync(dir).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
+  it('is taken over from a killed process, with a note', async () => {
+    const dir = await resumableRun();
+    const { child } = await started(HOLD, dir);
+    await ended(child, () => child.kill('SIGKILL'));
+    expect(existsSync(lockOf(dir))).toBe(true);
+    const { run, notes } = await openRun(dir);
+    expect(notes).toEqual([expect.stringContaining(`Process ${child.pid} ended without closing`)]);
+    expect(JSON.parse(readFileSync(lockOf(dir), 'utf8'))).toMatchObject({
+      pid: process.pid,
+      host: hostname(),
+    });
+    await run.close();
+    expect(readdirSync(dir).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
+  it('is won by one alone of several that find the same stale lock', async () => {
+    const dir = await resumableRun();
+    const { child } = await started(HOLD, dir);
+    await ended(child, () => child.kill('SIGKILL'));
+    const rivals = await Promise.all(Array.from({ length: 5 }, () => started(TRY, dir)));
+    const losers = rivals.filter(({ said }) => said !== 'won');
+    expect(losers).toHaveLength(4);
+    for (const { said } of losers)
+      expect(said).toMatch(/^UsageError: .*(in use by process|being taken over)/);
+  });
+
+  it('holds within one process, too', async () => {
+    const run = await createRun(freshFolder(), 'run', documents);
+    await saveCheckpoint(run, 0);
+    await expect(openRun(run.dir)).rejects.toThrow(`in use by process ${process.pid}`);
+    await run.close();
+  });
+
+  it.skipIf(process.platform !== 'linux')(
+    'is stale where another process has got the number of the dead owner',
+    async () => {
+      const dir = await resumableRun();
+      // This process's own number, but the start of another: as after a restart of a container.
+      leaveLock(dir, { pid: process.pid, host: hostname(), identity: 'another-boot:1', since: '2026-01-01' });
+      await openRun(dir).then(({ run }) => run.close());
+    },
+  );
+
+  it('is respected where the owner gave no identity and its number is in use', async () => {
+    const dir = await resumableRun();
+    leaveLock(dir, { pid: process.pid, host: hostname(), identity: null, since: '2026-01-01' });
+    await expect(openRun(dir)).rejects.toThrow('is in use by process');
+  });
+
+  it('of another machine is respected, with a word on how to remove it', async () => {
+    const dir = await resumableRun();
+    leaveLock(dir, { pid: 1, host: 'node-17.example', identity: null, since: '2026-01-01T00:00:00Z' });
+    const opening = openRun(dir);
+    await expect(opening).rejects.toThrow(
+      'in use by process 1 on node-17.example since 2026-01-01T00:00:00Z',
+    );
+    await expect(opening).rejects.toThrow(`remove ${lockOf(dir)} and try again`);
+    expect(existsSync(lockOf(dir))).toBe(true);
+  });
+
+  it.each(['', '{"pid":', '[]', '{"pid":-1,"host":"a","since":"b"}', '{"pid":"1","host":"a","since":"b"}'])(
+    'that says nothing is respected: %j',
+    async (text) => {
+      const dir = await resumableRun();
+      writeFileSync(lockOf(dir), text);
+      await expect(openRun(dir)).rejects.toThrow(/does not say by whom.*remove .*\.lock/);
+      expect(readFileSync(lockOf(dir), 'utf8')).toBe(text);
+    },
+  );
+
+  it('of another is not given back', async () => {
+    const run = await createRun(freshFolder(), 'run', documents);
+    leaveLock(run.dir, { pid: 1, host: 'elsewhere', identity: null, since: '2026' });
+    await run.close();
+    expect(existsSync(lockOf(run.dir))).toBe(true);
+  });
+});
