@@ -1,4 +1,3 @@
-import { fours } from './band.as';
 import { Geometry } from './geometry.as';
 
 /**
@@ -15,19 +14,19 @@ export function accumulateRows(
 ): void {
   const pixelBytes = <usize>g.inChannels << 2;
   const rowStep = <usize>g.strideHeight * slotBytes;
-  const tiles = fours(g.outWidth) >> 2;
+  const pairs = (g.outWidth + 1) >> 1;
   for (let i = 0; i < g.filterHeight; i++) {
     for (let at: usize = 0; at < pixelBytes; at += 16) {
       const x = band + <usize>i * slotBytes + at;
       const taps = dFilter + <usize>(i * 3) * pixelBytes + at;
-      if (g.strideWidth == 1) tapsStrideOne(x, rowStep, dyBand + at, dySlotBytes, rows, tiles, pixelBytes, taps);
-      else tapsStrideTwo(x, rowStep, dyBand + at, dySlotBytes, rows, tiles, pixelBytes, taps);
+      if (g.strideWidth == 1) tapsStrideOne(x, rowStep, dyBand + at, dySlotBytes, rows, pairs, pixelBytes, taps);
+      else tapsStrideTwo(x, rowStep, dyBand + at, dySlotBytes, rows, pairs, pixelBytes, taps);
     }
   }
 }
 
 /**
- * Four positions at a time; each input goes to the up to three taps that it meets. Every tap has two running sums,
+ * Two positions at a time; each input goes to the up to two taps that it meets. Every tap has two running sums,
  * for even and odd positions: one chain of dependent additions would be slower than the arithmetic.
  */
 function tapsStrideOne(
@@ -36,7 +35,7 @@ function tapsStrideOne(
   dyBand: usize,
   dySlotBytes: usize,
   rows: i32,
-  tiles: i32,
+  pairs: i32,
   pixelBytes: usize,
   taps: usize,
 ): void {
@@ -49,36 +48,20 @@ function tapsStrideOne(
   for (let row = 0; row < rows; row++) {
     let x = band;
     let dy = dyBand;
-    for (let tile = 0; tile < tiles; tile++) {
+    for (let pair = 0; pair < pairs; pair++) {
       const dy0 = v128.load(dy);
-      dy += pixelBytes;
-      const dy1 = v128.load(dy);
-      dy += pixelBytes;
-      const dy2 = v128.load(dy);
-      dy += pixelBytes;
-      const dy3 = v128.load(dy);
-      dy += pixelBytes;
-      let value = v128.load(x);
-      even0 = f32x4.add(even0, f32x4.mul(value, dy0));
+      const dy1 = v128.load(dy + pixelBytes);
+      even0 = f32x4.add(even0, f32x4.mul(v128.load(x), dy0));
       x += pixelBytes;
-      value = v128.load(x);
+      let value = v128.load(x);
       odd0 = f32x4.add(odd0, f32x4.mul(value, dy1));
       even1 = f32x4.add(even1, f32x4.mul(value, dy0));
       x += pixelBytes;
       value = v128.load(x);
-      even0 = f32x4.add(even0, f32x4.mul(value, dy2));
       odd1 = f32x4.add(odd1, f32x4.mul(value, dy1));
       even2 = f32x4.add(even2, f32x4.mul(value, dy0));
-      x += pixelBytes;
-      value = v128.load(x);
-      odd0 = f32x4.add(odd0, f32x4.mul(value, dy3));
-      even1 = f32x4.add(even1, f32x4.mul(value, dy2));
-      odd2 = f32x4.add(odd2, f32x4.mul(value, dy1));
-      x += pixelBytes;
-      value = v128.load(x);
-      odd1 = f32x4.add(odd1, f32x4.mul(value, dy3));
-      even2 = f32x4.add(even2, f32x4.mul(value, dy2));
-      odd2 = f32x4.add(odd2, f32x4.mul(v128.load(x + pixelBytes), dy3));
+      odd2 = f32x4.add(odd2, f32x4.mul(v128.load(x + pixelBytes), dy1));
+      dy += 2 * pixelBytes;
     }
     band += rowStep;
     dyBand += dySlotBytes;
@@ -95,7 +78,7 @@ function tapsStrideTwo(
   dyBand: usize,
   dySlotBytes: usize,
   rows: i32,
-  tiles: i32,
+  pairs: i32,
   pixelBytes: usize,
   taps: usize,
 ): void {
@@ -108,38 +91,21 @@ function tapsStrideTwo(
   for (let row = 0; row < rows; row++) {
     let x = band;
     let dy = dyBand;
-    for (let tile = 0; tile < tiles; tile++) {
-      let gradient = v128.load(dy);
-      even0 = f32x4.add(even0, f32x4.mul(v128.load(x), gradient));
+    for (let pair = 0; pair < pairs; pair++) {
+      const dy0 = v128.load(dy);
+      const dy1 = v128.load(dy + pixelBytes);
+      even0 = f32x4.add(even0, f32x4.mul(v128.load(x), dy0));
       x += pixelBytes;
-      even1 = f32x4.add(even1, f32x4.mul(v128.load(x), gradient));
+      even1 = f32x4.add(even1, f32x4.mul(v128.load(x), dy0));
       x += pixelBytes;
-      let value = v128.load(x);
-      even2 = f32x4.add(even2, f32x4.mul(value, gradient));
-      dy += pixelBytes;
-      gradient = v128.load(dy);
-      odd0 = f32x4.add(odd0, f32x4.mul(value, gradient));
+      const value = v128.load(x);
+      even2 = f32x4.add(even2, f32x4.mul(value, dy0));
+      odd0 = f32x4.add(odd0, f32x4.mul(value, dy1));
       x += pixelBytes;
-      odd1 = f32x4.add(odd1, f32x4.mul(v128.load(x), gradient));
+      odd1 = f32x4.add(odd1, f32x4.mul(v128.load(x), dy1));
       x += pixelBytes;
-      value = v128.load(x);
-      odd2 = f32x4.add(odd2, f32x4.mul(value, gradient));
-      dy += pixelBytes;
-      gradient = v128.load(dy);
-      even0 = f32x4.add(even0, f32x4.mul(value, gradient));
-      x += pixelBytes;
-      even1 = f32x4.add(even1, f32x4.mul(v128.load(x), gradient));
-      x += pixelBytes;
-      value = v128.load(x);
-      even2 = f32x4.add(even2, f32x4.mul(value, gradient));
-      dy += pixelBytes;
-      gradient = v128.load(dy);
-      odd0 = f32x4.add(odd0, f32x4.mul(value, gradient));
-      x += pixelBytes;
-      odd1 = f32x4.add(odd1, f32x4.mul(v128.load(x), gradient));
-      x += pixelBytes;
-      odd2 = f32x4.add(odd2, f32x4.mul(v128.load(x), gradient));
-      dy += pixelBytes;
+      odd2 = f32x4.add(odd2, f32x4.mul(v128.load(x), dy1));
+      dy += 2 * pixelBytes;
     }
     band += rowStep;
     dyBand += dySlotBytes;
