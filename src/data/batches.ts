@@ -1,8 +1,9 @@
 import { hash32, permutation, randomStream, type RandomStream } from '../random/streams.js';
 import { trainingBox, validationBox, type Augment } from './geometry.js';
+import type { PreparedSample } from './image-folder.js';
 import type { Batch } from './image.js';
 import type { ImageStore } from './image-store.js';
-import type { PreparedImages, PreparedSample } from './prepare-images.js';
+import type { PreparedImages } from './prepare-images.js';
 
 /** What decides an epoch's batches, besides the images. */
 export interface EpochOptions {

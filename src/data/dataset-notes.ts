@@ -1,4 +1,4 @@
-import type { PreparedSample } from './prepare-images.js';
+import type { PreparedSample } from './image-folder.js';
 
 /** Training images of the largest class over those of the smallest, from which on a note is due. */
 const IMBALANCE = 2;

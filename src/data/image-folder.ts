@@ -6,6 +6,14 @@ export interface Sample {
   readonly label: number;
 }
 
+/** An image that is ready: decoded, in the store, its file hashed. */
+export interface PreparedSample extends Sample {
+  /** Of the file's bytes, in hexadecimal. */
+  readonly sha256: string;
+  /** Its number in the store. */
+  readonly image: number;
+}
+
 /** A file that was left out, and why, in words for the user. */
 export interface SkippedFile {
   readonly path: string;

@@ -2,28 +2,18 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { UsageError } from '../config/errors.js';
 import { datasetNotes } from './dataset-notes.js';
 import { decodeImage } from './decode.js';
 import { forEachBounded } from './for-each-bounded.js';
-import type { ImageFolder, Sample, SkippedFile } from './image-folder.js';
+import type { ImageFolder, PreparedSample, Sample, SkippedFile } from './image-folder.js';
 import { ImageStoreWriter, type StoreOptions } from './image-store-writer.js';
 import type { ImageStore } from './image-store.js';
+import { requireEveryClass, requireNoneSkipped } from './require-usable.js';
 
 /** Short side of a decoded image over the image size: room for crops without enlarging. */
 const ROOM = 1.25;
 /** Bytes of a file beyond which it is not read: 100 megapixels uncompressed are 300 MB. */
 const FILE_BYTES = 1e9;
-/** Files named in an error. */
-const LISTED = 20;
-
-/** An image that is ready: decoded, in the store, its file hashed. */
-export interface PreparedSample extends Sample {
-  /** Of the file's bytes, in hexadecimal. */
-  readonly sha256: string;
-  /** Its number in the store. */
-  readonly image: number;
-}
 
 /** A data set whose images are decoded. */
 export interface PreparedImages {
@@ -132,33 +122,4 @@ function fileReason(error: unknown): string {
     return 'the file is gone since the folder was listed, or its name is not valid UTF-8';
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
   return error instanceof Error ? error.message : String(error);
-}
-
-function requireNoneSkipped(root: string, skipped: readonly SkippedFile[]): void {
-  if (skipped.length === 0) return;
-  throw new UsageError(
-    `${skipped.length} file(s) in ${root} cannot be used, and --strict allows none:\n${listFiles(skipped)}\n` +
-      'Expected readable images only; repair or remove these, or run without --strict to leave them out.',
-  );
-}
-
-function requireEveryClass(
-  folder: ImageFolder,
-  ready: readonly Sample[],
-  part: string,
-  failed: readonly SkippedFile[],
-): void {
-  const labels = new Set(ready.map(({ label }) => label));
-  const empty = folder.classNames.filter((_, label) => !labels.has(label));
-  if (empty.length === 0) return;
-  throw new UsageError(
-    `No ${part} image of ${empty.map((name) => `"${name}"`).join(', ')} in ${folder.root} can be used:\n` +
-      `${listFiles(failed)}\nExpected at least one per class; repair these files, or add images.`,
-  );
-}
-
-function listFiles(files: readonly SkippedFile[]): string {
-  const lines = files.slice(0, LISTED).map(({ path, reason }) => `  ${path}: ${reason}`);
-  if (files.length > LISTED) lines.push(`  and ${files.length - LISTED} more`);
-  return lines.join('\n');
 }

@@ -4,6 +4,7 @@ import { UsageError } from '../config/errors.js';
 import type { ImageFolder, Sample, SkippedFile } from './image-folder.js';
 import { listClassFolders } from './list-class-folders.js';
 import { byCodeUnit, folderError } from './read-folder.js';
+import { requireClasses, requireSameClasses, requireTwoEach, type PathsByClass } from './require-classes.js';
 import type { LinkPolicy } from './resolve-link.js';
 import { splitClass } from './split-samples.js';
 import { walkClassFolder, type FolderPlace } from './walk-class-folder.js';
@@ -16,8 +17,6 @@ export interface ScanOptions {
   /** Whether symbolic links may lead out of the data folder. */
   readonly followLinks: boolean;
 }
-
-type PathsByClass = ReadonlyMap<string, readonly string[]>;
 
 /**
  * Lists the images of DIR/train/<class> and DIR/val/<class>, or of DIR/<class> with a seeded split.
@@ -114,46 +113,4 @@ async function readClasses(
     else classes.set(className, [...(classes.get(className) ?? []), ...files.images]);
   }
   return classes;
-}
-
-function requireClasses(root: string, classNames: readonly string[], skipped: readonly SkippedFile[]): void {
-  const expected =
-    'Expected at least two classes, as DIR/train/<class>/*.jpg and DIR/val/<class>/*.jpg or DIR/<class>/*.jpg';
-  if (classNames.length === 0) {
-    const first = skipped[0];
-    const hint =
-      first === undefined ? '' : ` ${skipped.length} skipped, such as ${first.path}: ${first.reason}.`;
-    throw new UsageError(`No images found in ${root}.${hint} ${expected}; check --data.`);
-  }
-  if (classNames.length === 1) {
-    throw new UsageError(
-      `Only one class, "${classNames[0]}", found in ${root}. ${expected}. ` +
-        'Add a class folder, or pass that folder itself where it is the data set.',
-    );
-  }
-}
-
-function requireTwoEach(root: string, train: PathsByClass): void {
-  const small = [...train.values()].flatMap((paths) => (paths.length < 2 ? paths : []));
-  if (small.length === 0) return;
-  throw new UsageError(
-    `Classes in ${root} have too few images to hold one out for validation (${small.join(', ')}). ` +
-      'Expected at least 2 images per class; add images, remove the class, or provide train/<class> and val/<class>.',
-  );
-}
-
-/** Each class must be both learnt and judged, or the accuracy means something else than it says. */
-function requireSameClasses(root: string, train: PathsByClass, valid: PathsByClass): void {
-  const missing = (from: PathsByClass, to: PathsByClass) => [...from.keys()].filter((name) => !to.has(name));
-  const [unknown, unjudged] = [missing(valid, train), missing(train, valid)];
-  if (unknown.length + unjudged.length === 0) return;
-  const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(', ');
-  const faults = [
-    unknown.length > 0 ? `train/ has no images of ${quoted(unknown)}` : '',
-    unjudged.length > 0 ? `val/ has no images of ${quoted(unjudged)}` : '',
-  ];
-  throw new UsageError(
-    `train/ and val/ in ${root} differ: ${faults.filter((fault) => fault !== '').join('; ')}. ` +
-      'Expected the same classes in both; add the images, remove the class, or remove val/ to hold out a share of train/.',
-  );
 }

@@ -11,8 +11,9 @@ import {
 } from '../../../src/data/batches.js';
 import { trainingBox, validationBox } from '../../../src/data/geometry.js';
 import { ImageStoreWriter } from '../../../src/data/image-store-writer.js';
+import type { PreparedSample } from '../../../src/data/image-folder.js';
 import type { Batch } from '../../../src/data/image.js';
-import type { PreparedImages, PreparedSample } from '../../../src/data/prepare-images.js';
+import type { PreparedImages } from '../../../src/data/prepare-images.js';
 import { randomStream } from '../../../src/random/streams.js';
 import { noise } from './image-folder-fixture.js';
 
