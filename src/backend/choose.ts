@@ -29,7 +29,9 @@ export async function startBackend(wanted: string): Promise<BackendInfo> {
       await tf.setBackend('cpu');
       return { name: 'cpu', device: cpuModel(), versions: versionsOf('tfjs-core', 'tfjs-backend-cpu') };
     default:
-      throw new UsageError(`The backend ${wanted} is not supported by this version. Use --backend wasm, or leave --backend out.`);
+      throw new UsageError(
+        `The backend ${wanted} is not supported by this version. Use --backend wasm, or leave --backend out.`,
+      );
   }
 }
 
@@ -40,6 +42,9 @@ function cpuModel(): string {
 function versionsOf(...packages: readonly string[]): Record<string, string> {
   const require = createRequire(import.meta.url);
   return Object.fromEntries(
-    packages.map((name) => [name, (require(`@tensorflow/${name}/package.json`) as { version: string }).version]),
+    packages.map((name) => [
+      name,
+      (require(`@tensorflow/${name}/package.json`) as { version: string }).version,
+    ]),
   );
 }

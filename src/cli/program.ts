@@ -68,7 +68,9 @@ function short(value: unknown): string {
 function rateHelp(settings: Settings, rates: RateTable): string {
   const rows = Object.entries(rates).map(([part, byPolicy]) => {
     const named = part === 'last' ? 'last:N' : part;
-    return `  ${named.padEnd(8)}${Object.entries(byPolicy).map(([policy, rate]) => `${policy} ${rate}`).join('   ')}`;
+    return `  ${named.padEnd(8)}${Object.entries(byPolicy)
+      .map(([policy, rate]) => `${policy} ${rate}`)
+      .join('   ')}`;
   });
   return `\nLearning rates without --lr, by trained part and policy (${settings.trainable} is the default part):\n${rows.join('\n')}`;
 }

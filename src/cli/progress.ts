@@ -16,7 +16,10 @@ export function openProgress({ quiet }: { readonly quiet: boolean }): ProgressVi
   return quiet || !process.stderr.isTTY ? lines : bars();
 }
 
-function epochLine(name: string, { epoch, trainLoss, validLoss, correct, total, seconds }: EpochRecord): string {
+function epochLine(
+  name: string,
+  { epoch, trainLoss, validLoss, correct, total, seconds }: EpochRecord,
+): string {
   const accuracy = ((100 * correct) / total).toFixed(1);
   return `${name}  epoch ${epoch}: train loss ${trainLoss.toFixed(3)}, validation loss ${validLoss.toFixed(3)}, accuracy ${accuracy}% (${correct}/${total}), ${seconds.toFixed(1)} s`;
 }
@@ -27,7 +30,8 @@ function plainLines(quiet: boolean): ProgressView {
     if (event.type === 'note') say(event.text);
     else if (quiet) return;
     else if (event.type === 'epoch') say(epochLine(event.name, event.record));
-    else if (event.type === 'sweep' && event.step === event.steps) say(`seed ${event.seed}: ${event.steps} steps`);
+    else if (event.type === 'sweep' && event.step === event.steps)
+      say(`seed ${event.seed}: ${event.steps} steps`);
     else if (event.type === 'run-end' && event.status !== 'completed') say(`${event.name}: ${event.status}`);
   };
   return { emit, say, stop: () => undefined };
@@ -74,7 +78,9 @@ function bars(): ProgressView {
         break;
       case 'epoch': {
         const { epoch, correct, total } = event.record;
-        bar(event.name, 0, 'steps').update({ status: `epoch ${epoch}: ${((100 * correct) / total).toFixed(1)}%` });
+        bar(event.name, 0, 'steps').update({
+          status: `epoch ${epoch}: ${((100 * correct) / total).toFixed(1)}%`,
+        });
         break;
       }
       case 'run-end':

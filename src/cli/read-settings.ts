@@ -14,7 +14,10 @@ export async function readSettings(flags: RawFlags): Promise<GivenOptions> {
   const { settings, rates } = readDefaults();
   const given = checkSettings(
     Object.fromEntries(
-      Object.entries(flags).map(([name, value]) => [name, typeof value === 'string' ? readFlag(name, value) : value]),
+      Object.entries(flags).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? readFlag(name, value) : value,
+      ]),
     ),
   );
   const file = given.config === undefined ? {} : await readConfigFile(given.config);

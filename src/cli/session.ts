@@ -41,7 +41,9 @@ export async function inSession(flags: RawFlags, work: (session: Session) => Pro
       startBackend: () => startBackend(settings.backend),
       print: (document, report) => {
         progress.stop();
-        process.stdout.write(settings.json ? `${JSON.stringify(document, null, 2)}\n` : `${report(layout(settings))}\n`);
+        process.stdout.write(
+          settings.json ? `${JSON.stringify(document, null, 2)}\n` : `${report(layout(settings))}\n`,
+        );
       },
     });
   } catch (error) {
@@ -60,5 +62,8 @@ function layout(settings: Settings): ReportLayout {
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
   const wanted = forced || (process.stdout.isTTY === true && (NO_COLOR === undefined || NO_COLOR === ''));
   const columns = process.stdout.columns ?? Number(COLUMNS);
-  return { colour: settings.color && wanted, width: Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH };
+  return {
+    colour: settings.color && wanted,
+    width: Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH,
+  };
 }

@@ -34,7 +34,9 @@ export async function readArms(policies: readonly string[], momentum: number): P
   const arms = await Promise.all(policies.map((text) => readArm(text.trim(), momentum)));
   const twice = arms.find((arm, i) => arms.findIndex((other) => other.name === arm.name) !== i);
   if (twice !== undefined) {
-    throw new UsageError(`--policies names ${twice.name} twice. Shift one arm's seeds to compare a policy with itself: ${twice.name},${twice.name}@100.`);
+    throw new UsageError(
+      `--policies names ${twice.name} twice. Shift one arm's seeds to compare a policy with itself: ${twice.name},${twice.name}@100.`,
+    );
   }
   return arms;
 }
@@ -45,7 +47,9 @@ async function readArm(name: string, momentum: number): Promise<Arm> {
   if (base.endsWith('.json')) return { name, overrides: await readConfigFile(base), seedShift };
   const variant = Object.hasOwn(VARIANTS, base) ? VARIANTS[base] : undefined;
   if (variant === undefined) {
-    throw new UsageError(`Unknown policy "${base}" in --policies. Expected ${Object.keys(VARIANTS).join(', ')} or a config file ending in .json.`);
+    throw new UsageError(
+      `Unknown policy "${base}" in --policies. Expected ${Object.keys(VARIANTS).join(', ')} or a config file ending in .json.`,
+    );
   }
   return { name, overrides: variant(momentum), seedShift };
 }

@@ -7,7 +7,18 @@ export type RateTable = Readonly<Record<'head' | 'last' | 'all', Readonly<Record
 /** Options that always have a value because configs/default.json gives one. */
 type Defaulted = Exclude<
   OptionName,
-  'config' | 'splitSeed' | 'imageSize' | 'workers' | 'steps' | 'lr' | 'decayEvery' | 'earlyStop' | 'resume' | 'extendTo' | 'jobs' | 'target'
+  | 'config'
+  | 'splitSeed'
+  | 'imageSize'
+  | 'workers'
+  | 'steps'
+  | 'lr'
+  | 'decayEvery'
+  | 'earlyStop'
+  | 'resume'
+  | 'extendTo'
+  | 'jobs'
+  | 'target'
 >;
 
 /** Every option with its value; the few without a fixed default may be absent. */

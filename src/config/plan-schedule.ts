@@ -42,7 +42,11 @@ function planDecay(config: RunConfig, totalSteps: number, stepsPerEpoch: number)
   }
 }
 
-function cutSteps({ decayAt, decayEvery, epochs }: RunConfig, totalSteps: number, stepsPerEpoch: number): number[] {
+function cutSteps(
+  { decayAt, decayEvery, epochs }: RunConfig,
+  totalSteps: number,
+  stepsPerEpoch: number,
+): number[] {
   if (decayEvery === null) return [...new Set(decayAt.map((share) => Math.round(share * totalSteps)))];
   const cuts = Math.ceil(epochs / decayEvery) - 1;
   return Array.from({ length: cuts }, (_, i) => (i + 1) * decayEvery * stepsPerEpoch);

@@ -11,7 +11,9 @@ const MAX_BYTES = 1_000_000;
 /** Reads a named experiment: JSON with the long options' names in camelCase. Throws UsageError. */
 export async function readConfigFile(path: string): Promise<GivenSettings> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(`Cannot read the config file ${path} (${error.code ?? error.message}). Give a JSON file to --config.`);
+    throw new UsageError(
+      `Cannot read the config file ${path} (${error.code ?? error.message}). Give a JSON file to --config.`,
+    );
   });
   if (text.length > MAX_BYTES) throw new UsageError(`${path} is larger than 1 MB: that is no config file.`);
   let parsed: unknown;
@@ -22,7 +24,9 @@ export async function readConfigFile(path: string): Promise<GivenSettings> {
     });
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    throw new UsageError(`${path} is not valid JSON: ${error instanceof Error ? error.message : String(error)}.`);
+    throw new UsageError(
+      `${path} is not valid JSON: ${error instanceof Error ? error.message : String(error)}.`,
+    );
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw new UsageError(`Expected a JSON object with option names as keys in ${path}.`);

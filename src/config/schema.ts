@@ -91,9 +91,10 @@ export function nearestOption(name: string): string | undefined {
     }
     return row[b.length] ?? Infinity;
   };
-  const [best] = NAMES.map((known) => ({ known, away: distance(name.toLowerCase(), known.toLowerCase()) })).sort(
-    (a, b) => a.away - b.away,
-  );
+  const [best] = NAMES.map((known) => ({
+    known,
+    away: distance(name.toLowerCase(), known.toLowerCase()),
+  })).sort((a, b) => a.away - b.away);
   return best !== undefined && best.away <= Math.max(2, name.length / 4) ? best.known : undefined;
 }
 
@@ -108,7 +109,8 @@ export function checkSettings(given: Readonly<Record<string, unknown>>, where?: 
   for (const [name, value] of Object.entries(given)) {
     if (!isOptionName(name)) {
       const nearest = nearestOption(name);
-      const hint = nearest === undefined ? 'See onecycle train --help for the names.' : `Did you mean "${nearest}"?`;
+      const hint =
+        nearest === undefined ? 'See onecycle train --help for the names.' : `Did you mean "${nearest}"?`;
       throw new UsageError(`Unknown key "${name}"${place}. ${hint}`);
     }
     const label = where === undefined ? flagName(name) : `"${name}"`;

@@ -6,7 +6,14 @@ export type ExperimentEvent =
   | { readonly type: 'decode'; readonly done: number; readonly total: number }
   | { readonly type: 'note'; readonly text: string }
   /** A training run begins, or goes on from `fromStep`. */
-  | { readonly type: 'run'; readonly name: string; readonly folder: string; readonly fromStep: number; readonly totalSteps: number; readonly epochs: number }
+  | {
+      readonly type: 'run';
+      readonly name: string;
+      readonly folder: string;
+      readonly fromStep: number;
+      readonly totalSteps: number;
+      readonly epochs: number;
+    }
   | { readonly type: 'step'; readonly name: string; readonly record: StepRecord }
   | { readonly type: 'epoch'; readonly name: string; readonly record: EpochRecord }
   | { readonly type: 'run-end'; readonly name: string; readonly status: string }

@@ -34,4 +34,6 @@ export async function runFinder(settings: Settings, context: ExperimentContext) 
     bench.close();
   }
 }
-function answered(s: SuggestionSpreads): RateSuggestions { return s as unknown as RateSuggestions; }
+function answered(s: SuggestionSpreads): RateSuggestions {
+  return s as unknown as RateSuggestions;
+}

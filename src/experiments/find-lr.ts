@@ -21,7 +21,11 @@ export function sweepSteps({ steps, seeds }: Pick<Settings, 'steps' | 'seeds'>):
 }
 
 /** Range tests over `--seeds` seeds from `--seed` on, and what to make of them. Ends early when aborted. */
-export async function findLearningRate(bench: Workbench, settings: Settings, context: SweepContext): Promise<FoundRate> {
+export async function findLearningRate(
+  bench: Workbench,
+  settings: Settings,
+  context: SweepContext,
+): Promise<FoundRate> {
   const steps = sweepSteps(settings);
   const curves: RangeCurve[] = [];
   for (let i = 0; i < settings.seeds && !context.signal.aborted; i++) {

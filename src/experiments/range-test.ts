@@ -40,7 +40,11 @@ export interface SweepContext {
  * Leaves no trace: weights and momentum buffers are put back and their fingerprint is checked; random
  * streams and the order of the data have no state that could move.
  */
-export async function rangeTest(bench: Workbench, config: SweepConfig, context: SweepContext): Promise<RangeCurve> {
+export async function rangeTest(
+  bench: Workbench,
+  config: SweepConfig,
+  context: SweepContext,
+): Promise<RangeCurve> {
   const engine = openRunEngine(bench, config, context.workers);
   try {
     const before = await engine.snapshot();
@@ -55,7 +59,12 @@ export async function rangeTest(bench: Workbench, config: SweepConfig, context: 
   }
 }
 
-async function sweep(bench: Workbench, engine: Engine, config: SweepConfig, context: SweepContext): Promise<RangeCurve> {
+async function sweep(
+  bench: Workbench,
+  engine: Engine,
+  config: SweepConfig,
+  context: SweepContext,
+): Promise<RangeCurve> {
   const { seed, minLr, maxLr, steps, momentum } = config;
   const schedule = lrRange({ totalSteps: steps, minLr, maxLr, momentum, sweep: config.sweep });
   const smooth = movingAverage(config.smoothing);
@@ -65,7 +74,12 @@ async function sweep(bench: Workbench, engine: Engine, config: SweepConfig, cont
   for (let epoch = 1; points.length < steps; epoch++) {
     const batches = epochBatches(bench, engine, config, epoch, 0);
     const position = { epoch, firstStep: points.length, scheduleState: null, signal: context.signal };
-    for await (const { step, learningRate, loss: trainLoss } of trainSteps(engine, batches, schedule, position)) {
+    for await (const { step, learningRate, loss: trainLoss } of trainSteps(
+      engine,
+      batches,
+      schedule,
+      position,
+    )) {
       const loss = config.loss === 'train' ? trainLoss : await validLoss(bench, engine);
       const smoothedLoss = smooth(loss);
       points.push({ step, learningRate, loss, smoothedLoss });

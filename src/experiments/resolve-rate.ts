@@ -38,18 +38,24 @@ function statedRate({ lr, policy }: Settings, arm: string): number | string | un
 
 function measuredRate({ trainable, policy }: Settings, rates: RateTable): number {
   const rate = rates[trainedPart(trainable)][policy];
-  if (rate === undefined) throw new Error(`configs/default.json holds no rate for ${policy} and ${trainable}`);
+  if (rate === undefined)
+    throw new Error(`configs/default.json holds no rate for ${policy} and ${trainable}`);
   return rate;
 }
 
-function rateFor(policy: Settings['policy'], { learningRate, fixedLearningRate }: NonNullable<Recommended>): number {
+function rateFor(
+  policy: Settings['policy'],
+  { learningRate, fixedLearningRate }: NonNullable<Recommended>,
+): number {
   return policy === '1cycle' ? learningRate : fixedLearningRate;
 }
 
 async function readRecommended(run: string): Promise<NonNullable<Recommended>> {
   const path = join(run, 'suggestion.json');
   const text = await readFile(path, 'utf8').catch(() => {
-    throw new UsageError(`--lr from:${run}: there is no ${path}. Expected the folder of a finished find-lr run.`);
+    throw new UsageError(
+      `--lr from:${run}: there is no ${path}. Expected the folder of a finished find-lr run.`,
+    );
   });
   let found: { recommended?: Recommended; reason?: string };
   try {

@@ -19,12 +19,21 @@ const PREDICTED = 'predictions/predicted';
 const PROBABILITY = 'predictions/probability';
 
 /** A checkpoint's contents; `offsets` are the lengths of the record's files at this moment. */
-export function packCheckpoint({ state, replica, predictions }: RunCheckpoint, offsets: JsonlOffsets): Checkpoint {
+export function packCheckpoint(
+  { state, replica, predictions }: RunCheckpoint,
+  offsets: JsonlOffsets,
+): Checkpoint {
   const tensors = new Map<string, Float32Array>();
   for (const [name, values] of replica.weights) tensors.set(WEIGHTS + name, values);
   for (const [name, values] of replica.velocities) tensors.set(VELOCITIES + name, values);
-  tensors.set(PREDICTED, Float32Array.from(predictions, ({ predicted }) => predicted));
-  tensors.set(PROBABILITY, Float32Array.from(predictions, ({ probability }) => probability));
+  tensors.set(
+    PREDICTED,
+    Float32Array.from(predictions, ({ predicted }) => predicted),
+  );
+  tensors.set(
+    PROBABILITY,
+    Float32Array.from(predictions, ({ probability }) => probability),
+  );
   return { header: { state: state as unknown as JsonValue, offsets: { ...offsets } }, tensors };
 }
 

@@ -14,7 +14,14 @@ const EVALUATION_BATCH = 64;
 /** The settings that shape network, optimizer and data of a run; a range test has them too. */
 export type EngineConfig = Pick<
   RunConfig,
-  'seed' | 'trainable' | 'batchSize' | 'labelSmoothing' | 'weightDecay' | 'headLrMultiplier' | 'augment' | 'views'
+  | 'seed'
+  | 'trainable'
+  | 'batchSize'
+  | 'labelSmoothing'
+  | 'weightDecay'
+  | 'headLrMultiplier'
+  | 'augment'
+  | 'views'
 >;
 
 /** A fresh network with a new head on the workbench's backbone. */
@@ -22,7 +29,10 @@ export function openRunEngine(bench: Workbench, config: EngineConfig, workers: n
   return openEngine(replicaSetup(bench, config), config.batchSize, workers);
 }
 
-function replicaSetup({ weights, firstTrained, imageSize, images }: Workbench, config: EngineConfig): ReplicaSetup {
+function replicaSetup(
+  { weights, firstTrained, imageSize, images }: Workbench,
+  config: EngineConfig,
+): ReplicaSetup {
   return {
     backbone: weights.backbone,
     parameters: weights.parameters,
@@ -44,17 +54,31 @@ export function epochBatches(
   fromBatch: number,
 ): AsyncIterable<TrainingBatch> {
   const { batchSize, seed, augment, views } = config;
-  const batches = trainingBatches(bench.images, { batchSize, seed, epoch, augment, views: views ?? undefined, fromStep: fromBatch });
+  const batches = trainingBatches(bench.images, {
+    batchSize,
+    seed,
+    epoch,
+    augment,
+    views: views ?? undefined,
+    fromStep: fromBatch,
+  });
   const store = bench.features?.train;
   return networkBatches(
     engine,
     batches,
-    store && { store, slotOf: ({ indices, views: drawn }, i) => (indices[i] ?? 0) * (views ?? 1) + Math.max(0, drawn[i] ?? 0) },
+    store && {
+      store,
+      slotOf: ({ indices, views: drawn }, i) => (indices[i] ?? 0) * (views ?? 1) + Math.max(0, drawn[i] ?? 0),
+    },
   );
 }
 
 /** All validation images, or about `limit` of them spread evenly over the classes. */
-export function evaluationBatches(bench: Workbench, engine: Engine, limit = Infinity): AsyncIterable<TrainingBatch> {
+export function evaluationBatches(
+  bench: Workbench,
+  engine: Engine,
+  limit = Infinity,
+): AsyncIterable<TrainingBatch> {
   const store = bench.features?.valid;
   const stride = Math.max(1, Math.ceil(bench.images.valid.length / limit));
   const images = { ...bench.images, valid: bench.images.valid.filter((_, i) => i % stride === 0) };

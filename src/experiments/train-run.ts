@@ -2,15 +2,17 @@ import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
 import { HEAD } from '../model/classifier.js';
 import { saveLayersModel } from '../model/save-layers-model.js';
-import { createRun, type RunFolder } from '../record/run-folder.js';
+import { readCheckpoint } from '../record/read-checkpoint.js';
+import { createRun, openRun, type RunFolder } from '../record/run-folder.js';
 import { SCHEMA_VERSION } from '../record/schema-version.js';
+import type { Schedule } from '../schedule/schedule.js';
 import type { Engine } from '../training/engine.js';
 import type { EpochRecord, Prediction } from '../training/records.js';
 import { initialRunState, type BestEpoch } from '../training/run-state.js';
 import { datasetDocument, datasetSummary, type DatasetSummary } from './dataset-document.js';
 import type { Environment } from './environment.js';
 import type { Emit } from './events.js';
-import type { RunCheckpoint } from './run-checkpoint.js';
+import { unpackCheckpoint, type RunCheckpoint } from './run-checkpoint.js';
 import { openRunEngine } from './run-engine.js';
 import { runEpochs, type Divergence, type RunEnd } from './training-run.js';
 import type { Workbench } from './workbench.js';
@@ -49,25 +51,41 @@ export interface RunContext {
   readonly signal: AbortSignal;
 }
 
-/** Trains one run from its first step and records it in a folder of its own. */
-export async function trainRun(bench: Workbench, config: RunConfig, context: RunContext): Promise<TrainDocument> {
-  const name = `${config.arm.replace(/[^\w@.-]+/g, '-')}-seed${config.seed}`;
-  const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
-  const schedule = planSchedule(config, stepsPerEpoch);
+/**
+ * Trains one run and records it in a folder of its own, from its first step or, with `resume`, from where
+ * an interrupted run stands; the caller has made sure that configuration and data are that run's.
+ */
+export async function trainRun(
+  bench: Workbench,
+  config: RunConfig,
+  context: RunContext,
+  resume?: string,
+): Promise<TrainDocument> {
+  const name = runName(config);
+  const schedule = planSchedule(config, Math.ceil(bench.images.train.length / config.batchSize));
   const engine = openRunEngine(bench, config, context.workers);
   try {
-    const environment: RunEnvironment = { ...context.environment, workers: engine.workers, sliceSize: engine.sliceSize };
-    const dataset = datasetDocument(bench);
-    const folder = await createRun(context.out, name, { config, environment, dataset });
+    const environment = { ...context.environment, workers: engine.workers, sliceSize: engine.sliceSize };
+    const { folder, from, best } =
+      resume === undefined
+        ? await begin(bench, config, environment, context.out, engine, schedule)
+        : await goOn(resume, engine, context.emit);
     try {
-      const from: RunCheckpoint = {
-        state: initialRunState(schedule.initialState),
-        replica: await engine.snapshot(),
-        predictions: [],
-      };
       const { emit, signal } = context;
-      emit({ type: 'run', name, folder: folder.dir, fromStep: 0, totalSteps: schedule.totalSteps, epochs: config.epochs });
-      const end = await runEpochs({ bench, engine, config, schedule, folder, name, emit, signal }, from, null);
+      const { totalSteps } = schedule;
+      emit({
+        type: 'run',
+        name,
+        folder: folder.dir,
+        fromStep: from.state.step,
+        totalSteps,
+        epochs: config.epochs,
+      });
+      const end = await runEpochs(
+        { bench, engine, config, schedule, folder, name, emit, signal },
+        from,
+        best,
+      );
       const document = trainDocument(folder, bench, config, environment, end);
       await conclude(folder, bench, document, end);
       emit({ type: 'run-end', name, status: end.status });
@@ -78,6 +96,44 @@ export async function trainRun(bench: Workbench, config: RunConfig, context: Run
   } finally {
     await engine.dispose();
   }
+}
+
+/** How a run and its folder are called: the arm and the seed. */
+export function runName({ arm, seed }: RunConfig): string {
+  return `${arm.replace(/[^\w@.-]+/g, '-')}-seed${seed}`;
+}
+
+/** A run's folder with the point to go on from. */
+interface RunStart {
+  readonly folder: RunFolder;
+  readonly from: RunCheckpoint;
+  readonly best: RunCheckpoint | null;
+}
+
+async function begin(
+  bench: Workbench,
+  config: RunConfig,
+  environment: RunEnvironment,
+  out: string,
+  engine: Engine,
+  { initialState }: Schedule,
+): Promise<RunStart> {
+  const folder = await createRun(out, runName(config), {
+    config,
+    environment,
+    dataset: datasetDocument(bench),
+  });
+  const from = { state: initialRunState(initialState), replica: await engine.snapshot(), predictions: [] };
+  return { folder, from, best: null };
+}
+
+async function goOn(dir: string, engine: Engine, emit: Emit): Promise<RunStart> {
+  const { run: folder, checkpoint, notes } = await openRun(dir);
+  for (const text of notes) emit({ type: 'note', text });
+  const from = unpackCheckpoint(checkpoint);
+  await engine.restore(from.replica);
+  const best = from.state.best === null ? null : unpackCheckpoint(await readCheckpoint(dir, 'best'));
+  return { folder, from, best };
 }
 
 function trainDocument(
@@ -112,7 +168,12 @@ function lastEpoch(epochs: readonly EpochRecord[]): BestEpoch | null {
 }
 
 /** Predictions, model and last of all the result. */
-async function conclude(folder: RunFolder, bench: Workbench, document: TrainDocument, end: RunEnd): Promise<void> {
+async function conclude(
+  folder: RunFolder,
+  bench: Workbench,
+  document: TrainDocument,
+  end: RunEnd,
+): Promise<void> {
   const { best } = end;
   if (best !== null) {
     await folder.writePredictions(predictionLines(bench, end.predictions, best.predictions));
@@ -124,7 +185,9 @@ async function conclude(folder: RunFolder, bench: Workbench, document: TrainDocu
 function predictionLines(bench: Workbench, final: readonly Prediction[], best: readonly Prediction[]) {
   return bench.images.valid.flatMap(({ path, label }, i) => {
     const [atEnd, atBest] = [final[i], best[i]];
-    return atEnd === undefined || atBest === undefined ? [] : [{ image: path, label, final: atEnd, best: atBest }];
+    return atEnd === undefined || atBest === undefined
+      ? []
+      : [{ image: path, label, final: atEnd, best: atBest }];
   });
 }
 

@@ -49,7 +49,11 @@ export interface RunParts {
 }
 
 /** Trains from where `from` stands to the end of the schedule, recording as it goes. */
-export async function runEpochs(parts: RunParts, from: RunCheckpoint, bestBefore: RunCheckpoint | null): Promise<RunEnd> {
+export async function runEpochs(
+  parts: RunParts,
+  from: RunCheckpoint,
+  bestBefore: RunCheckpoint | null,
+): Promise<RunEnd> {
   const { bench, engine, config, schedule, folder, name, emit, signal } = parts;
   const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
   const clock = startClock(from.state);
@@ -60,7 +64,11 @@ export async function runEpochs(parts: RunParts, from: RunCheckpoint, bestBefore
   let unsaved = from.state.step === 0;
 
   const checkpoint = async (isBest: boolean): Promise<RunCheckpoint> => {
-    const saved: RunCheckpoint = { state: { ...state, ...clock.read() }, replica: await engine.snapshot(), predictions };
+    const saved: RunCheckpoint = {
+      state: { ...state, ...clock.read() },
+      replica: await engine.snapshot(),
+      predictions,
+    };
     const offsets = await folder.sync();
     await folder.writeCheckpoint(encodeCheckpoint(packCheckpoint(saved, offsets)), { best: isBest });
     clock.saved();
@@ -106,7 +114,12 @@ export async function runEpochs(parts: RunParts, from: RunCheckpoint, bestBefore
   return { status: failure === null ? finished : 'failed', failure, state, predictions, best };
 }
 
-function batchLength({ images }: Workbench, { batchSize }: RunConfig, step: number, stepsPerEpoch: number): number {
+function batchLength(
+  { images }: Workbench,
+  { batchSize }: RunConfig,
+  step: number,
+  stepsPerEpoch: number,
+): number {
   const inEpoch = step % stepsPerEpoch;
   return Math.min(batchSize, images.train.length - inEpoch * batchSize);
 }
@@ -133,7 +146,15 @@ function epochRecord(
   { loss, accuracy, correct, total }: { loss: number; accuracy: number; correct: number; total: number },
   seconds: number,
 ): EpochRecord {
-  return { epoch, trainLoss: lossSum / images, validLoss: loss, validAccuracy: accuracy, correct, total, seconds };
+  return {
+    epoch,
+    trainLoss: lossSum / images,
+    validLoss: loss,
+    validAccuracy: accuracy,
+    correct,
+    total,
+    seconds,
+  };
 }
 
 function divergence({ step, epoch, learningRate, momentum, loss }: StepRecord): Divergence {

@@ -55,7 +55,9 @@ export async function openWorkbench(
   });
   const imageSize = settings.imageSize ?? (await defaultImageSize(folder, weights));
   if (imageSize % 32 !== 0) {
-    throw new UsageError(`Expected a number divisible by 32 for --image-size but received ${imageSize}. Try ${Math.max(32, Math.round(imageSize / 32) * 32)}.`);
+    throw new UsageError(
+      `Expected a number divisible by 32 for --image-size but received ${imageSize}. Try ${Math.max(32, Math.round(imageSize / 32) * 32)}.`,
+    );
   }
   const images = await prepareImages(folder, {
     imageSize,
@@ -105,15 +107,26 @@ async function dataFolder(data: string): Promise<string> {
   const bundled = fileURLToPath(new URL(`../../data/${data}`, import.meta.url));
   const given = await stat(data).catch(() => undefined);
   const isName = /^[\w-]+$/.test(data);
-  return given === undefined && isName && (await stat(bundled).catch(() => undefined)) !== undefined ? bundled : data;
+  return given === undefined && isName && (await stat(bundled).catch(() => undefined)) !== undefined
+    ? bundled
+    : data;
 }
 
-async function defaultImageSize(folder: Parameters<typeof largestSide>[0], weights: LoadedBackbone): Promise<number> {
+async function defaultImageSize(
+  folder: Parameters<typeof largestSide>[0],
+  weights: LoadedBackbone,
+): Promise<number> {
   return (await largestSide(folder)) <= THUMBNAIL_SIDE ? THUMBNAIL_INPUT : weights.backbone.trainedSize;
 }
 
 /** What another thread needs to work on the same bench. */
-export function workbenchHandle({ images: { store, ...images }, features, weights, imageSize, firstTrained }: Workbench): WorkbenchHandle {
+export function workbenchHandle({
+  images: { store, ...images },
+  features,
+  weights,
+  imageSize,
+  firstTrained,
+}: Workbench): WorkbenchHandle {
   return {
     images,
     store: store.handle,
@@ -126,7 +139,10 @@ export function workbenchHandle({ images: { store, ...images }, features, weight
 
 /** The bench of a handle, in a thread that does not own it. */
 export function attachWorkbench({ store, features, ...handle }: WorkbenchHandle): Workbench {
-  const stores = features && { train: new FeatureStore(features.train), valid: new FeatureStore(features.valid) };
+  const stores = features && {
+    train: new FeatureStore(features.train),
+    valid: new FeatureStore(features.valid),
+  };
   return {
     ...handle,
     images: { ...handle.images, store: openImageStore(store) },

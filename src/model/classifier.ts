@@ -89,7 +89,9 @@ export class Classifier {
   /** The trained part: features to logits [n, classes] with the tape for {@link backward}. */
   forward(features: tf.Tensor4D): { logits: tf.Tensor2D; tape: Tape } {
     const entries: TapeEntry[] = [];
-    const pooled = this.headOnly ? features.clone() : pool(this.forwardBlocks(this.trainedBlocks, features, entries));
+    const pooled = this.headOnly
+      ? features.clone()
+      : pool(this.forwardBlocks(this.trainedBlocks, features, entries));
     return { logits: tf.tidy(() => this.applyHead(pooled)), tape: { entries, pooled } };
   }
 
@@ -101,7 +103,12 @@ export class Classifier {
     const gradients = new Map<string, tf.Tensor>();
     const [n, classes] = dLogits.shape;
     const dHead = tf.reshape<tf.Rank.R4>(dLogits, [n, 1, 1, classes]);
-    const dPooled = this.unitBackward({ unit: this.head, x: pooled, out: dHead }, dHead, !this.headOnly, gradients);
+    const dPooled = this.unitBackward(
+      { unit: this.head, x: pooled, out: dHead },
+      dHead,
+      !this.headOnly,
+      gradients,
+    );
     tf.dispose([dHead, pooled]);
     const last = entries.at(-1);
     if (last === undefined || dPooled === undefined) return gradients;
@@ -213,11 +220,14 @@ function poolBackward(dPooled: tf.Tensor4D, spatial: tf.Tensor4D): tf.Tensor4D {
 }
 
 function parameterNames(blocks: readonly Block[]): string[] {
-  return blocks.flatMap((block) => block.units.flatMap((unit) => [`${unit.name}/kernel`, `${unit.name}/bias`]));
+  return blocks.flatMap((block) =>
+    block.units.flatMap((unit) => [`${unit.name}/kernel`, `${unit.name}/bias`]),
+  );
 }
 
 /** tfjs types most tensors by rank only loosely; this says which rank is meant and checks it. */
 function ranked<R extends tf.Rank>(tensor: tf.Tensor, rank: number): tf.Tensor<R> {
-  if (tensor.rank !== rank) throw new Error(`expected rank ${rank} but received shape [${tensor.shape.join(', ')}]`);
+  if (tensor.rank !== rank)
+    throw new Error(`expected rank ${rank} but received shape [${tensor.shape.join(', ')}]`);
   return tensor as tf.Tensor<R>;
 }

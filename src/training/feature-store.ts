@@ -68,10 +68,13 @@ export class FeatureStore {
 
   /** Copies the features of the slots, one after another, into memory that threads share. */
   gather(slots: readonly number[]): Float32Array {
-    const batch = new Float32Array(new SharedArrayBuffer(slots.length * this.length * Float32Array.BYTES_PER_ELEMENT));
+    const batch = new Float32Array(
+      new SharedArrayBuffer(slots.length * this.length * Float32Array.BYTES_PER_ELEMENT),
+    );
     slots.forEach((slot, i) => {
       const target = batch.subarray(i * this.length, (i + 1) * this.length);
-      if (this.values !== undefined) target.set(this.values.subarray(slot * this.length, (slot + 1) * this.length));
+      if (this.values !== undefined)
+        target.set(this.values.subarray(slot * this.length, (slot + 1) * this.length));
       else if (this.descriptor !== undefined) {
         const bytes = Buffer.alloc(target.byteLength);
         readSync(this.descriptor, bytes, 0, bytes.length, slot * bytes.length);

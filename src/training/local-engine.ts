@@ -34,7 +34,11 @@ export class LocalEngine implements Engine {
     const total = new Map<string, tf.Variable>();
     const losses: tf.Scalar[] = [];
     for (const { from, to } of slicesOf(labels.length, this.sliceSize)) {
-      const slice = this.replica.gradients(sliceInput(input, from, to), labels.subarray(from, to), labels.length);
+      const slice = this.replica.gradients(
+        sliceInput(input, from, to),
+        labels.subarray(from, to),
+        labels.length,
+      );
       losses.push(slice.lossSum);
       for (const [name, gradient] of slice.gradients) {
         const sum = total.get(name);
@@ -60,7 +64,10 @@ export class LocalEngine implements Engine {
     this.replica.dispose();
   }
 
-  private async bySlice(input: NetworkInput, compute: (slice: NetworkInput) => tf.Tensor): Promise<Float32Array> {
+  private async bySlice(
+    input: NetworkInput,
+    compute: (slice: NetworkInput) => tf.Tensor,
+  ): Promise<Float32Array> {
     const parts: Float32Array[] = [];
     for (const { from, to } of slicesOf(inputLength(input), this.sliceSize)) {
       const result = compute(sliceInput(input, from, to));

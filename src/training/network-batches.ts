@@ -33,7 +33,11 @@ export async function* networkBatches(
   }
 }
 
-async function storedFeatures(engine: Engine, batch: Batch, { store, slotOf }: StoredFeatures): Promise<NetworkInput> {
+async function storedFeatures(
+  engine: Engine,
+  batch: Batch,
+  { store, slotOf }: StoredFeatures,
+): Promise<NetworkInput> {
   const slots = batch.images.map((_, i) => slotOf(batch, i));
   const missing = [...slots.keys()].filter((i) => !store.has(slots[i] ?? 0));
   if (missing.length > 0) {

@@ -23,9 +23,15 @@ export function sliceInput(input: NetworkInput, from: number, to: number): Netwo
  * Crops, mirrors and resizes images on the backend: [n, size, size, 3] in [-1, 1].
  * Bilinear; decoding has already shrunk large images to within 1.25 of the size.
  */
-export function imageTensor(images: readonly DecodedImage[], boxes: readonly CropBox[], size: number): tf.Tensor4D {
+export function imageTensor(
+  images: readonly DecodedImage[],
+  boxes: readonly CropBox[],
+  size: number,
+): tf.Tensor4D {
   return tf.tidy(() => {
-    const parts = runsOfEqualSize(images).map(([from, to]) => cropRun(images.slice(from, to), boxes.slice(from, to), size));
+    const parts = runsOfEqualSize(images).map(([from, to]) =>
+      cropRun(images.slice(from, to), boxes.slice(from, to), size),
+    );
     const pixels = parts.length === 1 && parts[0] !== undefined ? parts[0] : tf.concat(parts, 0);
     return tf.sub(tf.mul(pixels, 1 / 127.5), 1);
   });

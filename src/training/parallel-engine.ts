@@ -18,10 +18,13 @@ class RemoteReplica {
 
   constructor(data: ReplicaWorkerData) {
     // The compiled file, also when this one runs from its source: threads start plain JavaScript.
-    this.thread = new Worker(new URL('../../dist/training/replica-worker.js', import.meta.url), { workerData: data });
+    this.thread = new Worker(new URL('../../dist/training/replica-worker.js', import.meta.url), {
+      workerData: data,
+    });
     this.thread.on('message', (reply: ReplicaReply) => this.waiting.shift()?.resolve(reply));
     this.thread.on('error', (error) => {
-      for (const { reject } of this.waiting.splice(0)) reject(new RunError(`A worker thread died: ${error.message}`));
+      for (const { reject } of this.waiting.splice(0))
+        reject(new RunError(`A worker thread died: ${error.message}`));
     });
     this.thread.unref();
   }
@@ -82,7 +85,9 @@ export class ParallelEngine implements Engine {
     }));
     const shares = this.deal(tasks);
     const [own = [], ...others] = shares;
-    const asked = this.remotes.map((remote, i) => remote.ask({ op: 'gradients', tasks: others[i] ?? [], batchSize }));
+    const asked = this.remotes.map((remote, i) =>
+      remote.ask({ op: 'gradients', tasks: others[i] ?? [], batchSize }),
+    );
     const answers = [await this.member.gradients(own, batchSize), ...(await Promise.all(asked))];
     const losses = new Float64Array(tasks.length);
     shares.forEach((share, i) => share.forEach(({ slice }, k) => (losses[slice] = answers[i]?.[k] ?? NaN)));
@@ -111,11 +116,15 @@ export class ParallelEngine implements Engine {
   /** Neighbouring items to the same member, as evenly as they go. */
   private deal<Item>(items: readonly Item[]): Item[][] {
     const share = items.length / this.workers;
-    return Array.from({ length: this.workers }, (_, i) => items.slice(Math.round(i * share), Math.round((i + 1) * share)));
+    return Array.from({ length: this.workers }, (_, i) =>
+      items.slice(Math.round(i * share), Math.round((i + 1) * share)),
+    );
   }
 
   private async forward(op: 'features' | 'logits', input: NetworkInput): Promise<Float32Array> {
-    const slices = slicesOf(inputLength(input), this.sliceSize).map(({ from, to }) => sliceInput(input, from, to));
+    const slices = slicesOf(inputLength(input), this.sliceSize).map(({ from, to }) =>
+      sliceInput(input, from, to),
+    );
     const [own = [], ...others] = this.deal(slices);
     const asked = this.remotes.map((remote, i) =>
       Promise.all((others[i] ?? []).map((slice) => remote.ask({ op, input: slice }))),

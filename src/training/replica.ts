@@ -107,10 +107,14 @@ async function download(variables: ReadonlyMap<string, tf.Variable>): Promise<Ma
   return values;
 }
 
-function upload(variables: ReadonlyMap<string, tf.Variable>, values: ReadonlyMap<string, Float32Array>): void {
+function upload(
+  variables: ReadonlyMap<string, tf.Variable>,
+  values: ReadonlyMap<string, Float32Array>,
+): void {
   for (const [name, variable] of variables) {
     const value = values.get(name);
-    if (value?.length !== variable.size) throw new Error(`the saved state does not fit the network at ${name}`);
+    if (value?.length !== variable.size)
+      throw new Error(`the saved state does not fit the network at ${name}`);
     tf.tidy(() => variable.assign(tf.tensor(value, variable.shape, 'float32')));
   }
 }

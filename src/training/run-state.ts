@@ -24,7 +24,17 @@ export interface RunState {
 
 /** A run before its first step. */
 export function initialRunState(scheduleState: unknown): RunState {
-  return { step: 0, epoch: 1, scheduleState, lossSum: 0, images: 0, epochSeconds: 0, seconds: 0, epochs: [], best: null };
+  return {
+    step: 0,
+    epoch: 1,
+    scheduleState,
+    lossSum: 0,
+    images: 0,
+    epochSeconds: 0,
+    seconds: 0,
+    epochs: [],
+    best: null,
+  };
 }
 
 /** Whether an epoch beats the best one so far. */

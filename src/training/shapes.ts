@@ -13,14 +13,20 @@ export function featureShape(backbone: Backbone, firstTrained: number, imageSize
 
 /** Bytes of activations that a training step keeps for one image: the outputs of the trained units. */
 export function activationBytes(backbone: Backbone, firstTrained: number, imageSize: number): number {
-  const outputs = unitOutputs(backbone, imageSize).map((o) => ({ ...o, bytes: o.side * o.side * o.channels * 4 }));
+  const outputs = unitOutputs(backbone, imageSize).map((o) => ({
+    ...o,
+    bytes: o.side * o.side * o.channels * 4,
+  }));
   const kept = outputs.reduce((sum, { block, bytes }) => sum + (block >= firstTrained ? bytes : 0), 0);
   // Beside the kept outputs a few gradients of the largest unit live at once.
   return kept + 4 * Math.max(...outputs.map(({ bytes }) => bytes));
 }
 
 /** Side in pixels and channels of every convolution's output, in order. */
-function unitOutputs(backbone: Backbone, imageSize: number): { block: number; side: number; channels: number }[] {
+function unitOutputs(
+  backbone: Backbone,
+  imageSize: number,
+): { block: number; side: number; channels: number }[] {
   let side = imageSize;
   return backbone.blocks.flatMap((block, index) =>
     block.units.map((unit) => {

@@ -14,5 +14,8 @@ export function sliceSize(bytesPerImage: number, batchSize: number): number {
 
 /** The slices of n images as [from, to) in order. */
 export function slicesOf(n: number, size: number): { from: number; to: number }[] {
-  return Array.from({ length: Math.ceil(n / size) }, (_, i) => ({ from: i * size, to: Math.min(n, (i + 1) * size) }));
+  return Array.from({ length: Math.ceil(n / size) }, (_, i) => ({
+    from: i * size,
+    to: Math.min(n, (i + 1) * size),
+  }));
 }

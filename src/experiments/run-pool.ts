@@ -1,0 +1,82 @@
+import { Worker } from 'node:worker_threads';
+import { RunError, UsageError } from '../config/errors.js';
+import type { Emit } from './events.js';
+import type { RunTask, RunWorkerReply, RunWorkerRequest } from './run-worker-protocol.js';
+import type { TrainDocument } from './train-run.js';
+
+/** What became of a task: its document, or the error that ended it. */
+export type TaskOutcome = { readonly document: TrainDocument } | { readonly error: Error };
+
+/**
+ * Trains runs side by side, `jobs` threads at a time with a backend each, in the order given. Results do
+ * not depend on `jobs`. After an abort running tasks save and end; waiting ones are not begun (undefined).
+ */
+export async function trainAll(
+  tasks: readonly RunTask[],
+  { jobs, backend, emit, signal }: { jobs: number; backend: string; emit: Emit; signal: AbortSignal },
+): Promise<(TaskOutcome | undefined)[]> {
+  const outcomes: (TaskOutcome | undefined)[] = tasks.map(() => undefined);
+  const waiting = tasks.entries();
+  const serve = async () => {
+    const thread = new RunThread(backend, emit);
+    const stop = () => thread.stop();
+    signal.addEventListener('abort', stop);
+    try {
+      for (const [i, task] of waiting) {
+        if (signal.aborted) return;
+        outcomes[i] = await thread.train(task);
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await thread.close();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(jobs, tasks.length) }, serve));
+  return outcomes;
+}
+
+/** One thread that trains one run at a time. */
+class RunThread {
+  private readonly thread: Worker;
+  private settle: ((outcome: TaskOutcome) => void) | undefined;
+
+  constructor(backend: string, emit: Emit) {
+    // The compiled file, also when this one runs from its source: threads start plain JavaScript.
+    const file = new URL('../../dist/experiments/run-worker.js', import.meta.url);
+    this.thread = new Worker(file, { workerData: { backend } });
+    this.thread.on('message', (reply: RunWorkerReply) => {
+      if (reply.type === 'event') emit(reply.event);
+      else if (reply.type === 'done') this.settle?.({ document: reply.document });
+      else this.settle?.({ error: revived(reply) });
+    });
+    this.thread.on('error', (error: Error) =>
+      this.settle?.({ error: new RunError(`A worker thread died: ${error.message}`) }),
+    );
+  }
+
+  train(task: RunTask): Promise<TaskOutcome> {
+    return new Promise((resolve) => {
+      this.settle = resolve;
+      this.post({ type: 'train', task });
+    });
+  }
+
+  stop(): void {
+    this.post({ type: 'stop' });
+  }
+
+  async close(): Promise<void> {
+    await this.thread.terminate();
+  }
+
+  private post(request: RunWorkerRequest): void {
+    this.thread.postMessage(request);
+  }
+}
+
+/** Errors lose their class between threads; the exit code depends on it. */
+function revived({ name, message, stack }: RunWorkerReply & { type: 'error' }): Error {
+  if (name === 'UsageError') return new UsageError(message);
+  if (name === 'RunError') return new RunError(message);
+  return Object.assign(new Error(message), { stack });
+}
