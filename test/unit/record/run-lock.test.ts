@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -22,11 +22,16 @@ process.stdout.write('open');
 process.stdin.resume().on('end', () => run.close());
 `;
 
-/** Says how opening ended, and keeps the run until stdin ends. */
-const TRY = `
-const { openRun } = await record('run-folder');
-const said = await openRun(args[0]).then(() => 'won', (error) => error.name + ': ' + error.message);
-process.stdout.write(said);
+/** Waits for the starting shot, asks for the locks of all folders and says which it got. */
+const RIVAL = `
+const { lockRun } = await record('run-lock');
+process.stdout.write('ready');
+await new Promise((resolve) => process.stdin.once('data', resolve));
+const won = [];
+for (const dir of args) {
+  await lockRun(dir).then(() => won.push(dir), (error) => { if (error.name !== 'UsageError') throw error; });
+}
+process.stdout.write(JSON.stringify(won));
 process.stdin.resume();
 `;
 
@@ -38,8 +43,8 @@ async function resumableRun(): Promise<string> {
 }
 
 /** Starts a process and waits for its first words. */
-async function started(script: string, dir: string): Promise<{ child: ChildProcess; said: string }> {
-  const child = compiled.spawn(script, [dir]);
+async function started(script: string, ...dirs: string[]): Promise<{ child: ChildProcess; said: string }> {
+  const child = compiled.spawn(script, dirs);
   onTestFinished(() => void child.kill('SIGKILL'));
   const [chunk] = (await once(child.stdout!, 'data')) as [Buffer];
   return { child, said: chunk.toString() };
@@ -88,14 +93,31 @@ describe('the lock of a run', () => {
   });
 
   it('is won by one alone of several that find the same stale lock', async () => {
+    const out = freshFolder();
+    // No process has this number: Linux's largest is 2^22.
+    const stale = { pid: 2 ** 22 + 1, host: hostname(), identity: null, since: '2026-01-01' };
+    const dirs = Array.from({ length: 40 }, (_, i) => join(out, String(i)));
+    for (const dir of dirs) {
+      mkdirSync(dir);
+      leaveLock(dir, stale);
+    }
+    const rivals = await Promise.all(Array.from({ length: 4 }, () => started(RIVAL, ...dirs)));
+    const won = await Promise.all(
+      rivals.map(async ({ child }) => {
+        const answer = once(child.stdout!, 'data');
+        child.stdin!.write('go');
+        return JSON.parse(String(((await answer) as [Buffer])[0])) as string[];
+      }),
+    );
+    expect(won.flat().sort()).toEqual([...dirs].sort());
+    expect(dirs.map((dir) => readdirSync(dir))).toEqual(dirs.map(() => ['.lock']));
+  });
+
+  it('is left to the process that is just taking it over', async () => {
     const dir = await resumableRun();
-    const { child } = await started(HOLD, dir);
-    await ended(child, () => child.kill('SIGKILL'));
-    const rivals = await Promise.all(Array.from({ length: 5 }, () => started(TRY, dir)));
-    const losers = rivals.filter(({ said }) => said !== 'won');
-    expect(losers).toHaveLength(4);
-    for (const { said } of losers)
-      expect(said).toMatch(/^UsageError: .*(in use by process|being taken over)/);
+    leaveLock(dir, { pid: 2 ** 22 + 1, host: hostname(), identity: null, since: '2026-01-01' });
+    writeFileSync(join(dir, '.lock.takeover'), '');
+    await expect(openRun(dir)).rejects.toThrow(/being taken over.*remove .*\.lock\.takeover/);
   });
 
   it('holds within one process, too', async () => {
