@@ -110,11 +110,20 @@ describe('an epoch of training', () => {
 
   it('reads no more once its reader has left', async () => {
     const data = prepared(18, 1, 0);
+    const [readAhead, underWay] = [data.store.readAhead.bind(data.store), new Set<number>()];
+    data.store.readAhead = async (image) => {
+      underWay.add(image);
+      const decoded = await readAhead(image);
+      underWay.delete(image);
+      return decoded;
+    };
     for await (const batch of trainingBatches(data, OPTIONS)) {
       expect(batch.images).toHaveLength(4);
+      // The next batch is on its way already.
+      expect(underWay.size).toBe(4);
       break;
     }
-    // Any read still under way would now meet a closed file.
+    expect(underWay.size).toBe(0);
     data.store.close();
     await expect(all(trainingBatches(data, OPTIONS))).rejects.toThrow('closed');
   });

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { decodeImage } from '../../../src/data/decode.js';
 import { trainingBox, validationBox } from '../../../src/data/geometry.js';
 import type { CropBox, DecodedImage, ImageSize } from '../../../src/data/image.js';
@@ -26,6 +26,7 @@ function pixelsOf({ y1, x1, y2, x2 }: CropBox, { height, width }: ImageSize) {
 
 /** A stream that gives these numbers and then fails. */
 function scripted(...numbers: number[]): RandomStream {
+  onTestFinished(() => expect(numbers).toEqual([]));
   const uniform = () => {
     const number = numbers.shift();
     if (number === undefined) throw new Error('more numbers drawn than expected');
@@ -86,6 +87,7 @@ describe('the training crop', () => {
   });
 
   it('falls back on the largest centred part within 3/4 to 4/3 after ten tries', () => {
+    // Two numbers a try; one more drawn, or one left over, would not fit.
     const tries = Array.from({ length: 20 }, () => 0.5);
     // 400 wide, 30 high: 40 columns from 180 on.
     const wide = { height: 30, width: 400, downscaled: false };
