@@ -1,0 +1,44 @@
+import { execa, type ExecaError, type Result } from 'execa';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const BIN = join(ROOT, 'bin', 'onecycle.js');
+
+/** What a run of the program left: exit code and both streams. */
+export interface CliResult {
+  readonly code: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built program as a shell would, without a terminal; never rejects. */
+export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const result: Result | ExecaError = await startCli(args, options);
+  return { code: result.exitCode, stdout: String(result.stdout), stderr: String(result.stderr) };
+}
+
+export interface CliOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The same as a process that the test may signal. */
+export function startCli(args: readonly string[], { cwd, env = {} }: CliOptions = {}) {
+  return execa(process.execPath, [BIN, ...args], {
+    reject: false,
+    stdin: 'ignore',
+    env: { NO_COLOR: '1', COLUMNS: '80', ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+}
+
+/** A folder that is gone after the test. */
+export async function scratchFolder(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'onecycle-test-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
