@@ -1,4 +1,4 @@
-import type { KernelFunc } from '@tensorflow/tfjs-core';
+import { util, type KernelFunc } from '@tensorflow/tfjs-core';
 import { activationLimits, convInfo, isOurs, prepare, readAttributes } from './conv-arguments.js';
 import type { Heap } from './heap.js';
 
@@ -20,6 +20,8 @@ export function convBackwardKernel(heap: Heap): KernelFunc {
     }
     const kind = args.attrs?.['kind'] === 'depthwise' ? 'depthwise' : 'conv';
     const info = convInfo(x.shape, filter.shape, attributes, kind);
+    util.assertShapesMatch(y.shape, info.outShape);
+    util.assertShapesMatch(dy.shape, info.outShape);
     const dFilter = heap.output(filter.shape);
     const dBias = heap.output([info.outChannels]);
     const dx = args.attrs?.['needInput'] === true ? heap.output(x.shape) : undefined;

@@ -1,4 +1,4 @@
-import { backend_util, type KernelFunc, type TensorInfo } from '@tensorflow/tfjs-core';
+import { backend_util, util, type KernelFunc, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { Heap } from './heap.js';
 
 /** What a tfjs kernel is called with. */
@@ -50,6 +50,11 @@ export function convInfo(
 ): backend_util.Conv2DInfo {
   const { strides, pad, dimRoundingMode } = attributes;
   const depthwise = kind === 'depthwise';
+  // The kernels trust the shapes: a wrong one would have them read elsewhere in the heap.
+  util.assert(
+    x[3] === filter[2],
+    () => `A filter of [${filter.join()}] does not fit an input of [${x.join()}].`,
+  );
   return backend_util.computeConv2DInfo(
     shape4D(x),
     shape4D(filter),

@@ -1,4 +1,5 @@
 import {
+  BatchMatMul,
   Conv2D,
   Conv2DBackpropFilter,
   Conv2DBackpropInput,
@@ -7,6 +8,7 @@ import {
   DepthwiseConv2dNativeBackpropInput,
   FusedConv2D,
   FusedDepthwiseConv2D,
+  util,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import {
@@ -19,12 +21,13 @@ import {
   type KernelArguments,
 } from './conv-arguments.js';
 import type { Heap } from './heap.js';
+import { matMul } from './matmul-kernel.js';
 
 /** A kernel of ours, or the answer that this case is not ours. */
 export type PartialKernel = (args: KernelArguments) => TensorInfo | undefined;
 
 /**
- * The convolutions and their gradients for float32, NHWC, dilation 1; undefined for anything else.
+ * The convolutions, their gradients and matrix products for float32, NHWC, dilation 1; undefined for anything else.
  * Unlike the backend's own they do not keep a packed copy of the filter, so it may be updated in place.
  */
 export function convKernels(heap: Heap): ReadonlyMap<string, PartialKernel> {
@@ -37,6 +40,7 @@ export function convKernels(heap: Heap): ReadonlyMap<string, PartialKernel> {
     [DepthwiseConv2dNativeBackpropInput, (args) => inputGradient(heap, 'depthwise', args)],
     [Conv2DBackpropFilter, (args) => filterGradient(heap, 'conv', args)],
     [DepthwiseConv2dNativeBackpropFilter, (args) => filterGradient(heap, 'depthwise', args)],
+    [BatchMatMul, (args) => matMul(heap, args)],
   ] satisfies [string, PartialKernel][]);
 }
 
@@ -62,6 +66,7 @@ function inputGradient(heap: Heap, kind: ConvKind, args: KernelArguments): Tenso
   const { inputShape } = attributes;
   if (!dy || !filter || !inputShape || !isOurs(attributes, dy, filter)) return undefined;
   const info = convInfo(inputShape, filter.shape, attributes, kind);
+  util.assertShapesMatch(dy.shape, info.outShape);
   const dx = heap.output(inputShape);
   const [geometry, scratch] = prepare(heap, info, kind);
   const run = kind === 'conv' ? heap.kernels.convInputGradient : heap.kernels.depthwiseInputGradient;
@@ -75,6 +80,7 @@ function filterGradient(heap: Heap, kind: ConvKind, args: KernelArguments): Tens
   const { filterShape } = attributes;
   if (!x || !dy || !filterShape || !isOurs(attributes, x, dy)) return undefined;
   const info = convInfo(x.shape, filterShape, attributes, kind);
+  util.assertShapesMatch(dy.shape, info.outShape);
   const dFilter = heap.output(filterShape);
   const [geometry, scratch] = prepare(heap, info, kind);
   const run = kind === 'conv' ? heap.kernels.convFilterGradient : heap.kernels.depthwiseFilterGradient;

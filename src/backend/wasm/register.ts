@@ -13,7 +13,7 @@ import { convKernels, type PartialKernel } from './conv-kernels.js';
 import { openHeap } from './heap.js';
 import { updateKernels } from './update-kernels.js';
 
-const registered = new WeakSet<BackendWasm>();
+const registered = new WeakMap<BackendWasm, Promise<void>>();
 /** The backend's own kernels by name, undefined where it has none. */
 const originals = new Map<string, KernelConfig | undefined>();
 
@@ -22,11 +22,15 @@ const originals = new Map<string, KernelConfig | undefined>();
  * convolutions, forward convolutions that allow filters to be updated in place, and the updates themselves.
  * A second call does nothing.
  */
-export async function registerTrainingKernels(): Promise<void> {
+export function registerTrainingKernels(): Promise<void> {
   const current = backend();
   if (!(current instanceof BackendWasm)) throw new Error('The current tfjs backend is not wasm.');
-  if (registered.has(current)) return;
-  registered.add(current);
+  const done = registered.get(current) ?? register(current);
+  registered.set(current, done);
+  return done;
+}
+
+async function register(current: BackendWasm): Promise<void> {
   const heap = await openHeap(current);
   for (const [name, kernel] of convKernels(heap)) replace(name, (original) => orElse(name, kernel, original));
   replace(ConvBackward, () => convBackwardKernel(heap));

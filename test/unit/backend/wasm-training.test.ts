@@ -4,11 +4,15 @@ import {
   conv2d,
   getBackend,
   getKernel,
+  matMul,
   memory,
   setBackend,
   tensor1d,
+  tensor2d,
+  tensor3d,
   tensor4d,
   variable,
+  type Tensor,
   zerosLike,
   type Tensor1D,
   type Tensor4D,
@@ -109,6 +113,51 @@ test('a filter that was updated in place is used by the next forward pass, fused
   addInPlace(filter, tensor4d([1, -1], [1, 1, 2, 1]));
   expect(convForward(x, filter as Tensor4D, bias, options).dataSync()[0]).toBe(12.5);
   expect(conv2d(x, filter as Tensor4D, 1, 'same').dataSync()[0]).toBe(12);
+});
+
+test('a matrix that was updated in place is used by the next product', async () => {
+  await setBackend('wasm');
+  const a = tensor2d([1, 2], [1, 2]);
+  const b = variable(tensor2d([3, 5], [2, 1]));
+  expect(matMul(a, b).dataSync()[0]).toBe(13);
+  addInPlace(b, tensor2d([1, -1], [2, 1]));
+  expect(matMul(a, b).dataSync()[0]).toBe(12);
+});
+
+test.each([
+  [false, false],
+  [true, false],
+  [false, true],
+  [true, true],
+])('matrix products are those of plain sums: transposes %s, %s', async (transposeA, transposeB) => {
+  await setBackend('wasm');
+  const [rows, depth, columns] = [5, 7, 11];
+  const a = ramp(rows * depth);
+  const b = ramp(depth * columns).reverse();
+  const left = tensor3d(a, transposeA ? [1, depth, rows] : [1, rows, depth]);
+  const right = tensor2d(b, transposeB ? [columns, depth] : [depth, columns]);
+  const product = matMul(left, right as Tensor, transposeA, transposeB);
+  expect(product.shape).toEqual([1, rows, columns]);
+  product.dataSync().forEach((value, i) => {
+    const [row, column] = [Math.floor(i / columns), i % columns];
+    let sum = 0;
+    for (let k = 0; k < depth; k++) {
+      sum +=
+        a[transposeA ? k * rows + row : row * depth + k]! *
+        b[transposeB ? column * depth + k : k * columns + column]!;
+    }
+    expect(value).toBeCloseTo(sum, 5);
+  });
+});
+
+test('shapes that do not fit are refused, not read from elsewhere in the heap', async () => {
+  await setBackend('wasm');
+  const x = tensor4d(ramp(8), [1, 2, 2, 2]);
+  const filter = tensor4d(ramp(9), [1, 1, 3, 3]);
+  const options = { kind: 'conv', stride: 1, relu6: false } as const;
+  expect(() => convForward(x, filter, tensor1d([1, 2, 3]), options)).toThrow(/does not fit/);
+  const narrow = tensor4d(ramp(4), [1, 1, 2, 2]);
+  expect(() => convBackward({ x, y: narrow, dy: narrow, filter: narrow }, options, true)).toThrow(/shape/i);
 });
 
 test('NaN and infinity pass through a convolution with ReLU6 as they do elsewhere', async () => {
