@@ -2,7 +2,7 @@ import { compare, compareRecorded, type CompareOutcome } from '../experiments/co
 import { describeEnvironment } from '../experiments/environment.js';
 import { compareReport } from '../report/compare-report.js';
 import { Exit } from './errors.js';
-import type { RawFlags } from './program.js';
+import type { RawFlags } from './raw-flags.js';
 import { inSession, type Session } from './session.js';
 
 /** `onecycle compare [RUN...]`. */

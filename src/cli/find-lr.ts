@@ -1,7 +1,7 @@
 import { describeEnvironment } from '../experiments/environment.js';
 import { runFinder } from '../experiments/find-lr-run.js';
 import { findLrReport } from '../report/find-lr-report.js';
-import type { RawFlags } from './program.js';
+import type { RawFlags } from './raw-flags.js';
 import { inSession } from './session.js';
 
 /** `onecycle find-lr`. */

@@ -2,9 +2,7 @@ import { Command, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import { readDefaults, type RateTable, type Settings } from '../config/default-settings.js';
 import { flagName, OPTIONS, type CommandName, type OptionName, type OptionSpec } from '../config/options.js';
-
-/** Flags as commander gathers them: texts, or booleans for flags without a value. */
-export type RawFlags = Readonly<Record<string, string | boolean>>;
+import type { RawFlags } from './raw-flags.js';
 
 const SUMMARY: Record<CommandName, string> = {
   'find-lr': 'learning-rate range test: a curve, suggestions, the rate to use',

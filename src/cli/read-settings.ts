@@ -1,7 +1,7 @@
 import { readDefaults, type RateTable, type Settings } from '../config/default-settings.js';
 import { readConfigFile } from '../config/read-config-file.js';
 import { checkSettings, readFlag } from '../config/schema.js';
-import type { RawFlags } from './program.js';
+import type { RawFlags } from './raw-flags.js';
 
 /** Options as they apply, and what the user actually said: defaults < file < flags. */
 export interface GivenOptions {

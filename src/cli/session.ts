@@ -2,7 +2,7 @@ import { startBackend, type BackendInfo } from '../backend/choose.js';
 import type { RateTable, Settings } from '../config/default-settings.js';
 import type { ReportLayout } from '../report/train-report.js';
 import { Exit } from './errors.js';
-import type { RawFlags } from './program.js';
+import type { RawFlags } from './raw-flags.js';
 import { openProgress, type ProgressView } from './progress.js';
 import { readSettings } from './read-settings.js';
 import { listenForSignals } from './signals.js';

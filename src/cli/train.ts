@@ -4,7 +4,7 @@ import { readRun } from '../record/read-run.js';
 import { planReport } from '../report/plan-report.js';
 import { trainReport } from '../report/train-report.js';
 import { Exit } from './errors.js';
-import type { RawFlags } from './program.js';
+import type { RawFlags } from './raw-flags.js';
 import { inSession } from './session.js';
 
 /** `onecycle train`. */
