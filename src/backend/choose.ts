@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { startWasm } from './wasm/start.js';
 
 /** The backend that computes, as records quote it. */

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { UsageError } from './errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { GivenSettings } from './options.js';
 import { checkSettings } from './schema.js';
 

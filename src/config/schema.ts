@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { UsageError } from './errors.js';
+import { UsageError } from '../errors/errors.js';
 import { flagName, OPTIONS, type GivenSettings, type OptionName, type OptionSpec } from './options.js';
 
 const rate = z.union([z.number().positive().finite(), z.literal('auto'), z.string().regex(/^from:.+/)]);

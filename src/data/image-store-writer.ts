@@ -2,7 +2,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { constrainedMemory } from 'node:process';
-import { RunError } from '../config/errors.js';
+import { RunError } from '../errors/errors.js';
 import { ABSENT, IN_FILE, ImageStore } from './image-store.js';
 import type { DecodedImage } from './image.js';
 

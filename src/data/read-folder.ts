@@ -1,6 +1,6 @@
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 
 /**
  * Entries of a folder, sorted by name by code unit; no call per file.

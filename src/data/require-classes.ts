@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { SkippedFile } from './image-folder.js';
 
 /** Image paths by class name. */

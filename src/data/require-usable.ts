@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { ImageFolder, Sample, SkippedFile } from './image-folder.js';
 
 /** Files named in an error. */

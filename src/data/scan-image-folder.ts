@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { ImageFolder, Sample, SkippedFile } from './image-folder.js';
 import { listClassFolders } from './list-class-folders.js';
 import { byCodeUnit, folderError } from './read-folder.js';

@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { SCHEMA_VERSION } from '../record/schema-version.js';
 import { holm } from '../stats/adjust.js';
 import { bootstrapMeanOverImages, type BootstrapInterval } from '../stats/bootstrap.js';

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { readArms, type Arm } from '../config/arms.js';
 import type { Settings } from '../config/default-settings.js';
-import { RunError, UsageError } from '../config/errors.js';
+import { RunError, UsageError } from '../errors/errors.js';
 import type { RunConfig } from '../config/run-config.js';
 import { listRuns, readRun } from '../record/read-run.js';
 import { compareRuns, type Comparison } from './compare-runs.js';

@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../record/json.js';
 import { readRun, type RunRecord } from '../record/read-run.js';
 import type { EpochRecord } from '../training/records.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RateTable, Settings } from '../config/default-settings.js';
-import { RunError, UsageError } from '../config/errors.js';
+import { RunError, UsageError } from '../errors/errors.js';
 import { trainedPart } from '../config/run-config.js';
 import type { Recommendation } from '../stats/recommendation.js';
 

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { RunError, UsageError } from '../config/errors.js';
+import { RunError, UsageError } from '../errors/errors.js';
 import type { Emit } from './events.js';
 import type { RunTask, RunWorkerReply, RunWorkerRequest } from './run-worker-protocol.js';
 import type { TrainDocument } from './train-run.js';

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Settings } from '../config/default-settings.js';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { effectiveViews } from '../config/run-config.js';
 import { prepareImages, type PreparedImages } from '../data/prepare-images.js';
 import { openImageStore, type ImageStoreHandle } from '../data/image-store.js';

@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { ConvStage } from './conv-stage.js';
 import { foldBatchNorm, type BatchNorm } from './fold-batch-norm.js';
 import type { StageBlock } from './graph-walk.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { readActivation } from './read-activation.js';
 import { describe, type LayerGraph, type LayerNode } from './layer-graph.js';
 import { requireSamePadding, zeroPaddingOf, type Padding } from './same-padding.js';

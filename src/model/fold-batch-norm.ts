@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 
 /** Batch norm of `channels` channels in inference mode; gamma or beta are absent without scale or center. */
 export interface BatchNorm {

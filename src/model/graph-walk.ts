@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { readConvStage, type ConvStage } from './conv-stage.js';
 import { describe, type LayerGraph, type LayerNode } from './layer-graph.js';
 

@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 
 /** One layer of a Keras functional model as model.json describes it. */
 export interface LayerNode {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { buildBackbone } from './build-backbone.js';
 import { linkLayers } from './layer-graph.js';
 import { matchMobileNet } from './match-mobilenet.js';

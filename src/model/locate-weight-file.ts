@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, sep } from 'node:path';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 
 /** A weight file that is there: its real path and its size in bytes. */
 export interface LocatedFile {

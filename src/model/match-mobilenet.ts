@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { ConvStage } from './conv-stage.js';
 import { GraphWalk, type StageBlock } from './graph-walk.js';
 import { describe, type LayerGraph, type LayerNode } from './layer-graph.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { LayerNode } from './layer-graph.js';
 
 /** Files of weights and the tensors that lie in them, one after another. */

@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { describe, type LayerNode } from './layer-graph.js';
 
 /**

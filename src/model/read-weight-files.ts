@@ -1,5 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { locateWeightFile, reason, type LocatedFile } from './locate-weight-file.js';
 import type { WeightEntry, WeightGroup } from './model-json.js';
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 
 // src/model and dist/model both lie two folders below the package's root, also inside node_modules.
 const bundledFolder = fileURLToPath(new URL('../../data/weights/', import.meta.url));

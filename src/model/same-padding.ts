@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { describe, type LayerNode } from './layer-graph.js';
 
 /** Zeros around an image: [[top, bottom], [left, right]] pixels. */

@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { Backbone } from './network.js';
 
 /** Which part of the network is trained: `--trainable`. The head always is. */

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { RunError, UsageError } from '../config/errors.js';
+import { RunError, UsageError } from '../errors/errors.js';
 import { jsonText, type JsonObject } from './json.js';
 import { parseObject, readBytes } from './read-document.js';
 import { explainWriteError } from './write-error.js';

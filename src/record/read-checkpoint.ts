@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { decodeCheckpoint, type Checkpoint } from './checkpoint-file.js';
 import { readBytes } from './read-document.js';
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { isJsonObject, type JsonObject } from './json.js';
 import { errnoOf } from './write-error.js';
 

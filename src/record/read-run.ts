@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { EpochRecord, StepRecord } from '../training/records.js';
 import type { JsonObject } from './json.js';
 import { readJsonl } from './jsonl.js';

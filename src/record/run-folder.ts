@@ -1,6 +1,6 @@
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { isTemporaryName, syncFolder, temporaryName, writeDurably } from './atomic.js';
 import { jsonText } from './json.js';
 import { offsetsOf } from './jsonl-offsets.js';

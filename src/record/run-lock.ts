@@ -1,7 +1,7 @@
 import { link, readFile, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import { temporaryName, writeDurably } from './atomic.js';
 import { ownerState, ownLockText, parseLockText, type LockOwner } from './lock-owner.js';
 import { errnoOf, explainWriteError } from './write-error.js';

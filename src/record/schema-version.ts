@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { JsonObject } from './json.js';
 
 /** The version of the record: of the names in a run's folder and of the JSON documents. */

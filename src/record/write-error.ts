@@ -1,4 +1,4 @@
-import { RunError, UsageError } from '../config/errors.js';
+import { RunError, UsageError } from '../errors/errors.js';
 
 /** 'start', 'resume': the user gave a bad place for a new run, or an old one to go on with; 'run': it went bad later. */
 export type WritePhase = 'start' | 'resume' | 'run';

@@ -16,9 +16,15 @@ export interface PlanView {
 }
 
 /** A schedule before it is spent: charts of rate and momentum, and the numbers that shape them. */
-export function planReport({ config, stepsPerEpoch, steps }: PlanView, { width, colour }: ReportLayout): string {
+export function planReport(
+  { config, stepsPerEpoch, steps }: PlanView,
+  { width, colour }: ReportLayout,
+): string {
   const { policy, epochs, batchSize } = config;
-  const highest = steps.reduce((top, step) => (step.learningRate > top.learningRate ? step : top), steps[0] ?? NO_STEP);
+  const highest = steps.reduce(
+    (top, step) => (step.learningRate > top.learningRate ? step : top),
+    steps[0] ?? NO_STEP,
+  );
   const [first, last] = [steps[0] ?? NO_STEP, steps.at(-1) ?? NO_STEP];
   return joinBlocks([
     paragraph(

@@ -1,4 +1,4 @@
-import { UsageError } from '../config/errors.js';
+import { UsageError } from '../errors/errors.js';
 
 /** Refuses a value of a schedule's option: UsageError «option: expected ..., but received ...». */
 export function refuse(option: string, value: unknown, expected: string): never {

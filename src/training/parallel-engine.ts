@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { RunError } from '../config/errors.js';
+import { RunError } from '../errors/errors.js';
 import type { Rates } from '../schedule/schedule.js';
 import type { Engine, StepOutcome } from './engine.js';
 import { joined } from './join.js';

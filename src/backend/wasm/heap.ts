@@ -1,6 +1,6 @@
 import type { backend_util, TensorInfo } from '@tensorflow/tfjs-core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import { RunError } from '../../config/errors.js';
+import { RunError } from '../../errors/errors.js';
 import { instantiateKernels, type TrainingKernels } from './kernels-module.js';
 
 /** The backend's heap as the training kernels use it: tensors by address, and one growing piece of scratch. */

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import { env, ready, setBackend } from '@tensorflow/tfjs-core';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
-import { RunError } from '../../config/errors.js';
+import { RunError } from '../../errors/errors.js';
 import { registerTrainingKernels } from './register.js';
 
 /** Makes the wasm backend the current one, single-threaded (its threaded build does not start in Node), ready to train. */

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { RunError } from '../../../src/config/errors.js';
+import { RunError } from '../../../src/errors/errors.js';
 import { defaultCacheBytes, ImageStoreWriter } from '../../../src/data/image-store-writer.js';
 import { openImageStore, type ImageStore, type ImageStoreHandle } from '../../../src/data/image-store.js';
 import type { DecodedImage } from '../../../src/data/image.js';

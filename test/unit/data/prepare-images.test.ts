@@ -3,7 +3,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { RunError, UsageError } from '../../../src/config/errors.js';
+import { RunError, UsageError } from '../../../src/errors/errors.js';
 import { forEachBounded } from '../../../src/data/for-each-bounded.js';
 import { largestSide } from '../../../src/data/largest-side.js';
 import { prepareImages, type PrepareOptions } from '../../../src/data/prepare-images.js';

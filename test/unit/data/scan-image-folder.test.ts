@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { UsageError } from '../../../src/config/errors.js';
+import { UsageError } from '../../../src/errors/errors.js';
 import { scanImageFolder } from '../../../src/data/scan-image-folder.js';
 import { splitClass } from '../../../src/data/split-samples.js';
 import { asUnprivileged, emptyFiles, folderWith } from './image-folder-fixture.js';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { UsageError } from '../../../src/config/errors.js';
+import { UsageError } from '../../../src/errors/errors.js';
 import { loadBackbone } from '../../../src/model/load-backbone.js';
 import { writeModel, type LooseLayer, type LooseModelJson, type SavedModel } from './model-folders.js';
 

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { UsageError } from '../../../src/config/errors.js';
+import { UsageError } from '../../../src/errors/errors.js';
 import { bundledWeights, resolveWeights } from '../../../src/model/resolve-weights.js';
 import { temporaryFolder } from './model-folders.js';
 

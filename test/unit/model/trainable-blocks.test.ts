@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { UsageError } from '../../../src/config/errors.js';
+import { UsageError } from '../../../src/errors/errors.js';
 import type { Backbone } from '../../../src/model/network.js';
 import { firstTrainableBlock, type TrainablePart } from '../../../src/model/trainable-blocks.js';
 

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { RunError, UsageError } from '../../../src/config/errors.js';
+import { RunError, UsageError } from '../../../src/errors/errors.js';
 import { isTemporaryName, temporaryName, writeFileAtomic } from '../../../src/record/atomic.js';
 import { explainWriteError } from '../../../src/record/write-error.js';
 import { freshFolder } from './fresh-folder.js';

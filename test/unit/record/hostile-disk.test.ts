@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest';
-import { RunError, UsageError } from '../../../src/config/errors.js';
+import { RunError, UsageError } from '../../../src/errors/errors.js';
 import { encodeCheckpoint } from '../../../src/record/checkpoint-file.js';
 import { readNewestCheckpoint } from '../../../src/record/read-checkpoint.js';
 import { readRun } from '../../../src/record/read-run.js';

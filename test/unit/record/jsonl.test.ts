@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync, rmSync, statSync, truncateSync, writeFile
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RunError, UsageError } from '../../../src/config/errors.js';
+import { RunError, UsageError } from '../../../src/errors/errors.js';
 import type { JsonObject } from '../../../src/record/json.js';
 import { JsonlWriter, readJsonl, truncateTo } from '../../../src/record/jsonl.js';
 import { freshFolder } from './fresh-folder.js';

@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from '
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { UsageError } from '../../../src/config/errors.js';
+import { UsageError } from '../../../src/errors/errors.js';
 import type { JsonObject } from '../../../src/record/json.js';
 import { listRuns, readRun } from '../../../src/record/read-run.js';
 import { createRun } from '../../../src/record/run-folder.js';

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { RunError, UsageError } from '../../../src/config/errors.js';
+import { RunError, UsageError } from '../../../src/errors/errors.js';
 import { encodeCheckpoint } from '../../../src/record/checkpoint-file.js';
 import { checkpointPath, readCheckpoint, readNewestCheckpoint } from '../../../src/record/read-checkpoint.js';
 import { listRuns, readRun } from '../../../src/record/read-run.js';

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import { UsageError } from '../../../src/config/errors.js';
+import { UsageError } from '../../../src/errors/errors.js';
 import { readRun } from '../../../src/record/read-run.js';
 import { createRun, openRun } from '../../../src/record/run-folder.js';
 import { compileRecord } from './compiled-record.js';
