@@ -1,5 +1,5 @@
 /** Bytes of padded rows that are worked on at a time: small enough for the L1 and L2 caches. */
-const BAND_BYTES: i32 = 65536;
+export const BAND_BYTES: i32 = 65536;
 
 /** How many output rows to take at a time when each brings `rowBytes` of padded rows with it. */
 export function bandRows(rowBytes: i32, rows: i32): i32 {

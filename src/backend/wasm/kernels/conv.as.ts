@@ -93,9 +93,9 @@ export function convFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: us
 }
 
 /**
- * All gradients of y = clamp(conv(x, filter) + bias, 0, high) from that of y, in one walk over the positions: what
- * comes before the activation is made for 128 positions at a time and used while it lies in the cache.
- * dx = 0 leaves the input's gradient out; y = 0 means that there was no activation.
+ * All gradients of y = clamp(conv(x, filter) + bias, 0, high) from that of y, in one walk over the
+ * positions: what comes before the activation is made for 128 positions at a time and used while it lies in
+ * the cache. dx = 0 leaves the input's gradient out; y = 0 means that there was no activation.
  */
 export function convBackward(
   g: Geometry,

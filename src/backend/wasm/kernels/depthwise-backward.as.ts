@@ -5,7 +5,13 @@ import { activationGradient } from './elementwise.as';
 import { Geometry } from './geometry.as';
 
 /** dFilter = the gradient with respect to the filter. */
-export function depthwiseFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize, scratch: usize): void {
+export function depthwiseFilterGradient(
+  g: Geometry,
+  x: usize,
+  dy: usize,
+  dFilter: usize,
+  scratch: usize,
+): void {
   memory.fill(dFilter, 0, filterBytes(g));
   addFilterGradient(g, x, dy, dFilter, scratch);
 }

@@ -1,4 +1,4 @@
-import { fours } from './band.as';
+import { BAND_BYTES, fours } from './band.as';
 import { Geometry } from './geometry.as';
 
 /** Whether the vector kernels apply: three columns, stride 1 or 2, one output per channel, whole vectors. */
@@ -21,7 +21,8 @@ export function depthwiseScratchBytes(g: Geometry): i32 {
   const pixel = g.inChannels * 4;
   const halo = g.filterHeight + g.strideHeight;
   const row = pixel * (max(bandWidth(g), gradientWidth(g)) + fours(g.outWidth));
-  const bands = pixel * (2 + g.filterHeight * g.filterWidth) + (halo + 1) * row + 131072 + row * g.strideHeight;
+  const filters = pixel * (2 + g.filterHeight * g.filterWidth);
+  const bands = filters + 2 * BAND_BYTES + (halo + 1 + g.strideHeight) * row;
   return bands + groupPictures(g) * outputBytes(g);
 }
 
@@ -31,7 +32,9 @@ export function outputBytes(g: Geometry): i32 {
   return g.outHeight * g.outWidth * g.outChannels * 4;
 }
 
-/** Images whose masked gradients are made at a time, so that they lie in the L2 cache where one of them does. */
+/**
+ * Images whose masked gradients are made at a time, so that they lie in the L2 cache where one of them does.
+ */
 export function groupPictures(g: Geometry): i32 {
   return max(1, min(g.batch, 262144 / outputBytes(g)));
 }

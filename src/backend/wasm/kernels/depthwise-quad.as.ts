@@ -1,9 +1,9 @@
 import { Geometry } from './geometry.as';
 
 /**
- * Two rows of input gradients of a 3 x 3, stride 2 depthwise convolution: with u = row + padTop and v = column +
- * padLeft, the quad (2 quad, 2 quad + 1) x (2 j, 2 j + 1) comes from dy[quad - 1 .. quad, j - 1 .. j].
- * Values that fall outside the image go to `sink`, one pixel that nobody reads.
+ * Two rows of input gradients of a 3 x 3, stride 2 depthwise convolution: with u = row + padTop and v =
+ * column + padLeft, the quad (2 quad, 2 quad + 1) x (2 j, 2 j + 1) comes from dy[quad - 1 .. quad, j - 1 ..
+ * j]. Values that fall outside the image go to `sink`, one pixel that nobody reads.
  */
 export function quadRow(
   g: Geometry,

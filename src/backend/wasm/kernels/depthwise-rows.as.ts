@@ -17,11 +17,10 @@ export function rowStrideOne(
   const floor = f32x4.splat(low);
   const ceiling = f32x4.splat(high);
   for (let tile = 0; tile < width; tile += 4) {
-    // The last tile ends with the row and computes some positions again, to the same bits.
-    const first = max(0, min(tile, width - 4));
-    const last = width - 1 - first;
-    const source = band + <usize>first * pixelBytes;
-    const target = out + <usize>first * pixelBytes;
+    // Positions beyond the row's end are computed too: the padded row is long enough.
+    const last = width - 1 - tile;
+    const source = band + <usize>tile * pixelBytes;
+    const target = out + <usize>tile * pixelBytes;
     const to1 = <usize>min(1, last) * pixelBytes;
     const to2 = <usize>min(2, last) * pixelBytes;
     const to3 = <usize>min(3, last) * pixelBytes;
@@ -57,7 +56,7 @@ export function rowStrideOne(
         x += slotBytes;
         w += 3 * pixelBytes;
       }
-      // Last position first: in a row narrower than a tile the true values overwrite those beyond its end.
+      // Last position first: those beyond the end go to the last one's place and are overwritten by its own.
       v128.store(target + at + to3, f32x4.pmin(f32x4.pmax(sum3, floor), ceiling));
       v128.store(target + at + to2, f32x4.pmin(f32x4.pmax(sum2, floor), ceiling));
       v128.store(target + at + to1, f32x4.pmin(f32x4.pmax(sum1, floor), ceiling));
@@ -82,10 +81,9 @@ export function rowStrideTwo(
   const floor = f32x4.splat(low);
   const ceiling = f32x4.splat(high);
   for (let tile = 0; tile < width; tile += 4) {
-    const first = max(0, min(tile, width - 4));
-    const last = width - 1 - first;
-    const source = band + <usize>first * 2 * pixelBytes;
-    const target = out + <usize>first * pixelBytes;
+    const last = width - 1 - tile;
+    const source = band + <usize>tile * 2 * pixelBytes;
+    const target = out + <usize>tile * pixelBytes;
     const to1 = <usize>min(1, last) * pixelBytes;
     const to2 = <usize>min(2, last) * pixelBytes;
     const to3 = <usize>min(3, last) * pixelBytes;

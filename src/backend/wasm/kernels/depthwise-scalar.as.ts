@@ -108,7 +108,9 @@ function output(g: Geometry, picture: i32, row: i32, column: i32, channel: i32):
   return ((picture * g.outHeight + row) * g.outWidth + column) * g.outChannels + channel;
 }
 
-/** The output position that a tap at `distance` from its window's start belongs to, or -1 if there is none. */
+/**
+ * The output position that a tap at `distance` from its window's start belongs to, or -1 if there is none.
+ */
 @inline
 function outputOf(distance: i32, stride: i32, size: i32): i32 {
   return distance >= 0 && distance % stride == 0 && distance / stride < size ? distance / stride : -1;

@@ -19,15 +19,16 @@ export function accumulateRows(
     for (let at: usize = 0; at < pixelBytes; at += 16) {
       const x = band + <usize>i * slotBytes + at;
       const taps = dFilter + <usize>(i * 3) * pixelBytes + at;
-      if (g.strideWidth == 1) tapsStrideOne(x, rowStep, dyBand + at, dySlotBytes, rows, pairs, pixelBytes, taps);
-      else tapsStrideTwo(x, rowStep, dyBand + at, dySlotBytes, rows, pairs, pixelBytes, taps);
+      const dy = dyBand + at;
+      if (g.strideWidth == 1) tapsStrideOne(x, rowStep, dy, dySlotBytes, rows, pairs, pixelBytes, taps);
+      else tapsStrideTwo(x, rowStep, dy, dySlotBytes, rows, pairs, pixelBytes, taps);
     }
   }
 }
 
 /**
- * Two positions at a time; each input goes to the up to two taps that it meets. Every tap has two running sums,
- * for even and odd positions: one chain of dependent additions would be slower than the arithmetic.
+ * Two positions at a time; each input goes to the up to two taps that it meets. Every tap has two running
+ * sums, for even and odd positions: one chain of dependent additions would be slower than the arithmetic.
  */
 function tapsStrideOne(
   band: usize,

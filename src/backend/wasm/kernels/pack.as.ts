@@ -75,8 +75,8 @@ function transposeFew(rows: usize, rowBytes: usize, target: usize, depth: i32, c
 }
 
 /**
- * Packs up to four columns of a row-major matrix side by side, `depth` x 4. Where there are fewer, the others hold
- * what follows in the matrix: the caller does not store what comes of them.
+ * Packs up to four columns of a row-major matrix side by side, `depth` x 4. Where there are fewer, the
+ * others hold what follows in the matrix: the caller does not store what comes of them.
  */
 export function packFour(a: usize, rowBytes: usize, packed: usize, depth: i32, count: i32): void {
   // In the last row nothing may follow.

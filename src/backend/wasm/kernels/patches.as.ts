@@ -17,7 +17,8 @@ export function gatherPatches(g: Geometry, image: usize, patches: usize, first: 
     const picture = image + (<usize>((line / g.outHeight) * g.inHeight * rowFloats) << 2);
     const stop = min(g.outWidth, column + end - position);
     position += stop - column;
-    for (let x = column * g.strideWidth - g.padLeft; x < stop * g.strideWidth - g.padLeft; x += g.strideWidth) {
+    const xEnd = stop * g.strideWidth - g.padLeft;
+    for (let x = column * g.strideWidth - g.padLeft; x < xEnd; x += g.strideWidth) {
       const from = min(max(-x, 0), g.filterWidth);
       const to = max(min(g.inWidth - x, g.filterWidth), from);
       const source = picture + (<usize>(y * rowFloats + (x + from) * g.inChannels) << 2);
@@ -53,20 +54,21 @@ export function scatterPatches(g: Geometry, patches: usize, image: usize, first:
     for (let i = 0; i < g.filterHeight; i++) {
       const y = row * g.strideHeight - g.padTop + i;
       if (y < 0 || y >= g.inHeight || from == to) continue;
-      const target = image + (<usize>(((picture * g.inHeight + y) * g.inWidth + x + from) * g.inChannels) << 2);
+      const pixel = (picture * g.inHeight + y) * g.inWidth + x + from;
+      const target = image + (<usize>(pixel * g.inChannels) << 2);
       add(target, patch + (<usize>(i * runFloats + from * g.inChannels) << 2), (to - from) * g.inChannels);
     }
   }
 }
 
 /**
- * Runs are a few floats long: loops beat memory.copy and memory.fill, which are calls out of wasm. The last vector
- * of a run overlaps the one before it.
+ * Runs are a few floats long: loops beat memory.copy and memory.fill, which are calls out of wasm. The
+ * last vector of a run overlaps the one before it.
  */
 @inline
 function copy(target: usize, source: usize, floats: i32): void {
   if (floats < 4) {
-    for (let i = 0; i < floats; i++) store<f32>(target + (<usize>i << 2), load<f32>(source + (<usize>i << 2)));
+    for (let at: usize = 0; at < <usize>floats << 2; at += 4) store<f32>(target + at, load<f32>(source + at));
     return;
   }
   const last = <usize>(floats - 4) << 2;

@@ -1,7 +1,9 @@
 import { packColumns, packFour, panelColumns } from './pack.as';
 import { outerDirect, outerPacked, rowsTimesPanel, TILE_COLUMNS, TILE_ROWS } from './tile.as';
 
-/** Rows of the left matrix that are multiplied with all panels before the next: 128 KiB stay in the L2 cache. */
+/**
+ * Rows of the left matrix that are multiplied with all panels before the next: 128 KiB stay in the L2 cache.
+ */
 export function blockRows(depth: i32): i32 {
   return max(TILE_ROWS, (32768 / depth) & -TILE_ROWS);
 }

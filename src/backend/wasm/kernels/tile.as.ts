@@ -9,9 +9,9 @@ export const TILE_ROWS: i32 = 4;
 export const TILE_COLUMNS: i32 = 8;
 
 /**
- * out[rows, 0..columns] = clamp(a . panel + bias, low, high) for at least one row; `a` is row-major, the panel
- * holds 8 columns side by side. In the last tile rows beyond the end repeat the last one: they compute and store
- * the same values again.
+ * out[rows, 0..columns] = clamp(a . panel + bias, low, high) for at least one row; `a` is row-major, the
+ * panel holds 8 columns side by side. In the last tile rows beyond the end repeat the last one: they compute
+ * and store the same values again.
  */
 export function rowsTimesPanel(
   a: usize,
@@ -108,9 +108,9 @@ function storeLanes(out: usize, left: v128, right: v128, columns: i32): void {
 }
 
 /**
- * out[0..rows, columns] += (4 columns of a matrix)^T . (all columns of another), over `depth` rows. The sum of
- * these rows is made first and added as one, so that long sums lose less to rounding. Here both are packed, the
- * four columns side by side and the others in panels of 8.
+ * out[0..rows, columns] += (4 columns of a matrix)^T . (all columns of another), over `depth` rows. The
+ * sum of these rows is made first and added as one, so that long sums lose less to rounding. Here both are
+ * packed, the four columns side by side and the others in panels of 8.
  */
 export function outerPacked(
   a: usize,
