@@ -6,7 +6,7 @@ const bytes = readFileSync(new URL('../../../dist/backend/wasm/kernels.wasm', im
 /** Ids of the sections of a wasm module (core specification 2.0, 5.5.2): id, LEB128 length, contents. */
 function sectionIds(): number[] {
   const ids: number[] = [];
-  for (let at = 8; at < bytes.length; ) {
+  for (let at = 8; at < bytes.length;) {
     ids.push(bytes[at++]!);
     let length = 0;
     for (let shift = 0; ; shift += 7) {
