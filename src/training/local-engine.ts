@@ -33,23 +33,21 @@ export class LocalEngine implements Engine {
   async step(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<StepOutcome> {
     const total = new Map<string, tf.Variable>();
     const losses: tf.Scalar[] = [];
-    for (const { from, to } of slicesOf(labels.length, this.sliceSize)) {
-      const slice = this.replica.gradients(
-        sliceInput(input, from, to),
-        labels.subarray(from, to),
-        labels.length,
-      );
-      losses.push(slice.lossSum);
-      for (const [name, gradient] of slice.gradients) {
-        const sum = total.get(name);
-        if (sum === undefined) total.set(name, tf.variable(gradient, false));
-        else addInPlace(sum, gradient);
-        gradient.dispose();
+    try {
+      for (const { from, to } of slicesOf(labels.length, this.sliceSize)) {
+        const slice = this.replica.gradients(
+          sliceInput(input, from, to),
+          labels.subarray(from, to),
+          labels.length,
+        );
+        losses.push(slice.lossSum);
+        addGradients(total, slice.gradients);
       }
+      const held = this.replica.update(total, rates);
+      return { loss: (await sumInOrder(losses)) / labels.length, rates: held };
+    } finally {
+      tf.dispose([...total.values(), ...losses]);
     }
-    const held = this.replica.update(total, rates);
-    for (const gradient of total.values()) gradient.dispose();
-    return { loss: (await sumInOrder(losses)) / labels.length, rates: held };
   }
 
   snapshot(): Promise<ReplicaState> {
@@ -78,11 +76,18 @@ export class LocalEngine implements Engine {
   }
 }
 
+/** Adds one slice's gradients to the batch's and frees them. */
+function addGradients(total: Map<string, tf.Variable>, gradients: ReadonlyMap<string, tf.Tensor>): void {
+  for (const [name, gradient] of gradients) {
+    const sum = total.get(name);
+    if (sum === undefined) total.set(name, tf.variable(gradient, false));
+    else addInPlace(sum, gradient);
+    gradient.dispose();
+  }
+}
+
 async function sumInOrder(losses: readonly tf.Scalar[]): Promise<number> {
   let sum = 0;
-  for (const loss of losses) {
-    sum += (await loss.data())[0] ?? NaN;
-    loss.dispose();
-  }
+  for (const loss of losses) sum += (await loss.data())[0] ?? NaN;
   return sum;
 }

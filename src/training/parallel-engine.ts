@@ -15,6 +15,8 @@ import { slicesOf } from './slices.js';
 class RemoteReplica {
   private readonly waiting: { resolve: (reply: ReplicaReply) => void; reject: (error: Error) => void }[] = [];
   private readonly thread: Worker;
+  /** Why there will be no more answers. */
+  private death: RunError | undefined;
 
   constructor(data: ReplicaWorkerData) {
     // The compiled file, also when this one runs from its source: threads start plain JavaScript.
@@ -22,14 +24,13 @@ class RemoteReplica {
       workerData: data,
     });
     this.thread.on('message', (reply: ReplicaReply) => this.waiting.shift()?.resolve(reply));
-    this.thread.on('error', (error) => {
-      for (const { reject } of this.waiting.splice(0))
-        reject(new RunError(`A worker thread died: ${error.message}`));
-    });
+    this.thread.on('error', ({ message }) => this.die(message));
+    this.thread.on('exit', (code) => this.die(`it ended with code ${code}`));
     this.thread.unref();
   }
 
   async ask(request: ReplicaRequest): Promise<Float32Array | Float64Array | undefined> {
+    if (this.death !== undefined) throw this.death;
     this.thread.ref();
     const reply = await new Promise<ReplicaReply>((resolve, reject) => {
       this.waiting.push({ resolve, reject });
@@ -38,6 +39,13 @@ class RemoteReplica {
     if (this.waiting.length === 0) this.thread.unref();
     if (!reply.ok) throw new RunError(`A worker thread failed: ${reply.message}`);
     return reply.values;
+  }
+
+  private die(reason: string): void {
+    this.death ??= new RunError(
+      `A worker thread died: ${reason}. Where memory is short, use fewer --workers or --jobs.`,
+    );
+    for (const { reject } of this.waiting.splice(0)) reject(this.death);
   }
 
   async close(): Promise<void> {
@@ -88,13 +96,13 @@ export class ParallelEngine implements Engine {
     const asked = this.remotes.map((remote, i) =>
       remote.ask({ op: 'gradients', tasks: others[i] ?? [], batchSize }),
     );
-    const answers = [await this.member.gradients(own, batchSize), ...(await Promise.all(asked))];
+    // All at once: an answer that fails while another is awaited must not go unheard.
+    const answers = await Promise.all([this.member.gradients(own, batchSize), ...asked]);
     const losses = new Float64Array(tasks.length);
     shares.forEach((share, i) => share.forEach(({ slice }, k) => (losses[slice] = answers[i]?.[k] ?? NaN)));
 
     const updates = this.remotes.map((remote) => remote.ask({ op: 'update', slices: tasks.length, rates }));
-    const held = this.member.update(tasks.length, rates);
-    await Promise.all(updates);
+    const [held] = await Promise.all([this.updateOwn(tasks.length, rates), ...updates]);
     return { loss: losses.reduce((sum, loss) => sum + loss, 0) / batchSize, rates: held };
   }
 
@@ -103,9 +111,8 @@ export class ParallelEngine implements Engine {
   }
 
   async restore(state: ReplicaState): Promise<void> {
-    const asked = this.remotes.map((remote) => remote.ask({ op: 'restore', state }));
     this.local.restore(state);
-    await Promise.all(asked);
+    await Promise.all(this.remotes.map((remote) => remote.ask({ op: 'restore', state })));
   }
 
   async dispose(): Promise<void> {
@@ -129,9 +136,20 @@ export class ParallelEngine implements Engine {
     const asked = this.remotes.map((remote, i) =>
       Promise.all((others[i] ?? []).map((slice) => remote.ask({ op, input: slice }))),
     );
-    const local: Float32Array[] = [];
-    for (const slice of own) local.push(await this.member.forward(op, slice));
-    const parts = [...local, ...(await Promise.all(asked)).flat()];
-    return joined(parts.filter((part) => part instanceof Float32Array));
+    const parts = await Promise.all([this.forwardOwn(op, own), ...asked]);
+    return joined(parts.flat().filter((part) => part instanceof Float32Array));
+  }
+
+  private async forwardOwn(
+    op: 'features' | 'logits',
+    slices: readonly NetworkInput[],
+  ): Promise<Float32Array[]> {
+    const parts: Float32Array[] = [];
+    for (const slice of slices) parts.push(await this.member.forward(op, slice));
+    return parts;
+  }
+
+  private async updateOwn(slices: number, rates: Rates): Promise<Rates> {
+    return this.member.update(slices, rates);
   }
 }

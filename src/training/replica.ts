@@ -70,12 +70,15 @@ export class Replica {
     labels: Int32Array,
     batchSize: number,
   ): { lossSum: tf.Scalar; gradients: Map<string, tf.Tensor> } {
-    const features = this.features(input);
-    const { logits, tape } = this.classifier.forward(features);
-    const { lossSum, dLogits } = softmaxCrossEntropy(logits, labels, this.setup.labelSmoothing, batchSize);
-    const gradients = this.classifier.backward(tape, dLogits);
-    tf.dispose([features, logits, dLogits]);
-    return { lossSum, gradients };
+    // The passes free their tensors themselves as they go; the tidy is for a pass that throws half way.
+    const { lossSum, named } = tf.tidy(() => {
+      const features = this.features(input);
+      const { logits, tape } = this.classifier.forward(features);
+      const loss = softmaxCrossEntropy(logits, labels, this.setup.labelSmoothing, batchSize);
+      const gradients = this.classifier.backward(tape, loss.dLogits);
+      return { lossSum: loss.lossSum, named: Object.fromEntries(gradients) };
+    });
+    return { lossSum, gradients: new Map(Object.entries(named)) };
   }
 
   /** Updates the weights; returns the rates as the optimizer holds them. */
