@@ -1,4 +1,5 @@
 import { readDefaults, type RateTable, type Settings } from '../config/default-settings.js';
+import type { GivenSettings } from '../config/options.js';
 import { readConfigFile } from '../config/read-config-file.js';
 import { checkSettings, readFlag } from '../config/schema.js';
 import type { RawFlags } from './raw-flags.js';
@@ -7,6 +8,8 @@ import type { RawFlags } from './raw-flags.js';
 export interface GivenOptions {
   readonly settings: Settings;
   readonly rates: RateTable;
+  /** Only what a flag or the config file says. */
+  readonly given: GivenSettings;
 }
 
 /** Resolves a command's options. Throws UsageError naming the option or key that is wrong. */
@@ -24,5 +27,6 @@ export async function readSettings(flags: RawFlags): Promise<GivenOptions> {
   // --no-color is commander's `color: false`; its unset default must not win over a file.
   const { color, ...spoken } = given;
   const shown = color === false ? { color: false } : {};
-  return { settings: { ...settings, ...file, ...spoken, ...shown }, rates };
+  const said = { ...file, ...spoken, ...shown };
+  return { settings: { ...settings, ...said }, rates, given: said };
 }

@@ -14,13 +14,23 @@ export interface StopWish {
  * The first SIGINT, SIGTERM or SIGHUP lets the current step finish and everything be saved; the second
  * ends the process at once.
  * @param onFirst tells the user what is going on
+ * @param onSecond puts the terminal in order
  */
-export function listenForSignals(onFirst: (name: string) => void): StopWish {
+export function listenForSignals({
+  onFirst,
+  onSecond,
+}: {
+  readonly onFirst: (name: string) => void;
+  readonly onSecond: () => void;
+}): StopWish {
   const controller = new AbortController();
   let exitCode: number | undefined;
   const listeners = Object.entries(EXIT_CODES).map(([name, code]) => {
     const listener = () => {
-      if (exitCode !== undefined) process.exit(code);
+      if (exitCode !== undefined) {
+        onSecond();
+        process.exit(code);
+      }
       exitCode = code;
       onFirst(name);
       controller.abort();

@@ -1,5 +1,8 @@
+import { UsageError } from '../errors/errors.js';
 import { describeEnvironment } from '../experiments/environment.js';
+import { openResumable, planResume, resumeTraining } from '../experiments/resume.js';
 import { planTraining, train } from '../experiments/train.js';
+import type { TrainPlan } from '../experiments/training-plan.js';
 import { readRun } from '../record/read-run.js';
 import { planReport } from '../report/plan-report.js';
 import { trainReport } from '../report/train-report.js';
@@ -9,20 +12,36 @@ import { inSession } from './session.js';
 
 /** `onecycle train`. */
 export function runTrain(flags: RawFlags): Promise<void> {
-  return inSession(flags, async ({ settings, rates, progress, signal, startBackend, print }) => {
-    const environment = describeEnvironment(await startBackend());
+  return inSession(flags, async (session) => {
+    const { settings, rates, given, progress, signal, startBackend, tell, print } = session;
+    const run = settings.resume === undefined ? undefined : await openResumable(settings.resume, given);
+    if (run === undefined && settings.extendTo !== undefined) {
+      throw new UsageError('--extend-to needs the run that it is to extend. Add --resume RUN.');
+    }
+    const environment = describeEnvironment(await startBackend(run?.backend));
     const request = { settings, rates, environment, emit: progress.emit, signal };
     if (settings.dryRun) {
-      const plan = await planTraining(request);
+      const plan = await (run === undefined ? planTraining(request) : planResume(run, request));
       print(plan, (layout) => planReport(plan, layout));
       return;
     }
-    const document = await train(request);
+    const showPlan = (plan: TrainPlan) => tell((layout) => planReport(plan, layout));
+    const document = await (run === undefined
+      ? train(request)
+      : resumeTraining(run, { ...request, showPlan }));
     const { steps } = await readRun(document.run);
     print(document, (layout) => trainReport({ ...document, steps }, layout));
+    if (document.status === 'interrupted') {
+      console.error(`Go on with: onecycle train --resume ${quoted(document.run)}`);
+    }
     if (document.failure !== null) {
       console.error(`onecycle: ${document.failure.message}`);
       throw new Exit(1);
     }
   });
+}
+
+/** A path as a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,13 +1,39 @@
+import { earlyStopping, type CycleRule } from '../schedule/early-stop.js';
 import { fixed, type Decay } from '../schedule/fixed.js';
 import { oneCycle } from '../schedule/one-cycle.js';
+import { replanned } from '../schedule/replanned.js';
 import type { Schedule } from '../schedule/schedule.js';
+import { neverStopping, type StoppableSchedule } from '../schedule/stoppable.js';
 import type { RunConfig } from './run-config.js';
 
 /**
- * The schedule of a run. This is where epochs and shares of the budget become steps, once.
+ * The schedule of a run, as replans and early stopping make it. This is where epochs and shares of the budget become
+ * steps, once.
  * @param stepsPerEpoch mini-batches in an epoch, the last and smaller one included
  */
-export function planSchedule(config: RunConfig, stepsPerEpoch: number): Schedule {
+export function planSchedule(config: RunConfig, stepsPerEpoch: number): StoppableSchedule {
+  const replans = config.replans ?? [];
+  const plan = (epochs: number) => planPolicy({ ...config, epochs }, stepsPerEpoch);
+  const schedule = replanned(
+    plan(replans[0]?.fromEpochs ?? config.epochs),
+    replans.map(({ step, toEpochs }) => ({ from: step, schedule: plan(toEpochs) })),
+  );
+  if (config.earlyStop === null) return neverStopping(schedule);
+  const cycle = config.policy === '1cycle' ? planCycleRule(config, schedule.totalSteps) : null;
+  return earlyStopping(schedule, { patience: config.earlyStop, stepsPerEpoch, cycle });
+}
+
+function planCycleRule(config: RunConfig, totalSteps: number): CycleRule {
+  const { lr, divFactor, finalDivFactor, momentumRange, onStop, anneal } = config;
+  return {
+    onStop,
+    peak: config.pctStart * totalSteps - 1,
+    final: { learningRate: lr / divFactor / finalDivFactor, momentum: momentumRange[0] },
+    anneal,
+  };
+}
+
+function planPolicy(config: RunConfig, stepsPerEpoch: number): Schedule {
   const totalSteps = config.epochs * stepsPerEpoch;
   if (config.policy === '1cycle') {
     const [maxMomentum, baseMomentum] = config.momentumRange;

@@ -6,6 +6,7 @@ type RunSettings = Pick<
   Settings,
   | 'data'
   | 'valSplit'
+  | 'followLinks'
   | 'weights'
   | 'trainable'
   | 'headLrMultiplier'
@@ -30,8 +31,18 @@ type RunSettings = Pick<
   | 'onStop'
 >;
 
+/** A schedule that was planned anew over more epochs in the middle of a run. */
+export interface Replan {
+  /** The first step under the new plan. */
+  readonly step: number;
+  readonly fromEpochs: number;
+  readonly toEpochs: number;
+}
+
 /** One training run, resolved: every number that was used, as config.json holds it. */
 export interface RunConfig extends RunSettings {
+  /** Of the split into training and validation images, where the data does not make it. */
+  readonly splitSeed: number;
   /** Pixels a side of the network's input. */
   readonly imageSize: number;
   /** Augmented views kept of each image, or null where every epoch draws afresh. */
@@ -43,6 +54,8 @@ export interface RunConfig extends RunSettings {
   readonly earlyStop: number | null;
   /** The arm's name in a comparison; the policy elsewhere. */
   readonly arm: string;
+  /** Oldest first; absent where the run was never extended. `epochs` is what the last one made it. */
+  readonly replans?: readonly Replan[];
 }
 
 /** The row of the rate table that a trained part belongs to. */
@@ -59,6 +72,8 @@ export function resolveRun(
   return Object.freeze({
     data: settings.data,
     valSplit: settings.valSplit,
+    splitSeed: settings.splitSeed ?? settings.seed,
+    followLinks: settings.followLinks,
     weights: settings.weights,
     trainable: settings.trainable,
     headLrMultiplier: settings.headLrMultiplier,

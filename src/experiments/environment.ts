@@ -10,8 +10,16 @@ export interface Environment {
   readonly backend: string;
   readonly device: string;
   readonly cores: number;
+  /** Runs that were trained side by side, in comparisons. */
+  readonly jobs?: number;
   readonly cpu: string;
   readonly versions: Readonly<Record<string, string>>;
+}
+
+/** Where a run was computed, and how its batches were cut. */
+export interface RunEnvironment extends Environment {
+  readonly workers: number;
+  readonly sliceSize: number;
 }
 
 /** Describes this process with the backend that was started. */

@@ -53,6 +53,11 @@ export function unpackCheckpoint({ header, tensors }: Checkpoint): RunCheckpoint
   };
 }
 
+/** Whether every weight is a finite number: after a divergence some are not. */
+export function isSound({ weights }: ReplicaState): boolean {
+  return [...weights.values()].every((values) => values.every(Number.isFinite));
+}
+
 function named(tensors: ReadonlyMap<string, Float32Array>, prefix: string): Map<string, Float32Array> {
   const chosen = [...tensors].filter(([name]) => name.startsWith(prefix));
   return new Map(chosen.map(([name, values]) => [name.slice(prefix.length), values]));

@@ -6,8 +6,8 @@ import { datasetDocument } from './dataset-document.js';
 import type { Environment } from './environment.js';
 import type { Workbench } from './workbench.js';
 
-/** Where data and weights lie says nothing about what they are; their hashes do. */
-const PLACES = new Set(['data', 'weights']);
+/** Where data and weights lie and how files were chosen says nothing about what they are; their hashes do. */
+const PLACES = new Set(['data', 'weights', 'splitSeed', 'followLinks']);
 
 /** The key of a run about to be trained. */
 export function plannedRunKey(bench: Workbench, config: RunConfig, environment: Environment): string {

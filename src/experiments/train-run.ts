@@ -3,18 +3,22 @@ import type { RunConfig } from '../config/run-config.js';
 import { HEAD } from '../model/classifier.js';
 import { saveLayersModel } from '../model/save-layers-model.js';
 import { readCheckpoint } from '../record/read-checkpoint.js';
+import { readEnvironment } from '../record/read-run.js';
 import { createRun, openRun, type RunFolder } from '../record/run-folder.js';
+import type { RunEvent } from '../record/run-layout.js';
 import { SCHEMA_VERSION } from '../record/schema-version.js';
-import type { Schedule } from '../schedule/schedule.js';
+import type { StoppableSchedule } from '../schedule/stoppable.js';
 import type { Engine } from '../training/engine.js';
 import type { EpochRecord, Prediction } from '../training/records.js';
-import { initialRunState, type BestEpoch } from '../training/run-state.js';
+import { initialRunState, type BestEpoch, type RunState } from '../training/run-state.js';
 import { datasetDocument, datasetSummary, type DatasetSummary } from './dataset-document.js';
-import type { Environment } from './environment.js';
+import type { Environment, RunEnvironment } from './environment.js';
 import type { Emit } from './events.js';
+import { applyReplans } from './replan-run.js';
+import { resumedEnvironment } from './resume-environment.js';
 import { unpackCheckpoint, type RunCheckpoint } from './run-checkpoint.js';
 import { openRunEngine } from './run-engine.js';
-import { runEpochs, type Divergence, type RunEnd } from './training-run.js';
+import { runEpochs, type Divergence, type RunEnd, type RunStart } from './training-run.js';
 import type { Workbench } from './workbench.js';
 
 /** `train`'s JSON document, which is also the run's result.json. */
@@ -33,12 +37,10 @@ export interface TrainDocument {
   readonly best: BestEpoch | null;
   readonly final: BestEpoch | null;
   readonly failure: Divergence | null;
-}
-
-/** Where a run was computed, and how its batches were cut. */
-export interface RunEnvironment extends Environment {
-  readonly workers: number;
-  readonly sliceSize: number;
+  /** Null where the run took all its planned steps, or has not ended. */
+  readonly stoppedEarly: { readonly epoch: number; readonly reason: string } | null;
+  /** What changed the run's course, as in events.jsonl. */
+  readonly events: readonly RunEvent[];
 }
 
 /** What a run needs beside workbench and configuration. */
@@ -65,28 +67,24 @@ export async function trainRun(
   const schedule = planSchedule(config, Math.ceil(bench.images.train.length / config.batchSize));
   const engine = openRunEngine(bench, config, context.workers);
   try {
-    const environment = { ...context.environment, workers: engine.workers, sliceSize: engine.sliceSize };
-    const { folder, from, best } =
+    const here = { ...context.environment, workers: engine.workers, sliceSize: engine.sliceSize };
+    const start =
       resume === undefined
-        ? await begin(bench, config, environment, context.out, engine, schedule)
-        : await goOn(resume, engine, context.emit);
+        ? await begin(bench, config, here, context.out, engine, schedule)
+        : await goOn(resume, config, here, engine, schedule, context.emit);
+    const { folder, environment } = start;
     try {
       const { emit, signal } = context;
-      const { totalSteps } = schedule;
       emit({
         type: 'run',
         name,
         folder: folder.dir,
-        fromStep: from.state.step,
-        totalSteps,
+        fromStep: start.from.state.step,
+        totalSteps: schedule.end(start.from.state.scheduleState),
         epochs: config.epochs,
       });
-      const end = await runEpochs(
-        { bench, engine, config, schedule, folder, name, emit, signal },
-        from,
-        best,
-      );
-      const document = trainDocument(folder, bench, config, environment, end);
+      const end = await runEpochs({ bench, engine, config, schedule, folder, name, emit, signal }, start);
+      const document = trainDocument(folder, bench, config, environment, schedule, end);
       await conclude(folder, bench, document, end);
       emit({ type: 'run-end', name, status: end.status });
       return document;
@@ -104,10 +102,9 @@ export function runName({ arm, seed }: RunConfig): string {
 }
 
 /** A run's folder with the point to go on from. */
-interface RunStart {
+interface OpenRun extends RunStart {
   readonly folder: RunFolder;
-  readonly from: RunCheckpoint;
-  readonly best: RunCheckpoint | null;
+  readonly environment: RunEnvironment;
 }
 
 async function begin(
@@ -116,24 +113,51 @@ async function begin(
   environment: RunEnvironment,
   out: string,
   engine: Engine,
-  { initialState }: Schedule,
-): Promise<RunStart> {
-  const folder = await createRun(out, runName(config), {
-    config,
-    environment,
-    dataset: datasetDocument(bench),
-  });
+  { initialState }: StoppableSchedule,
+): Promise<OpenRun> {
+  const dataset = datasetDocument(bench);
+  const folder = await createRun(out, runName(config), { config, environment, dataset });
   const from = { state: initialRunState(initialState), replica: await engine.snapshot(), predictions: [] };
-  return { folder, from, best: null };
+  return { folder, environment, from, best: null, unsaved: true };
 }
 
-async function goOn(dir: string, engine: Engine, emit: Emit): Promise<RunStart> {
+async function goOn(
+  dir: string,
+  config: RunConfig,
+  here: RunEnvironment,
+  engine: Engine,
+  schedule: StoppableSchedule,
+  emit: Emit,
+): Promise<OpenRun> {
   const { run: folder, checkpoint, notes } = await openRun(dir);
-  for (const text of notes) emit({ type: 'note', text });
-  const from = unpackCheckpoint(checkpoint);
-  await engine.restore(from.replica);
-  const best = from.state.best === null ? null : unpackCheckpoint(await readCheckpoint(dir, 'best'));
-  return { folder, from, best };
+  try {
+    const saved = unpackCheckpoint(checkpoint);
+    await engine.restore(saved.replica);
+    const best = saved.state.best === null ? null : unpackCheckpoint(await readCheckpoint(dir, 'best'));
+
+    const resumed = resumedEnvironment(await readEnvironment(dir), here, saved.state);
+    for (const text of [...notes, ...resumed.notes]) emit({ type: 'note', text });
+    if (resumed.event !== null) await folder.replace('environment', resumed.environment);
+    const moved = resumed.event === null ? saved.state : withEvent(saved.state, resumed.event);
+    const state = applyReplans(dir, moved, config, schedule);
+    if (state.replans > saved.state.replans) await folder.replace('config', config);
+    // Also where nothing is new: the program may have ended between an event and its checkpoint.
+    await folder.writeEvents(state.events);
+    return {
+      folder,
+      environment: resumed.environment,
+      from: { ...saved, state },
+      best,
+      unsaved: state !== saved.state,
+    };
+  } catch (error) {
+    await folder.close();
+    throw error;
+  }
+}
+
+function withEvent(state: RunState, event: RunEvent): RunState {
+  return { ...state, events: [...state.events, event] };
 }
 
 function trainDocument(
@@ -141,8 +165,11 @@ function trainDocument(
   bench: Workbench,
   config: RunConfig,
   environment: RunEnvironment,
+  schedule: StoppableSchedule,
   { status, state, failure }: RunEnd,
 ): TrainDocument {
+  const cut = status === 'completed' && schedule.end(state.scheduleState) < schedule.totalSteps;
+  const reason = state.events.findLast(({ type }) => type === 'early-stop')?.text ?? '';
   return {
     schemaVersion: SCHEMA_VERSION,
     command: 'train',
@@ -157,6 +184,8 @@ function trainDocument(
     best: state.best,
     final: lastEpoch(state.epochs),
     failure,
+    stoppedEarly: cut ? { epoch: state.epochs.length, reason } : null,
+    events: state.events,
   };
 }
 

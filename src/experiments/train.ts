@@ -2,11 +2,11 @@ import { availableParallelism } from 'node:os';
 import type { RateTable, Settings } from '../config/default-settings.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import { resolveRun, type RunConfig } from '../config/run-config.js';
-import type { StepRecord } from '../training/records.js';
-import { findLearningRate } from './find-lr.js';
+import { adviseRate } from './find-lr.js';
 import type { ExperimentContext } from './find-lr-run.js';
 import { resolveRate } from './resolve-rate.js';
 import { trainRun, type TrainDocument } from './train-run.js';
+import { planFrom, type TrainPlan } from './training-plan.js';
 import { openWorkbench, type Workbench } from './workbench.js';
 
 /** What a command hands over: options, the table of measured rates, and where it runs. */
@@ -27,13 +27,6 @@ export async function train(request: TrainRequest): Promise<TrainDocument> {
   }
 }
 
-/** What `--dry-run` shows: the resolved run and every step's rates; nothing is trained. */
-export interface TrainPlan {
-  readonly config: RunConfig;
-  readonly stepsPerEpoch: number;
-  readonly steps: readonly Pick<StepRecord, 'step' | 'epoch' | 'learningRate' | 'momentum'>[];
-}
-
 /** Resolves a run and walks its schedule without training. */
 export async function planTraining(request: TrainRequest): Promise<TrainPlan> {
   const bench = await openWorkbench(request.settings, request);
@@ -41,12 +34,7 @@ export async function planTraining(request: TrainRequest): Promise<TrainPlan> {
     const config = await resolveConfig(bench, request, request.settings.policy, 1);
     const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
     const schedule = planSchedule(config, stepsPerEpoch);
-    const steps = Array.from({ length: schedule.totalSteps }, (_, step) => ({
-      step,
-      epoch: 1 + Math.floor(step / stepsPerEpoch),
-      ...schedule.at(schedule.initialState, step),
-    }));
-    return { config, stepsPerEpoch, steps };
+    return planFrom(config, schedule, stepsPerEpoch, { trained: 0, state: schedule.initialState });
   } finally {
     bench.close();
   }
@@ -59,8 +47,9 @@ export async function resolveConfig(
   arm: string,
   workers: number,
 ): Promise<RunConfig> {
-  const lr = await resolveRate(settings, rates, arm, () =>
-    findLearningRate(bench, settings, { workers, emit, signal }),
-  );
+  const lr = await resolveRate(settings, rates, arm, {
+    find: () => adviseRate(bench, settings, { workers, emit, signal }),
+    note: (text) => emit({ type: 'note', text }),
+  });
   return resolveRun(settings, { imageSize: bench.imageSize, lr, arm, frozen: bench.features !== undefined });
 }

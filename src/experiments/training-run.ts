@@ -1,22 +1,21 @@
-import { performance } from 'node:perf_hooks';
 import type { RunConfig } from '../config/run-config.js';
 import { encodeCheckpoint } from '../record/checkpoint-file.js';
 import type { RunFolder } from '../record/run-files.js';
-import type { Schedule } from '../schedule/schedule.js';
+import type { Rates } from '../schedule/schedule.js';
+import type { StoppableSchedule } from '../schedule/stoppable.js';
 import type { Engine } from '../training/engine.js';
 import { evaluate } from '../training/evaluate.js';
 import type { EpochRecord, Prediction, StepRecord } from '../training/records.js';
 import { isBetter, type RunState } from '../training/run-state.js';
 import { trainSteps } from '../training/train-steps.js';
+import { earlyStopEvent } from './early-stop-event.js';
 import type { Emit } from './events.js';
-import { packCheckpoint, type RunCheckpoint } from './run-checkpoint.js';
+import { isSound, packCheckpoint, type RunCheckpoint } from './run-checkpoint.js';
+import { startClock } from './run-clock.js';
 import { epochBatches, evaluationBatches } from './run-engine.js';
 import type { Workbench } from './workbench.js';
 
-/** At most this much work is at risk when the power goes. */
-const CHECKPOINT_SECONDS = 30;
-
-/** The step at which the loss stopped being a number. */
+/** Where a run diverged: the step, and the rates that it was made with. */
 export interface Divergence {
   readonly step: number;
   readonly epoch: number;
@@ -41,34 +40,36 @@ export interface RunParts {
   readonly bench: Workbench;
   readonly engine: Engine;
   readonly config: RunConfig;
-  readonly schedule: Schedule;
+  readonly schedule: StoppableSchedule;
   readonly folder: RunFolder;
   readonly name: string;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
 
-/** Trains from where `from` stands to the end of the schedule, recording as it goes. */
-export async function runEpochs(
-  parts: RunParts,
-  from: RunCheckpoint,
-  bestBefore: RunCheckpoint | null,
-): Promise<RunEnd> {
+/** Where the loop begins. */
+export interface RunStart {
+  readonly from: RunCheckpoint;
+  readonly best: RunCheckpoint | null;
+  /** Whether the folder's last checkpoint is another than `from`, or missing. */
+  readonly unsaved: boolean;
+}
+
+/** Trains from where `start` stands to the end of the schedule, recording as it goes. */
+export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEnd> {
   const { bench, engine, config, schedule, folder, name, emit, signal } = parts;
   const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
-  const clock = startClock(from.state);
-  let { state, predictions } = from;
-  let best = bestBefore;
+  const clock = startClock(start.from.state);
+  let { state, predictions } = start.from;
+  let { best, unsaved } = start;
   let failure: Divergence | null = null;
-  /** Whether anything happened since the last checkpoint; a fresh run has none yet. */
-  let unsaved = from.state.step === 0;
+  const epochsPlanned = () => schedule.end(state.scheduleState) / stepsPerEpoch;
 
-  const checkpoint = async (isBest: boolean): Promise<RunCheckpoint> => {
-    const saved: RunCheckpoint = {
-      state: { ...state, ...clock.read() },
-      replica: await engine.snapshot(),
-      predictions,
-    };
+  const checkpoint = async (isBest: boolean, known?: RunCheckpoint['replica']): Promise<RunCheckpoint> => {
+    const replica = known ?? (await engine.snapshot());
+    const saved: RunCheckpoint = { state: { ...state, ...clock.read() }, replica, predictions };
+    // A diverged network is not worth keeping: the last good checkpoint stays.
+    if (!isSound(replica)) return saved;
     const offsets = await folder.sync();
     await folder.writeCheckpoint(encodeCheckpoint(packCheckpoint(saved, offsets)), { best: isBest });
     clock.saved();
@@ -77,41 +78,71 @@ export async function runEpochs(
   };
 
   if (unsaved) await checkpoint(false);
-  while (state.epoch <= config.epochs && failure === null && !signal.aborted) {
+  while (state.epoch <= epochsPlanned() && failure === null && !signal.aborted) {
     const { epoch } = state;
     const firstStep = state.step;
     const batches = epochBatches(bench, engine, config, epoch, firstStep - (epoch - 1) * stepsPerEpoch);
     const position = { epoch, firstStep, scheduleState: state.scheduleState, signal };
+    clock.begin('step');
     for await (const record of trainSteps(engine, batches, schedule, position)) {
       if (!Number.isFinite(record.loss)) {
-        failure = divergence(record);
+        failure = divergence(record.step, epoch, record, `the loss became ${record.loss}`);
         break;
       }
       folder.appendStep(record);
       emit({ type: 'step', name, record });
       state = afterStep(state, record, batchLength(bench, config, record.step, stepsPerEpoch));
       unsaved = true;
-      if (clock.checkpointDue()) await checkpoint(false);
+      clock.end('step');
+      if (clock.isDueBefore('step')) await checkpoint(false);
+      clock.begin('step');
     }
-    if (failure !== null || state.step < epoch * stepsPerEpoch) break;
+    if (failure !== null || state.step < epoch * stepsPerEpoch || signal.aborted) break;
 
-    const evaluation = await evaluate(engine, evaluationBatches(bench, engine));
+    if (unsaved && clock.isDueBefore('evaluation')) await checkpoint(false);
+    clock.begin('evaluation');
+    const evaluation = await evaluate(engine, untilAborted(evaluationBatches(bench, engine), signal));
+    // Half an evaluation says nothing: the epoch stays unfinished, and a resume evaluates anew.
+    if (signal.aborted) break;
+    clock.end('evaluation');
+    const replica = await engine.snapshot();
+    if (!Number.isFinite(evaluation.loss) || !isSound(replica)) {
+      const rates = schedule.at(state.scheduleState, state.step - 1);
+      const what = isSound(replica) ? `the validation loss became ${evaluation.loss}` : 'weights overflowed';
+      failure = divergence(state.step - 1, epoch, rates, what);
+      break;
+    }
     predictions = evaluation.predictions;
     const record = epochRecord(state, evaluation, clock.read().epochSeconds);
     folder.appendEpoch(record);
     emit({ type: 'epoch', name, record });
     const isBest = isBetter(record, state.best);
+    const event = earlyStopEvent(config, schedule, state, record);
     state = afterEpoch(state, record, isBest, schedule);
     clock.nextEpoch();
-    const saved = await checkpoint(isBest);
+    if (event !== null) {
+      state = { ...state, events: [...state.events, event] };
+      await folder.writeEvents(state.events);
+      emit({ type: 'note', text: `${name}: ${event.text}` });
+    }
+    const saved = await checkpoint(isBest, replica);
     if (isBest) best = saved;
   }
 
-  // A diverged network is not worth keeping: the last good checkpoint stays.
   if (unsaved && failure === null) await checkpoint(false);
-  const finished = state.epoch > config.epochs ? 'completed' : 'interrupted';
+  const finished = state.epoch > epochsPlanned() ? 'completed' : 'interrupted';
   state = { ...state, ...clock.read() };
   return { status: failure === null ? finished : 'failed', failure, state, predictions, best };
+}
+
+async function* untilAborted<Batch>(
+  batches: AsyncIterable<Batch>,
+  signal: AbortSignal,
+): AsyncGenerator<Batch> {
+  for await (const batch of batches) {
+    if (signal.aborted) return;
+    yield batch;
+  }
 }
 
 function batchLength(
@@ -128,7 +159,12 @@ function afterStep(state: RunState, { step, loss }: StepRecord, images: number):
   return { ...state, step: step + 1, lossSum: state.lossSum + loss * images, images: state.images + images };
 }
 
-function afterEpoch(state: RunState, record: EpochRecord, isBest: boolean, schedule: Schedule): RunState {
+function afterEpoch(
+  state: RunState,
+  record: EpochRecord,
+  isBest: boolean,
+  schedule: StoppableSchedule,
+): RunState {
   const { epoch, validAccuracy, correct, total, validLoss } = record;
   return {
     ...state,
@@ -157,27 +193,12 @@ function epochRecord(
   };
 }
 
-function divergence({ step, epoch, learningRate, momentum, loss }: StepRecord): Divergence {
-  const message = `The loss became ${loss} at step ${step} (epoch ${epoch}), at a rate of ${learningRate} and a momentum of ${momentum}. Lower --lr, or let find-lr choose it.`;
+function divergence(
+  step: number,
+  epoch: number,
+  { learningRate, momentum }: Rates,
+  what: string,
+): Divergence {
+  const message = `The run diverged: ${what} at step ${step} (epoch ${epoch}), at a rate of ${learningRate} and a momentum of ${momentum}. Lower --lr, or let find-lr choose it.`;
   return { step, epoch, learningRate, momentum, message };
-}
-
-/** Wall-clock time of the epoch and of the run, across resumes, and when the next checkpoint is due. */
-function startClock(state: Pick<RunState, 'epochSeconds' | 'seconds'>) {
-  const started = performance.now();
-  let epochStarted = started;
-  let epochBefore = state.epochSeconds;
-  let lastSaved = started;
-  return {
-    read: () => ({
-      epochSeconds: epochBefore + (performance.now() - epochStarted) / 1000,
-      seconds: state.seconds + (performance.now() - started) / 1000,
-    }),
-    nextEpoch() {
-      epochStarted = performance.now();
-      epochBefore = 0;
-    },
-    saved: () => (lastSaved = performance.now()),
-    checkpointDue: () => performance.now() - lastSaved >= CHECKPOINT_SECONDS * 1000,
-  };
 }

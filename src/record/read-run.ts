@@ -5,8 +5,8 @@ import type { EpochRecord, StepRecord } from '../training/records.js';
 import type { JsonObject } from './json.js';
 import { readJsonl } from './jsonl.js';
 import { readDocument } from './read-document.js';
-import { epochShape, predictionShape, stepShape, type Shape } from './record-shapes.js';
-import { RUN_FILES, type PredictionRecord, type RunResult } from './run-layout.js';
+import { epochShape, eventShape, predictionShape, stepShape, type Shape } from './record-shapes.js';
+import { RUN_FILES, type PredictionRecord, type RunEvent, type RunResult } from './run-layout.js';
 import { checkSchemaVersion } from './schema-version.js';
 import { errnoOf } from './write-error.js';
 
@@ -19,6 +19,8 @@ export interface RunRecord {
   readonly dataset: JsonObject;
   readonly steps: readonly StepRecord[];
   readonly epochs: readonly EpochRecord[];
+  /** What changed the run's course; mostly none. */
+  readonly events: readonly RunEvent[];
   /** Null until the run has ended. */
   readonly result: JsonObject | null;
   /** As the result says it; 'unfinished' where there is none: still running, or killed. */
@@ -42,6 +44,7 @@ export async function readRun(dir: string): Promise<RunRecord> {
     dataset: await readDocument(join(dir, RUN_FILES.dataset)),
     steps: await readRecords(join(dir, RUN_FILES.steps), stepShape),
     epochs: await readRecords(join(dir, RUN_FILES.epochs), epochShape),
+    events: (await ifThere(dir, RUN_FILES.events, (path) => readRecords(path, eventShape))) ?? [],
     result,
     status: result === null ? 'unfinished' : statusOf(result, join(dir, RUN_FILES.result)),
     predictions: await ifThere(dir, RUN_FILES.predictions, (path) => readRecords(path, predictionShape)),

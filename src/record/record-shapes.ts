@@ -1,6 +1,6 @@
 import type { EpochRecord, StepRecord } from '../training/records.js';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.js';
-import type { PredictionRecord } from './run-layout.js';
+import type { PredictionRecord, RunEvent } from './run-layout.js';
 
 const STEP = ['step', 'epoch', 'learningRate', 'momentum', 'loss'] as const;
 const EPOCH = ['epoch', 'trainLoss', 'validLoss', 'validAccuracy', 'correct', 'total', 'seconds'] as const;
@@ -33,6 +33,15 @@ export const predictionShape: Shape<PredictionRecord> = {
     hasNumbers(line, ['label']) &&
     hasNumbers(line['final'], PREDICTION) &&
     hasNumbers(line['best'], PREDICTION),
+};
+
+/** A line of events.jsonl. */
+export const eventShape: Shape<RunEvent> = {
+  expected: 'the texts type and text, and the numbers step and epoch',
+  matches: (line): line is JsonObject & RunEvent =>
+    typeof line['type'] === 'string' &&
+    typeof line['text'] === 'string' &&
+    hasNumbers(line, ['step', 'epoch']),
 };
 
 function hasNumbers(value: JsonValue | undefined, keys: readonly string[]): boolean {

@@ -7,7 +7,7 @@ import { jsonText } from './json.js';
 import type { JsonlOffsets } from './jsonl-offsets.js';
 import { JsonlWriter } from './jsonl.js';
 import { checkpointPath } from './read-checkpoint.js';
-import { RUN_FILES, type PredictionRecord, type RunResult } from './run-layout.js';
+import { RUN_FILES, type PredictionRecord, type RunEvent, type RunResult } from './run-layout.js';
 import type { RunLock } from './run-lock.js';
 import { SCHEMA_VERSION } from './schema-version.js';
 import { explainWriteError } from './write-error.js';
@@ -73,6 +73,21 @@ export class RunFolder {
     if (best) await writeFileAtomic(checkpointPath(this.dir, 'best'), bytes);
     const previous = checkpointPath(this.dir, 'previous');
     await writeFileAtomic(checkpointPath(this.dir, 'last'), bytes, { previous });
+  }
+
+  /** Writes events.jsonl as a whole; without events there is none. */
+  async writeEvents(events: readonly RunEvent[]): Promise<void> {
+    const path = join(this.dir, RUN_FILES.events);
+    const text = events.map((event) => `${jsonText(event)}\n`).join('');
+    if (text !== '') await writeFileAtomic(path, text);
+    else await rm(path, { force: true });
+  }
+
+  /** Replaces config.json or environment.json of a run that goes on otherwise than it began; its result is void. */
+  async replace(name: 'config' | 'environment', content: object): Promise<void> {
+    this.#goOn();
+    const document = name === 'config' ? content : { schemaVersion: SCHEMA_VERSION, ...content };
+    await writeFileAtomic(join(this.dir, RUN_FILES[name]), `${jsonText(document, 2)}\n`);
   }
 
   /** Writes predictions.jsonl as a whole. */

@@ -7,6 +7,8 @@ import type { ReportLayout } from './train-report.js';
 export interface PlanView {
   readonly config: { readonly policy: string; readonly epochs: number; readonly batchSize: number };
   readonly stepsPerEpoch: number;
+  /** Steps that were taken before; `steps` follow them [0]. */
+  readonly trained?: number;
   readonly steps: readonly {
     readonly step: number;
     readonly epoch: number;
@@ -17,7 +19,7 @@ export interface PlanView {
 
 /** A schedule before it is spent: charts of rate and momentum, and the numbers that shape them. */
 export function planReport(
-  { config, stepsPerEpoch, steps }: PlanView,
+  { config, stepsPerEpoch, trained = 0, steps }: PlanView,
   { width, colour }: ReportLayout,
 ): string {
   const { policy, epochs, batchSize } = config;
@@ -28,7 +30,7 @@ export function planReport(
   const [first, last] = [steps[0] ?? NO_STEP, steps.at(-1) ?? NO_STEP];
   return joinBlocks([
     paragraph(
-      `${policy}: ${counted(epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${batchSize}, ${counted(steps.length, 'step')} in all. Nothing was trained.`,
+      `${policy}: ${counted(epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${batchSize}, ${counted(trained + steps.length, 'step')} in all. ${trained === 0 ? 'Nothing was trained.' : `${counted(trained, 'step')} of them trained before; the rest:`}`,
       width,
     ),
     stepCharts([{ name: policy, steps: steps.map((step) => ({ ...step, loss: 0 })) }], width, colour),

@@ -35,6 +35,8 @@ export interface TrainResultView {
   readonly best: EpochSummary | null;
   readonly final: EpochSummary | null;
   readonly steps: readonly StepRecord[];
+  /** What changed the run's course, each in a sentence. */
+  readonly events?: readonly { readonly text: string }[];
 }
 
 /** Width in columns and whether escape codes may be used. */
@@ -55,6 +57,7 @@ export function trainReport(result: TrainResultView, { width, colour }: ReportLa
     stepCharts([{ name: policy, steps: result.steps }], width, colour),
     epochs.length === 0 ? 'no epoch was finished' : epochTable(epochs, best, { width, colour }),
     best === null || final === null ? undefined : summary(best, final, { width, colour }),
+    ...(result.events ?? []).map(({ text }) => paragraph(`Note: ${text}`, width)),
   ]);
 }
 

@@ -1,3 +1,4 @@
+import type { RunEvent } from '../record/run-layout.js';
 import type { EpochRecord } from './records.js';
 
 /** The best epoch so far: highest validation accuracy, then lowest validation loss, then the earliest. */
@@ -20,6 +21,10 @@ export interface RunState {
   readonly seconds: number;
   readonly epochs: readonly EpochRecord[];
   readonly best: BestEpoch | null;
+  /** What changed the run's course; events.jsonl is written from here. */
+  readonly events: readonly RunEvent[];
+  /** How many of the configuration's replans have been made. */
+  readonly replans: number;
 }
 
 /** A run before its first step. */
@@ -34,6 +39,8 @@ export function initialRunState(scheduleState: unknown): RunState {
     seconds: 0,
     epochs: [],
     best: null,
+    events: [],
+    replans: 0,
   };
 }
 
