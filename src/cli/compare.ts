@@ -43,5 +43,8 @@ function show(
       .map(({ seed, record }) => ({ seed, epochs: record.epochs, steps: record.steps })),
   }));
   print(document, (layout) => compareReport({ ...comparison, curves }, layout));
+  if (status === 'interrupted') {
+    console.error('Run the same command again to go on: finished runs are taken, the others continued.');
+  }
   if (status === 'failed') throw new Exit(1);
 }
