@@ -1,6 +1,7 @@
 import { describeEnvironment } from '../experiments/environment.js';
 import { runFinder } from '../experiments/find-lr-run.js';
 import { findLrReport } from '../report/find-lr-report.js';
+import { rangeSvg } from '../report/range-svg.js';
 import type { RawFlags } from './raw-flags.js';
 import { inSession } from './session.js';
 
@@ -8,7 +9,8 @@ import { inSession } from './session.js';
 export function runFindLr(flags: RawFlags): Promise<void> {
   return inSession(flags, async ({ settings, progress, signal, startBackend, print }) => {
     const environment = describeEnvironment(await startBackend());
-    const document = await runFinder(settings, { environment, emit: progress.emit, signal });
-    print(document, (layout) => findLrReport(document, layout));
+    const context = { environment, emit: progress.emit, signal };
+    const { document, curves } = await runFinder(settings, context, rangeSvg);
+    print(document, (layout) => findLrReport({ ...document, curves }, layout));
   });
 }

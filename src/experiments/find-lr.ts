@@ -1,45 +1,68 @@
 import type { Settings } from '../config/default-settings.js';
-import { effectiveViews } from '../config/run-config.js';
+import { resolveFinder, type FinderConfig } from '../config/finder-config.js';
 import type { RangeCurve } from '../stats/range-curve.js';
 import { recommend, type Recommendation } from '../stats/recommendation.js';
 import { suggestOverSeeds, type SuggestionSpreads } from '../stats/suggestions-over-seeds.js';
-import { rangeTest, type SweepConfig, type SweepContext } from './range-test.js';
+import { rangeTest, type SweepContext } from './range-test.js';
 import type { Workbench } from './workbench.js';
 
 /** What several sweeps together say. */
 export interface FoundRate extends Recommendation {
+  /** Of each seed that was begun; the last one is cut short where the test was interrupted. */
   readonly curves: readonly RangeCurve[];
   readonly suggestions: SuggestionSpreads;
 }
 
-const STEPS_OF_ONE_SEED = 100;
-const STEPS_OF_SEVERAL = 60;
-
-/** Mini-batches of each seed's sweep. */
-export function sweepSteps({ steps, seeds }: Pick<Settings, 'steps' | 'seeds'>): number {
-  return steps ?? (seeds === 1 ? STEPS_OF_ONE_SEED : STEPS_OF_SEVERAL);
+/**
+ * Range tests over the configuration's seeds, and what to make of them. Ends early when aborted, and then
+ * recommends nothing: half a sweep says nothing about what the network bears.
+ */
+export async function findLearningRate(
+  bench: Workbench,
+  config: FinderConfig,
+  context: SweepContext,
+): Promise<FoundRate> {
+  const curves: RangeCurve[] = [];
+  for (let i = 0; i < config.seeds && !context.signal.aborted; i++) {
+    const curve = await rangeTest(bench, { ...config, seed: config.seed + i }, context);
+    if (curve.points.length > 0) curves.push(curve);
+  }
+  const [start, end] = config.trim;
+  const suggestions = suggestOverSeeds(curves, { plannedSteps: config.steps, trim: { start, end } });
+  const judged = recommend(curves, { classes: bench.images.classNames.length });
+  return {
+    curves,
+    suggestions,
+    ...judged,
+    ...(context.signal.aborted ? interrupted(curves, config) : {}),
+  };
 }
 
-/** Range tests over `--seeds` seeds from `--seed` on, and what to make of them. Ends early when aborted. */
-export async function findLearningRate(
+/**
+ * The recommendation for a run that is about to start on this bench. Throws the signal's reason where it is
+ * interrupted, and UsageError as `resolveFinder` does.
+ */
+export async function adviseRate(
   bench: Workbench,
   settings: Settings,
   context: SweepContext,
-): Promise<FoundRate> {
-  const steps = sweepSteps(settings);
-  const curves: RangeCurve[] = [];
-  for (let i = 0; i < settings.seeds && !context.signal.aborted; i++) {
-    const config: SweepConfig = {
-      ...settings,
-      steps,
-      seed: settings.seed + i,
-      // Gradients accumulated over N batches are those of one batch N times as large.
-      batchSize: settings.batchSize * settings.accumulate,
-      views: bench.features === undefined ? null : effectiveViews(settings),
-    };
-    curves.push(await rangeTest(bench, config, context));
-  }
-  const [start, end] = settings.trim;
-  const suggestions = suggestOverSeeds(curves, { plannedSteps: steps, trim: { start, end } });
-  return { curves, suggestions, ...recommend(curves, { classes: bench.images.classNames.length }) };
+): Promise<Recommendation> {
+  const found = await findLearningRate(bench, finderConfig(bench, settings), context);
+  context.signal.throwIfAborted();
+  return found;
+}
+
+/** The range tests that the settings ask for on this bench. Throws UsageError as `resolveFinder` does. */
+export function finderConfig({ imageSize, features, images }: Workbench, settings: Settings): FinderConfig {
+  const known = { imageSize, frozen: features !== undefined, trainImages: images.train.length };
+  return resolveFinder(settings, known);
+}
+
+function interrupted(
+  curves: readonly RangeCurve[],
+  { seeds, steps }: FinderConfig,
+): Pick<Recommendation, 'recommended' | 'reason'> {
+  const done = curves.reduce((sum, { points }) => sum + points.length, 0);
+  const reason = `The test was interrupted after ${done} of ${seeds * steps} steps: what it shows is too little to recommend a rate. Run it again.`;
+  return { recommended: null, reason };
 }

@@ -1,4 +1,4 @@
-import type { Settings } from '../config/default-settings.js';
+import type { FinderConfig } from '../config/finder-config.js';
 import { lrRange } from '../schedule/lr-range.js';
 import { rangeStop } from '../stats/divergence.js';
 import type { RangeCurve, RangePoint } from '../stats/range-curve.js';
@@ -8,43 +8,35 @@ import { evaluate } from '../training/evaluate.js';
 import { fingerprint } from '../training/fingerprint.js';
 import { trainSteps } from '../training/train-steps.js';
 import type { Emit } from './events.js';
-import { epochBatches, evaluationBatches, openRunEngine, type EngineConfig } from './run-engine.js';
+import { epochBatches, evaluationBatches, openRunEngine } from './run-engine.js';
 import type { Workbench } from './workbench.js';
 
 /** Validation images behind each point of `--loss valid`: few enough to cost little. */
 const VALID_SUBSET = 64;
-
-/** What shapes one sweep. */
-export interface SweepConfig extends EngineConfig {
-  readonly minLr: number;
-  readonly maxLr: number;
-  readonly steps: number;
-  readonly sweep: Settings['sweep'];
-  readonly loss: Settings['loss'];
-  readonly smoothing: number;
-  readonly stopAt: number;
-  readonly momentum: number;
-}
 
 /** What a sweep needs beside its configuration. */
 export interface SweepContext {
   readonly workers: number;
   readonly emit: Emit;
   readonly signal: AbortSignal;
+  /** Receives every point as soon as it is measured. */
+  readonly onPoint?: (seed: number, point: RangePoint) => void;
 }
 
 /**
- * Learning-rate range test (Smith, arXiv 1506.01186, section 3.3) of one seed: the rate rises at every
- * mini-batch until the loss diverges, collapses, or the sweep ends.
+ * Learning-rate range test (Smith, arXiv 1506.01186, section 3.3) of the configuration's first seed: the
+ * rate rises at every mini-batch until the loss diverges, collapses, or the sweep ends.
  *
  * Leaves no trace: weights and momentum buffers are put back and their fingerprint is checked; random
  * streams and the order of the data have no state that could move.
  */
 export async function rangeTest(
   bench: Workbench,
-  config: SweepConfig,
+  given: FinderConfig,
   context: SweepContext,
 ): Promise<RangeCurve> {
+  // Gradients accumulated over N batches are those of one batch N times as large.
+  const config = { ...given, batchSize: given.batchSize * given.accumulate };
   const engine = openRunEngine(bench, config, context.workers);
   try {
     const before = await engine.snapshot();
@@ -62,8 +54,8 @@ export async function rangeTest(
 async function sweep(
   bench: Workbench,
   engine: Engine,
-  config: SweepConfig,
-  context: SweepContext,
+  config: FinderConfig,
+  { emit, onPoint, signal }: SweepContext,
 ): Promise<RangeCurve> {
   const { seed, minLr, maxLr, steps, momentum } = config;
   const schedule = lrRange({ totalSteps: steps, minLr, maxLr, momentum, sweep: config.sweep });
@@ -71,24 +63,20 @@ async function sweep(
   const stop = rangeStop({ classes: bench.images.classNames.length, stopAt: config.stopAt });
   let state = stop.initialState;
   const points: RangePoint[] = [];
-  for (let epoch = 1; points.length < steps; epoch++) {
+  for (let epoch = 1; points.length < steps && !signal.aborted; epoch++) {
     const batches = epochBatches(bench, engine, config, epoch, 0);
-    const position = { epoch, firstStep: points.length, scheduleState: null, signal: context.signal };
-    for await (const { step, learningRate, loss: trainLoss } of trainSteps(
-      engine,
-      batches,
-      schedule,
-      position,
-    )) {
-      const loss = config.loss === 'train' ? trainLoss : await validLoss(bench, engine);
-      const smoothedLoss = smooth(loss);
-      points.push({ step, learningRate, loss, smoothedLoss });
-      state = stop.observe(state, { step, smoothedLoss, rawLoss: loss });
+    const position = { epoch, firstStep: points.length, scheduleState: null, signal };
+    for await (const record of trainSteps(engine, batches, schedule, position)) {
+      const { step, learningRate } = record;
+      const loss = config.loss === 'train' ? record.loss : await validLoss(bench, engine);
+      const point = { step, learningRate, loss, smoothedLoss: smooth(loss) };
+      points.push(point);
+      onPoint?.(seed, point);
+      state = stop.observe(state, { step, smoothedLoss: point.smoothedLoss, rawLoss: loss });
       const ended = state.stop !== 'end';
-      context.emit({ type: 'sweep', seed, step: ended ? steps : step + 1, steps });
+      emit({ type: 'sweep', seed, step: ended ? steps : step + 1, steps });
       if (ended) return { seed, points, divergedAt: state.at, stop: state.stop };
     }
-    if (context.signal.aborted) break;
   }
   return { seed, points, divergedAt: null, stop: 'end' };
 }

@@ -1,18 +1,17 @@
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors/errors.js';
-import { isTemporaryName, syncFolder, temporaryName, writeDurably } from './atomic.js';
-import { jsonText } from './json.js';
+import { isTemporaryName } from './atomic.js';
 import { offsetsOf } from './jsonl-offsets.js';
 import { truncateTo } from './jsonl.js';
-import { ownLockText } from './lock-owner.js';
+import { documentText, makeFolder } from './make-folder.js';
 import { checkpointPath, readNewestCheckpoint, type FoundCheckpoint } from './read-checkpoint.js';
 import { readEnvironment } from './read-run.js';
 import { RunFolder } from './run-files.js';
 import { RUN_FILES } from './run-layout.js';
-import { heldLock, lockPath, lockRun } from './run-lock.js';
+import { lockRun } from './run-lock.js';
 import { SCHEMA_VERSION } from './schema-version.js';
-import { errnoOf, explainWriteError } from './write-error.js';
+import { explainWriteError } from './write-error.js';
 
 export type { RunFolder };
 
@@ -37,33 +36,19 @@ export interface OpenedRun {
  * no space, RangeError for a name that is no plain visible file name and for numbers that are not finite.
  */
 export async function createRun(outDir: string, name: string, documents: RunDocuments): Promise<RunFolder> {
-  if (!/^[^./\\\0][^/\\\0]*$/.test(name)) {
-    throw new RangeError(
-      `Expected a file name without folders and leading dot for a run but received ${JSON.stringify(name)}.`,
-    );
-  }
-  const lockText = ownLockText();
   const files = {
-    [RUN_FILES.config]: document(documents.config),
-    [RUN_FILES.environment]: document({ schemaVersion: SCHEMA_VERSION, ...documents.environment }),
-    [RUN_FILES.dataset]: document(documents.dataset),
+    [RUN_FILES.config]: documentText(documents.config),
+    [RUN_FILES.environment]: documentText({ schemaVersion: SCHEMA_VERSION, ...documents.environment }),
+    [RUN_FILES.dataset]: documentText(documents.dataset),
     [RUN_FILES.steps]: '',
     [RUN_FILES.epochs]: '',
   };
-  let made = temporaryName(join(outDir, name));
+  const { dir, lock } = await makeFolder(outDir, name, files, [RUN_FILES.checkpoints]);
   try {
-    await mkdir(outDir, { recursive: true });
-    await mkdir(made);
-    await writeDurably(lockPath(made), lockText);
-    for (const [file, text] of Object.entries(files)) await writeDurably(join(made, file), text);
-    await mkdir(join(made, RUN_FILES.checkpoints));
-    await syncFolder(made);
-    made = await moveToFreeName(made, join(outDir, name));
-    await syncFolder(outDir);
-    return await RunFolder.open(made, heldLock(made, lockText), false);
+    return await RunFolder.open(dir, lock, false);
   } catch (error) {
-    await rm(made, { recursive: true, force: true }).catch(() => undefined);
-    throw explainWriteError(error, join(outDir, name), 'start');
+    await rm(dir, { recursive: true, force: true }).catch(() => undefined);
+    throw explainWriteError(error, dir, 'start');
   }
 }
 
@@ -99,26 +84,6 @@ export async function openRun(dir: string): Promise<OpenedRun> {
   }
 }
 
-/** Renames a folder to `path`, or `path`-2, -3 and so on; nobody else can get the same name. */
-async function moveToFreeName(from: string, path: string): Promise<string> {
-  for (let n = 1; ; n++) {
-    const candidate = n === 1 ? path : `${path}-${n}`;
-    // A rename fails on a folder with something in it, but it would replace an empty one, or on Windows fail otherwise.
-    if (await exists(candidate)) continue;
-    try {
-      await rename(from, candidate);
-      return candidate;
-    } catch (error) {
-      const code = errnoOf(error);
-      if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && !(await exists(candidate))) throw error;
-    }
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await lstat(path).catch(() => undefined)) !== undefined;
-}
-
 /** Only for the holder of the lock: another writer's temporary files would be taken for leftovers. */
 async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
@@ -126,8 +91,4 @@ async function removeLeftovers(folder: string): Promise<void> {
     if (!isTemporaryName(name) || name.startsWith('..lock')) continue;
     await rm(join(folder, name), { recursive: true, force: true });
   }
-}
-
-function document(value: object): string {
-  return `${jsonText(value, 2)}\n`;
 }

@@ -11,17 +11,20 @@ export function findLrReport(view: FindLrView, layout: ReportLayout): string {
   const { width, colour } = layout;
   return joinBlocks([
     rangeChart(view, layout),
-    view.curves.map((curve) => paragraph(howItEnded(curve), width)).join('\n'),
+    view.curves.map((curve) => paragraph(howItEnded(curve, view.config?.steps), width)).join('\n'),
     suggestionTable(view, layout),
     paintLines(recommendation(view, width), view.recommended === null ? 'yellow' : 'bold', colour),
     paragraph(view.reason, width),
   ]);
 }
 
-function howItEnded({ seed, points, divergedAt, stop }: RangeCurve): string {
+function howItEnded({ seed, points, divergedAt, stop }: RangeCurve, planned = points.length): string {
   const rate = formatRate(
     points.find(({ step }) => step === divergedAt)?.learningRate ?? points.at(-1)?.learningRate,
   );
+  if (stop === 'end' && points.length < planned) {
+    return `seed ${seed}: interrupted at ${rate}, after ${points.length} of ${planned} steps`;
+  }
   if (stop === 'end') return `seed ${seed}: reached the end of the sweep at ${rate} without diverging`;
   return `seed ${seed}: ${stop} at ${rate}${divergedAt === null ? '' : `, step ${divergedAt}`}`;
 }

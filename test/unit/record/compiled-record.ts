@@ -21,7 +21,7 @@ export function compileRecord(): CompiledRecord {
   // mkdtemp makes it private; another user is to run it.
   chmodSync(dir, 0o755);
   const files = readdirSync(join(SOURCE, 'record')).map((name) => join('record', name));
-  for (const file of [...files, 'config/errors.ts']) {
+  for (const file of [...files, 'errors/errors.ts']) {
     const { outputText } = ts.transpileModule(readFileSync(join(SOURCE, file), 'utf8'), {
       compilerOptions: {
         module: ts.ModuleKind.ESNext,
