@@ -1,0 +1,23 @@
+import { getBackend } from '@tensorflow/tfjs-core';
+
+/** How training is arranged on a backend. */
+export interface BackendTraits {
+  /** Several threads with an instance each can share a batch. */
+  readonly threads: boolean;
+  /** Steps between two looks at the loss: reading makes host and device wait for each other. */
+  readonly lossEvery: number;
+  /** Most images of a slice, and the most bytes that its activations may take. */
+  readonly maxSlice: number;
+  readonly sliceBytes: number;
+}
+
+/** Small slices stay in the cache, and several workers fit beside each other in a 4 GB heap. */
+const PROCESSOR: BackendTraits = { threads: false, lossEvery: 1, maxSlice: 8, sliceBytes: 400e6 };
+/** A device wants as much work as one launch can hold. */
+const DEVICE: BackendTraits = { threads: false, lossEvery: 10, maxSlice: 64, sliceBytes: 2e9 };
+
+/** The traits of a backend by name, or of the current one. They depend on the name alone, never on the machine. */
+export function backendTraits(name: string = getBackend()): BackendTraits {
+  if (name === 'tensorflow' || name === 'webgpu') return DEVICE;
+  return { ...PROCESSOR, threads: name === 'wasm' };
+}
