@@ -1,10 +1,10 @@
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
-import { join } from 'node:path';
 import { constrainedMemory } from 'node:process';
 import { RunError } from '../errors/errors.js';
 import { ABSENT, IN_FILE, ImageStore } from './image-store.js';
 import type { DecodedImage } from './image.js';
+import { openNamelessFile } from './nameless-file.js';
 
 /** Bytes of one piece of shared memory: large, so that 100,000 thumbnails need only a few. */
 const CHUNK_BYTES = 32 * 2 ** 20;
@@ -105,18 +105,5 @@ export class ImageStoreWriter {
           'allowed for them; expected a folder with free space. Free some space, or set TMPDIR to a larger disk.',
       );
     }
-  }
-}
-
-/**
- * Opens a file and removes its name at once: the data lives as long as the descriptor, and no way of
- * ending the process, not even a kill, leaves it behind.
- */
-function openNamelessFile(directory: string): number {
-  const folder = mkdtempSync(join(directory, 'onecycle-images-'));
-  try {
-    return openSync(join(folder, 'pixels'), 'wx+', 0o600);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -25,7 +25,8 @@ export async function evaluate(engine: Engine, batches: AsyncIterable<TrainingBa
       const { prediction, loss } = judge(logits.subarray(i * classes, (i + 1) * classes), label);
       predictions.push(prediction);
       lossSum += loss;
-      if (prediction.predicted === label) correct++;
+      // Logits of a network that has become NaN have no largest: nothing was predicted.
+      if (prediction.predicted === label && !Number.isNaN(loss)) correct++;
     });
   }
   const total = predictions.length;

@@ -1,6 +1,7 @@
-import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, readSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { openNamelessFile } from '../data/nameless-file.js';
+import { RunError } from '../errors/errors.js';
 import type { FeatureShape } from './network-input.js';
 
 /** A feature store as plain data that may cross threads. */
@@ -10,8 +11,8 @@ export interface FeatureStoreHandle {
   readonly present: SharedArrayBuffer;
   /** The features themselves, where they fit in memory. */
   readonly memory: SharedArrayBuffer | undefined;
-  /** Where they do not: a file of slots. */
-  readonly file: string | undefined;
+  /** Where they do not: descriptor of a temporary file of slots, valid in all threads of the process. */
+  readonly file: number | undefined;
 }
 
 /**
@@ -23,16 +24,15 @@ export interface FeatureStoreHandle {
 export class FeatureStore {
   private readonly present: Uint8Array;
   private readonly values: Float32Array | undefined;
-  private readonly descriptor: number | undefined;
   /** Values of one slot. */
   private readonly length: number;
+  private closed = false;
 
   constructor(readonly handle: FeatureStoreHandle) {
     const [h, w, c] = handle.shape;
     this.length = h * w * c;
     this.present = new Uint8Array(handle.present);
     this.values = handle.memory === undefined ? undefined : new Float32Array(handle.memory);
-    this.descriptor = handle.file === undefined ? undefined : openSync(handle.file, 'r+');
   }
 
   /**
@@ -42,13 +42,11 @@ export class FeatureStore {
   static create(shape: FeatureShape, slots: number, memoryBytes: number): FeatureStore {
     const bytes = slots * shape[0] * shape[1] * shape[2] * Float32Array.BYTES_PER_ELEMENT;
     const inMemory = bytes <= memoryBytes;
-    const file = join(tmpdir(), `onecycle-features-${process.pid}-${Date.now().toString(36)}-${slots}`);
-    if (!inMemory) closeSync(openSync(file, 'wx', 0o600));
     return new FeatureStore({
       shape,
       present: new SharedArrayBuffer(slots),
       memory: inMemory ? new SharedArrayBuffer(bytes) : undefined,
-      file: inMemory ? undefined : file,
+      file: inMemory ? undefined : orRunError(() => openNamelessFile(tmpdir())),
     });
   }
 
@@ -56,13 +54,10 @@ export class FeatureStore {
     return Atomics.load(this.present, slot) === 1;
   }
 
-  /** Keeps the features of one slot. */
+  /** Keeps the features of one slot. Throws RunError where the temporary file cannot be written. */
   put(slot: number, values: Float32Array): void {
     if (this.values !== undefined) this.values.set(values, slot * this.length);
-    else if (this.descriptor !== undefined) {
-      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      writeSync(this.descriptor, bytes, 0, bytes.length, slot * bytes.length);
-    }
+    else orRunError(() => this.write(slot, values));
     Atomics.store(this.present, slot, 1);
   }
 
@@ -73,20 +68,46 @@ export class FeatureStore {
     );
     slots.forEach((slot, i) => {
       const target = batch.subarray(i * this.length, (i + 1) * this.length);
-      if (this.values !== undefined)
-        target.set(this.values.subarray(slot * this.length, (slot + 1) * this.length));
-      else if (this.descriptor !== undefined) {
-        const bytes = Buffer.alloc(target.byteLength);
-        readSync(this.descriptor, bytes, 0, bytes.length, slot * bytes.length);
-        target.set(new Float32Array(bytes.buffer, bytes.byteOffset, target.length));
-      }
+      if (this.values === undefined) this.read(slot, target);
+      else target.set(this.values.subarray(slot * this.length, (slot + 1) * this.length));
     });
     return batch;
   }
 
-  /** Closes this thread's file; the creator also removes it. */
+  /** The creator's close removes the temporary file, once no thread reads any more; the others' leaves it. */
   close(options: { remove: boolean }): void {
-    if (this.descriptor !== undefined) closeSync(this.descriptor);
-    if (options.remove && this.handle.file !== undefined) rmSync(this.handle.file, { force: true });
+    const { file } = this.handle;
+    if (options.remove && file !== undefined && !this.closed) closeSync(file);
+    this.closed = true;
+  }
+
+  private write(slot: number, values: Float32Array): void {
+    const { file } = this.handle;
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    for (let done = 0; file !== undefined && done < bytes.length;) {
+      done += writeSync(file, bytes, done, bytes.length - done, slot * bytes.length + done);
+    }
+  }
+
+  private read(slot: number, target: Float32Array): void {
+    const { file } = this.handle;
+    const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
+    for (let done = 0; file !== undefined && done < bytes.length;) {
+      const read = readSync(file, bytes, done, bytes.length - done, slot * bytes.length + done);
+      if (read === 0) throw new Error('the feature file ended too early: something else wrote to it');
+      done += read;
+    }
+  }
+}
+
+function orRunError<T>(write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RunError(
+      `Cannot write the frozen part's outputs to a temporary file in ${tmpdir()} (${reason}). They do not fit in ` +
+        'memory. Free some space, set TMPDIR to a larger disk, or lower --views or --image-size.',
+    );
   }
 }

@@ -67,19 +67,16 @@ export function randomParameters(backbone: Backbone, seed = 1): Parameters {
   const stream = randomStream(seed, 'parameters');
   const uniform = (length: number, bound: number) =>
     Float32Array.from({ length }, () => (2 * stream.uniform() - 1) * bound);
-  const entries = backbone.blocks
-    .flatMap(({ units }) => units)
-    .flatMap(({ name, kind, filterShape }) => {
-      const [height, width, from, to] = filterShape;
-      const fanIn = height * width * (kind === 'conv' ? from : 1);
-      const channels = kind === 'conv' ? to : from;
-      const values = uniform(height * width * from * to, 3.5 / Math.sqrt(fanIn));
-      return [
-        [`${name}/kernel`, { shape: filterShape, values }],
-        [`${name}/bias`, { shape: [channels], values: uniform(channels, 0.5) }],
-      ] as const;
-    });
-  return new Map(entries);
+  const parameters = new Map<string, { shape: readonly number[]; values: Float32Array }>();
+  for (const { name, kind, filterShape } of backbone.blocks.flatMap(({ units }) => units)) {
+    const [height, width, from, to] = filterShape;
+    const fanIn = height * width * (kind === 'conv' ? from : 1);
+    const channels = kind === 'conv' ? to : from;
+    const kernel = uniform(height * width * from * to, 3.5 / Math.sqrt(fanIn));
+    parameters.set(`${name}/kernel`, { shape: filterShape, values: kernel });
+    parameters.set(`${name}/bias`, { shape: [channels], values: uniform(channels, 0.5) });
+  }
+  return parameters;
 }
 
 /** A head with a random bias, so that an unused one shows. */
