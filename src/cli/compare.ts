@@ -1,3 +1,4 @@
+import { compareDocument, type CompareDocument } from '../experiments/compare-document.js';
 import { compare, compareRecorded, type CompareOutcome } from '../experiments/compare.js';
 import { describeEnvironment } from '../experiments/environment.js';
 import { compareReport } from '../report/compare-report.js';
@@ -10,41 +11,44 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
   return inSession(flags, async (session) => {
     const { settings, rates, progress, signal, startBackend } = session;
     const started = performance.now();
+    const seconds = () => (performance.now() - started) / 1000;
     if (dirs.length > 0) {
-      show(session, await compareRecorded(dirs, settings), started, {});
+      const outcome = await compareRecorded(dirs, settings);
+      const { target } = settings;
+      await show(
+        session,
+        outcome,
+        compareDocument(outcome, { target, seconds: seconds(), trainedHere: undefined }),
+      );
       return;
     }
     const environment = describeEnvironment(await startBackend());
     const outcome = await compare({ settings, rates, environment, emit: progress.emit, signal });
-    show(session, outcome, started, environment);
+    const context = { target: settings.target, seconds: seconds(), trainedHere: { ...environment } };
+    await show(session, outcome, compareDocument(outcome, context));
   });
 }
 
-function show(
-  { settings, print }: Session,
-  outcome: CompareOutcome,
-  started: number,
-  environment: object,
-): void {
-  const { comparison, runs, status } = outcome;
-  const [first] = runs;
-  const document = {
-    ...comparison,
-    status,
-    config: settings,
-    environment,
-    dataset: first?.record.result?.['dataset'] ?? null,
-    seconds: (performance.now() - started) / 1000,
-  };
-  const curves = comparison.arms.map(({ policy }) => ({
+async function show({ print }: Session, { runs }: CompareOutcome, document: CompareDocument): Promise<void> {
+  const curves = document.arms.map(({ policy }) => ({
     policy,
     runs: runs
       .filter(({ arm }) => arm === policy)
       .map(({ seed, record }) => ({ seed, epochs: record.epochs, steps: record.steps })),
   }));
-  print(document, (layout) => compareReport({ ...comparison, curves }, layout));
-  if (status === 'interrupted') {
+  print(document, (layout) => compareReport({ ...document, curves, jobs: jobsOf(runs) }, layout));
+  if (document.status === 'interrupted') {
     console.error('Run the same command again to go on: finished runs are taken, the others continued.');
   }
-  if (status === 'failed') throw new Exit(1);
+  if (document.status === 'failed') throw new Exit(1);
+}
+
+/** Most runs side by side among those compared; runs of `train` were alone. */
+function jobsOf(runs: CompareOutcome['runs']): number {
+  return Math.max(
+    1,
+    ...runs.map(({ record: { environment } }) =>
+      typeof environment['jobs'] === 'number' ? environment['jobs'] : 1,
+    ),
+  );
 }

@@ -12,6 +12,7 @@ type Defaulted = Exclude<
   | 'imageSize'
   | 'workers'
   | 'steps'
+  | 'arm'
   | 'lr'
   | 'decayEvery'
   | 'earlyStop'
@@ -19,6 +20,7 @@ type Defaulted = Exclude<
   | 'extendTo'
   | 'jobs'
   | 'target'
+  | 'report'
 >;
 
 /** Every option with its value; the few without a fixed default may be absent. */

@@ -227,6 +227,12 @@ export const OPTIONS = {
     commands: TRAIN,
     description: 'fixed or 1cycle',
   },
+  arm: {
+    type: 'text',
+    argument: 'NAME',
+    commands: TRAIN,
+    description: 'the name under which compare knows the run [the policy]',
+  },
   lr: {
     type: 'rate',
     argument: 'X',
@@ -357,7 +363,13 @@ export const OPTIONS = {
   plan: {
     type: 'flag',
     commands: COMPARE,
-    description: 'print one train command per arm and seed, the power and the time',
+    description: 'print one train command per arm and seed, the power and the time; train nothing',
+  },
+  report: {
+    type: 'text',
+    argument: 'DIR',
+    commands: COMPARE,
+    description: 'also write DIR/report.html, one file, and its charts beside it as SVG and PNG',
   },
 } as const satisfies Record<string, OptionSpec>;
 

@@ -1,181 +1,136 @@
 import { availableParallelism } from 'node:os';
-import { readArms, type Arm } from '../config/arms.js';
+import { readArms } from '../config/arms.js';
 import type { Settings } from '../config/default-settings.js';
 import { RunError, UsageError } from '../errors/errors.js';
-import type { RunConfig } from '../config/run-config.js';
-import { listRuns, readRun } from '../record/read-run.js';
 import { compareRuns, type Comparison } from './compare-runs.js';
-import { plannedRunKey, recordedRunKey } from './run-key-of.js';
-import { runName } from './train-run.js';
-import { readForComparison, type FailedRun, type RecordedRun } from './recorded-run.js';
+import type { Environment } from './environment.js';
+import { findRecorded } from './find-recorded.js';
+import { BenchCache, planRuns, type PlannedRun } from './plan-runs.js';
+import { readRuns, type ReadRuns } from './read-runs.js';
+import type { FailedRun, RecordedRun } from './recorded-run.js';
+import { plannedRunKey } from './run-key-of.js';
+import { trainAll, type TaskOutcome } from './run-pool.js';
 import type { RunTask } from './run-worker-protocol.js';
-import { trainAll } from './run-pool.js';
-import { resolveConfig, type TrainRequest } from './train.js';
-import { openWorkbench, workbenchHandle, type Workbench } from './workbench.js';
+import { runName } from './train-run.js';
+import type { TrainRequest } from './train.js';
+import { workbenchHandle } from './workbench.js';
 
 /** A comparison with the runs behind it. */
 export interface CompareOutcome {
   readonly comparison: Comparison;
   readonly runs: readonly RecordedRun[];
+  readonly failed: readonly FailedRun[];
   readonly status: 'completed' | 'interrupted' | 'failed';
 }
 
 /** Fewer finished seeds than this in an arm make a comparison fail. */
 const FEWEST_SEEDS = 2;
 
-/** Compares what lies in run folders; trains nothing. Arms in the order in which they first appear. */
+/** Compares what lies in run folders; trains nothing. The first of --policies is the baseline. */
 export async function compareRecorded(dirs: readonly string[], settings: Settings): Promise<CompareOutcome> {
-  const twice = dirs.find((dir, i) => dirs.indexOf(dir) !== i);
-  if (twice !== undefined) throw new UsageError(`${twice} is given twice. Name each run once.`);
-  const read = await Promise.all(dirs.map(readForComparison));
-  const arms = [...new Set(read.map(({ arm }) => arm))].sort(
-    (a, b) => orderOf(a, settings) - orderOf(b, settings),
-  );
-  return outcomeOf(arms, read, settings, false);
+  const read = await readRuns(dirs);
+  const arms = [...new Set([...read.finished, ...read.failed].map(({ arm }) => arm))];
+  if (arms.length === 0) {
+    throw new UsageError(
+      'None of the folders holds a training run. Name folders that train or compare made.',
+    );
+  }
+  const inOrder = arms.sort((a, b) => orderOf(a, settings) - orderOf(b, settings));
+  return outcomeOf(inOrder, read, settings, false);
 }
 
-/** The known policies first, in the order of --policies; others behind them as they came. */
+/** The arms of --policies in their order, each followed by its own variants, then others as they came. */
 function orderOf(arm: string, { policies }: Settings): number {
   const at = policies.indexOf(arm);
-  return at < 0 ? policies.length : at;
+  if (at >= 0) return at;
+  const kin = policies.findLastIndex(
+    (policy) => arm.startsWith(`${policy}:`) || arm.startsWith(`${policy}@`),
+  );
+  return kin < 0 ? policies.length : kin + 0.5;
 }
 
 /** Trains every arm with every seed, taking finished runs of the same key from --out, and compares. */
 export async function compare(request: TrainRequest): Promise<CompareOutcome> {
-  const { settings, environment, emit, signal } = request;
+  const { settings, signal } = request;
   const arms = await readArms(settings.policies, settings.momentum);
   const benches = new BenchCache(request);
   try {
-    const jobs = settings.jobs ?? availableParallelism();
-    const workers = settings.workers ?? Math.max(1, Math.floor(availableParallelism() / jobs));
-    const planned = await planRuns(request, arms, benches, workers);
-    const recorded = await recordedByKey(settings.out);
-    const dirs: (string | undefined)[] = [];
-    const tasks: { readonly task: RunTask; readonly at: number }[] = [];
-    for (const [at, { bench, config }] of planned.entries()) {
-      const found = recorded.get(plannedRunKey(bench, config, environment));
-      if (found?.completed === true) {
-        emit({ type: 'note', text: `${runName(config)} is taken from ${found.dir}` });
-        dirs[at] = found.dir;
-        continue;
-      }
-      const context = { environment, out: settings.out, workers };
-      tasks.push({ at, task: { bench: workbenchHandle(bench), config, context, resume: found?.dir } });
-    }
-    const options = { jobs, backend: environment.backend, emit, signal };
-    const outcomes = await trainAll(
-      tasks.map(({ task }) => task),
-      options,
-    );
-    const lost: FailedRun[] = [];
-    for (const [i, { at, task }] of tasks.entries()) {
-      const outcome = outcomes[i];
-      if (outcome === undefined) continue;
-      if ('document' in outcome) dirs[at] = outcome.document.run;
-      else if (outcome.error instanceof RunError) {
-        lost.push({ run: '', arm: task.config.arm, seed: task.config.seed, reason: outcome.error.message });
-      } else throw outcome.error;
-    }
-    const read = await Promise.all(dirs.filter((dir) => dir !== undefined).map(readForComparison));
-    return outcomeOf(
-      arms.map(({ name }) => name),
-      [...read, ...lost],
-      settings,
-      signal.aborted,
-    );
+    const planned = await planRuns(request, arms, benches);
+    const { dirs, lost } = await trainMissing(request, planned);
+    const { finished, failed, notes } = await readRuns(dirs);
+    const names = arms.map(({ name }) => name);
+    return outcomeOf(names, { finished, failed: [...failed, ...lost], notes }, settings, signal.aborted);
   } finally {
     benches.close();
   }
 }
 
+/** Trains what --out does not hold yet. Answers the folders of all runs, and the runs that broke off. */
+async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[]) {
+  const { settings, environment, emit, signal } = request;
+  const recorded = await findRecorded(settings.out);
+  const dirs: string[] = [];
+  const missing: (PlannedRun & { readonly resume: string | undefined })[] = [];
+  for (const run of planned) {
+    const found = recorded.get(plannedRunKey(run.bench, run.config, environment));
+    if (found?.state === 'ended') {
+      emit({ type: 'note', text: `${runName(run.config)} is taken from ${found.dir}` });
+      dirs.push(found.dir);
+    } else {
+      if (found !== undefined) emit({ type: 'note', text: `${runName(run.config)} goes on in ${found.dir}` });
+      missing.push({ ...run, resume: found?.dir });
+    }
+  }
+  const jobs = Math.min(missing.length, settings.jobs ?? defaultJobs(environment));
+  const workers = settings.workers ?? Math.max(1, Math.floor(availableParallelism() / Math.max(1, jobs)));
+  const tasks = missing.map(({ bench, config, resume }): RunTask => {
+    const context = { environment: { ...environment, jobs }, out: settings.out, workers };
+    return { bench: workbenchHandle(bench), config, context, resume };
+  });
+  const outcomes = await trainAll(tasks, { jobs, backend: environment.backend, emit, signal });
+  throwWhereAllAreWrong(outcomes);
+  const lost = outcomes.flatMap((outcome, i): FailedRun[] => {
+    const run = missing[i];
+    if (outcome === undefined || run === undefined) return [];
+    if ('document' in outcome) {
+      dirs.push(outcome.document.run);
+      return [];
+    }
+    const { error, folder = '' } = outcome;
+    if (!(error instanceof RunError || error instanceof UsageError)) throw error;
+    const { arm, seed } = run.config;
+    emit({ type: 'note', text: `${runName(run.config)} broke off: ${error.message}` });
+    return [{ run: folder, arm, seed, pair: run.pair, reason: error.message, record: null, key: null }];
+  });
+  return { dirs, lost };
+}
+
+/** One backend a run needs a core each; a GPU is one device, whatever the number of cores. */
+function defaultJobs({ backend }: Environment): number {
+  return backend === 'wasm' || backend === 'cpu' ? availableParallelism() : 1;
+}
+
+/** What is wrong with every run is wrong with the options, the data or the place, and no result. */
+function throwWhereAllAreWrong(outcomes: readonly (TaskOutcome | undefined)[]): void {
+  const [first] = outcomes;
+  const isWrong = (outcome: TaskOutcome | undefined) =>
+    outcome !== undefined && 'error' in outcome && outcome.error instanceof UsageError;
+  if (first !== undefined && 'error' in first && outcomes.every(isWrong)) throw first.error;
+}
+
 function outcomeOf(
   arms: readonly string[],
-  read: readonly (RecordedRun | FailedRun)[],
+  { finished, failed, notes }: ReadRuns,
   settings: Settings,
   interrupted: boolean,
 ): CompareOutcome {
-  const runs = read.filter((run) => 'record' in run);
-  const failed = read.filter((run): run is FailedRun => !('record' in run));
-  const comparison = compareRuns(arms, runs, failed, settings.target);
+  const compared = compareRuns(arms, finished, failed, settings.target);
+  const comparison = { ...compared, warnings: [...notes, ...compared.warnings] };
   // One seed on purpose is a comparison without a claim; one seed left of several is a failure.
   const enough = comparison.arms.every(
     (arm) =>
-      arm.runs.length >= Math.min(FEWEST_SEEDS, arm.runs.length + arm.failed.length) && arm.runs.length > 0,
+      arm.runs.length > 0 && arm.runs.length >= Math.min(FEWEST_SEEDS, arm.runs.length + arm.failed.length),
   );
-  return { comparison, runs, status: interrupted ? 'interrupted' : enough ? 'completed' : 'failed' };
-}
-
-interface PlannedRun {
-  readonly bench: Workbench;
-  readonly config: RunConfig;
-}
-
-/** Every run of the comparison, seed by seed, so that paired runs are trained side by side. */
-async function planRuns(
-  request: TrainRequest,
-  arms: readonly Arm[],
-  benches: BenchCache,
-  workers: number,
-): Promise<PlannedRun[]> {
-  const { settings } = request;
-  const common = { ...settings, splitSeed: settings.splitSeed ?? settings.seed };
-  const resolved: { arm: Arm; bench: Workbench; config: RunConfig }[] = [];
-  for (const arm of arms) {
-    const armSettings: Settings = { ...common, ...arm.overrides };
-    const bench = await benches.open(armSettings);
-    const config = await resolveConfig(bench, { ...request, settings: armSettings }, arm.name, workers);
-    resolved.push({ arm, bench, config });
-  }
-  return Array.from({ length: settings.seeds }, (_, i) =>
-    resolved.map(({ arm, bench, config }) => ({
-      bench,
-      config: { ...config, seed: config.seed + i + arm.seedShift },
-    })),
-  ).flat();
-}
-
-/** Arms that agree in data, weights and frozen part share one workbench. */
-class BenchCache {
-  private readonly benches = new Map<string, Workbench>();
-
-  constructor(private readonly request: TrainRequest) {}
-
-  async open(settings: Settings): Promise<Workbench> {
-    const { data, valSplit, splitSeed, weights, imageSize, trainable, augment, views, followLinks } =
-      settings;
-    const key = JSON.stringify([
-      data,
-      valSplit,
-      splitSeed,
-      weights,
-      imageSize,
-      trainable,
-      augment,
-      views,
-      followLinks,
-    ]);
-    const known = this.benches.get(key);
-    if (known !== undefined) return known;
-    const bench = await openWorkbench(settings, this.request);
-    this.benches.set(key, bench);
-    return bench;
-  }
-
-  close(): void {
-    for (const bench of this.benches.values()) bench.close();
-  }
-}
-
-async function recordedByKey(out: string): Promise<Map<string, { dir: string; completed: boolean }>> {
-  const found = new Map<string, { dir: string; completed: boolean }>();
-  for (const dir of await listRuns(out)) {
-    const record = await readRun(dir).catch(() => undefined);
-    // Damaged folders and those of other commands are not this experiment's.
-    if (record === undefined || typeof record.config['policy'] !== 'string') continue;
-    const completed = record.status === 'completed';
-    const resumable = completed || record.status === 'interrupted' || record.status === 'unfinished';
-    const key = recordedRunKey(record);
-    if (resumable && found.get(key)?.completed !== true) found.set(key, { dir, completed });
-  }
-  return found;
+  const status = interrupted ? 'interrupted' : enough ? 'completed' : 'failed';
+  return { comparison, runs: finished, failed, status };
 }

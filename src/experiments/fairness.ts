@@ -1,61 +1,111 @@
 import { isJsonObject, type JsonObject } from '../record/json.js';
 import { runKey } from '../record/run-key.js';
 import { fieldText, type RecordedRun } from './recorded-run.js';
+import { plainName, POLICY_SETTINGS, shouldAgree } from './setting-names.js';
 
-/** Settings in which arms may differ because they are the policy. */
-const POLICY_SETTINGS = new Set([
-  'arm',
-  'policy',
-  'lr',
-  'momentum',
-  'momentumRange',
-  'decay',
-  'decayAt',
-  'decayEvery',
-  'decayFactor',
-  'patience',
-  'pctStart',
-  'divFactor',
-  'finalDivFactor',
-  'anneal',
-  'threePhase',
-  'onStop',
-]);
-/** Settings that differ from run to run in every fair comparison, or say only where things lie. */
-const PER_RUN_SETTINGS = new Set(['seed', 'data', 'weights']);
 /** What a result may hang on beside the configuration. */
 const ENVIRONMENT = ['backend', 'onecycle', 'sliceSize'];
+/** What times hang on, but no result does. */
+const TIMING = ['cpu', 'device', 'cores', 'workers', 'jobs'];
 
 /** Every way in which the runs differ beyond the policies they compare, one sentence each. */
 export function fairnessWarnings(runs: readonly RecordedRun[]): string[] {
-  const [first] = runs;
-  if (first === undefined) return [];
-  const settings = Object.keys(first.record.config).filter(
-    (name) => !POLICY_SETTINGS.has(name) && !PER_RUN_SETTINGS.has(name),
-  );
-  const warnings = [
-    ...settings.map((name) => differing(runs, name, ({ record }) => fieldText(record.config, name))),
+  const settings = [...new Set(runs.flatMap(({ record }) => Object.keys(record.config)))];
+  return [
+    ...settings
+      .filter(shouldAgree)
+      .map((name) => differing(runs, name, ({ record }) => setting(record.config, name))),
+    ...withinArms(runs),
     ...ENVIRONMENT.map((name) => differing(runs, name, ({ record }) => fieldText(record.environment, name))),
-    differing(runs, 'starting weights', ({ record }) => fieldText(record.dataset, 'weightsSha256')),
-    differing(runs, 'training files', ({ record }) => filesKey(record.dataset, 'train')),
-    differing(runs, 'validation files', ({ record }) => filesKey(record.dataset, 'valid')),
+    otherWeights(runs),
+    otherFiles(runs, 'train', 'trained on the same images. A difference may be the images, not the policy.'),
+    otherFiles(runs, 'valid', 'judged on the same validation images, so their accuracies do not compare.'),
+    otherBudgets(runs),
     ...momentumWarnings(runs),
-  ];
-  return warnings.filter((warning) => warning !== undefined);
+    ...events(runs),
+    otherMachines(runs),
+  ].filter((warning) => warning !== undefined);
+}
+
+/** The values of runs, each with the arms (and seeds, where an arm has several values) that have it; undefined where all agree. */
+function groups(runs: readonly RecordedRun[], value: (run: RecordedRun) => string): string | undefined {
+  const byValue = new Map<string, RecordedRun[]>();
+  for (const run of runs) byValue.set(value(run), [...(byValue.get(value(run)) ?? []), run]);
+  if (byValue.size < 2) return undefined;
+  const whole = (arm: string, members: readonly RecordedRun[]) =>
+    runs.filter((run) => run.arm === arm).length === members.filter((run) => run.arm === arm).length;
+  return [...byValue]
+    .map(([text, members]) => {
+      const arms = [...new Set(members.map(({ arm }) => arm))].map((arm) => {
+        if (whole(arm, members)) return arm;
+        const seeds = members.filter((run) => run.arm === arm).map(({ seed }) => seed);
+        return `${arm} with seed ${seeds.join(', ')}`;
+      });
+      return `${text} (${arms.join('; ')})`;
+    })
+    .join(', ');
 }
 
 function differing(
   runs: readonly RecordedRun[],
-  what: string,
+  name: string,
   value: (run: RecordedRun) => string,
 ): string | undefined {
-  const byValue = new Map<string, string>();
-  for (const run of runs) if (!byValue.has(value(run))) byValue.set(value(run), run.arm);
-  if (byValue.size === 1) return undefined;
-  const shown = [...byValue].map(
-    ([text, arm]) => `${text.length > 40 ? `${text.slice(1, 9)}…` : text} (${arm})`,
-  );
-  return `The runs differ in ${what}: ${shown.join(', ')}.`;
+  const found = groups(runs, value);
+  return found === undefined ? undefined : `The runs differ in ${plainName(name)}: ${found}.`;
+}
+
+/** A run that was never extended says nothing of it. */
+function setting(config: JsonObject, name: string): string {
+  return name === 'replans' && config[name] === undefined ? 'none' : fieldText(config, name);
+}
+
+/** Arms may differ in their policy's settings, an arm's own runs may not. */
+function withinArms(runs: readonly RecordedRun[]): (string | undefined)[] {
+  return [...new Set(runs.map(({ arm }) => arm))].flatMap((arm) => {
+    const own = runs.filter((run) => run.arm === arm);
+    return Object.keys(POLICY_SETTINGS).map((name) => {
+      const found = groups(own, ({ record }) => fieldText(record.config, name));
+      return found === undefined
+        ? undefined
+        : `The runs of ${arm} differ among themselves in ${plainName(name)}: ${found}.`;
+    });
+  });
+}
+
+function otherWeights(runs: readonly RecordedRun[]): string | undefined {
+  const found = groups(runs, ({ record }) => {
+    const hash = fieldText(record.dataset, 'weightsSha256').slice(0, 8);
+    return `${fieldText(record.config, 'weights')}, SHA-256 ${hash}…`;
+  });
+  const hashes = new Set(runs.map(({ record }) => record.dataset['weightsSha256']));
+  return hashes.size < 2 ? undefined : `The runs did not start from the same weights: ${found}.`;
+}
+
+function otherFiles(
+  runs: readonly RecordedRun[],
+  part: 'train' | 'valid',
+  consequence: string,
+): string | undefined {
+  const filesOf = ({ record: { dataset } }: RecordedRun) => {
+    const files = dataset['files'];
+    return isJsonObject(files) ? (files[part] ?? null) : null;
+  };
+  const keys = runs.map((run) => runKey(filesOf(run)));
+  if (new Set(keys).size < 2) return undefined;
+  const names = new Map([...new Set(keys)].map((key, i) => [key, String.fromCharCode(65 + (i % 26))]));
+  const found = groups(runs, (run) => {
+    const files = filesOf(run);
+    const set = names.get(runKey(files)) ?? '';
+    return `set ${set} of ${Array.isArray(files) ? files.length : 'unknown size'}`;
+  });
+  return `The runs were not ${consequence.replace(/([.,])/u, `: ${found}$1`)}`;
+}
+
+/** The same number of epochs is no longer the same budget where early stopping or other data cut it. */
+function otherBudgets(runs: readonly RecordedRun[]): string | undefined {
+  const found = groups(runs, ({ record }) => `${record.steps.length}`);
+  return found === undefined ? undefined : `The runs were trained for different numbers of steps: ${found}.`;
 }
 
 /** Momentum belongs to the policy, but a cycle around another level than the fixed one is a second difference. */
@@ -63,14 +113,17 @@ function momentumWarnings(runs: readonly RecordedRun[]): string[] {
   const levels = new Map<string, { low: number; high: number }>();
   for (const { arm, record } of runs) {
     const momenta = record.steps.map(({ momentum }) => momentum);
-    if (momenta.length > 0) levels.set(arm, { low: Math.min(...momenta), high: Math.max(...momenta) });
+    if (momenta.length > 0) {
+      const low = momenta.reduce((least, value) => Math.min(least, value));
+      levels.set(arm, { low, high: momenta.reduce((most, value) => Math.max(most, value)) });
+    }
   }
   const arms = [...levels];
+  const range = ({ low, high }: { low: number; high: number }) =>
+    low === high ? `${low}` : `${low} to ${high}`;
   return arms.flatMap(([arm, own], i) =>
     arms.slice(i + 1).flatMap(([other, its]) => {
       const apart = own.low > its.high || its.low > own.high;
-      const range = ({ low, high }: { low: number; high: number }) =>
-        low === high ? `${low}` : `${low} to ${high}`;
       return apart
         ? [
             `The arms differ in the level of momentum: ${arm} ${range(own)}, ${other} ${range(its)}. A difference may be the momentum's, not the schedule's.`,
@@ -80,7 +133,20 @@ function momentumWarnings(runs: readonly RecordedRun[]): string[] {
   );
 }
 
-function filesKey(dataset: JsonObject, part: string): string {
-  const files = dataset['files'];
-  return runKey(isJsonObject(files) ? (files[part] ?? null) : null);
+/** What changed a run's course on the way; early stopping is a setting that all arms share. */
+function events(runs: readonly RecordedRun[]): string[] {
+  return runs.flatMap(({ record, arm, seed }) =>
+    record.events
+      .filter(({ type }) => type !== 'early-stop')
+      .map(({ text }) => `${arm} with seed ${seed}: ${text}`),
+  );
+}
+
+function otherMachines(runs: readonly RecordedRun[]): string | undefined {
+  const differ = TIMING.some(
+    (name) => new Set(runs.map(({ record }) => fieldText(record.environment, name))).size > 1,
+  );
+  return differ
+    ? 'The runs were not timed alike (another machine, or other numbers of threads or of runs side by side): their seconds do not compare. Steps and accuracies do.'
+    : undefined;
 }

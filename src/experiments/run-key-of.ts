@@ -7,7 +7,7 @@ import type { Environment } from './environment.js';
 import type { Workbench } from './workbench.js';
 
 /** Where data and weights lie and how files were chosen says nothing about what they are; their hashes do. */
-const PLACES = new Set(['data', 'weights', 'splitSeed', 'followLinks']);
+const PLACES = new Set(['data', 'weights', 'valSplit', 'splitSeed', 'followLinks']);
 
 /** The key of a run about to be trained. */
 export function plannedRunKey(bench: Workbench, config: RunConfig, environment: Environment): string {
@@ -17,6 +17,20 @@ export function plannedRunKey(bench: Workbench, config: RunConfig, environment: 
 /** The key of a recorded run: equal keys mean that training again would give the same result. */
 export function recordedRunKey({ config, dataset, environment }: RunRecord): string {
   return keyOf(config, dataset, environment);
+}
+
+/** What a planned run has in common with the same arm's runs of other seeds. */
+export function plannedArmKey(bench: Workbench, config: RunConfig, environment: Environment): string {
+  return keyOf(withoutSeed(asJson(config)), asJson(datasetDocument(bench)), asJson(environment));
+}
+
+/** What a recorded run has in common with the same arm's runs of other seeds. */
+export function recordedArmKey({ config, dataset, environment }: RunRecord): string {
+  return keyOf(withoutSeed(config), dataset, environment);
+}
+
+function withoutSeed(config: JsonObject): JsonObject {
+  return { ...config, seed: null };
 }
 
 function keyOf(config: JsonObject, dataset: JsonObject, environment: JsonObject): string {

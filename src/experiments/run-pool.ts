@@ -4,8 +4,9 @@ import type { Emit } from './events.js';
 import type { RunTask, RunWorkerReply, RunWorkerRequest } from './run-worker-protocol.js';
 import type { TrainDocument } from './train-run.js';
 
-/** What became of a task: its document, or the error that ended it. */
-export type TaskOutcome = { readonly document: TrainDocument } | { readonly error: Error };
+/** What became of a task: its document, or the error that ended it and the folder it has by then. */
+export type TaskOutcome =
+  { readonly document: TrainDocument } | { readonly error: Error; readonly folder?: string | undefined };
 
 /**
  * Trains runs side by side, `jobs` threads at a time with a backend each, in the order given. Results do
@@ -18,12 +19,14 @@ export async function trainAll(
   const outcomes: (TaskOutcome | undefined)[] = tasks.map(() => undefined);
   const waiting = tasks.entries();
   const serve = async () => {
-    const thread = new RunThread(backend, emit);
+    let thread = new RunThread(backend, emit);
     const stop = () => thread.stop();
     signal.addEventListener('abort', stop);
     try {
       for (const [i, task] of waiting) {
         if (signal.aborted) return;
+        // A thread that died took its own run with it, not those that wait.
+        if (thread.dead) thread = new RunThread(backend, emit);
         outcomes[i] = await thread.train(task);
       }
     } finally {
@@ -37,25 +40,30 @@ export async function trainAll(
 
 /** One thread that trains one run at a time. */
 class RunThread {
+  /** Whether the thread has ended by itself. */
+  dead = false;
   private readonly thread: Worker;
   private settle: ((outcome: TaskOutcome) => void) | undefined;
+  private folder: string | undefined;
 
   constructor(backend: string, emit: Emit) {
     // The compiled file, also when this one runs from its source: threads start plain JavaScript.
     const file = new URL('../../dist/experiments/run-worker.js', import.meta.url);
     this.thread = new Worker(file, { workerData: { backend } });
     this.thread.on('message', (reply: RunWorkerReply) => {
-      if (reply.type === 'event') emit(reply.event);
-      else if (reply.type === 'done') this.settle?.({ document: reply.document });
-      else this.settle?.({ error: revived(reply) });
+      if (reply.type === 'event') {
+        if (reply.event.type === 'run') this.folder = reply.event.folder;
+        emit(reply.event);
+      } else if (reply.type === 'done') this.settle?.({ document: reply.document });
+      else this.fail(revived(reply));
     });
-    this.thread.on('error', (error: Error) =>
-      this.settle?.({ error: new RunError(`A worker thread died: ${error.message}`) }),
-    );
+    this.thread.on('error', (error: Error) => this.die(error.message));
+    this.thread.on('exit', (code) => this.die(`it ended with code ${code}`));
   }
 
   train(task: RunTask): Promise<TaskOutcome> {
     return new Promise((resolve) => {
+      this.folder = task.resume;
       this.settle = resolve;
       this.post({ type: 'train', task });
     });
@@ -67,6 +75,16 @@ class RunThread {
 
   async close(): Promise<void> {
     await this.thread.terminate();
+  }
+
+  /** Settling a promise again does nothing, so the first cause stands. */
+  private die(reason: string): void {
+    this.dead = true;
+    this.fail(new RunError(`A worker thread died: ${reason}`));
+  }
+
+  private fail(error: Error): void {
+    this.settle?.({ error, folder: this.folder });
   }
 
   private post(request: RunWorkerRequest): void {

@@ -20,18 +20,23 @@ export async function train(request: TrainRequest): Promise<TrainDocument> {
   const bench = await openWorkbench(request.settings, request);
   try {
     const workers = request.settings.workers ?? availableParallelism();
-    const config = await resolveConfig(bench, request, request.settings.policy, workers);
+    const config = await resolveConfig(bench, request, armOf(request), workers);
     return await trainRun(bench, config, { ...request, out: request.settings.out, workers });
   } finally {
     bench.close();
   }
 }
 
+/** The name under which a comparison knows the run. */
+function armOf({ settings }: TrainRequest): string {
+  return settings.arm ?? settings.policy;
+}
+
 /** Resolves a run and walks its schedule without training. */
 export async function planTraining(request: TrainRequest): Promise<TrainPlan> {
   const bench = await openWorkbench(request.settings, request);
   try {
-    const config = await resolveConfig(bench, request, request.settings.policy, 1);
+    const config = await resolveConfig(bench, request, armOf(request), 1);
     const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
     const schedule = planSchedule(config, stepsPerEpoch);
     return planFrom(config, schedule, stepsPerEpoch, { trained: 0, state: schedule.initialState });

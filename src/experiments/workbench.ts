@@ -1,9 +1,8 @@
-import { stat } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import type { Settings } from '../config/default-settings.js';
 import { UsageError } from '../errors/errors.js';
 import { effectiveViews } from '../config/run-config.js';
+import { dataFolder } from '../data/data-folder.js';
 import { prepareImages, type PreparedImages } from '../data/prepare-images.js';
 import { openImageStore, type ImageStoreHandle } from '../data/image-store.js';
 import { largestSide } from '../data/largest-side.js';
@@ -100,16 +99,6 @@ export async function openWorkbench(
 /** What one cache may keep in memory, in bytes; the rest goes to a temporary file. */
 function cacheBytes(): number {
   return Math.min(1000 * MEGABYTE, totalmem() / 8, freemem() / 2);
-}
-
-/** A folder as given, or the name of a bundled data set. */
-async function dataFolder(data: string): Promise<string> {
-  const bundled = fileURLToPath(new URL(`../../data/${data}`, import.meta.url));
-  const given = await stat(data).catch(() => undefined);
-  const isName = /^[\w-]+$/.test(data);
-  return given === undefined && isName && (await stat(bundled).catch(() => undefined)) !== undefined
-    ? bundled
-    : data;
 }
 
 async function defaultImageSize(

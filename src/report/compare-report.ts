@@ -2,7 +2,8 @@ import { armTable, differenceTable, runTable } from './compare-tables.js';
 import type { CompareView } from './compare-view.js';
 import { pairOfCharts, type ChartRoom } from './layout.js';
 import { lineChart } from './line-chart.js';
-import { counted, formatFraction, formatInterval } from './numbers.js';
+import { differencesNote, failures, superConvergenceText, timesNote } from './compare-sentences.js';
+import { counted } from './numbers.js';
 import { joinBlocks, paintLines, paragraph } from './paragraph.js';
 import { seedCurve } from './seed-curve.js';
 import { stepCharts } from './step-charts.js';
@@ -23,7 +24,11 @@ export function compareReport(view: CompareView, layout: ReportLayout): string {
     armTable(view, layout),
     runTable(view, layout),
     view.differences.length === 0 ? undefined : differences(view, layout),
-    paragraph(superConvergence(view), width),
+    paragraph(superConvergenceText(view), width),
+    paintLines(paragraph(timesNote(view), width), 'grey', colour),
+    failures(view)
+      .map((text) => paintLines(paragraph(text, width, '! '), 'red', colour))
+      .join('\n'),
     view.warnings.map((warning) => paintLines(paragraph(warning, width, '! '), 'yellow', colour)).join('\n'),
     paintLines(paragraph(view.verdict.sentence, width), 'bold', colour),
   ]);
@@ -38,13 +43,10 @@ function headline({ arms, curves }: CompareView): string {
 }
 
 /** The table, and under it the method where one is common to all rows. */
-function differences({ differences: found }: CompareView, layout: ReportLayout): string {
-  const methods = new Set(found.map(({ method }) => method));
-  const lines = differenceTable(found, methods.size > 1, layout);
-  const note = `Difference of the final accuracy in percentage points; method: ${[...methods].join(', ')}.`;
-  return methods.size > 1
-    ? lines
-    : `${lines}\n${paintLines(paragraph(note, layout.width), 'grey', layout.colour)}`;
+function differences(view: CompareView, layout: ReportLayout): string {
+  const methods = new Set(view.differences.map(({ method }) => method));
+  const lines = differenceTable(view.differences, methods.size > 1, layout);
+  return `${lines}\n${paintLines(paragraph(differencesNote(view), layout.width), 'grey', layout.colour)}`;
 }
 
 function epochCharts({ curves }: CompareView, { width, colour }: ReportLayout): string {
@@ -64,18 +66,5 @@ function epochCharts({ curves }: CompareView, { width, colour }: ReportLayout): 
     width,
     chart('validation accuracy', ({ validAccuracy }) => validAccuracy),
     chart('validation loss', ({ validLoss }) => validLoss),
-  );
-}
-
-function superConvergence({ superConvergence: found, difference, arms }: CompareView): string {
-  const arm = difference?.arm ?? arms.at(-1)?.policy ?? 'the last arm';
-  const baseline = difference?.baseline ?? arms[0]?.policy ?? 'the first';
-  if (found === null)
-    return 'Super-convergence factor: none (it takes a target accuracy that both arms reach).';
-  const { target, factor, low, high } = found;
-  const decimals = (value: number | null | undefined): string => formatFraction(value, 2);
-  return (
-    `Super-convergence factor: ${decimals(factor)} ${formatInterval(low, high, decimals)}, ` +
-    `steps of ${baseline} over steps of ${arm} up to an accuracy of ${formatFraction(target)}.`
   );
 }

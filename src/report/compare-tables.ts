@@ -1,4 +1,4 @@
-import type { ArmCurves, ArmView, CompareView, DifferenceView } from './compare-view.js';
+import type { ArmCurves, ArmView, CompareView, DifferenceView, TimesView } from './compare-view.js';
 import {
   formatAccuracy,
   formatCount,
@@ -13,18 +13,9 @@ import { table, tableWidth, type TableColumn } from './table.js';
 import type { ReportLayout } from './train-report.js';
 
 /** The arms side by side: a row each where the width allows it, else a column each. */
-export function armTable({ arms, curves, superConvergence }: CompareView, layout: ReportLayout): string {
-  const target = superConvergence === null ? 'target' : formatFraction(superConvergence.target);
-  const facts: readonly [string, (arm: ArmView, curve: ArmCurves | undefined) => string][] = [
-    ['seeds', ({ runs, failed }) => seedCount(runs.length, failed.length)],
-    ['final accuracy', ({ finalAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
-    ['95% interval', ({ finalAccuracy: { low, high } }) => formatInterval(low, high)],
-    ['best accuracy', ({ bestAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
-    ['valid loss', ({ validLoss: { mean, sd } }) => formatMeanSd(mean, sd)],
-    ['time per run', (_, curve) => formatDuration(secondsPerRun(curve))],
-    [`steps to ${target}`, ({ stepsToTarget }) => stepsText(stepsToTarget)],
-  ];
-  const shown = arms.some(({ stepsToTarget }) => stepsToTarget !== null) ? facts : facts.slice(0, -1);
+export function armTable(view: CompareView, layout: ReportLayout): string {
+  const { arms, curves } = view;
+  const shown = armFacts(view);
   const columns: TableColumn[] = [{ header: 'arm' }, ...shown.map(([header]) => right(header))];
   const rows = arms.map((arm, index) => [arm.policy, ...shown.map(([, text]) => text(arm, curves[index]))]);
   if (tableWidth(columns, rows) <= layout.width) return table(columns, rows, layout);
@@ -35,7 +26,26 @@ export function armTable({ arms, curves, superConvergence }: CompareView, layout
   );
 }
 
-/** Every run with its counts. */
+/** What is told of each arm: a heading, and its text for an arm. */
+export type ArmFact = readonly [string, (arm: ArmView, curve: ArmCurves | undefined) => string];
+
+/** The facts of the arms' table, those about the target only where there is one. */
+export function armFacts({ arms, superConvergence }: CompareView): readonly ArmFact[] {
+  const target = superConvergence === null ? 'target' : formatFraction(superConvergence.target);
+  const facts: readonly ArmFact[] = [
+    ['seeds', ({ runs, failed }) => seedCount(runs.length, failed.length)],
+    ['final accuracy', ({ finalAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
+    ['95% interval', ({ finalAccuracy: { low, high } }) => formatInterval(low, high)],
+    ['best accuracy', ({ bestAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
+    ['valid loss', ({ validLoss: { mean, sd } }) => formatMeanSd(mean, sd)],
+    ['time per run', (_, curve) => formatDuration(secondsPerRun(curve))],
+    [`steps to ${target}`, ({ stepsToTarget }) => timesText(stepsToTarget, formatCount)],
+    [`time to ${target}`, ({ secondsToTarget }) => timesText(secondsToTarget, formatDuration)],
+  ];
+  return arms.some(({ stepsToTarget }) => stepsToTarget !== null) ? facts : facts.slice(0, -2);
+}
+
+/** Every run with its counts; why a run failed is told elsewhere, at length. */
 export function runTable({ arms }: CompareView, layout: ReportLayout): string {
   const rows = arms.flatMap(({ policy, runs, failed }) => [
     ...runs.map(({ seed, final, best }) => ({
@@ -47,7 +57,7 @@ export function runTable({ arms }: CompareView, layout: ReportLayout): string {
         `${formatAccuracy(best.correct, best.total)} in epoch ${best.epoch}`,
       ],
     })),
-    ...failed.map(({ seed, reason }) => ({ seed, cells: [policy, String(seed), 'failed', reason] })),
+    ...failed.map(({ seed }) => ({ seed, cells: [policy, String(seed), 'failed', ''] })),
   ]);
   return table(
     [{ header: 'arm' }, right('seed'), right('final'), { header: 'best' }],
@@ -96,7 +106,11 @@ function secondsPerRun(curve: ArmCurves | undefined): number | null {
   return seconds / curve.runs.length;
 }
 
-function stepsText(steps: ArmView['stepsToTarget']): string {
-  if (steps === null) return formatFraction(null);
-  return steps.mean === null ? 'never' : formatMeanSd(steps.mean, steps.sd, formatCount);
+/** Mean and deviation where every run arrived, else how many did, and the median where it is known. */
+function timesText(times: TimesView | null, format: (value: number | null) => string): string {
+  if (times === null) return formatFraction(null);
+  const { mean, sd, median, reached, n } = times;
+  if (mean !== null) return formatMeanSd(mean, sd, (value) => format(value ?? null));
+  if (reached === 0) return 'never';
+  return `${median === null ? '' : `median ${format(median)}, `}reached by ${reached} of ${n}`;
 }

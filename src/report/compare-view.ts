@@ -9,6 +9,15 @@ export interface MetricSummary {
   readonly high: number | null;
 }
 
+/** Steps or seconds to a target over an arm's seeds. */
+export interface TimesView extends MetricSummary {
+  /** Null where the run in the middle never reached the target. */
+  readonly median: number | null;
+  /** Runs that reached the target, of `n`. */
+  readonly reached: number;
+  readonly n: number;
+}
+
 export interface ArmView {
   readonly policy: string;
   readonly runs: readonly {
@@ -20,9 +29,11 @@ export interface ArmView {
   readonly bestAccuracy: MetricSummary;
   readonly finalAccuracy: MetricSummary;
   readonly validLoss: MetricSummary;
-  /** Null without a target; `mean` null where no run reached it. */
-  readonly stepsToTarget: MetricSummary | null;
-  readonly failed: readonly { readonly seed: number; readonly reason: string }[];
+  /** Null without a target; `mean` null where a run never reached it. */
+  readonly stepsToTarget: TimesView | null;
+  /** As stepsToTarget, in seconds. */
+  readonly secondsToTarget: TimesView | null;
+  readonly failed: readonly { readonly run: string; readonly seed: number; readonly reason: string }[];
 }
 
 /** Final accuracy of an arm less that of the baseline, paired by seed. */
@@ -50,7 +61,15 @@ export interface CompareView {
     readonly factor: number;
     readonly low: number | null;
     readonly high: number | null;
+    /** Whether the factor is an estimate, or a bound because runs never reached the target. */
+    readonly bound: 'none' | 'at least' | 'at most';
+    /** What the number leaves open; may be empty. */
+    readonly note: string;
   } | null;
+  /** `target` is null where it is the baseline's mean final accuracy. */
+  readonly config: { readonly target: number | null };
+  /** Most runs that were trained side by side, where the runs tell. */
+  readonly jobs: number;
   readonly warnings: readonly string[];
   /** One for each arm, in the order of `arms`. */
   readonly curves: readonly ArmCurves[];

@@ -46,12 +46,13 @@ test('the verdict is the last thing said', () => {
 test('every run shows its counts, also those that failed', () => {
   const view = sampleComparison();
   const arms = view.arms.map((arm, index) =>
-    index === 1 ? { ...arm, failed: [{ seed: 7, reason: 'diverged at step 12' }] } : arm,
+    index === 1 ? { ...arm, failed: [{ run: 'runs/b', seed: 7, reason: 'diverged at step 12' }] } : arm,
   );
   const text = compareReport({ ...view, arms }, layout);
   for (const { final } of view.arms.flatMap(({ runs }) => runs))
     expect(text).toContain(`(${final.correct}/400)`);
-  expect(text).toMatch(/1cycle +7 +failed {2}diverged at step 12/u);
+  expect(text).toMatch(/1cycle +7 +failed$/mu);
+  expect(text).toContain('! 1cycle with seed 7 (runs/b): diverged at step 12');
   expect(text).toContain('3 (1 failed)');
 });
 
@@ -71,6 +72,7 @@ test('an adjusted p-value is shown where it differs', () => {
 test('an arm in which nothing finished leaves gaps and no NaN', () => {
   const view = sampleComparison();
   const nothing = { mean: null, sd: null, low: null, high: null };
+  const never = { ...nothing, median: null, reached: 0, n: 2 };
   const empty: CompareView = {
     ...view,
     arms: view.arms.map((arm, index) =>
@@ -82,7 +84,8 @@ test('an arm in which nothing finished leaves gaps and no NaN', () => {
             bestAccuracy: nothing,
             finalAccuracy: nothing,
             validLoss: nothing,
-            stepsToTarget: nothing,
+            stepsToTarget: never,
+            secondsToTarget: never,
           }
         : arm,
     ),

@@ -1,4 +1,4 @@
-import type { ArmView, CompareView, MetricSummary } from '../../../src/report/compare-view.js';
+import type { ArmView, CompareView, MetricSummary, TimesView } from '../../../src/report/compare-view.js';
 import type { FindLrView } from '../../../src/report/range-view.js';
 import type { EpochSummary, TrainResultView } from '../../../src/report/train-report.js';
 import type { RangeCurve, RangePoint } from '../../../src/stats/range-curve.js';
@@ -89,6 +89,11 @@ function over(values: readonly number[]): MetricSummary {
   return { mean, sd, low: mean - half, high: mean + half };
 }
 
+function times(values: readonly number[]): TimesView {
+  const median = values.toSorted((a, b) => a - b)[1] ?? null;
+  return { ...over(values), median, reached: values.length, n: values.length };
+}
+
 export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle']): CompareView {
   const curves = policies.map((policy, arm) => ({
     policy,
@@ -112,7 +117,8 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
       bestAccuracy: over(bests.map(({ validAccuracy }) => validAccuracy)),
       finalAccuracy: over(finals.map(({ validAccuracy }) => validAccuracy)),
       validLoss: over(finals.map(({ validLoss }) => validLoss)),
-      stepsToTarget: arm === 0 ? over([76, 76, 114]) : over([114, 114, 152]),
+      stepsToTarget: times(arm === 0 ? [76, 76, 114] : [114, 114, 152]),
+      secondsToTarget: times(arm === 0 ? [30, 30, 45] : [45, 45, 60]),
       failed: [],
     };
   });
@@ -132,7 +138,9 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
     curves,
     differences,
     difference: differences.at(-1) ?? null,
-    superConvergence: { target: 0.7, factor: 0.7, low: 0.51, high: 1.02 },
+    superConvergence: { target: 0.7, factor: 0.7, low: 0.51, high: 1.02, bound: 'none', note: '' },
+    config: { target: 0.7 },
+    jobs: 1,
     warnings: ['Three seeds cannot show a difference below 3 points: read the interval, not the mean.'],
     verdict: {
       claim: 'none',
