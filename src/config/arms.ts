@@ -32,13 +32,23 @@ const VARIANTS: Readonly<Record<string, (momentum: number) => GivenSettings>> = 
  */
 export async function readArms(policies: readonly string[], momentum: number): Promise<Arm[]> {
   const arms = await Promise.all(policies.map((text) => readArm(text.trim(), momentum)));
-  const twice = arms.find((arm, i) => arms.findIndex((other) => other.name === arm.name) !== i);
-  if (twice !== undefined) {
-    throw new UsageError(
-      `--policies names ${twice.name} twice. Shift one arm's seeds to compare a policy with itself: ${twice.name},${twice.name}@100.`,
-    );
+  for (const [i, arm] of arms.entries()) {
+    const twin = arms.slice(0, i).find((other) => isSame(other, arm));
+    if (twin !== undefined) {
+      const base = twin.name.replace(/@\d+$/, '');
+      throw new UsageError(
+        `--policies: ${twin.name} and ${arm.name} would train the same runs. Remove one, or shift its seeds to ` +
+          `compare a policy with itself: ${base},${base}@100.`,
+      );
+    }
   }
   return arms;
+}
+
+/** Whether two arms would train the same runs: `1cycle@0` is `1cycle`. */
+function isSame(a: Arm, b: Arm): boolean {
+  const runs = ({ overrides, seedShift }: Arm) => JSON.stringify([overrides, seedShift]);
+  return runs(a) === runs(b);
 }
 
 async function readArm(name: string, momentum: number): Promise<Arm> {

@@ -15,8 +15,8 @@ type OptionType =
     }
   | { readonly type: 'choice'; readonly choices: readonly string[] }
   | { readonly type: 'texts' }
-  /** Exactly `length` numbers. */
-  | { readonly type: 'pair'; readonly min: number }
+  /** Two numbers of at least `min`, below `below`; with `falling` the second is at most the first. */
+  | { readonly type: 'pair'; readonly min: number; readonly below?: number; readonly falling?: true }
   /** Shares of the budget in (0, 1), as 1/3 or 0.33. */
   | { readonly type: 'shares' }
   /** A rate, `auto`, `from:RUN`, or one of these per arm. */
@@ -280,6 +280,8 @@ export const OPTIONS = {
   momentumRange: {
     type: 'pair',
     min: 0,
+    below: 1,
+    falling: true,
     argument: 'MAX,MIN',
     commands: RUNS,
     description: '1cycle: momentum at the lowest and at the highest rate',
@@ -294,7 +296,7 @@ export const OPTIONS = {
   },
   divFactor: {
     type: 'number',
-    above: 0,
+    min: 1,
     argument: 'X',
     commands: RUNS,
     description: '1cycle: maximum over initial rate',

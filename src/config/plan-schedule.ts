@@ -73,7 +73,9 @@ function cutSteps(
   totalSteps: number,
   stepsPerEpoch: number,
 ): number[] {
-  if (decayEvery === null) return [...new Set(decayAt.map((share) => Math.round(share * totalSteps)))];
+  // In a short run a share may round to step 0, where a cut would be no cut but another first rate.
+  const cutAt = (share: number) => Math.max(1, Math.round(share * totalSteps));
+  if (decayEvery === null) return [...new Set(decayAt.map(cutAt))];
   const cuts = Math.ceil(epochs / decayEvery) - 1;
   return Array.from({ length: cuts }, (_, i) => (i + 1) * decayEvery * stepsPerEpoch);
 }

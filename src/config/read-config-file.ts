@@ -12,25 +12,28 @@ const MAX_BYTES = 1_000_000;
 export async function readConfigFile(path: string): Promise<GivenSettings> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(
-      `Cannot read the config file ${path} (${error.code ?? error.message}). Give a JSON file to --config.`,
+      `Cannot read the config file ${path} (${error.code ?? error.message}). Expected a JSON file; check the path.`,
     );
   });
   if (text.length > MAX_BYTES) throw new UsageError(`${path} is larger than 1 MB: that is no config file.`);
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text, (key, value: unknown) => {
+    // Some editors put a byte order mark in front, which is no JSON.
+    parsed = JSON.parse(text.replace(/^\uFEFF/, ''), (key, value: unknown) => {
       if (FORBIDDEN.has(key)) throw new UsageError(`The key "${key}" in ${path} is not allowed. Remove it.`);
       return value;
     });
   } catch (error) {
     if (error instanceof UsageError) throw error;
     throw new UsageError(
-      `${path} is not valid JSON: ${error instanceof Error ? error.message : String(error)}.`,
+      `${path} is not valid JSON: ${error instanceof Error ? error.message : String(error)}. Correct it there.`,
     );
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw new UsageError(`Expected a JSON object with option names as keys in ${path}.`);
   }
   const options = Object.fromEntries(Object.entries(parsed).filter(([key]) => !PROSE.has(key)));
+  if ('config' in options)
+    throw new UsageError(`A config file cannot name another: remove "config" from ${path}.`);
   return checkSettings(options, path);
 }

@@ -26,8 +26,11 @@ function expectation(spec: OptionSpec): string {
       return `one of ${spec.choices.join(', ')}`;
     case 'texts':
       return 'a list of names';
-    case 'pair':
-      return 'two numbers, as in 0.95,0.85';
+    case 'pair': {
+      const bound =
+        spec.below === undefined ? `of at least ${spec.min}` : `from ${spec.min} to below ${spec.below}`;
+      return `two numbers ${bound}${spec.falling === true ? ', the larger first' : ''}`;
+    }
     case 'shares':
       return 'shares of the budget between 0 and 1 in rising order, as in 1/3,2/3';
     case 'rate':
@@ -57,8 +60,14 @@ function valueSchema(spec: OptionSpec): z.ZodType {
       return z.enum(spec.choices);
     case 'texts':
       return z.array(z.string().min(1)).min(1);
-    case 'pair':
-      return z.tuple([z.number().min(spec.min), z.number().min(spec.min)]);
+    case 'pair': {
+      const { min, below = Infinity, falling = false } = spec;
+      const part = z
+        .number()
+        .min(min)
+        .refine((value) => value < below);
+      return z.tuple([part, part]).refine(([first, second]) => !falling || second <= first);
+    }
     case 'shares':
       return z
         .array(z.number().gt(0).lt(1))
@@ -138,7 +147,8 @@ export function readFlag(name: string, text: string): unknown {
     case 'shares':
       return text.split(',').map(shareOr);
     case 'rate': {
-      if (!text.includes('=')) return numberOr(text);
+      // The name of a run's folder may hold anything.
+      if (!text.includes('=') || text.startsWith('from:')) return numberOr(text);
       return Object.fromEntries(text.split(',').map((part) => rateOfArm(part)));
     }
     default:

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { readDefaults } from '../../../src/config/default-settings.js';
+import { flagName, OPTIONS, type OptionSpec } from '../../../src/config/options.js';
+import { readConfigFile } from '../../../src/config/read-config-file.js';
+import { checkSettings } from '../../../src/config/schema.js';
+
+const file = fileURLToPath(new URL('../../../configs/default.json', import.meta.url));
+const raw = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+/** Options whose default depends on the data, the machine or other options. */
+const WITHOUT_DEFAULT = [
+  'arm',
+  'config',
+  'decayEvery',
+  'earlyStop',
+  'extendTo',
+  'imageSize',
+  'jobs',
+  'lr',
+  'report',
+  'resume',
+  'splitSeed',
+  'steps',
+  'target',
+  'workers',
+];
+
+const specs: [string, OptionSpec][] = Object.entries(OPTIONS);
+
+describe('the option table', () => {
+  test.each(specs)('%s is described, belongs to a command, and names its value', (_, spec) => {
+    expect(spec.description.length).toBeGreaterThan(4);
+    expect(spec.description).not.toMatch(/\.$/);
+    expect(spec.commands.length).toBeGreaterThan(0);
+    expect(spec.argument === undefined).toBe(spec.type === 'flag');
+  });
+
+  test('flags are the keys in kebab case', () => {
+    expect(flagName('batchSize')).toBe('--batch-size');
+    expect(flagName('lr')).toBe('--lr');
+    expect(flagName('headLrMultiplier')).toBe('--head-lr-multiplier');
+    const flags = specs.map(([name]) => flagName(name));
+    expect(new Set(flags).size).toBe(flags.length);
+  });
+});
+
+describe('configs/default.json', () => {
+  test('passes the check of a config file: no unknown key, every value of its kind', async () => {
+    const { description, defaultLr, ...options } = raw;
+    expect(typeof description).toBe('string');
+    expect(await readConfigFile(file)).toEqual(options);
+    for (const byPolicy of Object.values(defaultLr as Record<string, Record<string, number>>)) {
+      expect(Object.keys(byPolicy)).toEqual(['fixed', '1cycle']);
+      for (const lr of Object.values(byPolicy)) expect(() => checkSettings({ lr })).not.toThrow();
+    }
+    expect(Object.keys(defaultLr as object)).toEqual(['head', 'last', 'all']);
+  });
+
+  test('gives every option a value but for those that must wait', () => {
+    const { settings } = readDefaults();
+    const absent = Object.keys(OPTIONS).filter((name) => !(name in settings));
+    expect(absent.sort()).toEqual(WITHOUT_DEFAULT);
+    expect(() => checkSettings({ ...settings })).not.toThrow();
+  });
+
+  test('flags are off, but for colour', () => {
+    const { settings } = readDefaults();
+    const on = specs.filter(([name, { type }]) => type === 'flag' && settings[name as 'json']);
+    expect(on.map(([name]) => name)).toEqual(['color']);
+  });
+});

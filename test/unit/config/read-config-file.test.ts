@@ -1,0 +1,57 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { UsageError } from '../../../src/errors/errors.js';
+import { readConfigFile } from '../../../src/config/read-config-file.js';
+
+async function configFile(content: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'onecycle-config-test-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'my.json');
+  await writeFile(path, content);
+  return path;
+}
+
+test('options come through; prose for the reader is left out', async () => {
+  const path = await configFile(
+    '{"description": "d", "expected": "90%", "time": "1 min", "epochs": 3, "lr": {"fixed": 1}}',
+  );
+  expect(await readConfigFile(path)).toEqual({ epochs: 3, lr: { fixed: 1 } });
+});
+
+test('a byte order mark does no harm', async () => {
+  expect(await readConfigFile(await configFile('\uFEFF{"epochs": 3}'))).toEqual({ epochs: 3 });
+});
+
+describe('refused, with the path and what to do', () => {
+  test.each([
+    ['', /my\.json is not valid JSON: .*Correct it there\./],
+    ['{"epochs": 3,}', /my\.json is not valid JSON/],
+    ['// comment\n{}', /my\.json is not valid JSON/],
+    ['[1]', /Expected a JSON object with option names as keys in .*my\.json/],
+    ['null', /Expected a JSON object/],
+    ['"epochs"', /Expected a JSON object/],
+    ['{"epoch": 3}', /Unknown key "epoch" in .*my\.json\. Did you mean "epochs"\?/],
+    ['{"batch-size": 3}', /Did you mean "batchSize"\?/],
+    ['{"epochs": "3"}', /Expected a whole number of at least 1 for "epochs" in .*my\.json but received "3"/],
+    ['{"config": "other.json"}', /cannot name another: remove "config"/],
+    ['{"__proto__": {"epochs": 3}}', /The key "__proto__" in .*my\.json is not allowed/],
+    ['{"lr": {"__proto__": 3}}', /The key "__proto__"/],
+    ['{"constructor": 1}', /The key "constructor"/],
+    ['{"lr": {"prototype": 1}}', /The key "prototype"/],
+    [`{"description": "${'x'.repeat(1e6)}"}`, /my\.json is larger than 1 MB/],
+  ])('%.40s', async (content, message) => {
+    const path = await configFile(content);
+    await expect(readConfigFile(path)).rejects.toThrow(message);
+    await expect(readConfigFile(path)).rejects.toThrow(UsageError);
+    expect(({} as { epochs?: number }).epochs).toBeUndefined();
+  });
+
+  test('a file that is not there, and a folder', async () => {
+    await expect(readConfigFile('no/such.json')).rejects.toThrow(
+      'Cannot read the config file no/such.json (ENOENT). Expected a JSON file; check the path.',
+    );
+    await expect(readConfigFile(tmpdir())).rejects.toThrow(/EISDIR/);
+  });
+});
