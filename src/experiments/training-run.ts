@@ -7,7 +7,7 @@ import type { Engine } from '../training/engine.js';
 import { evaluate } from '../training/evaluate.js';
 import type { EpochRecord, Prediction, StepRecord } from '../training/records.js';
 import { isBetter, type RunState } from '../training/run-state.js';
-import { trainSteps } from '../training/train-steps.js';
+import { trainStepGroups } from '../training/train-steps.js';
 import { earlyStopEvent } from './early-stop-event.js';
 import type { Emit } from './events.js';
 import { isSound, packCheckpoint, type RunCheckpoint } from './run-checkpoint.js';
@@ -84,15 +84,18 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
     const batches = epochBatches(bench, engine, config, epoch, firstStep - (epoch - 1) * stepsPerEpoch);
     const position = { epoch, firstStep, scheduleState: state.scheduleState, signal };
     clock.begin('step');
-    for await (const record of trainSteps(engine, batches, schedule, position)) {
-      if (!Number.isFinite(record.loss)) {
-        failure = divergence(record.step, epoch, record, `the loss became ${record.loss}`);
+    for await (const records of trainStepGroups(engine, batches, schedule, position)) {
+      const broken = records.find(({ loss }) => !Number.isFinite(loss));
+      for (const record of records.slice(0, broken && records.indexOf(broken))) {
+        folder.appendStep(record);
+        emit({ type: 'step', name, record });
+        state = afterStep(state, record, batchLength(bench, config, record.step, stepsPerEpoch));
+        unsaved = true;
+      }
+      if (broken !== undefined) {
+        failure = divergence(broken.step, epoch, broken, `the loss became ${broken.loss}`);
         break;
       }
-      folder.appendStep(record);
-      emit({ type: 'step', name, record });
-      state = afterStep(state, record, batchLength(bench, config, record.step, stepsPerEpoch));
-      unsaved = true;
       clock.end('step');
       if (clock.isDueBefore('step')) await checkpoint(false);
       clock.begin('step');

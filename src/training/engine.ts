@@ -10,6 +10,21 @@ export interface StepOutcome {
   readonly rates: Rates;
 }
 
+/** A step whose loss is still being computed. */
+export interface BegunStep {
+  /** Reads the loss, once; waits for the device. */
+  readonly loss: () => Promise<number>;
+  readonly rates: Rates;
+}
+
+/** Steps on a device that computes beside the program, where every reading makes the two wait for each other. */
+export interface LateSteps {
+  /** Steps between two readings of the losses. */
+  readonly every: number;
+  /** As `step`; a loss that is never read is freed with the engine. */
+  begin(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<BegunStep>;
+}
+
 /** Computes with one network, on one thread or on several; the results are the same bits. */
 export interface Engine {
   /** Images per slice of a training batch; on the record. */
@@ -22,6 +37,8 @@ export interface Engine {
   features(input: NetworkInput): Promise<Float32Array>;
   /** One mini-batch: gradients slice by slice, summed in order, one update. */
   step(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<StepOutcome>;
+  /** Where it pays to read losses late. */
+  readonly late?: LateSteps | undefined;
   /** n x classes values. */
   logits(input: NetworkInput): Promise<Float32Array>;
   snapshot(): Promise<ReplicaState>;

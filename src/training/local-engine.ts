@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { addInPlace } from '../backend/conv.js';
+import { onDevice, readValues } from '../backend/device-failure.js';
+import { backendTraits } from '../backend/traits.js';
 import type { Rates } from '../schedule/schedule.js';
-import type { Engine, StepOutcome } from './engine.js';
+import type { BegunStep, Engine, LateSteps, StepOutcome } from './engine.js';
 import { joined } from './join.js';
 import { inputLength, sliceInput, type FeatureShape, type NetworkInput } from './network-input.js';
 import { Replica, type ReplicaSetup, type ReplicaState } from './replica.js';
@@ -12,7 +14,10 @@ import { slicesOf } from './slices.js';
 export class LocalEngine implements Engine {
   readonly workers = 1;
   readonly featureShape: FeatureShape;
+  readonly late: LateSteps | undefined;
   private readonly replica: Replica;
+  /** Loss sums of slices that nobody has read yet. */
+  private readonly unread = new Set<tf.Scalar>();
 
   constructor(
     setup: ReplicaSetup,
@@ -20,6 +25,10 @@ export class LocalEngine implements Engine {
   ) {
     this.featureShape = featureShape(setup.backbone, setup.firstTrained, setup.imageSize);
     this.replica = new Replica(setup);
+    const { lossEvery } = backendTraits();
+    if (lossEvery > 1) {
+      this.late = { every: lossEvery, begin: (input, labels, rates) => this.begin(input, labels, rates) };
+    }
   }
 
   async features(input: NetworkInput): Promise<Float32Array> {
@@ -31,27 +40,12 @@ export class LocalEngine implements Engine {
   }
 
   async step(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<StepOutcome> {
-    const total = new Map<string, tf.Variable>();
-    const losses: tf.Scalar[] = [];
-    try {
-      for (const { from, to } of slicesOf(labels.length, this.sliceSize)) {
-        const slice = this.replica.gradients(
-          sliceInput(input, from, to),
-          labels.subarray(from, to),
-          labels.length,
-        );
-        losses.push(slice.lossSum);
-        addGradients(total, slice.gradients);
-      }
-      const held = this.replica.update(total, rates);
-      return { loss: (await sumInOrder(losses)) / labels.length, rates: held };
-    } finally {
-      tf.dispose([...total.values(), ...losses]);
-    }
+    const begun = await this.begin(input, labels, rates);
+    return { loss: await begun.loss(), rates: begun.rates };
   }
 
   snapshot(): Promise<ReplicaState> {
-    return this.replica.snapshot();
+    return onDevice(() => this.replica.snapshot());
   }
 
   async restore(state: ReplicaState): Promise<void> {
@@ -59,20 +53,65 @@ export class LocalEngine implements Engine {
   }
 
   async dispose(): Promise<void> {
+    this.forget([...this.unread]);
     this.replica.dispose();
   }
 
-  private async bySlice(
-    input: NetworkInput,
-    compute: (slice: NetworkInput) => tf.Tensor,
-  ): Promise<Float32Array> {
-    const parts: Float32Array[] = [];
-    for (const { from, to } of slicesOf(inputLength(input), this.sliceSize)) {
-      const result = compute(sliceInput(input, from, to));
-      parts.push(Float32Array.from(await result.data()));
-      result.dispose();
-    }
-    return joined(parts);
+  private begin(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<BegunStep> {
+    return onDevice(async () => {
+      const total = new Map<string, tf.Variable>();
+      const losses: tf.Scalar[] = [];
+      try {
+        for (const { from, to } of slicesOf(labels.length, this.sliceSize)) {
+          const slice = this.replica.gradients(
+            sliceInput(input, from, to),
+            labels.subarray(from, to),
+            labels.length,
+          );
+          losses.push(slice.lossSum);
+          this.unread.add(slice.lossSum);
+          addGradients(total, slice.gradients);
+        }
+        const held = this.replica.update(total, rates);
+        return { loss: () => this.meanLoss(losses, labels.length), rates: held };
+      } catch (error) {
+        this.forget(losses);
+        throw error;
+      } finally {
+        tf.dispose([...total.values()]);
+      }
+    });
+  }
+
+  private meanLoss(losses: readonly tf.Scalar[], images: number): Promise<number> {
+    return onDevice(async () => {
+      let sum = 0;
+      try {
+        for (const loss of losses) sum += (await readValues(loss))[0] ?? NaN;
+      } finally {
+        this.forget(losses);
+      }
+      return sum / images;
+    });
+  }
+
+  private forget(losses: readonly tf.Scalar[]): void {
+    for (const loss of losses) if (this.unread.delete(loss)) loss.dispose();
+  }
+
+  private bySlice(input: NetworkInput, compute: (slice: NetworkInput) => tf.Tensor): Promise<Float32Array> {
+    return onDevice(async () => {
+      const parts: Float32Array[] = [];
+      for (const { from, to } of slicesOf(inputLength(input), this.sliceSize)) {
+        const result = compute(sliceInput(input, from, to));
+        try {
+          parts.push(await readValues(result));
+        } finally {
+          result.dispose();
+        }
+      }
+      return joined(parts);
+    });
   }
 }
 
@@ -84,10 +123,4 @@ function addGradients(total: Map<string, tf.Variable>, gradients: ReadonlyMap<st
     else addInPlace(sum, gradient);
     gradient.dispose();
   }
-}
-
-async function sumInOrder(losses: readonly tf.Scalar[]): Promise<number> {
-  let sum = 0;
-  for (const loss of losses) sum += (await loss.data())[0] ?? NaN;
-  return sum;
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { readValues } from '../backend/device-failure.js';
 import { Classifier, type Head } from '../model/classifier.js';
 import type { Backbone, Parameters } from '../model/network.js';
 import type { Rates } from '../schedule/schedule.js';
@@ -105,8 +106,7 @@ export class Replica {
 
 async function download(variables: ReadonlyMap<string, tf.Variable>): Promise<Map<string, Float32Array>> {
   const values = new Map<string, Float32Array>();
-  // A copy: on wasm and cpu, data() may hand out the backend's own memory.
-  for (const [name, variable] of variables) values.set(name, Float32Array.from(await variable.data()));
+  for (const [name, variable] of variables) values.set(name, await readValues(variable));
   return values;
 }
 

@@ -22,6 +22,14 @@ export function activationBytes(backbone: Backbone, firstTrained: number, imageS
   return kept + 4 * Math.max(...outputs.map(({ bytes }) => bytes));
 }
 
+/** Bytes of the largest single activation of one image, in a forward pass or a training step. */
+export function largestActivationBytes(backbone: Backbone, imageSize: number): number {
+  return Math.max(
+    imageSize * imageSize * 3 * 4,
+    ...unitOutputs(backbone, imageSize).map(({ side, channels }) => side * side * channels * 4),
+  );
+}
+
 /** Side in pixels and channels of every convolution's output, in order. */
 function unitOutputs(
   backbone: Backbone,

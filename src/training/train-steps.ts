@@ -1,5 +1,5 @@
 import type { Schedule } from '../schedule/schedule.js';
-import type { Engine } from './engine.js';
+import type { Engine, LateSteps } from './engine.js';
 import type { NetworkInput } from './network-input.js';
 import type { StepRecord } from './records.js';
 
@@ -29,13 +29,55 @@ export async function* trainSteps<State>(
   engine: Engine,
   batches: AsyncIterable<TrainingBatch>,
   schedule: Schedule<State>,
-  { epoch, firstStep, scheduleState, signal }: EpochPosition<State>,
+  position: EpochPosition<State>,
 ): AsyncGenerator<StepRecord, void, undefined> {
+  const promptly = { every: 1, begin: stepOf(engine) };
+  for await (const group of stepGroups(promptly, batches, schedule, position)) yield* group;
+}
+
+/**
+ * The same loop in groups of steps, for who need not see each loss before the next step: on a graphics card a group
+ * is what was begun between two readings of the losses, elsewhere one step. When a group is yielded the engine stands
+ * after its last record, and no loss is left unread: the time for a checkpoint.
+ */
+export function trainStepGroups<State>(
+  engine: Engine,
+  batches: AsyncIterable<TrainingBatch>,
+  schedule: Schedule<State>,
+  position: EpochPosition<State>,
+): AsyncGenerator<readonly StepRecord[], void, undefined> {
+  return stepGroups(engine.late ?? { every: 1, begin: stepOf(engine) }, batches, schedule, position);
+}
+
+async function* stepGroups<State>(
+  { every, begin }: LateSteps,
+  batches: AsyncIterable<TrainingBatch>,
+  schedule: Schedule<State>,
+  { epoch, firstStep, scheduleState, signal }: EpochPosition<State>,
+): AsyncGenerator<readonly StepRecord[], void, undefined> {
   let step = firstStep;
+  let unread: (() => Promise<StepRecord>)[] = [];
   for await (const { input, labels } of batches) {
-    if (signal?.aborted === true || step >= schedule.totalSteps) return;
-    const { loss, rates } = await engine.step(input, labels, schedule.at(scheduleState, step));
-    yield { step, epoch, ...rates, loss };
-    step++;
+    if (signal?.aborted === true || step >= schedule.totalSteps) break;
+    const at = step++;
+    const { loss, rates } = await begin(input, labels, schedule.at(scheduleState, at));
+    unread.push(async () => ({ step: at, epoch, ...rates, loss: await loss() }));
+    if (unread.length < every) continue;
+    yield await readAll(unread);
+    unread = [];
   }
+  if (unread.length > 0) yield await readAll(unread);
+}
+
+function stepOf(engine: Engine): LateSteps['begin'] {
+  return async (input, labels, rates) => {
+    const outcome = await engine.step(input, labels, rates);
+    return { loss: async () => outcome.loss, rates: outcome.rates };
+  };
+}
+
+async function readAll(unread: readonly (() => Promise<StepRecord>)[]): Promise<StepRecord[]> {
+  const records: StepRecord[] = [];
+  for (const read of unread) records.push(await read());
+  return records;
 }

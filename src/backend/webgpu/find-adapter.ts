@@ -49,7 +49,7 @@ export async function findAdapter(): Promise<FoundAdapter> {
     adapter,
     gpu,
     globals,
-    device: device !== '' && !/^0x/.test(device) ? device : description || vendor,
+    device: (/^(0x|$)/.test(device) ? description || vendor : device).replace(/-+$/, ''),
     driver: description === '' ? null : description,
     software: isFallbackAdapter === true || SOFTWARE.test(words.join(' ')),
   };

@@ -8,6 +8,7 @@ import {
   type KernelBackend,
 } from '@tensorflow/tfjs-core';
 import { Unavailable, type BackendInfo, type BackendRequest } from '../backend-info.js';
+import { setLargestBuffer } from '../device-limits.js';
 import { forgetDeviceFailure, reportDeviceFailure } from '../device-failure.js';
 import { registerFusedGradients } from '../fused-gradient.js';
 import { versionsOf } from '../versions.js';
@@ -43,13 +44,15 @@ export async function startWebGpu({ gpuOnly }: BackendRequest): Promise<BackendI
       ? error
       : new Unavailable(`the device failed: ${String(error)}`, UPDATE);
   }
+  const largestBuffer = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
+  setLargestBuffer(largestBuffer);
   return {
     name: 'webgpu',
     device: found.software ? `${found.device} (software, on the processor)` : found.device,
     gpu: !found.software,
     driver: found.driver,
     limits: {
-      largestBuffer: Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize),
+      largestBuffer,
       workgroupMemory: device.limits.maxComputeWorkgroupStorageSize,
     },
     versions: versionsOf('@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgpu', 'webgpu'),
