@@ -30,10 +30,9 @@ export function packCheckpoint(
     PREDICTED,
     Float32Array.from(predictions, ({ predicted }) => predicted),
   );
-  tensors.set(
-    PROBABILITY,
-    Float32Array.from(predictions, ({ probability }) => probability),
-  );
+  // Doubles, to the last bit: two float32 slots each.
+  const probabilities = Float64Array.from(predictions, ({ probability }) => probability);
+  tensors.set(PROBABILITY, new Float32Array(probabilities.buffer));
   return { header: { state: state as unknown as JsonValue, offsets: { ...offsets } }, tensors };
 }
 
@@ -41,14 +40,15 @@ export function packCheckpoint(
 export function unpackCheckpoint({ header, tensors }: Checkpoint): RunCheckpoint {
   const state = isJsonObject(header) ? header['state'] : undefined;
   if (!isJsonObject(state)) throw new Error('the checkpoint holds no state of a run');
-  const probability = tensors.get(PROBABILITY) ?? new Float32Array();
+  // A copy of bytes: half a double may look like a NaN, whose bits a conversion would not keep.
+  const probabilities = new Float64Array((tensors.get(PROBABILITY) ?? new Float32Array()).slice().buffer);
   return {
     // What the checksum vouches for was written by packCheckpoint.
     state: state as unknown as RunState,
     replica: { weights: named(tensors, WEIGHTS), velocities: named(tensors, VELOCITIES) },
     predictions: Array.from(tensors.get(PREDICTED) ?? [], (predicted, i) => ({
       predicted,
-      probability: probability[i] ?? NaN,
+      probability: probabilities[i] ?? NaN,
     })),
   };
 }

@@ -1,0 +1,140 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  EVERY_STEP,
+  interrupt,
+  interruptAfter,
+  lines,
+  outcome,
+  runFolders,
+  SMALL_RUN,
+} from './interrupted-run.js';
+import { runCli, startCli } from './run-cli.js';
+import { tinyImages } from './tiny-images.js';
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'onecycle-signals-'));
+  await tinyImages(join(root, 'data'), { train: 20, valid: 4 });
+  await tinyImages(join(root, 'many'), { train: 400, valid: 40, side: 64 });
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+interface Comparison {
+  readonly verdict: object;
+  readonly arms: readonly { finalAccuracy: object; validLoss: object; stepsToTarget: object }[];
+}
+
+const RUN = '1cycle-seed0';
+const train = (name: string, ...more: string[]) => [
+  ...['train', '--data', join(root, 'data'), '--out', join(root, name), ...SMALL_RUN],
+  ...more,
+];
+const stepsOf = (name: string, run = RUN) => lines(join(root, name, run, 'steps.jsonl')).length;
+
+describe('the first signal', () => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('%s saves, reports what there is, names the way on, exits %d', async (signal, expected) => {
+    const { code, stdout, stderr } = await interrupt(
+      train(signal, '--epochs', '20'),
+      () => stepsOf(signal) >= 14,
+      signal,
+    );
+    expect(code, stderr).toBe(expected);
+    const dir = join(root, signal, RUN);
+    expect(stdout).toContain('interrupted in');
+    expect(stderr).toContain(`${signal}: finishing the step and saving; once more to quit at once`);
+    expect(stderr).toContain(`Go on with: onecycle train --resume ${dir}`);
+    expect(JSON.parse(readFileSync(join(dir, 'result.json'), 'utf8'))).toMatchObject({
+      status: 'interrupted',
+    });
+    expect(existsSync(join(dir, '.lock'))).toBe(false);
+  });
+
+  it('is heard with several workers, and leaves one JSON document on stdout', async () => {
+    const args = train('workers', '--epochs', '20', '--batch-size', '8', '--workers', '2', '--json');
+    const { code, stdout } = await interruptAfter(args, join(root, 'workers', RUN), 3);
+    expect(code).toBe(130);
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'interrupted', command: 'train' });
+  });
+
+  it('ends the decoding of images cleanly', async () => {
+    const out = join(root, 'decoding');
+    const started = Date.now();
+    const { code, stdout, stderr } = await interrupt(
+      ['train', '--data', join(root, 'many'), '--out', out, '--image-size', '32'],
+      // Decoding begins about when the backend has started; in whatever place the signal comes, the end is the same.
+      () => Date.now() - started > 700,
+    );
+    expect([130, undefined]).toContain(code);
+    if (code === undefined) return;
+    const made = runFolders(out);
+    expect(made.length === 0 ? stderr : stdout).toMatch(
+      made.length === 0 ? /Interrupted before the first step/ : /interrupted in/,
+    );
+  });
+});
+
+it('the second signal ends the program at once, and the run goes on all the same', async () => {
+  const args = train('twice', '--epochs', '6');
+  const child = startCli(args, { env: EVERY_STEP });
+  while (stepsOf('twice') < 9) await sleep(2);
+  child.kill('SIGINT');
+  child.kill('SIGTERM');
+  const { exitCode } = await child;
+  // Both may be heard in one turn, or the first may have finished its work before the second came.
+  expect([130, 143]).toContain(exitCode);
+  const { code, stderr } = await runCli(['train', '--resume', join(root, 'twice', RUN), '--quiet']);
+  expect(code, stderr).toBe(0);
+  expect((await runCli(train('once', '--epochs', '6', '--quiet'))).code).toBe(0);
+  expect(outcome(join(root, 'twice', RUN))).toEqual(outcome(join(root, 'once', RUN)));
+});
+
+describe('compare', () => {
+  const compare = (name: string, ...more: string[]) => [
+    ...['compare', '--data', join(root, 'data'), '--out', join(root, name), ...SMALL_RUN],
+    ...['--seeds', '2', '--json', '--quiet'],
+    ...more,
+  ];
+  const runs = ['fixed-seed0', RUN, 'fixed-seed1', '1cycle-seed1'];
+
+  it('interrupted with several jobs, goes on when the same command is run again', async () => {
+    const stopped = await interrupt(
+      compare('parts', '--jobs', '2'),
+      () => stepsOf('parts') >= 5 && stepsOf('parts', 'fixed-seed0') >= 5,
+    );
+    expect(stopped.code, stopped.stderr).toBe(130);
+    expect(JSON.parse(stopped.stdout)).toMatchObject({ status: 'interrupted', command: 'compare' });
+    expect(stopped.stderr).toContain('Run the same command again to go on');
+
+    const again = await runCli(compare('parts', '--jobs', '1', '--workers', '2'));
+    expect(again.code, again.stderr).toBe(0);
+    const whole = await runCli(compare('whole', '--jobs', '2'));
+    expect(whole.code, whole.stderr).toBe(0);
+    // No run was begun a second time.
+    expect(runFolders(join(root, 'parts'))).toHaveLength(runs.length);
+    for (const run of runs) {
+      expect(outcome(join(root, 'parts', run))).toEqual(outcome(join(root, 'whole', run)));
+    }
+    const [first, second] = [again, whole].map(({ stdout }) => JSON.parse(stdout) as Comparison);
+    expect(first!.verdict).toEqual(second!.verdict);
+    const results = ({ arms }: Comparison) =>
+      arms.map(({ finalAccuracy, validLoss, stepsToTarget }) => [finalAccuracy, validLoss, stepsToTarget]);
+    expect(results(first!)).toEqual(results(second!));
+  });
+
+  it('killed, does so too', async () => {
+    await interrupt(compare('killed', '--jobs', '2'), () => stepsOf('killed') >= 12, 'SIGKILL');
+    const again = await runCli(compare('killed'));
+    expect(again.code, again.stderr).toBe(0);
+    expect(runFolders(join(root, 'killed'))).toHaveLength(runs.length);
+    expect(outcome(join(root, 'killed', RUN))).toEqual(outcome(join(root, 'whole', RUN)));
+  });
+});
