@@ -1,6 +1,8 @@
 import { compareDocument, type CompareDocument } from '../experiments/compare-document.js';
 import { compare, compareRecorded, type CompareOutcome } from '../experiments/compare.js';
+import { planComparison } from '../experiments/compare-plan.js';
 import { describeEnvironment } from '../experiments/environment.js';
+import { comparePlanReport } from '../report/compare-plan-report.js';
 import { compareReport } from '../report/compare-report.js';
 import { Exit } from './errors.js';
 import type { RawFlags } from './raw-flags.js';
@@ -23,7 +25,13 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
       return;
     }
     const environment = describeEnvironment(await startBackend());
-    const outcome = await compare({ settings, rates, environment, emit: progress.emit, signal });
+    const request = { settings, rates, environment, emit: progress.emit, signal };
+    if (settings.plan) {
+      const plan = await planComparison(request);
+      session.print(plan, ({ width }) => comparePlanReport(plan, width));
+      return;
+    }
+    const outcome = await compare(request);
     const context = { target: settings.target, seconds: seconds(), trainedHere: { ...environment } };
     await show(session, outcome, compareDocument(outcome, context));
   });
