@@ -15,6 +15,7 @@ export function findLrReport(view: FindLrView, layout: ReportLayout): string {
     suggestionTable(view, layout),
     paintLines(recommendation(view, width), view.recommended === null ? 'yellow' : 'bold', colour),
     paragraph(view.reason, width),
+    paragraph(whereItLies(view), width),
   ]);
 }
 
@@ -57,6 +58,11 @@ function suggestionTable({ suggestions, curves }: FindLrView, layout: ReportLayo
     }),
     layout,
   );
+}
+
+function whereItLies({ run, recommended }: FindLrView): string {
+  if (run === undefined) return '';
+  return recommended === null ? run : `${run} (to train with it: onecycle train --lr from:${run})`;
 }
 
 function recommendation({ recommended }: FindLrView, width: number): string {

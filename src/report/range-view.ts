@@ -13,6 +13,8 @@ export interface FindLrView {
   /** Rates for the 1cycle policy's maximum and for a fixed policy; null where the curve allows none. */
   readonly recommended: { readonly learningRate: number; readonly fixedLearningRate: number } | null;
   readonly reason: string;
+  /** The folder that holds all this. */
+  readonly run?: string;
   /** Which loss the curves show [train], and how many steps each sweep was to have [as many as it has]. */
   readonly config?: { readonly loss?: 'train' | 'valid'; readonly steps?: number };
 }

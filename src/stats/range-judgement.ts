@@ -39,7 +39,7 @@ export function judgeRange(curves: readonly RangeCurve[], classes: number): Judg
     const steps = `${String(pooled.losses.length)} steps`;
     return {
       refusal: stopped
-        ? `The loss diverged at once, after ${steps}, at a rate of ${twoDigits(lastRate(pooled))}. Lower --min-lr.`
+        ? `The loss diverged at once, after ${steps}, at a rate of ${twoDigits(lastRate(pooled))}. Lower --min-lr or raise --steps.`
         : `The test has only ${steps}. Raise --steps to 60 or more.`,
     };
   }

@@ -21,7 +21,9 @@ export async function tinyImages(
     for (const [part, count] of Object.entries({ train, val: valid })) {
       const folder = join(dir, part, name);
       await mkdir(folder, { recursive: true });
-      for (let i = 0; i < count; i++) await writeImage(join(folder, `${i}.png`), label, i, side);
+      // No image is in both parts.
+      const first = part === 'val' ? train : 0;
+      for (let i = 0; i < count; i++) await writeImage(join(folder, `${i}.png`), label, first + i, side);
     }
   }
 }

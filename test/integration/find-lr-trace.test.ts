@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { memory } from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { startBackend } from '../../src/backend/choose.js';
+import { readDefaults, type Settings } from '../../src/config/default-settings.js';
+import { finderConfig } from '../../src/experiments/find-lr.js';
+import { rangeTest } from '../../src/experiments/range-test.js';
+import { epochBatches, openRunEngine } from '../../src/experiments/run-engine.js';
+import { openWorkbench, type Workbench } from '../../src/experiments/workbench.js';
+import { fixed } from '../../src/schedule/fixed.js';
+import type { Engine } from '../../src/training/engine.js';
+import { fingerprint } from '../../src/training/fingerprint.js';
+import type { StepRecord } from '../../src/training/records.js';
+import { trainSteps } from '../../src/training/train-steps.js';
+import { tinyImages } from './tiny-images.js';
+
+const quiet = { emit: () => undefined, signal: new AbortController().signal };
+
+describe('the fingerprint', () => {
+  it('tells any two states apart that differ in one bit of a weight or of a momentum buffer', () => {
+    const values = fc.float32Array({ minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(values, fc.nat(), fc.nat(31), fc.boolean(), (given, at, bit, inWeights) => {
+        const state = (weights: Float32Array, velocities: Float32Array) => ({
+          weights: new Map([['head/kernel', weights]]),
+          velocities: new Map([['head/kernel', velocities]]),
+        });
+        const changed = given.slice();
+        new Uint32Array(changed.buffer)[at % given.length]! ^= 1 << bit;
+        const before = fingerprint(state(given, given));
+        expect(fingerprint(state(given.slice(), given.slice()))).toBe(before);
+        expect(fingerprint(inWeights ? state(changed, given) : state(given, changed))).not.toBe(before);
+      }),
+    );
+  });
+});
+
+describe('a range test in the middle of a training', () => {
+  let dir: string;
+  let settings: Settings;
+  beforeAll(async () => {
+    await startBackend('wasm');
+    dir = await mkdtemp(join(tmpdir(), 'onecycle-trace-'));
+    await tinyImages(dir, { train: 24, valid: 8 });
+    settings = { ...readDefaults().settings, data: dir, imageSize: 32, batchSize: 8, steps: 12, seeds: 1 };
+    return () => rm(dir, { recursive: true, force: true });
+  });
+
+  it.each(['last:3', 'all', 'head'] as const)(
+    'moves neither weights nor momenta, neither the order nor the pictures, and keeps no tensor: %s',
+    async (trainable) => {
+      const undisturbed = await trained(async () => undefined);
+      const disturbed = await trained(async (bench, own) => {
+        const before = { state: fingerprint(await own.snapshot()), tensors: memory().numTensors };
+        const { points } = await rangeTest(bench, finderConfig(bench, own.settings), {
+          ...quiet,
+          workers: 1,
+        });
+        expect(points.length).toBeGreaterThan(8);
+        expect({ state: fingerprint(await own.snapshot()), tensors: memory().numTensors }).toEqual(before);
+      });
+      expect(disturbed).toEqual(undisturbed);
+
+      /** An epoch of six steps with something between the third and the fourth. */
+      async function trained(
+        between: (bench: Workbench, own: Pick<Engine, 'snapshot'> & { settings: Settings }) => Promise<void>,
+      ): Promise<{ records: StepRecord[]; state: string }> {
+        const own = { ...settings, trainable };
+        const bench = await openWorkbench(own, quiet);
+        const config = finderConfig(bench, own);
+        const engine = openRunEngine(bench, config, 1);
+        const schedule = fixed({ totalSteps: 6, learningRate: 1e-3, momentum: 0.9, decay: { kind: 'none' } });
+        const position = { epoch: 1, firstStep: 0, scheduleState: schedule.initialState };
+        const records: StepRecord[] = [];
+        for await (const record of trainSteps(
+          engine,
+          epochBatches(bench, engine, config, 1, 0),
+          schedule,
+          position,
+        )) {
+          records.push(record);
+          if (records.length === 3) {
+            await between(bench, { snapshot: () => engine.snapshot(), settings: own });
+          }
+        }
+        const state = fingerprint(await engine.snapshot());
+        await engine.dispose();
+        bench.close();
+        expect(records).toHaveLength(6);
+        return { records, state };
+      }
+    },
+  );
+});
