@@ -25,11 +25,11 @@ export function columnSums(backend: WebGPUBackend, dy: TensorInfo): TensorInfo {
 
       fn main() {
         let channel = i32(workgroupId.x) * ${COLUMNS} + i32(localId.x);
-        let from = i32(workgroupId.y) * uniforms.rows;
-        let to = min(from + uniforms.rows, uniforms.total);
+        let first = i32(workgroupId.y) * uniforms.rows;
+        let end = min(first + uniforms.rows, uniforms.total);
         var own = 0.0;
         if (channel < uniforms.channels) {
-          for (var row = from + i32(localId.y); row < to; row += ${ROWS}) {
+          for (var row = first + i32(localId.y); row < end; row += ${ROWS}) {
             own += dy[row * uniforms.channels + channel];
           }
         }

@@ -46,11 +46,11 @@ export function depthwiseFilterGradient(
 
       fn main() {
         let channel = i32(workgroupId.x) * ${CHANNELS} + i32(localId.x);
-        let from = i32(workgroupId.y) * uniforms.rows;
-        let to = min(from + uniforms.rows, uniforms.positions);
+        let first = i32(workgroupId.y) * uniforms.rows;
+        let end = min(first + uniforms.rows, uniforms.positions);
         var sums : array<f32, ${taps}>;
         if (channel < uniforms.channels) {
-          for (var position = from + i32(localId.y); position < to; position += ${POSITIONS}) {
+          for (var position = first + i32(localId.y); position < end; position += ${POSITIONS}) {
             let ox = position % uniforms.outWidth;
             let row = position / uniforms.outWidth;
             let oy = row % uniforms.outHeight;

@@ -30,7 +30,7 @@ export function filterGradient(
     inputs: { x, dy },
     integers: {
       positions,
-      patch,
+      patchSize: patch,
       outChannels: info.outChannels,
       rows: chunks.rows,
       inChannels: info.inChannels,
@@ -56,20 +56,21 @@ export function filterGradient(
       fn main() {
         let firstIn = i32(workgroupId.x) * ${TILE};
         let firstOut = i32(workgroupId.y) * ${TILE};
-        let from = i32(workgroupId.z) * uniforms.rows;
-        let to = min(from + uniforms.rows, uniforms.positions);
+        let first = i32(workgroupId.z) * uniforms.rows;
+        let end = min(first + uniforms.rows, uniforms.positions);
         let tx = i32(localId.x);
         let ty = i32(localId.y);
         var sums : array<f32, 16>;
-        for (var slab = from; slab < to; slab += ${SLAB}) {
+        // Barriers want a loop that is plainly the same for all threads: over uniforms alone.
+        for (var row = 0; row < uniforms.rows; row += ${SLAB}) {
           for (var e = i32(localIndex); e < ${SLAB * TILE}; e += 64) {
-            let position = slab + e / ${TILE};
+            let position = first + row + e / ${TILE};
             let i = firstIn + e % ${TILE};
             let o = firstOut + e % ${TILE};
             var xValue = 0.0;
             var dyValue = 0.0;
-            if (position < to) {
-              if (i < uniforms.patch) { xValue = xAt(position, i); }
+            if (position < end) {
+              if (i < uniforms.patchSize) { xValue = xAt(position, i); }
               if (o < uniforms.outChannels) { dyValue = dy[position * uniforms.outChannels + o]; }
             }
             xSlab[e] = xValue;
@@ -84,12 +85,12 @@ export function filterGradient(
           }
           workgroupBarrier();
         }
-        let base = i32(workgroupId.z) * uniforms.patch * uniforms.outChannels;
+        let base = i32(workgroupId.z) * uniforms.patchSize * uniforms.outChannels;
         for (var a = 0; a < 4; a++) {
           for (var b = 0; b < 4; b++) {
             let i = firstIn + ty + 8 * a;
             let o = firstOut + tx + 8 * b;
-            if (i < uniforms.patch && o < uniforms.outChannels) {
+            if (i < uniforms.patchSize && o < uniforms.outChannels) {
               result[base + i * uniforms.outChannels + o] = sums[4 * a + b];
             }
           }
@@ -99,7 +100,7 @@ export function filterGradient(
   return sumChunks(backend, partial, chunks.count, info.filterShape);
 }
 
-const POINTWISE = 'return x[position * uniforms.patch + i];';
+const POINTWISE = 'return x[position * uniforms.patchSize + i];';
 
 const PATCH = `
         let ox = position % uniforms.outWidth;

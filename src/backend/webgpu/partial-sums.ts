@@ -34,7 +34,7 @@ export function sumChunks(
   if (count === 1) return { ...partial, shape: [...shape] };
   const total = launch(backend, {
     key: 'sum-chunks',
-    inputs: { partial: { ...partial, shape: [util.sizeFromShape(partial.shape)] } },
+    inputs: { parts: { ...partial, shape: [util.sizeFromShape(partial.shape)] } },
     integers: { length: util.sizeFromShape([...shape]), count },
     output: [util.sizeFromShape([...shape])],
     workgroup: [64, 1, 1],
@@ -43,7 +43,7 @@ export function sumChunks(
         if (index >= uniforms.size) { return; }
         var sum = 0.0;
         for (var chunk = 0; chunk < uniforms.count; chunk++) {
-          sum += partial[chunk * uniforms.length + index];
+          sum += parts[chunk * uniforms.length + index];
         }
         result[index] = sum;
       }`,

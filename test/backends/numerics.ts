@@ -1,0 +1,146 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { addInPlace, convBackward, convForward, sgdUpdate, type ConvOptions } from '../../src/backend/conv.js';
+import { readValues } from '../../src/backend/device-failure.js';
+import { randomStream } from '../../src/random/streams.js';
+import { BACKEND, on, relativeError, startBoth } from './backend-under-test.js';
+
+// Against the 'cpu' backend, which computes in plain JavaScript: errors in units of the largest reference value. Sums
+// of n products in float32 differ by their order, by about sqrt(n) times 6e-8.
+const FORWARD = 5e-6;
+const GRADIENT = 2e-5;
+
+beforeAll(async () => {
+  const { name, device } = await startBoth();
+  console.log(`under test: ${name} on ${device}`);
+});
+
+type Case = readonly [
+  kind: ConvOptions['kind'],
+  kernel: number,
+  stride: number,
+  image: readonly [batch: number, height: number, width: number],
+  channels: readonly [number, number],
+  relu6: boolean,
+];
+
+// Channels beside, on and over the edges of tiles of 16 and 32; maps with odd sides; sums over 1 to 30000 positions.
+const CASES: readonly Case[] = [
+  ['conv', 1, 1, [2, 7, 7], [16, 8], true],
+  ['conv', 1, 1, [3, 5, 9], [33, 31], false],
+  ['conv', 1, 1, [1, 1, 1], [5, 3], false],
+  ['conv', 1, 1, [8, 1, 1], [1280, 10], false],
+  ['conv', 1, 1, [4, 14, 14], [96, 32], true],
+  ['conv', 1, 1, [2, 3, 3], [112, 448], true],
+  ['conv', 1, 1, [3, 100, 100], [7, 5], true],
+  ['conv', 3, 2, [2, 32, 32], [3, 16], true],
+  ['conv', 3, 2, [2, 33, 31], [3, 17], true],
+  ['conv', 3, 1, [1, 6, 5], [4, 6], false],
+  ['depthwise', 3, 1, [2, 8, 8], [16, 16], true],
+  ['depthwise', 3, 2, [2, 8, 8], [17, 17], true],
+  ['depthwise', 3, 2, [3, 9, 7], [48, 48], true],
+  ['depthwise', 3, 1, [1, 1, 1], [5, 5], false],
+  ['depthwise', 3, 1, [3, 56, 57], [40, 40], true],
+  ['depthwise', 5, 2, [2, 11, 11], [6, 6], true],
+];
+
+describe('convolutions', () => {
+  test.each(CASES)('%s of side %i, stride %i, images %j, channels %j', async (kind, kernel, stride, image, [from, to], relu6) => {
+    const inputs = {
+      x: uniform('x', [...image, from], 6),
+      filter: uniform('w', kind === 'conv' ? [kernel, kernel, from, to] : [kernel, kernel, from, 1], 1),
+      bias: uniform('b', [to], 1),
+      dy: uniform('dy', [image[0], Math.ceil(image[1] / stride), Math.ceil(image[2] / stride), to], 1),
+    };
+    const own = await gradientsOf(inputs, { kind, stride, relu6 });
+    const expected = await on('cpu', () => gradientsOf(inputs, { kind, stride, relu6 }));
+    expect(relativeError(own.y, expected.y)).toBeLessThan(FORWARD);
+    for (const name of ['dx', 'dFilter', 'dBias'] as const) {
+      expect(relativeError(own[name], expected[name]), name).toBeLessThan(GRADIENT);
+    }
+    const again = await gradientsOf(inputs, { kind, stride, relu6 });
+    expect(again, 'the same bits when repeated').toEqual(own);
+  });
+
+  test('leave out the input gradient where nobody needs it', async () => {
+    const before = tf.memory().numTensors;
+    const x = tf.ones<tf.Rank.R4>([1, 4, 4, 3]);
+    const filter = tf.ones<tf.Rank.R4>([1, 1, 3, 2]);
+    const bias = tf.zeros<tf.Rank.R1>([2]);
+    const y = convForward(x, filter, bias, { kind: 'conv', stride: 1, relu6: false });
+    const gradients = convBackward({ x, y, dy: y, filter }, { kind: 'conv', stride: 1, relu6: false }, false);
+    expect(gradients.dx).toBeUndefined();
+    // 16 positions, y = 3 everywhere: each weight gets 16 * 1 * 3, each bias 16 * 3.
+    expect(await readValues(gradients.dFilter)).toEqual(new Float32Array(6).fill(48));
+    expect(await readValues(gradients.dBias)).toEqual(new Float32Array(2).fill(48));
+    tf.dispose([x, filter, bias, y, gradients.dFilter, gradients.dBias]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('updates', () => {
+  test('SGD with momentum and weight decay, by hand, also after its weights were read', async () => {
+    const weight = tf.variable(tf.tensor1d([1, -2, 0.5]));
+    const velocity = tf.variable(tf.zeros([3]));
+    const gradient = tf.tensor1d([0.5, 1, -1]);
+    const rates = { learningRate: 0.1, momentum: 0.9, weightDecay: 0.01 };
+    sgdUpdate(weight, velocity, gradient, rates);
+    // v = g + 0.01 w = [0.51, 0.98, -0.995]; w -= 0.1 v
+    expect(relativeError(await readValues(weight), [0.949, -2.098, 0.5995])).toBeLessThan(1e-6);
+    sgdUpdate(weight, velocity, gradient, rates);
+    // v = 0.9 v + g + 0.01 w = [0.96849, 1.86102, -1.889505]
+    expect(relativeError(await readValues(velocity), [0.96849, 1.86102, -1.889505])).toBeLessThan(1e-6);
+    expect(relativeError(await readValues(weight), [0.852151, -2.284102, 0.7884505])).toBeLessThan(1e-6);
+    tf.dispose([weight, velocity, gradient]);
+  });
+
+  test('sums in place, more values than one dispatch has threads', async () => {
+    const n = 70_000 * 64;
+    const target = tf.variable(tf.fill([n], 1.5));
+    const source = tf.fill([n], 0.25);
+    addInPlace(target, source);
+    const values = await readValues(target);
+    expect(values.every((value) => value === 1.75)).toBe(true);
+    tf.dispose([target, source]);
+  });
+});
+
+test(`${BACKEND} is what computed all this`, () => {
+  expect(tf.getBackend()).toBe(BACKEND);
+});
+
+interface ConvInputs {
+  readonly x: Values;
+  readonly filter: Values;
+  readonly bias: Values;
+  readonly dy: Values;
+}
+
+interface Values {
+  readonly values: Float32Array;
+  readonly shape: number[];
+}
+
+function uniform(name: string, shape: number[], width: number): Values {
+  const random = randomStream(7, name, ...shape);
+  const length = shape.reduce((product, side) => product * side, 1);
+  return { values: Float32Array.from({ length }, () => width * (random.uniform() - 0.5)), shape };
+}
+
+async function gradientsOf(inputs: ConvInputs, options: ConvOptions) {
+  const before = tf.memory().numTensors;
+  const load = <R extends tf.Rank>({ values, shape }: Values) => tf.tensor<R>(values, shape as tf.ShapeMap[R]);
+  const [x, filter, dy] = [inputs.x, inputs.filter, inputs.dy].map((part) => load<tf.Rank.R4>(part));
+  const bias = load<tf.Rank.R1>(inputs.bias);
+  const y = convForward(x!, filter!, bias, options);
+  const { dx, dFilter, dBias } = convBackward({ x: x!, y, dy: dy!, filter: filter! }, options, true);
+  const read = {
+    y: await readValues(y),
+    dx: await readValues(dx!),
+    dFilter: await readValues(dFilter),
+    dBias: await readValues(dBias),
+  };
+  tf.dispose([x!, filter!, dy!, bias, y, dx!, dFilter, dBias]);
+  expect(tf.memory().numTensors, 'tensors left').toBe(before);
+  return read;
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// One backend at a time, named by BACKEND: run-backends.mjs sets it and what the backend needs to be found.
+export default defineConfig({
+  test: {
+    include: ['test/backends/numerics.ts', 'test/backends/training.ts', 'test/backends/failures.ts'],
+    testTimeout: 300_000,
+    hookTimeout: 120_000,
+    maxWorkers: 1,
+    // A backend is started once for each file, and native libraries live as long as the process.
+    isolate: true,
+  },
+});
