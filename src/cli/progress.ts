@@ -47,6 +47,7 @@ function bars(): ProgressView {
       barsize: Math.max(8, Math.min(30, (process.stderr.columns ?? 80) - 60)),
       fps: 5,
       linewrap: false,
+      formatTime: timeLeft,
       // Ctrl-C belongs to the program: the bar's own handler would leave the process running.
       gracefulExit: false,
     },
@@ -92,4 +93,12 @@ function bars(): ProgressView {
     }
   };
   return { emit, say, stop: () => multi.stop() };
+}
+
+/** The time that is left, in seconds; the bar's library says 'NULL' or 'INF' while it cannot know. */
+function timeLeft(seconds: number | string): string {
+  const known = Number(seconds);
+  if (!Number.isFinite(known)) return '?';
+  const whole = Math.round(known);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} m ${String(whole % 60).padStart(2, '0')} s`;
 }
