@@ -1,5 +1,5 @@
 import { UsageError } from '../errors/errors.js';
-import type { GivenSettings } from './options.js';
+import type { GivenSettings, RateSetting } from './options.js';
 import { readConfigFile } from './read-config-file.js';
 
 /** One side of a comparison: what it changes in the common settings. */
@@ -62,4 +62,18 @@ async function readArm(name: string, momentum: number): Promise<Arm> {
     );
   }
   return { name, overrides: variant(momentum), seedShift };
+}
+
+/**
+ * Throws UsageError where `--lr` gives a rate to an arm that there is not.
+ * @param arms names of the arms that are trained; policies may be named as well
+ */
+export function requireKnownArms(lr: RateSetting | undefined, arms: readonly string[]): void {
+  if (typeof lr !== 'object') return;
+  const known = [...new Set([...arms, 'fixed', '1cycle'])];
+  const unknown = Object.keys(lr).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new UsageError(
+    `--lr gives a rate to "${unknown}", which is no arm. Expected ${known.join(', ')}, as in fixed=1e-3,1cycle=5e-3.`,
+  );
 }

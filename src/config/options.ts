@@ -5,7 +5,7 @@ export type CommandName = 'find-lr' | 'train' | 'compare';
 type OptionType =
   | { readonly type: 'flag' }
   | { readonly type: 'text' }
-  | { readonly type: 'integer'; readonly min: number }
+  | { readonly type: 'integer'; readonly min: number; readonly max?: number }
   | {
       readonly type: 'number';
       readonly above?: number;
@@ -70,6 +70,7 @@ export const OPTIONS = {
   imageSize: {
     type: 'integer',
     min: 32,
+    max: 2048,
     argument: 'N',
     commands: ALL,
     description: 'pixels a side, divisible by 32 [96 for images up to 64 pixels, else as trained]',
@@ -91,6 +92,7 @@ export const OPTIONS = {
   epochs: {
     type: 'integer',
     min: 1,
+    max: 10_000,
     argument: 'N',
     commands: ALL,
     description: 'passes over the training images',
@@ -134,6 +136,7 @@ export const OPTIONS = {
   views: {
     type: 'integer',
     min: 1,
+    max: 1000,
     argument: 'K',
     commands: ALL,
     description: 'augmented views kept of each image where a part is frozen',
@@ -150,6 +153,7 @@ export const OPTIONS = {
   workers: {
     type: 'integer',
     min: 1,
+    max: 1024,
     argument: 'N',
     commands: ALL,
     description: "threads that share a run's batches on wasm; never changes a result [cores / jobs]",
@@ -171,6 +175,7 @@ export const OPTIONS = {
   steps: {
     type: 'integer',
     min: 2,
+    max: 100_000,
     argument: 'N',
     commands: FINDER,
     description: 'mini-batches a seed [100 with one seed, else 60]',
@@ -185,6 +190,7 @@ export const OPTIONS = {
   seeds: {
     type: 'integer',
     min: 1,
+    max: 1000,
     argument: 'N',
     commands: ['find-lr', 'compare'],
     description: 'repetitions',
@@ -334,6 +340,7 @@ export const OPTIONS = {
   extendTo: {
     type: 'integer',
     min: 1,
+    max: 10_000,
     argument: 'EPOCHS',
     commands: TRAIN,
     description: 'with --resume: re-plan the schedule over more epochs',
@@ -350,6 +357,7 @@ export const OPTIONS = {
   jobs: {
     type: 'integer',
     min: 1,
+    max: 1024,
     argument: 'N',
     commands: COMPARE,
     description: 'runs side by side [cores on wasm, 1 on a GPU]',

@@ -12,7 +12,9 @@ function expectation(spec: OptionSpec): string {
     case 'text':
       return 'a text';
     case 'integer':
-      return `a whole number of at least ${spec.min}`;
+      return spec.max === undefined
+        ? `a whole number of at least ${spec.min}`
+        : `a whole number from ${spec.min} to ${spec.max}`;
     case 'number': {
       const bounds = [
         spec.above === undefined ? '' : `above ${spec.above}`,
@@ -47,7 +49,11 @@ function valueSchema(spec: OptionSpec): z.ZodType {
     case 'text':
       return z.string().min(1);
     case 'integer':
-      return z.number().int().min(spec.min);
+      return z
+        .number()
+        .int()
+        .min(spec.min)
+        .max(spec.max ?? Number.MAX_SAFE_INTEGER);
     case 'number': {
       let schema = z.number();
       if (spec.above !== undefined) schema = schema.gt(spec.above);

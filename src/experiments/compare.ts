@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { readArms } from '../config/arms.js';
+import { readArms, requireKnownArms } from '../config/arms.js';
 import type { Settings } from '../config/default-settings.js';
 import { RunError, UsageError } from '../errors/errors.js';
 import { compareRuns, type Comparison } from './compare-runs.js';
@@ -53,6 +53,10 @@ function orderOf(arm: string, { policies }: Settings): number {
 export async function compare(request: TrainRequest): Promise<CompareOutcome> {
   const { settings, signal } = request;
   const arms = await readArms(settings.policies, settings.momentum);
+  requireKnownArms(
+    settings.lr,
+    arms.map(({ name }) => name),
+  );
   const benches = new BenchCache(request);
   try {
     const planned = await planRuns(request, arms, benches);

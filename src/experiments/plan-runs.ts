@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Arm } from '../config/arms.js';
 import type { Settings } from '../config/default-settings.js';
+import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
 import { resolveConfig, type TrainRequest } from './train.js';
 import { openWorkbench, type Workbench } from './workbench.js';
@@ -29,6 +30,8 @@ export async function planRuns(
     const bench = await benches.open(armSettings);
     const workers = settings.workers ?? availableParallelism();
     const config = await resolveConfig(bench, { ...request, settings: armSettings }, arm.name, workers);
+    // Refuses here, before anything is trained, a schedule that this many steps cannot follow.
+    planSchedule(config, Math.ceil(bench.images.train.length / config.batchSize));
     resolved.push({ arm, bench, config, settings: armSettings });
   }
   return Array.from({ length: settings.seeds }, (_, i) =>

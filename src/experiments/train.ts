@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { requireKnownArms } from '../config/arms.js';
 import type { RateTable, Settings } from '../config/default-settings.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import { resolveRun, type RunConfig } from '../config/run-config.js';
@@ -17,26 +18,29 @@ export interface TrainRequest extends ExperimentContext {
 
 /** `onecycle train`: one run from its first step. */
 export async function train(request: TrainRequest): Promise<TrainDocument> {
+  const arm = armOf(request);
   const bench = await openWorkbench(request.settings, request);
   try {
     const workers = request.settings.workers ?? availableParallelism();
-    const config = await resolveConfig(bench, request, armOf(request), workers);
+    const config = await resolveConfig(bench, request, arm, workers);
     return await trainRun(bench, config, { ...request, out: request.settings.out, workers });
   } finally {
     bench.close();
   }
 }
 
-/** The name under which a comparison knows the run. */
-function armOf({ settings }: TrainRequest): string {
-  return settings.arm ?? settings.policy;
+/** The name under which a comparison knows the run. Throws UsageError where --lr names another arm. */
+function armOf({ settings: { arm, policy, lr } }: TrainRequest): string {
+  requireKnownArms(lr, [arm ?? policy]);
+  return arm ?? policy;
 }
 
 /** Resolves a run and walks its schedule without training. */
 export async function planTraining(request: TrainRequest): Promise<TrainPlan> {
+  const arm = armOf(request);
   const bench = await openWorkbench(request.settings, request);
   try {
-    const config = await resolveConfig(bench, request, armOf(request), 1);
+    const config = await resolveConfig(bench, request, arm, 1);
     const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
     const schedule = planSchedule(config, stepsPerEpoch);
     return planFrom(config, schedule, stepsPerEpoch, { trained: 0, state: schedule.initialState });

@@ -68,7 +68,8 @@ export async function openWorkbench(
   if (settings.batchSize > images.train.length) {
     images.store.close();
     throw new UsageError(
-      `Expected at most ${images.train.length} for --batch-size, the number of training images in ${folder.root}, but received ${settings.batchSize}.`,
+      `Expected at most ${images.train.length} for --batch-size, the number of training images in ${folder.root}, ` +
+        `but received ${settings.batchSize}. Give --batch-size ${images.train.length} or less, or add images.`,
     );
   }
   for (const { path, reason } of images.skipped) emit({ type: 'note', text: `skipped ${path}: ${reason}` });

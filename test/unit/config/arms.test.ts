@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { UsageError } from '../../../src/errors/errors.js';
-import { readArms } from '../../../src/config/arms.js';
+import { readArms, requireKnownArms } from '../../../src/config/arms.js';
 
 describe('one arm', () => {
   test.each([
@@ -61,4 +61,27 @@ test('a policy may be compared with itself under other seeds', async () => {
     ['1cycle', 0],
     ['1cycle@100', 100],
   ]);
+});
+
+describe('rates per arm', () => {
+  test.each([
+    [undefined, ['1cycle']],
+    [0.1, ['1cycle']],
+    ['auto', ['1cycle']],
+    [{ fixed: 1, '1cycle': 2 }, ['fixed', '1cycle:linear']],
+    // A policy that is not trained may be named: one file serves train and compare.
+    [{ fixed: 1 }, ['1cycle']],
+    [{ '1cycle@100': 1 }, ['1cycle', '1cycle@100']],
+  ])('%j for %j', (lr, arms) => {
+    expect(() => requireKnownArms(lr, arms)).not.toThrow();
+  });
+
+  test.each([
+    [{ fixd: 1 }, ['fixed', '1cycle'], /a rate to "fixd", which is no arm\. Expected fixed, 1cycle, as in/],
+    [{ '1cycle@100': 1 }, ['1cycle'], /"1cycle@100"/],
+    [{ fixed: 1, '': 2 }, ['fixed'], /a rate to ""/],
+  ])('%j for %j is refused', (lr, arms, message) => {
+    expect(() => requireKnownArms(lr, arms)).toThrow(message);
+    expect(() => requireKnownArms(lr, arms)).toThrow(UsageError);
+  });
 });
