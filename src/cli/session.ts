@@ -45,7 +45,13 @@ export async function inSession(flags: RawFlags, work: (session: Session) => Pro
       given,
       progress,
       signal: stop.signal,
-      startBackend: (otherwise) => startBackend(given.backend ?? otherwise ?? settings.backend),
+      startBackend: (otherwise) =>
+        startBackend(given.backend ?? otherwise ?? settings.backend, {
+          debug: settings.debug,
+          note: (text) => {
+            if (!settings.quiet) progress.emit({ type: 'note', text });
+          },
+        }),
       tell: (report) => progress.say(report(layout(settings, process.stderr))),
       print: (document, report) => {
         progress.stop();

@@ -9,6 +9,8 @@ export interface Environment {
   readonly platform: string;
   readonly backend: string;
   readonly device: string;
+  /** Of a graphics card, where it tells; null elsewhere. */
+  readonly driver: string | null;
   readonly cores: number;
   /** Runs that were trained side by side, in comparisons. */
   readonly jobs?: number;
@@ -31,6 +33,7 @@ export function describeEnvironment(backend: BackendInfo): Environment {
     platform: `${process.platform}-${process.arch}`,
     backend: backend.name,
     device: backend.device,
+    driver: backend.driver,
     cores: availableParallelism(),
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     versions: backend.versions,
