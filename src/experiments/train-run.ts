@@ -2,6 +2,7 @@ import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
 import { HEAD } from '../model/classifier.js';
 import { saveLayersModel } from '../model/save-layers-model.js';
+import { encodeCheckpoint } from '../record/checkpoint-file.js';
 import { readCheckpoint } from '../record/read-checkpoint.js';
 import { readEnvironment } from '../record/read-run.js';
 import { createRun, openRun, type RunFolder } from '../record/run-folder.js';
@@ -16,7 +17,7 @@ import type { Environment, RunEnvironment } from './environment.js';
 import type { Emit } from './events.js';
 import { applyReplans } from './replan-run.js';
 import { resumedEnvironment } from './resume-environment.js';
-import { unpackCheckpoint, type RunCheckpoint } from './run-checkpoint.js';
+import { packCheckpoint, unpackCheckpoint, type RunCheckpoint } from './run-checkpoint.js';
 import { openRunEngine } from './run-engine.js';
 import { runEpochs, type Divergence, type RunEnd, type RunStart } from './training-run.js';
 import type { Workbench } from './workbench.js';
@@ -115,10 +116,15 @@ async function begin(
   engine: Engine,
   { initialState }: StoppableSchedule,
 ): Promise<OpenRun> {
-  const dataset = datasetDocument(bench);
-  const folder = await createRun(out, runName(config), { config, environment, dataset });
   const from = { state: initialRunState(initialState), replica: await engine.snapshot(), predictions: [] };
-  return { folder, environment, from, best: null, unsaved: true };
+  const folder = await createRun(out, runName(config), {
+    config,
+    environment,
+    dataset: datasetDocument(bench),
+    // With the folder, so that there is no moment at which a run could not be resumed.
+    checkpoint: encodeCheckpoint(packCheckpoint(from, { steps: 0, epochs: 0 })),
+  });
+  return { folder, environment, from, best: null, unsaved: false };
 }
 
 async function goOn(

@@ -13,14 +13,14 @@ export interface MadeFolder {
 }
 
 /**
- * Makes the folder `outDir`/`name`, or `name`-2, -3 and so on where that exists, with these files and empty folders
- * in it. `outDir` is made too. The folder appears whole or not at all. Throws UsageError where it cannot be made,
+ * Makes the folder `outDir`/`name`, or `name`-2, -3 and so on where that exists, with these files and folders in
+ * it; a file's name may lead into one of the folders. `outDir` is made too. The folder appears whole or not at all. Throws UsageError where it cannot be made,
  * RunError where there is no space, RangeError for a name that is no plain visible file name.
  */
 export async function makeFolder(
   outDir: string,
   name: string,
-  files: Readonly<Record<string, string>>,
+  files: Readonly<Record<string, string | Uint8Array>>,
   folders: readonly string[] = [],
 ): Promise<MadeFolder> {
   if (!/^[^./\\\0][^/\\\0]*$/.test(name)) {
@@ -34,8 +34,9 @@ export async function makeFolder(
     await mkdir(outDir, { recursive: true });
     await mkdir(made);
     await writeDurably(lockPath(made), lockText);
-    for (const [file, text] of Object.entries(files)) await writeDurably(join(made, file), text);
     for (const folder of folders) await mkdir(join(made, folder));
+    for (const [file, data] of Object.entries(files)) await writeDurably(join(made, file), data);
+    for (const folder of folders) await syncFolder(join(made, folder));
     await syncFolder(made);
     made = await moveToFreeName(made, join(outDir, name));
     await syncFolder(outDir);

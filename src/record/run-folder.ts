@@ -15,11 +15,13 @@ import { explainWriteError } from './write-error.js';
 
 export type { RunFolder };
 
-/** What is known before the first step, each plain JSON data; environment.json gets `schemaVersion` besides. */
+/** What is known before the first step; plain JSON data, but for the checkpoint. environment.json gets `schemaVersion` besides. */
 export interface RunDocuments {
   readonly config: object;
   readonly environment: object;
   readonly dataset: object;
+  /** To go on from where the program ends before it writes one; with offsets of 0. */
+  readonly checkpoint?: Uint8Array;
 }
 
 /** A run to go on with, from `checkpoint`. */
@@ -29,6 +31,8 @@ export interface OpenedRun {
   /** Sentences for the user: a lock that was taken over, a damaged checkpoint that was passed over. */
   readonly notes: readonly string[];
 }
+
+const FIRST_CHECKPOINT = checkpointPath('', 'last');
 
 /**
  * Makes the folder `outDir`/`name`, or `name`-2, -3 and so on where that exists, and opens it. `outDir` is made
@@ -42,6 +46,7 @@ export async function createRun(outDir: string, name: string, documents: RunDocu
     [RUN_FILES.dataset]: documentText(documents.dataset),
     [RUN_FILES.steps]: '',
     [RUN_FILES.epochs]: '',
+    ...(documents.checkpoint && { [FIRST_CHECKPOINT]: documents.checkpoint }),
   };
   const { dir, lock } = await makeFolder(outDir, name, files, [RUN_FILES.checkpoints]);
   try {

@@ -73,12 +73,35 @@ async function takeOver(dir: string, own: string, stale: string): Promise<void> 
   const lost = new UsageError(
     `${dir} is just being taken over by another process. Wait for that one; if there is none, remove ${claim} and try again.`,
   );
-  if (!(await linkUnlessTaken(own, claim))) throw lost;
+  const claimed =
+    (await linkUnlessTaken(own, claim)) ||
+    ((await dropStaleClaim(claim)) && (await linkUnlessTaken(own, claim)));
+  if (!claimed) throw lost;
   try {
     if ((await readText(path)) !== stale) throw lost;
     await rename(own, path);
   } finally {
     await rm(claim, { force: true });
+  }
+}
+
+/** Removes the claim of a process that was killed in the middle of a takeover; false where its owner may still run. */
+async function dropStaleClaim(claim: string): Promise<boolean> {
+  const text = await readText(claim);
+  const owner = text === undefined ? undefined : parseLockText(text);
+  if (owner === undefined || ownerState(owner) !== 'ended') return false;
+  // Set aside first: another process may have replaced it since it was read, and that claim must live.
+  const aside = temporaryName(claim);
+  try {
+    await rename(claim, aside);
+    if ((await readText(aside)) === text) return true;
+    await linkUnlessTaken(aside, claim);
+    return false;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  } finally {
+    await rm(aside, { force: true });
   }
 }
 

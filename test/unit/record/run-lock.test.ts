@@ -120,6 +120,16 @@ describe('the lock of a run', () => {
     await expect(openRun(dir)).rejects.toThrow(/being taken over.*remove .*\.lock\.takeover/);
   });
 
+  it('is free where a process was killed while it took it over', async () => {
+    const dir = await resumableRun();
+    const dead = { pid: 2 ** 22 + 1, host: hostname(), identity: null, since: '2026-01-01' };
+    leaveLock(dir, dead);
+    writeFileSync(join(dir, '.lock.takeover'), JSON.stringify({ ...dead, pid: dead.pid + 1 }));
+    const { run } = await openRun(dir);
+    await run.close();
+    expect(readdirSync(dir).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
   it('holds within one process, too', async () => {
     const run = await createRun(freshFolder(), 'run', documents);
     await saveCheckpoint(run, 0);
