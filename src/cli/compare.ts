@@ -6,6 +6,7 @@ import { comparePlanReport } from '../report/compare-plan-report.js';
 import { compareReport } from '../report/compare-report.js';
 import { Exit } from './errors.js';
 import type { RawFlags } from './raw-flags.js';
+import { checkReportFolder } from './report-folder.js';
 import { inSession, type Session } from './session.js';
 
 /** `onecycle compare [RUN...]`. */
@@ -13,6 +14,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
   return inSession(flags, async (session) => {
     const { settings, rates, progress, signal, startBackend } = session;
     const started = performance.now();
+    if (settings.report !== undefined) checkReportFolder(settings.report, settings.out);
     const seconds = () => (performance.now() - started) / 1000;
     if (dirs.length > 0) {
       const outcome = await compareRecorded(dirs, settings);
@@ -37,14 +39,23 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
   });
 }
 
-async function show({ print }: Session, { runs }: CompareOutcome, document: CompareDocument): Promise<void> {
+async function show(
+  { print, settings, progress }: Session,
+  { runs }: CompareOutcome,
+  document: CompareDocument,
+): Promise<void> {
   const curves = document.arms.map(({ policy }) => ({
     policy,
     runs: runs
       .filter(({ arm }) => arm === policy)
       .map(({ seed, record }) => ({ seed, epochs: record.epochs, steps: record.steps })),
   }));
-  print(document, (layout) => compareReport({ ...document, curves, jobs: jobsOf(runs) }, layout));
+  const view = { ...document, curves, jobs: jobsOf(runs), sharedFeatures: runs.some(sharesFeatures) };
+  print(document, (layout) => compareReport(view, layout));
+  if (settings.report !== undefined) {
+    const { writeReport } = await import('./write-report.js');
+    progress.say(`The report is ${await writeReport(settings.report, document, view, runs)}`);
+  }
   if (document.status === 'interrupted') {
     console.error('Run the same command again to go on: finished runs are taken, the others continued.');
   }
@@ -59,4 +70,9 @@ function jobsOf(runs: CompareOutcome['runs']): number {
       typeof environment['jobs'] === 'number' ? environment['jobs'] : 1,
     ),
   );
+}
+
+/** A comparison's runs share what the frozen part makes of the images; a run of `train` is alone with it. */
+function sharesFeatures({ record: { config, environment } }: CompareOutcome['runs'][number]): boolean {
+  return typeof config['views'] === 'number' && typeof environment['jobs'] === 'number';
 }

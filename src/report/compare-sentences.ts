@@ -40,10 +40,13 @@ export function differencesNote({ differences, difference }: CompareView): strin
 }
 
 /** What the times mean; empty where nothing was timed. */
-export function timesNote({ arms, jobs }: CompareView): string {
+export function timesNote({ arms, jobs, sharedFeatures }: CompareView): string {
   if (arms.every(({ runs }) => runs.length === 0)) return '';
   const beside = jobs > 1 ? `, with ${counted(jobs, 'run')} side by side, which slow each other` : '';
-  return `Times are wall-clock seconds of training and evaluation${beside}; targets are looked for at the end of each epoch.`;
+  const shared = sharedFeatures
+    ? " What the frozen part makes of the images is computed once for all runs, at the first ones' cost: compare steps, not seconds."
+    : '';
+  return `Times are wall-clock seconds of training and evaluation${beside}; targets are looked for at the end of each epoch.${shared}`;
 }
 
 /** Every run without a result, with the reason. */

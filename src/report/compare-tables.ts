@@ -72,23 +72,28 @@ export function differenceTable(
   withMethod: boolean,
   layout: ReportLayout,
 ): string {
+  const images = differences.some(({ overImages }) => overImages !== null && overImages !== undefined);
   const adjusted = differences.some(({ pValue, adjustedPValue }) => pValue !== adjustedPValue);
   const columns: TableColumn[] = [
     { header: 'difference' },
     right('points'),
-    right('95% interval'),
+    right('95% over seeds'),
+    ...(images ? [right('over images')] : []),
     right('p'),
     ...(adjusted ? [right('adjusted p')] : []),
     ...(withMethod ? [{ header: 'method' }] : []),
   ];
-  const rows = differences.map(({ arm, baseline, mean, low, high, pValue, adjustedPValue, method }) => [
-    `${arm} - ${baseline}`,
-    formatPoints(mean),
-    formatInterval(low, high, formatPoints),
-    formatPValue(pValue),
-    ...(adjusted ? [formatPValue(adjustedPValue)] : []),
-    ...(withMethod ? [method] : []),
-  ]);
+  const rows = differences.map(
+    ({ arm, baseline, mean, low, high, overImages, pValue, adjustedPValue, method }) => [
+      `${arm} - ${baseline}`,
+      formatPoints(mean),
+      formatInterval(low, high, formatPoints),
+      ...(images ? [formatInterval(overImages?.low, overImages?.high, formatPoints)] : []),
+      formatPValue(pValue),
+      ...(adjusted ? [formatPValue(adjustedPValue)] : []),
+      ...(withMethod ? [method] : []),
+    ],
+  );
   return table(columns, rows, layout);
 }
 

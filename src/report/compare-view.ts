@@ -47,6 +47,16 @@ export interface DifferenceView {
   readonly pValue: number | null;
   readonly adjustedPValue: number | null;
   readonly method: string;
+  /** The mean's 95% interval over validation images; null where the arms saw other ones. */
+  readonly overImages?: { readonly low: number; readonly high: number } | null;
+  /** Images that one of both alone got right, seed by seed. */
+  readonly perSeed?: readonly {
+    readonly seed: number;
+    readonly difference: number;
+    readonly onlyArm: number;
+    readonly onlyBaseline: number;
+    readonly pValue: number;
+  }[];
 }
 
 /** What the report needs of compare's JSON document, and the records of the compared runs. */
@@ -70,6 +80,8 @@ export interface CompareView {
   readonly config: { readonly target: number | null };
   /** Most runs that were trained side by side, where the runs tell. */
   readonly jobs: number;
+  /** Whether runs worked on features of the frozen part that one of them had computed. */
+  readonly sharedFeatures: boolean;
   readonly warnings: readonly string[];
   /** One for each arm, in the order of `arms`. */
   readonly curves: readonly ArmCurves[];

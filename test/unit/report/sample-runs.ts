@@ -141,6 +141,7 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
     superConvergence: { target: 0.7, factor: 0.7, low: 0.51, high: 1.02, bound: 'none', note: '' },
     config: { target: 0.7 },
     jobs: 1,
+    sharedFeatures: false,
     warnings: ['Three seeds cannot show a difference below 3 points: read the interval, not the mean.'],
     verdict: {
       claim: 'none',

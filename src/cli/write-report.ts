@@ -1,0 +1,74 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { dataFolder } from '../data/data-folder.js';
+import { thumbnail } from '../data/thumbnail.js';
+import type { CompareDocument } from '../experiments/compare-document.js';
+import type { RecordedRun } from '../experiments/recorded-run.js';
+import { writeFileAtomic } from '../record/atomic.js';
+import { explainWriteError } from '../record/write-error.js';
+import { pngOf } from '../record/png.js';
+import { compareCharts } from '../report/compare-charts.js';
+import { disputedImages, type ArmPredictions, type DisputedImage } from '../report/compare-pictures.js';
+import type { CompareView } from '../report/compare-view.js';
+import { htmlReport } from '../report/html-report.js';
+import type { Picture } from '../report/html-pictures.js';
+
+/** Images shown in each direction, and their longer side in pixels. */
+const PICTURES = 12;
+const SIDE = 192;
+
+/** Writes DIR/report.html and every chart beside it as SVG and PNG. Answers the page's path. */
+export async function writeReport(
+  dir: string,
+  document: CompareDocument,
+  view: CompareView,
+  runs: readonly RecordedRun[],
+): Promise<string> {
+  await mkdir(dir, { recursive: true }).catch((error: unknown) => {
+    throw explainWriteError(error, dir, 'start');
+  });
+  const charts = await compareCharts(view);
+  for (const { name, svg } of charts) {
+    await writeFileAtomic(join(dir, `${name}.svg`), svg);
+    await writeFileAtomic(join(dir, `${name}.png`), await pngOf(svg));
+  }
+  const predictions = sharedPredictions(document, runs);
+  const { won, lost } = disputedImages(predictions, PICTURES);
+  const root = await dataFolder(String(runs[0]?.record.config['data'] ?? ''));
+  const { perArm, ...shared } = document.config;
+  const page = htmlReport({
+    comparison: view,
+    charts,
+    classes: classesOf(document),
+    predictions,
+    pictures: { won: await withCopies(won, root), lost: await withCopies(lost, root) },
+    setup: { shared, perArm, environment: document.environment, dataset: document.dataset },
+  });
+  const path = join(dir, 'report.html');
+  await writeFileAtomic(path, page);
+  return path;
+}
+
+/** The predictions of all arms where every run was judged on one list of images, else none. */
+function sharedPredictions({ arms }: CompareDocument, runs: readonly RecordedRun[]): ArmPredictions[] {
+  const images = runs[0]?.record.predictions?.map(({ image }) => image).join('\n');
+  const alike = runs.every(
+    ({ record }) => record.predictions?.map(({ image }) => image).join('\n') === images,
+  );
+  if (images === undefined || !alike) return [];
+  return arms.map(({ policy }) => ({
+    policy,
+    runs: runs.filter(({ arm }) => arm === policy).map(({ record }) => record.predictions ?? []),
+  }));
+}
+
+function classesOf({ dataset }: CompareDocument): string[] {
+  const classes = dataset?.['classes'];
+  return Array.isArray(classes) ? classes.map(String) : [];
+}
+
+async function withCopies(images: readonly DisputedImage[], root: string): Promise<Picture[]> {
+  return Promise.all(
+    images.map(async (image) => ({ ...image, uri: await thumbnail(root, image.image, SIDE) })),
+  );
+}
