@@ -70,5 +70,5 @@ function rateHelp(settings: Settings, rates: RateTable): string {
       .map(([policy, rate]) => `${policy} ${rate}`)
       .join('   ')}`;
   });
-  return `\nLearning rates without --lr, by trained part and policy (${settings.trainable} is the default part):\n${rows.join('\n')}`;
+  return `\nLearning rates without --lr, by trained part and policy [${settings.trainable}]:\n${rows.join('\n')}`;
 }
