@@ -1,0 +1,124 @@
+import { execa } from 'execa';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs-core';
+import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { startBackend } from '../../src/backend/choose.js';
+import { readValues } from '../../src/backend/device-failure.js';
+import { setLargestBuffer } from '../../src/backend/device-limits.js';
+import { RunError, UsageError } from '../../src/errors/errors.js';
+import { readCheckpoint } from '../../src/record/read-checkpoint.js';
+import { LocalEngine } from '../../src/training/local-engine.js';
+import { openEngine } from '../../src/training/open-engine.js';
+import { tinyImages } from '../integration/tiny-images.js';
+import { randomBatch } from '../unit/training/random-batch.js';
+import { smallSetup } from '../unit/training/small-networks.js';
+import { BACKEND } from './backend-under-test.js';
+
+const RATES = { learningRate: 0.01, momentum: 0.9 };
+
+describe.runIf(BACKEND === 'webgpu')('a graphics card that fails', () => {
+  // Each test breaks a device of its own.
+  beforeEach(async () => void (await startBackend(BACKEND)));
+  afterEach(() => setLargestBuffer(Infinity));
+
+  test('is an error in the step where it is lost and in all after it, never zeros', async () => {
+    const engine = new LocalEngine(smallSetup('V2', 0), 4);
+    const { input, labels } = randomBatch(4);
+    expect((await engine.step(input, labels, RATES)).loss).toBeGreaterThan(0);
+    device().destroy();
+    await expect(engine.step(input, labels, RATES)).rejects.toThrow(RunError);
+    await expect(engine.step(input, labels, RATES)).rejects.toThrow(/graphics card was lost/);
+    await expect(engine.logits(input)).rejects.toThrow(/graphics card was lost/);
+    await expect(engine.snapshot()).rejects.toThrow(/graphics card was lost/);
+  });
+
+  test('does not leave a reader waiting', async () => {
+    const engine = new LocalEngine(smallSetup('V2', 0), 4);
+    const waiting = engine.snapshot();
+    device().destroy();
+    await expect(waiting).rejects.toThrow(/graphics card was lost/);
+  });
+
+  test('with too little memory: an allocation over its limit is an error, though it gives zeros', async () => {
+    const { maxBufferSize } = device().limits;
+    const small = tf.fill([4], 1);
+    const huge = tf.fill([Math.floor(maxBufferSize / 4) + 1024], 1);
+    await expect(readValues(tf.add(small, tf.slice(huge, 0, 4)))).rejects.toThrow(RunError);
+    await expect(readValues(small)).rejects.toThrow(/graphics card/);
+  });
+
+  test('is asked before the first step whether a batch fits; the answer names one that does', () => {
+    // The largest activation of this network, at 16 pixels: 16 x 16 x 3 or 8 x 8 x 12 values, 3072 bytes an image.
+    setLargestBuffer(3072 * 5 + 100);
+    expect(() => openEngine(smallSetup('V2', 0), 8, 1)).toThrow(UsageError);
+    expect(() => openEngine(smallSetup('V2', 0), 8, 1)).toThrow(/--batch-size 5 fits/);
+    const engine = openEngine(smallSetup('V2', 0), 5, 1);
+    onTestFinished(() => engine.dispose());
+    expect(engine.sliceSize).toBe(5);
+  });
+
+  test('ends a run with exit code 1 and its last checkpoint, from which another backend goes on', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'onecycle-dying-'));
+    onTestFinished(() => rm(dir, { recursive: true, force: true }));
+    await tinyImages(dir);
+    const out = join(dir, 'runs');
+    const options = ['--data', dir, '--trainable', 'last:1', '--image-size', '32', '--batch-size', '4'];
+    const died = await onecycle(['train', '--backend', BACKEND, ...options, '--epochs', '3', '--out', out], {
+      NODE_OPTIONS: `--import ${new URL('dying-device.mjs', import.meta.url).href}`,
+      SUBMISSIONS: '150',
+    });
+    expect(died.stderr).toMatch(/graphics card was lost/);
+    expect(died.exitCode).toBe(1);
+    expect(died.stderr).not.toMatch(/bug in onecycle/);
+    const [run = ''] = (await readdir(out)).filter((name) => !name.startsWith('.'));
+    const checkpoint = await readCheckpoint(join(out, run), 'last');
+    const weights = [...checkpoint.tensors].filter(([name]) => name.startsWith('weights/'));
+    expect(weights.length).toBeGreaterThan(0);
+    for (const [name, values] of weights.filter(([name]) => /kernel|filter|depthwise/.test(name))) {
+      expect(values.some((value) => value !== 0), name).toBe(true);
+    }
+    const resumed = await onecycle(['train', '--resume', join(out, run), '--backend', 'wasm', '--json'], {});
+    expect(resumed.stderr).not.toMatch(/^onecycle:/m);
+    expect(resumed.exitCode).toBe(0);
+    const steps = (await readFile(join(out, run, 'steps.jsonl'), 'utf8')).trimEnd().split('\n');
+    expect(steps.map((line) => JSON.parse(line).step)).toEqual(Array.from({ length: 18 }, (_, i) => i));
+  });
+});
+
+describe.runIf(BACKEND === 'tensorflow')('a native TensorFlow', () => {
+  test('says on stderr where it computes, and keeps its own log to --debug', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'onecycle-native-'));
+    onTestFinished(() => rm(dir, { recursive: true, force: true }));
+    await tinyImages(dir);
+    const args = ['train', '--backend', BACKEND, '--data', dir, '--trainable', 'head', '--image-size', '32'];
+    const run = [...args, '--batch-size', '4', '--epochs', '2', '--out', join(dir, 'runs')];
+    const quiet = await onecycle(run, {});
+    expect(quiet.exitCode).toBe(0);
+    expect(quiet.stderr).toMatch(/^Computing on tensorflow: /m);
+    expect(quiet.stderr).not.toMatch(/tensorflow\/core/);
+    const loud = await onecycle([...run, '--debug'], {});
+    expect(loud.stderr).toMatch(/tensorflow\/core/);
+  });
+});
+
+beforeAll(() => tf.enableProdMode());
+
+/** Where a backend has nothing of its own to fail at. */
+test.runIf(BACKEND === 'wasm' || BACKEND === 'cpu')('no device that could fail', () => {
+  expect(tf.findBackendFactory('webgpu')).toBeNull();
+});
+
+function device(): GPUDevice {
+  const backend = tf.backend();
+  if (!(backend instanceof WebGPUBackend)) throw new Error('no WebGPU backend');
+  return backend.device;
+}
+
+function onecycle(args: readonly string[], env: Record<string, string>) {
+  const bin = fileURLToPath(new URL('../../bin/onecycle.js', import.meta.url));
+  return execa(process.execPath, [bin, ...args], { reject: false, stdin: 'ignore', env: { NO_COLOR: '1', ...env } });
+}

@@ -1,0 +1,154 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { initHead } from '../../src/model/init-head.js';
+import { loadBackbone } from '../../src/model/load-backbone.js';
+import { resolveWeights } from '../../src/model/resolve-weights.js';
+import type { Schedule } from '../../src/schedule/schedule.js';
+import { LocalEngine } from '../../src/training/local-engine.js';
+import type { StepRecord } from '../../src/training/records.js';
+import type { ReplicaSetup } from '../../src/training/replica.js';
+import { trainStepGroups, trainSteps, type TrainingBatch } from '../../src/training/train-steps.js';
+import { randomBatch } from '../unit/training/random-batch.js';
+import { smallSetup } from '../unit/training/small-networks.js';
+import { BACKEND, on, relativeError, startBoth } from './backend-under-test.js';
+
+// Three steps of the bundled MobileNetV2 against plain JavaScript: 53 layers deep, rounding grows from layer to layer.
+const LOSS = 1e-5;
+const WEIGHTS = 1e-4;
+const VELOCITIES = 2e-3;
+
+beforeAll(startBoth);
+
+test('three steps of the real network, and what it then says', async () => {
+  const setup = await realNetwork();
+  const own = await threeSteps(setup);
+  const expected = await on('cpu', () => threeSteps(setup));
+  expect(relativeError(own.losses, expected.losses)).toBeLessThan(LOSS);
+  expect(relativeError(own.logits, expected.logits)).toBeLessThan(WEIGHTS);
+  for (const [name, values] of expected.state.weights) {
+    expect(relativeError(own.state.weights.get(name) ?? [], values), name).toBeLessThan(WEIGHTS);
+  }
+  // Gradients of single layers may nearly cancel; as a whole they must not differ.
+  const flat = (velocities: ReadonlyMap<string, Float32Array>) =>
+    [...velocities.values()].flatMap((v) => [...v]);
+  expect(relativeError(flat(own.state.velocities), flat(expected.state.velocities))).toBeLessThan(VELOCITIES);
+}, 600_000);
+
+describe('tensors', () => {
+  test.each(['to the end', 'with a break', 'with a throw'])('are given back by a run %s', async (how) => {
+    const before = tf.memory().numTensors;
+    const engine = new LocalEngine(smallSetup('V2', 0), 4);
+    await engine.logits(randomBatch(4).input);
+    const within = tf.memory().numTensors;
+    const run = async () => {
+      for await (const { step } of trainSteps(engine, batches(6), constant(6, 0.01), START)) {
+        expect(tf.memory().numTensors).toBe(within);
+        if (step === 3 && how === 'with a break') break;
+        if (step === 3 && how === 'with a throw') throw new Error('stop');
+      }
+    };
+    await run().catch((error: Error) => expect(error.message).toBe('stop'));
+    expect(tf.memory().numTensors).toBe(within);
+    await engine.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('of losses that nobody read go with the engine', async () => {
+    const before = tf.memory().numTensors;
+    const engine = new LocalEngine(smallSetup('V2', 0), 4);
+    const failing = trainStepGroups(engine, batches(3, new Error('no more')), constant(9, 0.01), START);
+    await expect(collect(failing)).rejects.toThrow('no more');
+    await engine.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('losses read late', () => {
+  test('are the same as those read at once, complete and in order', async () => {
+    const promptly = await collect(trainSteps(engineOf(), batches(23), constant(23, 0.01), START));
+    const groups = await collect(trainStepGroups(engineOf(), batches(23), constant(23, 0.01), START));
+    expect(groups.flat()).toEqual(promptly);
+    const sizes = groups.map((group) => group.length);
+    const device = BACKEND === 'webgpu' || BACKEND === 'tensorflow';
+    expect(sizes).toEqual(device ? [10, 10, 3] : Array.from({ length: 23 }, () => 1));
+  });
+
+  test('are all read when a signal comes', async () => {
+    const stop = new AbortController();
+    const stopping = batches(20, undefined, (i) => i === 4 && stop.abort());
+    const position = { ...START, signal: stop.signal };
+    const records = (await collect(trainStepGroups(engineOf(), stopping, constant(20, 0.01), position))).flat();
+    expect(records.map(({ step }) => step)).toEqual([0, 1, 2, 3]);
+  });
+
+  test('name the step where the loss stopped being a number', async () => {
+    const rising: Schedule<null> = {
+      ...constant(10, 0.01),
+      at: (_, step) => ({ learningRate: step < 3 ? 0.01 : 1e30, momentum: 0.9 }),
+    };
+    const firstBroken = (records: readonly StepRecord[]) =>
+      records.find(({ loss }) => !Number.isFinite(loss))?.step;
+    const promptly = await collect(trainSteps(engineOf(), batches(10), rising, START));
+    const groups = await collect(trainStepGroups(engineOf(), batches(10), rising, START));
+    expect(firstBroken(promptly)).toBeGreaterThan(3);
+    expect(firstBroken(groups.flat())).toBe(firstBroken(promptly));
+  });
+});
+
+const START = { epoch: 1, firstStep: 0, scheduleState: null };
+
+function constant(totalSteps: number, learningRate: number): Schedule<null> {
+  return {
+    totalSteps,
+    initialState: null,
+    at: () => ({ learningRate, momentum: 0.9 }),
+    observe: () => null,
+  };
+}
+
+async function* batches(n: number, error?: Error, before?: (i: number) => void): AsyncGenerator<TrainingBatch> {
+  for (let i = 0; i < n; i++) {
+    before?.(i);
+    yield randomBatch(4, i);
+  }
+  if (error) throw error;
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+function engineOf(): LocalEngine {
+  const engine = new LocalEngine(smallSetup('V2', 0), 4);
+  onTestFinished(() => engine.dispose());
+  return engine;
+}
+
+async function realNetwork(): Promise<ReplicaSetup> {
+  const { backbone, parameters } = await loadBackbone(resolveWeights('mobilenet_v2_0.35_224'));
+  return {
+    backbone,
+    parameters,
+    head: initHead(backbone.features, 3, 0),
+    firstTrained: 0,
+    imageSize: 32,
+    labelSmoothing: 0.1,
+    weightDecay: 1e-4,
+    headLrMultiplier: 10,
+  };
+}
+
+async function threeSteps(setup: ReplicaSetup) {
+  const engine = new LocalEngine(setup, 4);
+  const losses: number[] = [];
+  for (let step = 0; step < 3; step++) {
+    const { input, labels } = randomBatch(6, step);
+    losses.push((await engine.step(input, labels, { learningRate: 1e-3, momentum: 0.9 })).loss);
+  }
+  const logits = await engine.logits(randomBatch(4, 9).input);
+  const state = await engine.snapshot();
+  await engine.dispose();
+  return { losses, logits, state };
+}
