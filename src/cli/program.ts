@@ -34,6 +34,17 @@ export function buildProgram(): Command {
       const { runCompare } = await import('./compare.js');
       await runCompare(runs, flags);
     });
+  program
+    .command('doctor')
+    .description('what this machine can do, and what is missing for more')
+    .addOption(new Option('--json', 'one JSON document on stdout'))
+    .addOption(new Option('--no-color', 'no colours'))
+    .showHelpAfterError('(see onecycle doctor --help)')
+    .exitOverride()
+    .action(async (flags: RawFlags) => {
+      const { runDoctor } = await import('./doctor.js');
+      await runDoctor(flags);
+    });
   return program;
 }
 

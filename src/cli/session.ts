@@ -74,7 +74,7 @@ export async function inSession(flags: RawFlags, work: (session: Session) => Pro
 }
 
 /** Width and colour of a stream; NO_COLOR and FORCE_COLOR as their sites define them. */
-function layout(settings: Settings, stream: NodeJS.WriteStream): ReportLayout {
+export function layout(settings: Pick<Settings, 'color'>, stream: NodeJS.WriteStream): ReportLayout {
   const { NO_COLOR, FORCE_COLOR, COLUMNS } = process.env;
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
   const wanted = forced || (stream.isTTY === true && (NO_COLOR === undefined || NO_COLOR === ''));

@@ -79,7 +79,10 @@ describe.runIf(BACKEND === 'webgpu')('a graphics card that fails', () => {
     const weights = [...checkpoint.tensors].filter(([name]) => name.startsWith('weights/'));
     expect(weights.length).toBeGreaterThan(0);
     for (const [name, values] of weights.filter(([name]) => /kernel|filter|depthwise/.test(name))) {
-      expect(values.some((value) => value !== 0), name).toBe(true);
+      expect(
+        values.some((value) => value !== 0),
+        name,
+      ).toBe(true);
     }
     const resumed = await onecycle(['train', '--resume', join(out, run), '--backend', 'wasm', '--json'], {});
     expect(resumed.stderr).not.toMatch(/^onecycle:/m);
@@ -120,5 +123,9 @@ function device(): GPUDevice {
 
 function onecycle(args: readonly string[], env: Record<string, string>) {
   const bin = fileURLToPath(new URL('../../bin/onecycle.js', import.meta.url));
-  return execa(process.execPath, [bin, ...args], { reject: false, stdin: 'ignore', env: { NO_COLOR: '1', ...env } });
+  return execa(process.execPath, [bin, ...args], {
+    reject: false,
+    stdin: 'ignore',
+    env: { NO_COLOR: '1', ...env },
+  });
 }

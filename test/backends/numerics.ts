@@ -1,6 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { addInPlace, convBackward, convForward, sgdUpdate, type ConvOptions } from '../../src/backend/conv.js';
+import {
+  addInPlace,
+  convBackward,
+  convForward,
+  sgdUpdate,
+  type ConvOptions,
+} from '../../src/backend/conv.js';
 import { readValues } from '../../src/backend/device-failure.js';
 import { randomStream } from '../../src/random/streams.js';
 import { BACKEND, on, relativeError, startBoth } from './backend-under-test.js';
@@ -45,22 +51,25 @@ const CASES: readonly Case[] = [
 ];
 
 describe('convolutions', () => {
-  test.each(CASES)('%s of side %i, stride %i, images %j, channels %j', async (kind, kernel, stride, image, [from, to], relu6) => {
-    const inputs = {
-      x: uniform('x', [...image, from], 6),
-      filter: uniform('w', kind === 'conv' ? [kernel, kernel, from, to] : [kernel, kernel, from, 1], 1),
-      bias: uniform('b', [to], 1),
-      dy: uniform('dy', [image[0], Math.ceil(image[1] / stride), Math.ceil(image[2] / stride), to], 1),
-    };
-    const own = await gradientsOf(inputs, { kind, stride, relu6 });
-    const expected = await on('cpu', () => gradientsOf(inputs, { kind, stride, relu6 }));
-    expect(relativeError(own.y, expected.y)).toBeLessThan(FORWARD);
-    for (const name of ['dx', 'dFilter', 'dBias'] as const) {
-      expect(relativeError(own[name], expected[name]), name).toBeLessThan(GRADIENT);
-    }
-    const again = await gradientsOf(inputs, { kind, stride, relu6 });
-    expect(again, 'the same bits when repeated').toEqual(own);
-  });
+  test.each(CASES)(
+    '%s of side %i, stride %i, images %j, channels %j',
+    async (kind, kernel, stride, image, [from, to], relu6) => {
+      const inputs = {
+        x: uniform('x', [...image, from], 6),
+        filter: uniform('w', kind === 'conv' ? [kernel, kernel, from, to] : [kernel, kernel, from, 1], 1),
+        bias: uniform('b', [to], 1),
+        dy: uniform('dy', [image[0], Math.ceil(image[1] / stride), Math.ceil(image[2] / stride), to], 1),
+      };
+      const own = await gradientsOf(inputs, { kind, stride, relu6 });
+      const expected = await on('cpu', () => gradientsOf(inputs, { kind, stride, relu6 }));
+      expect(relativeError(own.y, expected.y)).toBeLessThan(FORWARD);
+      for (const name of ['dx', 'dFilter', 'dBias'] as const) {
+        expect(relativeError(own[name], expected[name]), name).toBeLessThan(GRADIENT);
+      }
+      const again = await gradientsOf(inputs, { kind, stride, relu6 });
+      expect(again, 'the same bits when repeated').toEqual(own);
+    },
+  );
 
   test('leave out the input gradient where nobody needs it', async () => {
     const before = tf.memory().numTensors;
@@ -129,7 +138,8 @@ function uniform(name: string, shape: number[], width: number): Values {
 
 async function gradientsOf(inputs: ConvInputs, options: ConvOptions) {
   const before = tf.memory().numTensors;
-  const load = <R extends tf.Rank>({ values, shape }: Values) => tf.tensor<R>(values, shape as tf.ShapeMap[R]);
+  const load = <R extends tf.Rank>({ values, shape }: Values) =>
+    tf.tensor<R>(values, shape as tf.ShapeMap[R]);
   const [x, filter, dy] = [inputs.x, inputs.filter, inputs.dy].map((part) => load<tf.Rank.R4>(part));
   const bias = load<tf.Rank.R1>(inputs.bias);
   const y = convForward(x!, filter!, bias, options);

@@ -15,7 +15,8 @@ const prepare = { tensorflow, webgpu, wasm: () => ({ env: {} }), cpu: () => ({ e
 const lines = [];
 let failed = false;
 for (const backend of backends) {
-  if (!(backend in prepare)) throw new Error(`Expected ${Object.keys(prepare).join(', ')} but received ${backend}.`);
+  if (!(backend in prepare))
+    throw new Error(`Expected ${Object.keys(prepare).join(', ')} but received ${backend}.`);
   const { env, absent } = prepare[backend]();
   if (absent !== undefined) {
     lines.push(`${backend}: absent (${absent})`);
@@ -35,7 +36,10 @@ function tensorflow() {
   if (tryStart('tensorflow', {}).ok) return { env: {} };
   const folder = join(root, 'node_modules/.cache/onecycle/tensorflow');
   const script = join(root, 'test/backends/fetch-tensorflow.sh');
-  const { status, stderr } = spawnSync('bash', [script, folder], { encoding: 'utf8', stdio: ['ignore', 'inherit', 'pipe'] });
+  const { status, stderr } = spawnSync('bash', [script, folder], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
   if (status !== 0) return { absent: `not installed, and not fetched: ${lastLine(stderr)}` };
   const env = { NODE_PATH: join(folder, 'node_modules') };
   const { ok, reason } = tryStart('tensorflow', env);
@@ -46,7 +50,8 @@ function tensorflow() {
 function webgpu() {
   if (tryStart('webgpu', {}).ok) return { env: {} };
   const driver = '/usr/lib/chromium/vk_swiftshader_icd.json';
-  if (!existsSync(driver)) return { absent: `${tryStart('webgpu', {}).reason} For SwiftShader: apt-get install chromium` };
+  if (!existsSync(driver))
+    return { absent: `${tryStart('webgpu', {}).reason} For SwiftShader: apt-get install chromium` };
   const env = {
     VK_ICD_FILENAMES: driver,
     LD_LIBRARY_PATH: [process.env.LD_LIBRARY_PATH, dirname(driver)].filter(Boolean).join(':'),
@@ -83,7 +88,9 @@ function run(backend, env) {
       ],
       { cwd: root, stdio: 'inherit', env: { ...process.env, ...env, BACKEND: backend } },
     );
-    const { numPassedTests } = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : { numPassedTests: 0 };
+    const { numPassedTests } = existsSync(report)
+      ? JSON.parse(readFileSync(report, 'utf8'))
+      : { numPassedTests: 0 };
     const { device = 'it does not start' } = tryStart(backend, env);
     return { passed: status === 0 && numPassedTests > 0, tests: numPassedTests, device };
   } finally {

@@ -77,7 +77,9 @@ describe('losses read late', () => {
     const stop = new AbortController();
     const stopping = batches(20, undefined, (i) => i === 4 && stop.abort());
     const position = { ...START, signal: stop.signal };
-    const records = (await collect(trainStepGroups(engineOf(), stopping, constant(20, 0.01), position))).flat();
+    const records = (
+      await collect(trainStepGroups(engineOf(), stopping, constant(20, 0.01), position))
+    ).flat();
     expect(records.map(({ step }) => step)).toEqual([0, 1, 2, 3]);
   });
 
@@ -106,7 +108,11 @@ function constant(totalSteps: number, learningRate: number): Schedule<null> {
   };
 }
 
-async function* batches(n: number, error?: Error, before?: (i: number) => void): AsyncGenerator<TrainingBatch> {
+async function* batches(
+  n: number,
+  error?: Error,
+  before?: (i: number) => void,
+): AsyncGenerator<TrainingBatch> {
   for (let i = 0; i < n; i++) {
     before?.(i);
     yield randomBatch(4, i);

@@ -1,0 +1,30 @@
+import { examine } from '../experiments/doctor.js';
+import { doctorReport } from '../report/doctor-report.js';
+import { Exit } from './errors.js';
+import type { RawFlags } from './raw-flags.js';
+import { layout } from './session.js';
+import { listenForSignals } from './signals.js';
+
+/** `onecycle doctor`: exits 0 where at least one backend trains, else 1. */
+export async function runDoctor(flags: RawFlags): Promise<void> {
+  const asked = layout({ color: flags['color'] !== false }, process.stdout);
+  const stop = listenForSignals({ onFirst: () => undefined, onSecond: () => undefined });
+  try {
+    const found = await examine(stop.signal);
+    const terminal = {
+      interactive: process.stderr.isTTY === true,
+      columns: asked.width,
+      colour: asked.colour,
+    };
+    const document = { ...found, terminal };
+    process.stdout.write(
+      flags['json'] === true
+        ? `${JSON.stringify(document, null, 2)}\n`
+        : `${doctorReport(document, asked)}\n`,
+    );
+    const code = stop.exitCode() ?? (found.automatic === null ? 1 : 0);
+    if (code !== 0) throw new Exit(code);
+  } finally {
+    stop.release();
+  }
+}

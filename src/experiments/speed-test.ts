@@ -1,0 +1,66 @@
+import { availableParallelism } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import type { DecodedImage } from '../data/image.js';
+import { initHead } from '../model/init-head.js';
+import { loadBackbone } from '../model/load-backbone.js';
+import { bundledWeights, resolveWeights } from '../model/resolve-weights.js';
+import { openEngine } from '../training/open-engine.js';
+
+/** The work that is measured: the bundled network, all of it trained, on thumbnails. */
+const IMAGE_SIZE = 96;
+const CLASSES = 10;
+const SECONDS = 2;
+/** A batch that even the slowest backend gets through. */
+const FIRST_BATCH = 1;
+const BATCH = 32;
+
+/** Training images per second on the current backend, over about two seconds after a first small step. */
+export async function measureSpeed(): Promise<number> {
+  const { backbone, parameters } = await loadBackbone(resolveWeights(bundledWeights()[0] ?? ''));
+  const setup = {
+    backbone,
+    parameters,
+    head: initHead(backbone.features, CLASSES, 0),
+    firstTrained: 0,
+    imageSize: IMAGE_SIZE,
+    labelSmoothing: 0,
+    weightDecay: 0,
+    headLrMultiplier: 1,
+  };
+  const engine = openEngine(setup, BATCH, availableParallelism());
+  const step = (images: number) =>
+    engine.step(
+      { kind: 'images', images: greyImages(images), boxes: greyImages(images).map(() => WHOLE) },
+      new Int32Array(images),
+      { learningRate: 1e-6, momentum: 0.9 },
+    );
+  try {
+    // The first step compiles and allocates; a slow backend's answer is this step alone.
+    const started = performance.now();
+    await step(FIRST_BATCH);
+    const first = (performance.now() - started) / 1000;
+    if (first > SECONDS) return FIRST_BATCH / first;
+    await step(BATCH);
+    let images = 0;
+    const begun = performance.now();
+    do {
+      await step(BATCH);
+      images += BATCH;
+    } while (performance.now() - begun < SECONDS * 1000);
+    return images / ((performance.now() - begun) / 1000);
+  } finally {
+    await engine.dispose();
+  }
+}
+
+const WHOLE = { y1: 0, x1: 0, y2: 1, x2: 1 };
+
+function greyImages(count: number): DecodedImage[] {
+  const pixels = new Uint8Array(new SharedArrayBuffer(IMAGE_SIZE * IMAGE_SIZE * 3)).fill(128);
+  return Array.from({ length: count }, () => ({
+    pixels,
+    height: IMAGE_SIZE,
+    width: IMAGE_SIZE,
+    downscaled: false,
+  }));
+}
