@@ -6,7 +6,7 @@ import { plainName, POLICY_SETTINGS, shouldAgree } from './setting-names.js';
 /** What a result may hang on beside the configuration. */
 const ENVIRONMENT = ['backend', 'onecycle', 'sliceSize'];
 /** What times hang on, but no result does. */
-const TIMING = ['cpu', 'device', 'cores', 'workers', 'jobs'];
+const MACHINE = ['cpu', 'device', 'cores'];
 
 /** Every way in which the runs differ beyond the policies they compare, one sentence each. */
 export function fairnessWarnings(runs: readonly RecordedRun[]): string[] {
@@ -143,10 +143,10 @@ function events(runs: readonly RecordedRun[]): string[] {
 }
 
 function otherMachines(runs: readonly RecordedRun[]): string | undefined {
-  const differ = TIMING.some(
+  const differ = MACHINE.some(
     (name) => new Set(runs.map(({ record }) => fieldText(record.environment, name))).size > 1,
   );
   return differ
-    ? 'The runs were not timed alike (another machine, or other numbers of threads or of runs side by side): their seconds do not compare. Steps and accuracies do.'
+    ? 'The runs were timed on different machines, so their seconds do not compare. Steps and accuracies do.'
     : undefined;
 }

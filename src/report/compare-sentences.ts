@@ -1,5 +1,5 @@
 import type { CompareView } from './compare-view.js';
-import { counted, formatFraction, formatInterval } from './numbers.js';
+import { formatFraction, formatInterval } from './numbers.js';
 
 /** The super-convergence factor with its interval or bound, what it is a ratio of, and what it leaves open. */
 export function superConvergenceText({
@@ -42,7 +42,7 @@ export function differencesNote({ differences, difference }: CompareView): strin
 /** What the times mean; empty where nothing was timed. */
 export function timesNote({ arms, jobs, sharedFeatures }: CompareView): string {
   if (arms.every(({ runs }) => runs.length === 0)) return '';
-  const beside = jobs > 1 ? `, with ${counted(jobs, 'run')} side by side, which slow each other` : '';
+  const beside = jobs > 1 ? `, with up to ${jobs} runs side by side, which slow each other` : '';
   const shared = sharedFeatures
     ? " What the frozen part makes of the images is computed once for all runs, at the first ones' cost: compare steps, not seconds."
     : '';
