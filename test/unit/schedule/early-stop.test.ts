@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { earlyStopping, type CycleRule, type EarlyStopState } from '../../../src/schedule/early-stop.js';
 import { fixed } from '../../../src/schedule/fixed.js';
 import { oneCycle } from '../../../src/schedule/one-cycle.js';
+import type { Rates } from '../../../src/schedule/schedule.js';
 import { neverStopping, type StoppableSchedule } from '../../../src/schedule/stoppable.js';
 
 const STEPS_PER_EPOCH = 4;
@@ -128,7 +129,7 @@ describe('in a cycle', () => {
       fc.property(fc.array(fc.double({ min: 0.1, max: 9, noNaN: true }), { maxLength: 10 }), (losses) => {
         const schedule = with_({}, 1);
         let state: EarlyStopState<null> = schedule.initialState;
-        const rates = [];
+        const rates: Rates[] = [];
         for (let epoch = 1; epoch * STEPS_PER_EPOCH <= schedule.end(state); epoch++) {
           for (let i = 0; i < STEPS_PER_EPOCH; i++) {
             rates.push(schedule.at(state, (epoch - 1) * STEPS_PER_EPOCH + i));
