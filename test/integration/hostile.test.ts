@@ -274,6 +274,6 @@ async function asNobody(context: TestContext, args: readonly string[]): Promise<
     return context.skip('setpriv is missing, and root may write everywhere');
   const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];
   const command = [...user, process.execPath, join(ROOT, 'bin', 'onecycle.js'), ...args];
-  const { exitCode, stdout, stderr } = await execa('setpriv', command, { reject: false });
+  const { exitCode, stdout, stderr } = await execa('/usr/bin/setpriv', command, { reject: false });
   return { code: exitCode, stdout, stderr };
 }
