@@ -12,6 +12,7 @@ type FinderSettings = Pick<
   | 'headLrMultiplier'
   | 'batchSize'
   | 'accumulate'
+  | 'epochs'
   | 'weightDecay'
   | 'labelSmoothing'
   | 'seed'
@@ -35,6 +36,8 @@ export interface FinderConfig extends FinderSettings {
   readonly imageSize: number;
   /** Mini-batches of each seed's sweep. */
   readonly steps: number;
+  /** Mini-batches of the training that the rate is for: `epochs` of batches as large as the sweep's. */
+  readonly trainingSteps: number;
   /** Augmented views kept of each image, or null where every epoch draws afresh. */
   readonly views: number | null;
 }
@@ -68,6 +71,7 @@ export function resolveFinder(
     headLrMultiplier: settings.headLrMultiplier,
     batchSize,
     accumulate,
+    epochs: settings.epochs,
     weightDecay: settings.weightDecay,
     labelSmoothing: settings.labelSmoothing,
     seed: settings.seed,
@@ -78,6 +82,7 @@ export function resolveFinder(
     minLr: settings.minLr,
     maxLr: settings.maxLr,
     steps: settings.steps ?? (settings.seeds === 1 ? STEPS_OF_ONE_SEED : STEPS_OF_SEVERAL),
+    trainingSteps: settings.epochs * Math.ceil(known.trainImages / (batchSize * accumulate)),
     sweep: settings.sweep,
     loss: settings.loss,
     smoothing: settings.smoothing,

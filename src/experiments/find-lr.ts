@@ -29,7 +29,8 @@ export async function findLearningRate(
   }
   const [start, end] = config.trim;
   const suggestions = suggestOverSeeds(curves, { plannedSteps: config.steps, trim: { start, end } });
-  const judged = recommend(curves, { classes: bench.images.classNames.length });
+  const { trainingSteps } = config;
+  const judged = recommend(curves, { classes: bench.images.classNames.length, trainingSteps });
   return {
     curves,
     suggestions,

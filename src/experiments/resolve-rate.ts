@@ -19,8 +19,8 @@ export interface RateSources {
   readonly note: (text: string) => void;
 }
 
-/** Settings that move the rate a network bears: a range test under others speaks of another network. */
-const BEARING = ['data', 'weights', 'trainable', 'headLrMultiplier', 'batchSize'] as const;
+/** Settings that move the best rate: a range test under others speaks of another training. */
+const BEARING = ['data', 'weights', 'trainable', 'headLrMultiplier', 'batchSize', 'epochs'] as const;
 
 /**
  * The learning rate of one arm: as stated, as measurement gave it for the trained part, as a range test

@@ -3,8 +3,17 @@ import { poolCurves, type LossCurve } from './pooled-curve.js';
 import type { RangeCurve } from './range-curve.js';
 import { twoDigits } from './two-digits.js';
 
-/** 1cycle spends few steps at its maximum and bears a rate of at least twice what a fixed policy bears. */
-const oneCycleBears = 2;
+/**
+ * The rate of the lowest loss is 1cycle's best maximum for a training of about this many steps. Longer ones are
+ * better served by less, shorter ones by more: over trainings of 16 to 640 steps on two data sets, of a head or of
+ * eleven blocks, the best rate fell with about this power of their length (`npm run bench:find-lr`).
+ */
+const referenceSteps = 60;
+const lengthPower = 0.7;
+/** No training, however short, gains from more than this multiple of the lowest loss's rate. */
+const mostOfLowest = 2;
+/** What a rate that is cut in steps bears, in shares of 1cycle's maximum. */
+const fixedBears = 2 / 3;
 /** A descent is clear where its evidence reaches this, and its depth this share of the loss. */
 const clearEvidence = 6;
 const clearShare = 0.02;
@@ -18,11 +27,19 @@ export type Judgement =
   | { readonly refusal: string }
   | { readonly valley: LossValley; readonly rates: { learningRate: number; fixedLearningRate: number } };
 
-/**
- * Judges the pooled curve of one or several range tests; `recommend` gives the rule. `classes` serves the
- * words of a refusal alone.
- */
-export function judgeRange(curves: readonly RangeCurve[], classes: number): Judgement {
+/** What a judgement has to know beside the curves. */
+export interface RangeContext {
+  /** For the words of a refusal alone. */
+  readonly classes: number;
+  /** Mini-batches of the training that the rates are for. */
+  readonly trainingSteps: number;
+}
+
+/** Judges the pooled curve of one or several range tests; `recommend` gives the rule. */
+export function judgeRange(
+  curves: readonly RangeCurve[],
+  { classes, trainingSteps }: RangeContext,
+): Judgement {
   if (curves.length === 0) {
     return { refusal: 'There is no range test to judge. Raise --seeds to at least 1.' };
   }
@@ -58,8 +75,8 @@ export function judgeRange(curves: readonly RangeCurve[], classes: number): Judg
     };
   }
 
-  const fixedLearningRate = Math.min(Math.sqrt(valley.steepest * (valley.lowest / 10)), valley.lowest / 3);
-  const learningRate = Math.min(oneCycleBears * fixedLearningRate, valley.lowest / 3);
+  const learningRate = valley.lowest * shareOfLowest(trainingSteps);
+  const fixedLearningRate = fixedBears * learningRate;
   const lowestRate = pooled.learningRates[0] ?? 0;
   if (fixedLearningRate < lowestRate) {
     return {
@@ -69,6 +86,11 @@ export function judgeRange(curves: readonly RangeCurve[], classes: number): Judg
     };
   }
   return { valley, rates: { learningRate, fixedLearningRate } };
+}
+
+/** 1cycle's best maximum over the rate of the lowest loss. */
+export function shareOfLowest(trainingSteps: number): number {
+  return Math.min(mostOfLowest, (referenceSteps / trainingSteps) ** lengthPower);
 }
 
 function noDescent(valley: LossValley, rose: boolean, classes: number, pooled: LossCurve): string {

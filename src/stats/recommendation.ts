@@ -1,4 +1,4 @@
-import { judgeRange } from './range-judgement.js';
+import { judgeRange, shareOfLowest, type RangeContext } from './range-judgement.js';
 import type { RangeCurve } from './range-curve.js';
 import { twoDigits } from './two-digits.js';
 
@@ -20,32 +20,31 @@ export interface Agreement {
 }
 
 /**
- * Weighs the range tests of several seeds. The fixed rate is the geometric mean of the steepest descent's
- * rate and a tenth of the lowest loss's; 1cycle's maximum is twice that; neither exceeds a third of the
- * lowest loss's rate. Refuses, saying what to change, where the loss shows no clear descent, or never rises
- * again, or explodes at once. Does not depend on the unit of the loss; `classes` serves the words alone.
+ * Weighs the range tests of several seeds. 1cycle's maximum is the lowest loss's rate times a factor that falls
+ * with the length of the training: 1 at 60 steps, 1/2 at 160, never above 2; a fixed rate is two thirds of it.
+ * Refuses, saying what to change, where the loss shows no clear descent, or never rises again, or explodes at
+ * once. Does not depend on the unit of the loss.
  */
-export function recommend(
-  curves: readonly RangeCurve[],
-  { classes }: { readonly classes: number },
-): Recommendation {
-  const agreement = agreementOf(curves);
-  const judged = judgeRange(curves, classes);
+export function recommend(curves: readonly RangeCurve[], context: RangeContext): Recommendation {
+  const agreement = agreementOf(curves, context);
+  const judged = judgeRange(curves, context);
   if ('refusal' in judged) return { recommended: null, reason: judged.refusal, agreement };
 
   const { valley, rates } = judged;
+  const { trainingSteps } = context;
   const seeds = curves.length === 1 ? 'On one seed' : `Over ${String(curves.length)} seeds`;
   const reason =
     `${seeds} the loss falls fastest near ${twoDigits(valley.steepest)} and is lowest near ${twoDigits(valley.lowest)}. ` +
-    `A fixed rate of ${twoDigits(rates.fixedLearningRate)} is the geometric mean of the first and a tenth of the second; ` +
-    `1cycle bears about twice that, at most a third of the second: ${twoDigits(rates.learningRate)}. ` +
+    `A training of ${String(trainingSteps)} steps is best served by ${twoDigits(shareOfLowest(trainingSteps))} times the latter ` +
+    `as 1cycle's maximum, ${twoDigits(rates.learningRate)}, and by two thirds of that as a fixed rate, ` +
+    `${twoDigits(rates.fixedLearningRate)}; a longer one by less, a shorter one by more. ` +
     agreementInWords(agreement);
   return { recommended: rates, reason, agreement };
 }
 
-function agreementOf(curves: readonly RangeCurve[]): Agreement {
+function agreementOf(curves: readonly RangeCurve[], context: RangeContext): Agreement {
   const rates = curves.flatMap((curve) => {
-    const judged = judgeRange([curve], 2);
+    const judged = judgeRange([curve], context);
     return 'rates' in judged ? [judged.rates.learningRate] : [];
   });
   if (rates.length < 2) return { verdict: 'unknown', factor: null };

@@ -29,6 +29,32 @@ export const recorded: Readonly<Record<string, Sweep & { readonly stoppedAfter: 
     ]),
   );
 
+/** A recorded range test, and the 1cycle maxima that were within a point of a grid's best for so many steps. */
+export interface MeasuredTest {
+  readonly name: string;
+  readonly classes: number;
+  readonly curves: readonly RangeCurve[];
+  readonly steps: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Range tests of this program beside what trainings with a grid of rates then found. */
+export const measured: readonly MeasuredTest[] = (
+  JSON.parse(readFileSync(new URL('../../golden/range-tests.json', import.meta.url), 'utf8')) as {
+    tests: {
+      name: string;
+      classes: number;
+      learningRates: number[];
+      losses: number[][];
+      best: { steps: number; low: number; high: number }[];
+    }[];
+  }
+).tests.flatMap(({ name, classes, learningRates, losses, best }) => {
+  const curves = losses.map((seed, i) => asCurve({ classes, learningRates, losses: seed }, i));
+  return best.map((known) => ({ name, classes, curves, ...known }));
+});
+
 /**
  * A sweep from 1e-7 to 10 whose loss falls from ln(classes) by 40%, fastest at `steepest`, is lowest near
  * `lowest`, and is back at ln(classes) from `collapse` on.
