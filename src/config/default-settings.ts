@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { GivenSettings, OptionName } from './options.js';
+import { OPTIONS, type GivenSettings, type OptionName } from './options.js';
 
 /** The learning rates that measurement gave, by trained part and policy. */
 export type RateTable = Readonly<Record<'head' | 'last' | 'all', Readonly<Record<string, number>>>>;
@@ -41,7 +41,8 @@ const FLAGS_OFF = {
 /** The contents of configs/default.json, the one place where default numbers stand. */
 export function readDefaults(): { settings: Settings; rates: RateTable } {
   const file = new URL('../../configs/default.json', import.meta.url);
-  const { defaultLr, description, expected, time, ...given } = JSON.parse(readFileSync(file, 'utf8'));
-  void [description, expected, time];
-  return { settings: { ...FLAGS_OFF, ...given }, rates: defaultLr };
+  const { defaultLr, ...keys } = JSON.parse(readFileSync(file, 'utf8'));
+  // The other keys describe the experiment to its reader.
+  const given = Object.fromEntries(Object.entries(keys).filter(([name]) => Object.hasOwn(OPTIONS, name)));
+  return { settings: { ...FLAGS_OFF, ...given } as Settings, rates: defaultLr };
 }
