@@ -34,7 +34,10 @@ describe('refused, with the path and what to do', () => {
     ['"epochs"', /Expected a JSON object/],
     ['{"epoch": 3}', /Unknown key "epoch" in .*my\.json\. Did you mean "epochs"\?/],
     ['{"batch-size": 3}', /Did you mean "batchSize"\?/],
-    ['{"epochs": "3"}', /Expected a whole number from 1 to 10000 for "epochs" in .*my\.json but received "3"/],
+    [
+      '{"epochs": "3"}',
+      /Expected a whole number from 1 to 10000 for "epochs" in .*my\.json but received "3"/,
+    ],
     ['{"config": "other.json"}', /cannot name another: remove "config"/],
     ['{"__proto__": {"epochs": 3}}', /The key "__proto__" in .*my\.json is not allowed/],
     ['{"lr": {"__proto__": 3}}', /The key "__proto__"/],

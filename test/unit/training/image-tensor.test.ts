@@ -84,10 +84,11 @@ describe.each(['cpu', 'wasm'])('on %s', (backend) => {
 
   test('an image comes out alike alone, among its like and among others', async () => {
     await on(backend);
-    // Runs of 2, 1, 1 and 2: equal sizes that are no neighbours, and height and width exchanged.
+    // Neighbours of equal size, equal sizes that are no neighbours, one side equal, and sides exchanged.
     const sizes = [
       [20, 30],
       [20, 30],
+      [20, 24],
       [30, 20],
       [20, 30],
       [17, 17],
