@@ -39,6 +39,7 @@ export function startCli(args: readonly string[], { cwd, env = {} }: CliOptions 
 /** A folder that is gone after the test. */
 export async function scratchFolder(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'onecycle-test-'));
-  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  // It may hold a hundred thousand files.
+  onTestFinished(() => rm(dir, { recursive: true, force: true }), 300_000);
   return dir;
 }
