@@ -6,7 +6,7 @@ import { memory } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { startBackend } from '../../src/backend/choose.js';
 import { readDefaults, type Settings } from '../../src/config/default-settings.js';
-import { finderConfig } from '../../src/experiments/find-lr.js';
+import { adviseRate, finderConfig } from '../../src/experiments/find-lr.js';
 import { rangeTest } from '../../src/experiments/range-test.js';
 import { epochBatches, openRunEngine } from '../../src/experiments/run-engine.js';
 import { openWorkbench, type Workbench } from '../../src/experiments/workbench.js';
@@ -94,4 +94,11 @@ describe('a range test in the middle of a training', () => {
       }
     },
   );
+
+  it('asked for by train, is given up with the reason for which it was interrupted', async () => {
+    const bench = await openWorkbench(settings, quiet);
+    const signal = AbortSignal.abort('the user left');
+    await expect(adviseRate(bench, settings, { ...quiet, signal, workers: 1 })).rejects.toBe('the user left');
+    bench.close();
+  });
 });
