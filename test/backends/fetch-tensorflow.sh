@@ -34,7 +34,7 @@ mkdir "$scratch/native"
 node -e 'process.stdin.pipe(require("zlib").createBrotliDecompress()).pipe(process.stdout)' \
   <"$(find "$scratch" -name "$archive" -print -quit)" | tar -x -C "$scratch/native"
 
-addon=$(find "$scratch/native" -name tfjs_binding.node -print -quit)
+addon=$(find "$scratch/native" -path '*/lib/napi-v6/tfjs_binding.node' -print -quit)
 # The addon speaks N-API, the same since Node 12; the package looks for it under the number of its newest.
 mkdir -p "$package/lib/napi-v8"
 cp "$addon" "$package/lib/napi-v8/"
