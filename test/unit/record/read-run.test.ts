@@ -31,6 +31,12 @@ const epoch = fc.record({
   seconds: number,
 });
 const prediction = fc.record({ predicted: fc.nat(), probability: number });
+const event = fc.record({
+  type: fc.constantFrom('early-stop' as const, 'extended' as const, 'backend' as const),
+  step: fc.nat(),
+  epoch: fc.nat(),
+  text: fc.string(),
+});
 const predicted = fc.record({ image: fc.string(), label: fc.nat(), final: prediction, best: prediction });
 
 /** A finished run of three steps and an epoch. */
@@ -60,14 +66,17 @@ describe('readRun', () => {
       dataset: object,
       steps: fc.array(step),
       epochs: fc.array(epoch),
+      events: fc.array(event),
       predictions: fc.array(predicted),
       status: fc.constantFrom('completed' as const, 'interrupted' as const, 'failed' as const),
     });
     await fc.assert(
-      fc.asyncProperty(runs, async ({ config, environment, dataset, steps, epochs, predictions, status }) => {
+      fc.asyncProperty(runs, async (written) => {
+        const { config, environment, dataset, steps, epochs, events, predictions, status } = written;
         const run = await createRun(out, 'run', { config, environment, dataset });
         for (const record of steps) run.appendStep(record);
         for (const record of epochs) run.appendEpoch(record);
+        await run.writeEvents(events);
         await run.writePredictions(predictions);
         await run.finish({ status });
         await run.close();
@@ -78,6 +87,7 @@ describe('readRun', () => {
           dataset,
           steps,
           epochs,
+          events,
           predictions,
           result: { schemaVersion: 1, status },
           status,

@@ -262,4 +262,36 @@ describe('openRun', () => {
     });
     expect(await listRuns(out)).toEqual([run.dir]);
   });
+
+  it('replaces the configuration of a run that goes on otherwise, and voids its result', async () => {
+    const run = await createRun(freshFolder(), 'run', documents);
+    await saveCheckpoint(run, 0);
+    await run.writeEvents([{ type: 'early-stop', step: 1, epoch: 1, text: 'a' }]);
+    await run.finish({ status: 'completed' });
+    await run.close();
+
+    const { run: again } = await openRun(run.dir);
+    await again.replace('config', { ...documents.config, lr: 7 });
+    await again.replace('environment', { backend: 'wasm+cpu' });
+    await again.writeEvents([]);
+    await again.close();
+    expect(await readRun(run.dir)).toMatchObject({
+      status: 'unfinished',
+      config: { policy: '1cycle', lr: 7 },
+      environment: { schemaVersion: 1, backend: 'wasm+cpu' },
+      events: [],
+    });
+  });
+
+  it('can be resumed from the moment that it is there', async () => {
+    const header = { step: 0, offsets: { steps: 0, epochs: 0 } };
+    const checkpoint = encodeCheckpoint({ header, tensors: new Map([['a', Float32Array.of(1)]]) });
+    const run = await createRun(freshFolder(), 'run', { ...documents, checkpoint });
+    run.appendStep(stepRecord(0));
+    await run.close();
+    const opened = await openRun(run.dir);
+    expect(opened.checkpoint).toMatchObject({ generation: 'last', header });
+    expect((await readRun(run.dir)).steps).toEqual([]);
+    await opened.run.close();
+  });
 });
