@@ -4,14 +4,16 @@ import type { RangeCurve } from './range-curve.js';
 import { twoDigits } from './two-digits.js';
 
 /**
- * The rate of the lowest loss is 1cycle's best maximum for a training of about this many steps. Longer ones are
- * better served by less, shorter ones by more: over trainings of 16 to 640 steps on two data sets, of a head or of
- * eleven blocks, the best rate fell with about this power of their length (`npm run bench:find-lr`).
+ * How the best rate falls with the length of a training, and the rate of the lowest loss with that of a sweep: as
+ * this power of their steps. Measured over trainings of 16 to 640 steps on two data sets, of a head or of eleven
+ * blocks, and over sweeps of 60 to 200 steps (`npm run bench:find-lr`). So a sweep answers for a training of its
+ * own length, and both scale alike from there.
  */
-const referenceSteps = 60;
 const lengthPower = 0.7;
-/** No training, however short, gains from more than this multiple of the lowest loss's rate. */
-const mostOfLowest = 2;
+/** A sweep's length is told by its steps over this range of rates: the default 8 decades, in powers of e. */
+const sweepSpan = Math.log(1e8);
+/** Trainings shorter than this bear no more: what a network bears at all is reached. */
+const shortestSteps = 45;
 /** What a rate that is cut in steps bears, in shares of 1cycle's maximum. */
 const fixedBears = 2 / 3;
 /** A descent is clear where its evidence reaches this, and its depth this share of the loss. */
@@ -25,7 +27,10 @@ const fewestPoints = 8;
 /** The rates that range tests speak for, with the curve they were read from; or why they speak for none. */
 export type Judgement =
   | { readonly refusal: string }
-  | { readonly valley: LossValley; readonly rates: { learningRate: number; fixedLearningRate: number } };
+  | {
+      readonly valley: LossValley;
+      readonly rates: { readonly learningRate: number; readonly fixedLearningRate: number };
+    };
 
 /** What a judgement has to know beside the curves. */
 export interface RangeContext {
@@ -75,7 +80,8 @@ export function judgeRange(
     };
   }
 
-  const learningRate = valley.lowest * shareOfLowest(trainingSteps);
+  const length = sweepLength(pooled, valley.lowest) / Math.max(shortestSteps, trainingSteps);
+  const learningRate = Math.min(valley.lowest * length ** lengthPower, lastRate(pooled));
   const fixedLearningRate = fixedBears * learningRate;
   const lowestRate = pooled.learningRates[0] ?? 0;
   if (fixedLearningRate < lowestRate) {
@@ -88,9 +94,11 @@ export function judgeRange(
   return { valley, rates: { learningRate, fixedLearningRate } };
 }
 
-/** 1cycle's best maximum over the rate of the lowest loss. */
-export function shareOfLowest(trainingSteps: number): number {
-  return Math.min(mostOfLowest, (referenceSteps / trainingSteps) ** lengthPower);
+/** The steps that the sweep would have over the default range if it went on as it does around `rate`. */
+function sweepLength({ learningRates }: LossCurve, rate: number): number {
+  const after = learningRates.findIndex((tried) => tried > rate);
+  const [here = NaN, next = NaN] = learningRates.slice(after < 1 ? -2 : after - 1);
+  return 1 + sweepSpan / Math.log(next / here);
 }
 
 function noDescent(valley: LossValley, rose: boolean, classes: number, pooled: LossCurve): string {

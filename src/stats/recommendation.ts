@@ -1,4 +1,4 @@
-import { judgeRange, shareOfLowest, type RangeContext } from './range-judgement.js';
+import { judgeRange, type RangeContext } from './range-judgement.js';
 import type { RangeCurve } from './range-curve.js';
 import { twoDigits } from './two-digits.js';
 
@@ -20,8 +20,8 @@ export interface Agreement {
 }
 
 /**
- * Weighs the range tests of several seeds. 1cycle's maximum is the lowest loss's rate times a factor that falls
- * with the length of the training: 1 at 60 steps, 1/2 at 160, never above 2; a fixed rate is two thirds of it.
+ * Weighs the range tests of several seeds. 1cycle's maximum is the lowest loss's rate where the training is as long
+ * as the sweep, half of it where it is 2.7 times as long, and so on; a fixed rate is two thirds of that.
  * Refuses, saying what to change, where the loss shows no clear descent, or never rises again, or explodes at
  * once. Does not depend on the unit of the loss.
  */
@@ -35,7 +35,7 @@ export function recommend(curves: readonly RangeCurve[], context: RangeContext):
   const seeds = curves.length === 1 ? 'On one seed' : `Over ${String(curves.length)} seeds`;
   const reason =
     `${seeds} the loss falls fastest near ${twoDigits(valley.steepest)} and is lowest near ${twoDigits(valley.lowest)}. ` +
-    `A training of ${String(trainingSteps)} steps is best served by ${twoDigits(shareOfLowest(trainingSteps))} times the latter ` +
+    `A training of ${String(trainingSteps)} steps is best served by ${twoDigits(rates.learningRate / valley.lowest)} times the latter ` +
     `as 1cycle's maximum, ${twoDigits(rates.learningRate)}, and by two thirds of that as a fixed rate, ` +
     `${twoDigits(rates.fixedLearningRate)}; a longer one by less, a shorter one by more. ` +
     agreementInWords(agreement);
