@@ -1,128 +1,78 @@
-import { execa } from 'execa';
-import { cpus } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchExperiment } from './bench-experiment.js';
+import { onecycle, pyTorch, tfjsNode, type Peer } from './bench-peers.js';
+import { benchPipeline } from './bench-pipeline.js';
+import { benchReport, type BenchDocument } from './bench-report.js';
+import type { Spread } from './bench-spread.js';
+import { benchStart } from './bench-start.js';
+import { benchSteps, CASES, type StepBench } from './bench-steps.js';
 
-// Speed beside peers on the same machine in the same minutes: rounds of one child process each, taken in
-// turns, so that a noisy neighbour hits both. Ratios are ours over theirs: below 1 we are faster.
+// Speed beside peers on the same machine in the same minutes: one child process a measurement, taken in turns, so that a
+// noisy neighbour hits all. Ratios are ours over theirs: below 1 we are faster. Under ten minutes on two cores.
 const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '3' },
-    only: { type: 'string', default: '' },
+    /** Which parts: steps (or a step's key), start, pipeline, experiment. */
+    only: { type: 'string', default: 'steps,start,pipeline,experiment' },
+    /** An image folder of JPEGs. */
+    photographs: { type: 'string' },
   },
 });
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const ROUNDS = Number(options.rounds);
-const PYTHON = '/usr/bin/python3';
-
-const CASES = [
-  { key: 'v2-0.35-96', alpha: 0.35, size: 96, batch: 32, steps: 20 },
-  { key: 'v2-0.35-128', alpha: 0.35, size: 128, batch: 32, steps: 12 },
-  { key: 'v2-0.35-224', alpha: 0.35, size: 224, batch: 32, steps: 6 },
-  { key: 'v2-1.0-224', alpha: 1, size: 224, batch: 16, steps: 4 },
-] as const;
-
-interface Spread {
-  readonly median: number;
-  readonly low: number;
-  readonly high: number;
-}
-
-interface Row {
-  readonly engine: string;
-  readonly network: string;
-  readonly size: number;
-  readonly batch: number;
-  readonly msPerImage: Spread;
-}
-
-interface OurStep {
-  readonly msPerImage: { readonly full: number; readonly forward: number };
-  readonly peakMegabytes: number;
-}
-
+const parts = options.only.split(',');
 const say = (line: string) => process.stderr.write(`${line}\n`);
-const spread = (numbers: readonly number[]): Spread => {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return { median: sorted[sorted.length >> 1] ?? NaN, low: sorted[0] ?? NaN, high: sorted.at(-1) ?? NaN };
+const known = ['steps', 'start', 'pipeline', 'experiment', ...CASES.map(({ key }) => key)];
+const unknown = parts.filter((part) => !known.includes(part));
+if (unknown.length > 0) {
+  say(`Expected some of ${known.join(', ')} for --only but received ${unknown.join(', ')}.`);
+  process.exit(2);
+}
+
+const peers = [await pyTorch(), tfjsNode()];
+const absent = peers.flatMap(({ name, absent: why }) =>
+  why === undefined ? [] : [`${name}: absent, ${why}`],
+);
+absent.forEach(say);
+const present: [Peer, ...Peer[]] = [onecycle, ...peers.filter(({ absent: why }) => why === undefined)];
+
+const steps = new Map<string, StepBench>();
+for (const work of CASES) {
+  if (!parts.includes('steps') && !parts.includes(work.key)) continue;
+  steps.set(work.key, await benchSteps(work, present, Number(options.rounds), say));
+}
+const begun = <T>(part: string, run: () => Promise<T>): Promise<T> | null => {
+  if (!parts.includes(part)) return null;
+  say(part);
+  return run();
 };
+const start = await begun('start', benchStart);
+const pipeline = await begun('pipeline', () => benchPipeline(options.photographs));
+const experiment = await begun('experiment', benchExperiment);
+if (experiment?.absent) absent.push(`experiment: absent, ${experiment.absent}`);
 
-async function ours({ alpha, size, batch, steps }: (typeof CASES)[number]): Promise<OurStep> {
-  const args = ['--alpha', alpha, '--size', size, '--batch', batch, '--steps', steps, '--workers', cpus().length];
-  const script = join(ROOT, 'test/bench/our-step.ts');
-  const { stdout } = await execa('npx', ['tsx', script, ...args.map(String)], { cwd: ROOT });
-  return JSON.parse(stdout);
-}
+const spreads = (peer: Peer | undefined): Record<string, Spread | null> | null =>
+  peer === undefined || peer.absent !== undefined
+    ? null
+    : Object.fromEntries(CASES.map(({ key }) => [key, steps.get(key)?.ratios[peer.name] ?? null]));
+const medians = (peer: Record<string, Spread | null> | null) =>
+  peer && Object.fromEntries(Object.entries(peer).map(([key, ratio]) => [key, ratio?.median ?? null]));
+const [torch, native] = peers.map(spreads);
 
-async function torch({ alpha, size, batch, steps }: (typeof CASES)[number]): Promise<number> {
-  const args = ['--alpha', alpha, '--size', size, '--batch', batch, '--steps', steps, '--threads', cpus().length];
-  const { stdout } = await execa(PYTHON, [join(ROOT, 'test/bench/torch_mobilenet.py'), ...args.map(String)]);
-  return JSON.parse(stdout).msPerImage.median;
-}
-
-/** Wall-clock milliseconds of a command that only starts and ends. */
-async function startUp(args: readonly string[]): Promise<number> {
-  const begin = performance.now();
-  await execa(process.execPath, args);
-  return performance.now() - begin;
-}
-
-const hasTorch = (await execa(PYTHON, ['-c', 'import torch'], { reject: false })).exitCode === 0;
-if (!hasTorch) say('PyTorch is absent (apt-get install python3-torch): no ratios to it.');
-
-const rows: Row[] = [];
-const torchRatios: Record<string, Spread | null> = {};
-let peakMegabytes = 0;
-for (const entry of CASES.filter(({ key }) => key.includes(options.only))) {
-  const own: OurStep[] = [];
-  const theirs: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    say(`${entry.key}, round ${round + 1} of ${ROUNDS}`);
-    own.push(await ours(entry));
-    if (hasTorch) theirs.push(await torch(entry));
-  }
-  const { size, batch } = entry;
-  const network = `MobileNetV2 ${entry.alpha}`;
-  rows.push(
-    { engine: 'onecycle, full step', network, size, batch, msPerImage: spread(own.map((o) => o.msPerImage.full)) },
-    { engine: 'onecycle, forward', network, size, batch, msPerImage: spread(own.map((o) => o.msPerImage.forward)) },
-  );
-  if (hasTorch) rows.push({ engine: 'PyTorch, full step', network, size, batch, msPerImage: spread(theirs) });
-  torchRatios[entry.key] = hasTorch ? spread(own.map((o, i) => o.msPerImage.full / (theirs[i] ?? NaN))) : null;
-  peakMegabytes = Math.max(peakMegabytes, ...own.map((o) => o.peakMegabytes));
-}
-
-const help: number[] = [];
-const bare: number[] = [];
-for (let i = 0; i < 10; i++) {
-  help.push(await startUp([join(ROOT, 'bin/onecycle.js'), '--help']));
-  bare.push(await startUp(['-e', '0']));
-}
-
-const document = {
-  machine: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${cpus().length} cores`,
-  rows,
+const document: BenchDocument = {
+  machine: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} cores, Node ${process.version}`,
+  rounds: Number(options.rounds),
+  rows: [...steps.values()].flatMap(({ rows }) => rows),
   ratios: {
-    torch: Object.fromEntries(CASES.map(({ key }) => [key, torchRatios[key]?.median ?? null])),
-    torchSpread: torchRatios,
-    tfjsNode: null,
-    experiment: null,
-    startUp: spread(help.map((ms, i) => ms / (bare[i] ?? NaN))).median,
+    torch: medians(torch ?? null),
+    tfjsNode: medians(native ?? null),
+    experiment: experiment?.ratio ?? null,
   },
-  peakMegabytes: Math.round(peakMegabytes),
+  spreads: { torch: torch ?? null, tfjsNode: native ?? null },
+  peakMegabytes: Object.fromEntries([...steps].map(([key, { peaks }]) => [key, peaks])),
+  start,
+  pipeline,
+  experiment,
+  absent,
 };
-
-if (options.json) console.log(JSON.stringify(document, null, 2));
-else {
-  const show = ({ median, low, high }: Spread) => `${median.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
-  console.log(`${document.machine}; milliseconds an image, median [lowest, highest] of ${ROUNDS} rounds\n`);
-  console.log('| network | size | batch | engine | ms per image |\n|---|---|---|---|---|');
-  for (const { network, size, batch, engine, msPerImage } of rows) {
-    console.log(`| ${network} | ${size} | ${batch} | ${engine} | ${show(msPerImage)} |`);
-  }
-  console.log('\n| ratio, ours over PyTorch | median [lowest, highest] |\n|---|---|');
-  for (const [key, ratio] of Object.entries(torchRatios)) console.log(`| ${key} | ${ratio === null ? 'absent' : show(ratio)} |`);
-  console.log(`\n--help over bare node: ${document.ratios.startUp.toFixed(2)}; peak memory of a measurement: ${document.peakMegabytes} MB`);
-}
+console.log(options.json ? JSON.stringify(document, null, 2) : benchReport(document));

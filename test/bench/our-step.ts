@@ -1,12 +1,16 @@
 import { parseArgs } from 'node:util';
 import { startWasm } from '../../src/backend/wasm/start.js';
 import { initHead } from '../../src/model/init-head.js';
+import { firstTrainableBlock } from '../../src/model/trainable-blocks.js';
 import { randomStream } from '../../src/random/streams.js';
+import type { Engine } from '../../src/training/engine.js';
+import type { FeatureShape, NetworkInput } from '../../src/training/network-input.js';
 import { openEngine } from '../../src/training/open-engine.js';
 import { randomMobileNetV2 } from './random-mobilenet.js';
 
-// One measurement in a process of its own: a full fine-tuning step of MobileNetV2, all weights trained,
-// on the same work as torch_mobilenet.py. Prints one JSON line.
+// One measurement in a process of its own: full fine-tuning steps of MobileNetV2 on the same work as
+// torch_mobilenet.py, with all weights trained, with the last 11 blocks and with the head alone; the latter two start
+// from the frozen part's stored outputs, as a run does. Prints one JSON line.
 const { values } = parseArgs({
   options: {
     alpha: { type: 'string', default: '0.35' },
@@ -14,46 +18,62 @@ const { values } = parseArgs({
     batch: { type: 'string', default: '32' },
     workers: { type: 'string', default: '2' },
     steps: { type: 'string', default: '12' },
+    'warm-up': { type: 'string', default: '3' },
+    trainable: { type: 'string', default: 'all,last:11,head' },
   },
 });
-const [alpha, size, batch, workers, steps] = [values.alpha, values.size, values.batch, values.workers, values.steps].map(
-  Number,
-) as [number, number, number, number, number];
+const [alpha, size, batch, workers, steps, warmUp] = [
+  values.alpha,
+  values.size,
+  values.batch,
+  values.workers,
+  values.steps,
+  values['warm-up'],
+].map(Number) as [number, number, number, number, number, number];
 const CLASSES = 10;
-const WARM_UP = 4;
+const RATES = { learningRate: 1e-4, momentum: 0.9 };
 
 await startWasm();
 const { backbone, parameters } = randomMobileNetV2(alpha);
 const head = initHead(backbone.features, CLASSES, 0);
-const optimizer = { labelSmoothing: 0, weightDecay: 0, headLrMultiplier: 1 };
-const engine = openEngine({ backbone, parameters, head, firstTrained: 0, imageSize: size, ...optimizer }, batch, workers);
 const stream = randomStream(0, 'images');
-const pixels = new Float32Array(new SharedArrayBuffer(batch * size * size * 3 * 4)).map(() => 2 * stream.uniform() - 1);
-const shared = new Float32Array(new SharedArrayBuffer(pixels.byteLength));
-shared.set(pixels);
 const labels = Int32Array.from({ length: batch }, () => stream.integer(CLASSES));
-const input = { kind: 'features', values: shared, shape: [size, size, 3] } as const;
+const optimizer = { labelSmoothing: 0, weightDecay: 0, headLrMultiplier: 1 };
 
-const full: number[] = [];
-const forward: number[] = [];
-for (let i = 0; i < steps + WARM_UP; i++) {
-  const begin = performance.now();
-  await engine.step(input, labels, { learningRate: 1e-4, momentum: 0.9 });
-  const end = performance.now();
-  if (i >= WARM_UP) full.push((end - begin) / batch);
+/** Random images, or features, in memory that threads share. */
+function randomInput(shape: FeatureShape): NetworkInput {
+  const numbers = new Float32Array(new SharedArrayBuffer(batch * shape[0] * shape[1] * shape[2] * 4));
+  for (let i = 0; i < numbers.length; i++) numbers[i] = 2 * stream.uniform() - 1;
+  return { kind: 'features', values: numbers, shape };
 }
-for (let i = 0; i < steps; i++) {
-  const begin = performance.now();
-  await engine.logits(input);
-  forward.push((performance.now() - begin) / batch);
+
+async function timed(count: number, work: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const begin = performance.now();
+    await work();
+    times.push((performance.now() - begin) / batch);
+  }
+  return times.toSorted((a, b) => a - b)[times.length >> 1] ?? NaN;
 }
-await engine.dispose();
-const median = (list: number[]) => list.toSorted((a, b) => a - b)[list.length >> 1];
+
+async function measured(engine: Engine): Promise<{ step: number; forward: number }> {
+  const input = randomInput(engine.featureShape);
+  const step = () => engine.step(input, labels, RATES);
+  await timed(warmUp, step);
+  return { step: await timed(steps, step), forward: await timed(steps, () => engine.logits(input)) };
+}
+
+const msPerImage: Record<string, number> = {};
+for (const trainable of values.trainable.split(',')) {
+  const firstTrained = firstTrainableBlock(backbone, trainable as 'all');
+  const setup = { backbone, parameters, head, firstTrained, imageSize: size, ...optimizer };
+  const engine = openEngine(setup, batch, workers);
+  const { step, forward } = await measured(engine);
+  msPerImage[trainable] = step;
+  if (firstTrained === 0) msPerImage['forward'] = forward;
+  await engine.dispose();
+}
 console.log(
-  JSON.stringify({
-    msPerImage: { full: median(full), forward: median(forward) },
-    peakMegabytes: process.resourceUsage().maxRSS / 1024,
-    workers: engine.workers,
-    sliceSize: engine.sliceSize,
-  }),
+  JSON.stringify({ engine: 'onecycle', msPerImage, peakMegabytes: process.resourceUsage().maxRSS / 1024 }),
 );

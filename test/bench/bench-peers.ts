@@ -1,0 +1,82 @@
+import { execa } from 'execa';
+import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { PYTHON, ROOT, runJson, runScript } from './bench-child.js';
+
+/** The work of one measured step, and how often it is done. */
+export interface StepCase {
+  readonly key: string;
+  readonly alpha: number;
+  readonly size: number;
+  readonly batch: number;
+  readonly steps: number;
+  readonly warmUp: number;
+}
+
+/** What one child process measured. */
+export interface Measured {
+  /** By trained part, and 'forward'; a peer has 'all' and perhaps 'forward'. */
+  readonly msPerImage: Readonly<Record<string, number>>;
+  readonly peakMegabytes: number;
+}
+
+/** A program that makes the same step. */
+export interface Peer {
+  readonly name: string;
+  /** Why it is not here. */
+  readonly absent?: string;
+  measure(work: StepCase): Promise<Measured>;
+}
+
+/** Our own engine on all cores. */
+export const onecycle: Peer = {
+  name: 'onecycle',
+  measure: (work) =>
+    runScript('our-step.ts', [...stepArguments(work), '--workers', String(availableParallelism())]),
+};
+
+/** PyTorch on all cores. */
+export async function pyTorch(): Promise<Peer> {
+  const { exitCode } = await execa(PYTHON, ['-c', 'import torch'], { reject: false });
+  const script = join(ROOT, 'test/bench/torch_mobilenet.py');
+  return {
+    name: 'PyTorch',
+    ...(exitCode === 0 ? {} : { absent: `${PYTHON} has no torch (apt-get install -y python3-torch)` }),
+    measure: (work) =>
+      runJson(PYTHON, [script, ...stepArguments(work), '--threads', String(availableParallelism())]),
+  };
+}
+
+/** tfjs-node on native TensorFlow: installed, or brought by test/backends/fetch-tensorflow.sh. */
+export function tfjsNode(): Peer {
+  const named = (process.env['NODE_PATH'] ?? '').split(delimiter);
+  const folder = [join(ROOT, 'node_modules'), ...cached(), ...named].find(hasBinding);
+  const fetch = 'bash test/backends/fetch-tensorflow.sh node_modules/.cache/tensorflow';
+  return {
+    name: 'tfjs-node',
+    ...(folder === undefined ? { absent: `no tfjs-node with its native part is here (${fetch})` } : {}),
+    measure: (work) => {
+      // Several times slower than the others: fewer steps.
+      const fewer = { ...work, steps: Math.ceil(work.steps / 5), warmUp: 1 };
+      return runScript('tfjs-node-step.ts', stepArguments(fewer), { NODE_PATH: folder ?? '' });
+    },
+  };
+}
+
+function cached(): string[] {
+  const cache = join(ROOT, 'node_modules/.cache');
+  return existsSync(cache) ? readdirSync(cache).map((name) => join(cache, name, 'node_modules')) : [];
+}
+
+function hasBinding(modules: string): boolean {
+  return ['tfjs-node-gpu', 'tfjs-node'].some((name) => {
+    const lib = join(modules, '@tensorflow', name, 'lib');
+    return existsSync(lib) && readdirSync(lib).some((abi) => existsSync(join(lib, abi, 'tfjs_binding.node')));
+  });
+}
+
+function stepArguments({ alpha, size, batch, steps, warmUp }: StepCase): string[] {
+  const options = { alpha, size, batch, steps, 'warm-up': warmUp };
+  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+}

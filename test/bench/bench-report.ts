@@ -1,0 +1,115 @@
+import type { Experiment, ExperimentSide } from './bench-experiment.js';
+import type { Pipeline } from './bench-pipeline.js';
+import type { Spread } from './bench-spread.js';
+import type { StartUp } from './bench-start.js';
+import type { Row } from './bench-steps.js';
+
+type ByKey<T> = Readonly<Record<string, T>>;
+
+/** What `npm run bench -- --json` prints. */
+export interface BenchDocument {
+  readonly machine: string;
+  readonly rounds: number;
+  readonly rows: readonly Row[];
+  /** Ours over theirs, medians; null for a peer that is absent. */
+  readonly ratios: {
+    readonly torch: ByKey<number | null> | null;
+    readonly tfjsNode: ByKey<number | null> | null;
+    readonly experiment: number | null;
+  };
+  readonly spreads: {
+    readonly torch: ByKey<Spread | null> | null;
+    readonly tfjsNode: ByKey<Spread | null> | null;
+  };
+  /** By case and engine. */
+  readonly peakMegabytes: ByKey<ByKey<number>>;
+  readonly start: StartUp | null;
+  readonly pipeline: Pipeline | null;
+  readonly experiment: Experiment | null;
+  /** Peers that are not here, and why. */
+  readonly absent: readonly string[];
+}
+
+/** The document as Markdown. */
+export function benchReport(document: BenchDocument): string {
+  const { machine, rounds, rows, spreads, peakMegabytes, start, pipeline, experiment, absent } = document;
+  const parts = [`${machine}; median [lowest, highest] of ${rounds} rounds`];
+  if (rows.length > 0) {
+    parts.push(
+      table(
+        ['network', 'size', 'batch', 'engine', 'ms per image'],
+        rows.map(({ network, size, batch, engine, msPerImage }) => [
+          network,
+          size,
+          batch,
+          engine,
+          show(msPerImage),
+        ]),
+      ),
+      table(
+        ['full step, ours over theirs', 'PyTorch', 'tfjs-node', 'peak memory, MB'],
+        Object.entries(peakMegabytes).map(([key, peaks]) => [
+          key,
+          ratio(spreads.torch?.[key]),
+          ratio(spreads.tfjsNode?.[key]),
+          Object.entries(peaks)
+            .map(([name, megabytes]) => `${name} ${megabytes.toFixed(0)}`)
+            .join(', '),
+        ]),
+      ),
+    );
+  }
+  if (start !== null) {
+    parts.push(
+      `--help: ${show(start.helpMs)} ms, bare node ${show(start.bareNodeMs)} ms, ratio ${show(start.ratio)}. ` +
+        `From the start of train to its first step: ${start.firstStepSeconds.toFixed(2)} s.`,
+    );
+  }
+  if (pipeline !== null) parts.push(...pipelineReport(pipeline));
+  if (experiment !== null) parts.push(experimentReport(experiment));
+  return [...parts, ...absent].join('\n\n');
+}
+
+function pipelineReport({ decoding, waiting }: Pipeline): string[] {
+  return [
+    table(
+      ['images decoded per second', 'onecycle', 'bare sharp', 'ours over theirs'],
+      decoding.map(({ images, perSecond, sharpPerSecond, ratio: over }) => [
+        images,
+        show(perSecond, 0),
+        show(sharpPerSecond, 0),
+        show(over),
+      ]),
+    ),
+    ...waiting.map(
+      ({ trainable, share }) =>
+        `Waiting for data after the first epoch, ${trainable} trained: ${(100 * share.median).toFixed(1)}% of the time.`,
+    ),
+  ];
+}
+
+function experimentReport({ ours, torch, ratio: over }: Experiment): string {
+  const row = (name: string, { seconds, accuracies, peakMegabytes }: ExperimentSide) => [
+    name,
+    seconds.toFixed(1),
+    ...['fixed', '1cycle'].map((policy) => (accuracies[policy] ?? []).map((a) => a.toFixed(3)).join(' ')),
+    peakMegabytes.toFixed(0),
+  ];
+  const sides = table(
+    ['find-lr && compare', 'seconds', 'accuracy, fixed', 'accuracy, 1cycle', 'peak MB'],
+    [row('onecycle', ours), ...(torch === null ? [] : [row('PyTorch', torch)])],
+  );
+  return over === null ? sides : `${sides}\n\nOurs over PyTorch's: ${over.toFixed(2)}.`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+function show({ median, low, high }: Spread, digits = 2): string {
+  return `${median.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
+}
+
+function ratio(over: Spread | null | undefined): string {
+  return over ? show(over) : 'absent';
+}

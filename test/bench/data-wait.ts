@@ -1,0 +1,54 @@
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { startWasm } from '../../src/backend/wasm/start.js';
+import { readDefaults, type Settings } from '../../src/config/default-settings.js';
+import { epochBatches, openRunEngine } from '../../src/experiments/run-engine.js';
+import { openWorkbench } from '../../src/experiments/workbench.js';
+import type { Engine } from '../../src/training/engine.js';
+
+// Share of an epoch in which the trainer waits for data: pixels read, crops and flips drawn, stored features gathered.
+// Computing features is the network's work and counts as such. Prints one JSON line.
+const { values } = parseArgs({
+  options: {
+    data: { type: 'string' },
+    trainable: { type: 'string', default: 'last:11' },
+    epochs: { type: 'string', default: '2' },
+  },
+});
+
+await startWasm();
+const defaults = readDefaults().settings;
+const settings: Settings = {
+  ...defaults,
+  data: values.data ?? defaults.data,
+  trainable: values.trainable as Settings['trainable'],
+};
+const bench = await openWorkbench(settings, { emit: () => undefined, signal: new AbortController().signal });
+const config = { ...settings, views: bench.features === undefined ? null : settings.views };
+const engine = openRunEngine(bench, config, availableParallelism());
+let computing = 0;
+const watched: Engine = {
+  ...engine,
+  async features(input) {
+    const begin = performance.now();
+    const result = await engine.features(input);
+    computing += performance.now() - begin;
+    return result;
+  },
+};
+const shares: number[] = [];
+for (let epoch = 1; epoch <= Number(values.epochs) + 1; epoch++) {
+  computing = 0;
+  let waiting = 0;
+  const begin = performance.now();
+  let asked = begin;
+  for await (const { input, labels } of epochBatches(bench, watched, config, epoch, 0)) {
+    waiting += performance.now() - asked;
+    await engine.step(input, labels, { learningRate: 1e-4, momentum: 0.9 });
+    asked = performance.now();
+  }
+  if (epoch > 1) shares.push((waiting - computing) / (performance.now() - begin));
+}
+await engine.dispose();
+bench.close();
+console.log(JSON.stringify({ trainable: values.trainable, images: bench.images.train.length, shares }));
