@@ -21,27 +21,9 @@ import { BACKEND } from './backend-under-test.js';
 const RATES = { learningRate: 0.01, momentum: 0.9 };
 
 describe.runIf(BACKEND === 'webgpu')('a graphics card that fails', () => {
-  // Each test breaks a device of its own.
+  // Each test has a device of its own.
   beforeEach(async () => void (await startBackend(BACKEND)));
   afterEach(() => setLargestBuffer(Infinity));
-
-  test('is an error in the step where it is lost and in all after it, never zeros', async () => {
-    const engine = new LocalEngine(smallSetup('V2', 0), 4);
-    const { input, labels } = randomBatch(4);
-    expect((await engine.step(input, labels, RATES)).loss).toBeGreaterThan(0);
-    device().destroy();
-    await expect(engine.step(input, labels, RATES)).rejects.toThrow(RunError);
-    await expect(engine.step(input, labels, RATES)).rejects.toThrow(/graphics card was lost/);
-    await expect(engine.logits(input)).rejects.toThrow(/graphics card was lost/);
-    await expect(engine.snapshot()).rejects.toThrow(/graphics card was lost/);
-  });
-
-  test('does not leave a reader waiting', async () => {
-    const engine = new LocalEngine(smallSetup('V2', 0), 4);
-    const waiting = engine.snapshot();
-    device().destroy();
-    await expect(waiting).rejects.toThrow(/graphics card was lost/);
-  });
 
   test('with too little memory: an allocation over its limit is an error, though it gives zeros', async () => {
     const { maxBufferSize } = device().limits;
@@ -89,6 +71,20 @@ describe.runIf(BACKEND === 'webgpu')('a graphics card that fails', () => {
     expect(resumed.exitCode).toBe(0);
     const steps = (await readFile(join(out, run, 'steps.jsonl'), 'utf8')).trimEnd().split('\n');
     expect(steps.map((line) => JSON.parse(line).step)).toEqual(Array.from({ length: 18 }, (_, i) => i));
+  });
+
+  // The last one: what a driver does after the loss, to a device that follows, is its own affair.
+  test('is an error for who waits when it is lost and in every step after it, never zeros', async () => {
+    const engine = new LocalEngine(smallSetup('V2', 0), 4);
+    const { input, labels } = randomBatch(4);
+    expect((await engine.step(input, labels, RATES)).loss).toBeGreaterThan(0);
+    const waiting = engine.snapshot();
+    device().destroy();
+    await expect(waiting).rejects.toThrow(/graphics card was lost/);
+    await expect(engine.step(input, labels, RATES)).rejects.toThrow(RunError);
+    await expect(engine.step(input, labels, RATES)).rejects.toThrow(/graphics card was lost/);
+    await expect(engine.logits(input)).rejects.toThrow(/graphics card was lost/);
+    await expect(engine.snapshot()).rejects.toThrow(/graphics card was lost/);
   });
 });
 
