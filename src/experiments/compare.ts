@@ -128,7 +128,12 @@ function outcomeOf(
   settings: Settings,
   interrupted: boolean,
 ): CompareOutcome {
-  const compared = compareRuns(arms, finished, failed, settings.target);
+  // However the folders were given: every list is in the order of the arms, then of the seeds.
+  const inOrder = <Run extends { readonly arm: string; readonly pair: number }>(
+    runs: readonly Run[],
+  ): Run[] => runs.toSorted((a, b) => arms.indexOf(a.arm) - arms.indexOf(b.arm) || a.pair - b.pair);
+  const [runs, lost] = [inOrder(finished), inOrder(failed)];
+  const compared = compareRuns(arms, runs, lost, settings.target);
   const comparison = { ...compared, warnings: [...notes, ...compared.warnings] };
   // One seed on purpose is a comparison without a claim; one seed left of several is a failure.
   const enough = comparison.arms.every(
@@ -136,5 +141,5 @@ function outcomeOf(
       arm.runs.length > 0 && arm.runs.length >= Math.min(FEWEST_SEEDS, arm.runs.length + arm.failed.length),
   );
   const status = interrupted ? 'interrupted' : enough ? 'completed' : 'failed';
-  return { comparison, runs: finished, failed, status };
+  return { comparison, runs, failed: lost, status };
 }

@@ -99,7 +99,9 @@ export async function trainRun(
 
 /** How a run and its folder are called: the arm and the seed. */
 export function runName({ arm, seed }: RunConfig): string {
-  return `${arm.replace(/[^\w@.-]+/g, '-')}-seed${seed}`;
+  // A leading dot would hide the folder: the arm of ./mine.json is mine.json.
+  const plain = arm.replace(/[^\w@.-]+/g, '-').replace(/^[.-]+/, '');
+  return `${plain === '' ? 'run' : plain}-seed${seed}`;
 }
 
 /** A run's folder with the point to go on from. */

@@ -47,8 +47,8 @@ function simulate(repeats: number, seeds: number, difference: number) {
   const variances: { between: number; within: number }[] = [];
   for (let repeat = 0; repeat < repeats; repeat++) {
     const runs = simulatedRuns({ seeds, difference, repeat });
-    const { verdict, difference } = compareRuns(['a', 'b'], runs, [], undefined);
-    if ((difference?.pValue ?? 1) <= 0.05) rejections++;
+    const { verdict, difference: found } = compareRuns(['a', 'b'], runs, [], undefined);
+    if ((found?.pValue ?? 1) <= 0.05) rejections++;
     if (verdict.claim !== 'none') claims++;
     if (verdict.claim === 'b') rightArm++;
     if (repeat < 50) {
@@ -87,7 +87,6 @@ for (const seeds of [3, 5]) {
   );
   say(`  its paired t-test over seeds alone: p above 0.05 in ${rate(n - rejections, n)}`);
   requireFewClaims(`simulated, ${seeds} seeds`, claims, n);
-  requireFewClaims(`simulated, ${seeds} seeds, t-test alone`, rejections, n);
 }
 
 const real = Number(values.real);
