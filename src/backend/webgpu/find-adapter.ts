@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import type * as Dawn from 'webgpu';
 import { Unavailable } from '../backend-info.js';
 
 /** A graphics adapter that answered, and what it is. */
@@ -95,7 +96,7 @@ function hasVulkanDriver(): boolean {
   });
 }
 
-async function loadDawn(): Promise<typeof import('webgpu')> {
+async function loadDawn(): Promise<typeof Dawn> {
   try {
     return await import('webgpu');
   } catch (error) {
