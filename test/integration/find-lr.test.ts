@@ -219,7 +219,7 @@ describe('the options of find-lr', () => {
       ['--min-lr', '0.1', '--max-lr', '0.01'],
       /--min-lr below --max-lr but received --min-lr 0.1 and --max-lr 0.01/,
     ],
-    [['--steps', '1'], /whole number of at least 2 for --steps/],
+    [['--steps', '1'], /whole number (of at least|from) 2.* for --steps/],
     [['--trim', '1,5'], /share below 1 .* for --trim/],
     [['--accumulate', '7'], /Expected at most 48 images.*--accumulate 7 but received 56/],
   ])('%j is an error that says what was expected', async (args, message) => {
