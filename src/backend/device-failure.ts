@@ -47,6 +47,15 @@ export async function onDevice<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (failure === undefined) await pause(BAD_NEWS_MS);
-    throw failure ?? error;
+    throw failure ?? exhausted(error) ?? error;
   }
+}
+
+/** TensorFlow throws what WebGPU reports: a device without enough memory. */
+function exhausted(error: unknown): RunError | undefined {
+  const message = error instanceof Error ? error.message : '';
+  if (!/\bOOM\b|ResourceExhausted|out of memory/i.test(message)) return undefined;
+  return new RunError(
+    `The device has too little memory for this run (${message.split('\n')[0]?.slice(0, 200) ?? ''}). Lower --batch-size or --image-size; the last checkpoint is kept.`,
+  );
 }
