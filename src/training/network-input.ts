@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { fusedImageInput } from '../backend/image-input.js';
 import type { CropBox, DecodedImage } from '../data/image.js';
 
 /** What a slice of a batch brings to the network, as plain data that may cross threads. */
@@ -24,6 +25,14 @@ export function sliceInput(input: NetworkInput, from: number, to: number): Netwo
  * Bilinear; decoding has already shrunk large images to within 1.25 of the size.
  */
 export function imageTensor(
+  images: readonly DecodedImage[],
+  boxes: readonly CropBox[],
+  size: number,
+): tf.Tensor4D {
+  return fusedImageInput({ images, boxes, size }) ?? resizedByOperations(images, boxes, size);
+}
+
+function resizedByOperations(
   images: readonly DecodedImage[],
   boxes: readonly CropBox[],
   size: number,

@@ -27,17 +27,19 @@ const CLASSES = 10;
 
 process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3';
 const require = createRequire(import.meta.url);
-const tf = load('@tensorflow/tfjs-node-gpu') ?? load('@tensorflow/tfjs-node');
-if (tf === undefined)
-  throw new Error('neither tfjs-node-gpu nor tfjs-node loads; NODE_PATH may name their folder');
+const tf = loadTensorFlow();
 
-function load(name: string): (typeof core & { version: Record<string, string> }) | undefined {
-  try {
-    return require(name);
-  } catch {
-    return undefined;
+function loadTensorFlow(): typeof core & { readonly version: Readonly<Record<string, string>> } {
+  for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
+    try {
+      return require(name);
+    } catch {
+      // The other one, then.
+    }
   }
+  throw new Error('neither tfjs-node-gpu nor tfjs-node loads; NODE_PATH may name their folder');
 }
+
 const { backbone, parameters } = randomMobileNetV2(alpha);
 const variables = new Map<string, core.Variable>();
 for (const [name, { shape, values: numbers }] of parameters) {

@@ -14,6 +14,8 @@ export interface Heap {
   geometry(info: backend_util.Conv2DInfo): number;
   /** Address of at least `bytes` of scratch, valid until the next call; its contents are undefined. */
   scratch(bytes: number): number;
+  /** Puts bytes at an address. */
+  write(bytes: Uint8Array, address: number): void;
 }
 
 /** The part of Emscripten's module object that is used here. */
@@ -55,6 +57,7 @@ export async function openHeap(backend: BackendWasm): Promise<Heap> {
       }
       return scratchAddress;
     },
+    write: (bytes, address) => new Uint8Array(memory.buffer).set(bytes, address),
   };
 }
 

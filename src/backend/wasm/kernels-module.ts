@@ -53,6 +53,19 @@ export interface TrainingKernels {
     high: number,
   ): void;
   addInPlace(target: number, source: number, count: number): void;
+  imageInputScratchBytes(size: number): number;
+  imageInput(
+    pixels: number,
+    height: number,
+    width: number,
+    y1: number,
+    x1: number,
+    y2: number,
+    x2: number,
+    size: number,
+    scratch: number,
+    out: number,
+  ): void;
   sgdMomentum(
     weight: number,
     velocity: number,

@@ -11,6 +11,7 @@ import { registerFusedGradients } from '../fused-gradient.js';
 import { ConvBackward, convBackwardKernel } from './backward-kernel.js';
 import { convKernels, type PartialKernel } from './conv-kernels.js';
 import { openHeap } from './heap.js';
+import { imageInputKernel } from './image-kernel.js';
 import { updateKernels } from './update-kernels.js';
 
 const registered = new WeakMap<BackendWasm, Promise<void>>();
@@ -35,6 +36,7 @@ async function register(current: BackendWasm): Promise<void> {
   for (const [name, kernel] of convKernels(heap)) replace(name, (original) => orElse(name, kernel, original));
   replace(ConvBackward, () => convBackwardKernel(heap));
   for (const [name, kernel] of updateKernels(heap)) replace(name, () => kernel);
+  replace('ImageInput', () => imageInputKernel(heap));
   registerFusedGradients();
 }
 

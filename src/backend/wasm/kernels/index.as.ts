@@ -10,3 +10,4 @@ export { depthwiseForward } from './depthwise-forward.as';
 export { depthwiseInputGradient } from './depthwise-input.as';
 export { depthwiseScratchBytes } from './depthwise-layout.as';
 export { addInPlace, sgdMomentum } from './elementwise.as';
+export { imageInput, imageInputScratchBytes } from './image-input.as';
