@@ -6,6 +6,9 @@ import { runFolders } from './interrupted-run.js';
 import { runCli, scratchFolder, type CliResult } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
 
+/** A document as it comes from the disk or from stdout. */
+type Parsed = ReturnType<typeof JSON.parse>;
+
 let home: string;
 /** fixed and 1cycle with seeds 0, 1 and 2. */
 let out: string;
@@ -31,13 +34,13 @@ async function copies(...names: readonly string[]): Promise<string[]> {
   });
 }
 
-function change(file: string, edit: (document: Record<string, any>) => void): void {
+function change(file: string, edit: (document: Parsed) => void): void {
   const document = JSON.parse(readFileSync(file, 'utf8'));
   edit(document);
   writeFileSync(file, JSON.stringify(document));
 }
 
-async function read(dirs: readonly string[]): Promise<CliResult & { document: Record<string, any> }> {
+async function read(dirs: readonly string[]): Promise<CliResult & { document: Parsed }> {
   const result = await runCli(['compare', ...dirs, '--json']);
   return { ...result, document: result.stdout === '' ? {} : JSON.parse(result.stdout) };
 }
@@ -144,7 +147,7 @@ test('runs of other classes are refused, runs judged on other images are not com
   for (const dir of others) change(join(dir, 'dataset.json'), (set) => (set['classes'] = ['cats', 'dogs']));
   const refused = await read(dirs);
   expect(refused.code).toBe(2);
-  expect(refused.stderr).toMatch(/different data sets: the classes are ants, bees and cats, dogs/u);
+  expect(refused.stderr).toMatch(/different data sets: the classes are cats, dogs and ants, bees/u);
 });
 
 test('two different runs of one arm and seed leave open which one is meant', async () => {

@@ -11,7 +11,7 @@ let home: string;
 let data: string;
 let out: string;
 /** What the comparison that all tests share printed. */
-let document: Record<string, any>;
+let document: ReturnType<typeof JSON.parse>;
 
 const SMALL = '--image-size 32 --trainable head --views 1 --batch-size 8 --epochs 2 --seeds 2'.split(' ');
 const RATES = ['--lr', 'fixed=0.01,1cycle=0.02'];

@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest';
+import { claimPower, imagesToClaim, imageVariances, seedsToClaim } from '../../../src/stats/claim-power.js';
+import { pairedPower } from '../../../src/stats/power.js';
+import { randomStream } from '../../../src/random/streams.js';
+
+const SPREAD = { sd: 0.025, between: 0.03, within: 0.1, images: 400 };
+
+test.each([
+  [0.02, 3],
+  [0.02, 10],
+  [0.05, 5],
+  [0, 4],
+])('without chance in the images it is the power of the paired t-test (%f, %i seeds)', (delta, seeds) => {
+  const sure = { ...SPREAD, between: 0, within: 0 };
+  expect(claimPower(delta, sure, seeds)).toBeCloseTo(pairedPower(delta, sure.sd, seeds), 5);
+});
+
+test('it agrees with a simulation of the claim', () => {
+  const stream = randomStream(0, 'claim-power');
+  const normal = () =>
+    Math.sqrt(-2 * Math.log(1 - stream.uniform())) * Math.cos(2 * Math.PI * stream.uniform());
+  const [seeds, delta, repeats] = [6, 0.03, 40_000];
+  let claimed = 0;
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const images = Math.sqrt(SPREAD.between / SPREAD.images) * normal();
+    const values = Array.from({ length: seeds }, () => delta + images + SPREAD.sd * normal());
+    const mean = values.reduce((sum, value) => sum + value) / seeds;
+    const sd = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (seeds - 1));
+    // t(0.975, 5) = 2.5706 and z(0.975) = 1.96, from tables.
+    const half = Math.hypot(
+      (2.5706 * sd) / Math.sqrt(seeds),
+      1.96 * Math.sqrt((SPREAD.between + SPREAD.within / seeds) / SPREAD.images),
+    );
+    if (Math.abs(mean) > half) claimed++;
+  }
+  // Three standard errors of 40,000 repeats.
+  expect(Math.abs(claimPower(delta, SPREAD, seeds) - claimed / repeats)).toBeLessThan(0.0075);
+});
+
+describe('the number of seeds', () => {
+  test('is the fewest that reach the power', () => {
+    const seeds = seedsToClaim(0.03, SPREAD)!;
+    expect(claimPower(0.03, SPREAD, seeds)).toBeGreaterThanOrEqual(0.8);
+    expect(claimPower(0.03, SPREAD, seeds - 1)).toBeLessThan(0.8);
+  });
+
+  test('is none where the images alone hide the difference', () => {
+    // 1.96 sqrt(0.03 / 400) = 0.017: with the 0.84 for 80% it takes 0.0243.
+    expect(seedsToClaim(0.02, SPREAD)).toBeNull();
+    expect(seedsToClaim(0.025, SPREAD)).not.toBeNull();
+    // 0.03 (2.8016 / 0.02)^2 = 588.7
+    expect(imagesToClaim(0.02, SPREAD)).toBe(589);
+    expect(seedsToClaim(0.02, { ...SPREAD, images: 620 })).not.toBeNull();
+  });
+
+  test('one seed and no spread are refused', () => {
+    expect(() => claimPower(0.02, SPREAD, 1)).toThrow(RangeError);
+    expect(() => claimPower(0.02, { ...SPREAD, sd: 0 }, 3)).toThrow(RangeError);
+  });
+});
+
+test('variance is split between images and seeds', () => {
+  // Means of the three images: 1, 0, -1, so their variance is 1; no seed moves any of them.
+  const same = [1, 0, -1];
+  expect(imageVariances([same, same])).toEqual({ between: 1, within: 0 });
+  // Both images flip with the seed: variance 2 within each, and means 0 and 0.
+  expect(
+    imageVariances([
+      [1, -1],
+      [-1, 1],
+    ]),
+  ).toEqual({ between: 0, within: 2 });
+  expect(() => imageVariances([same])).toThrow(RangeError);
+});
