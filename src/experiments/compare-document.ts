@@ -60,7 +60,7 @@ export interface CompareContext {
 const PER_RUN = new Set(['arm', 'seed']);
 
 /** Settings in which arms differ, by arm; an arm without any record has none. */
-export function settingsPerArm(
+function settingsPerArm(
   names: readonly string[],
   runs: readonly Pick<RecordedRun, 'arm' | 'record'>[],
 ) {

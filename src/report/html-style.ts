@@ -17,8 +17,9 @@ p { margin: 8px 0; max-width: 80ch; }
 .failure { background: #fdeceb; border-color: #efc4c0; border-left-color: #b3261e; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); gap: 16px; }
 figure { margin: 0; background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
-figure.full { grid-column: 1 / -1; }
 figure svg { width: 100%; height: auto; display: block; }
+figure.full { grid-column: 1 / -1; overflow-x: auto; }
+figure.full svg { min-width: 640px; }
 .wide { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 8px; margin: 8px 0; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { padding: 7px 14px; text-align: left; border-bottom: 1px solid #edf0f3; vertical-align: top; }

@@ -72,7 +72,7 @@ function shiftFor(difference: number): number {
 }
 
 /** A run as a comparison reads it, with these final answers. */
-export function simulatedRun(
+function simulatedRun(
   arm: string,
   seed: number,
   right: readonly boolean[],
