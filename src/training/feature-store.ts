@@ -7,7 +7,7 @@ import type { FeatureShape } from './network-input.js';
 /** A feature store as plain data that may cross threads. */
 export interface FeatureStoreHandle {
   readonly shape: FeatureShape;
-  /** One byte a slot: 1 once its features are there. */
+  /** One byte a slot: whether its features are there, or who asks first is to compute them. */
   readonly present: SharedArrayBuffer;
   /** The features themselves, where they fit in memory. */
   readonly memory: SharedArrayBuffer | undefined;
@@ -15,11 +15,15 @@ export interface FeatureStoreHandle {
   readonly file: number | undefined;
 }
 
+const THERE = 1;
+const CLAIMED = 2;
+
 /**
  * Outputs of the frozen part, computed once for each (image, view) and kept: in memory that threads
  * share while they fit, else in a temporary file.
  *
- * Two threads may compute the same slot; both then write the same bits.
+ * Threads claim the slots that they compute, so that runs side by side share the work. Where two compute the same
+ * slot all the same, both write the same bits.
  */
 export class FeatureStore {
   private readonly present: Uint8Array;
@@ -51,14 +55,19 @@ export class FeatureStore {
   }
 
   has(slot: number): boolean {
-    return Atomics.load(this.present, slot) === 1;
+    return Atomics.load(this.present, slot) === THERE;
+  }
+
+  /** Whether the caller is the first to want a slot and is to fill it; the others wait for it a while. */
+  claim(slot: number): boolean {
+    return Atomics.compareExchange(this.present, slot, 0, CLAIMED) === 0;
   }
 
   /** Keeps the features of one slot. Throws RunError where the temporary file cannot be written. */
   put(slot: number, values: Float32Array): void {
     if (this.values !== undefined) this.values.set(values, slot * this.length);
     else orRunError(() => this.write(slot, values));
-    Atomics.store(this.present, slot, 1);
+    Atomics.store(this.present, slot, THERE);
   }
 
   /** Copies the features of the slots, one after another, into memory that threads share. */

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Batch } from '../data/image.js';
 import type { Engine } from './engine.js';
 import type { FeatureStore } from './feature-store.js';
@@ -33,21 +33,38 @@ export async function* networkBatches(
   }
 }
 
+/** How long another thread may take for what it claimed, in milliseconds; then it is taken for dead. */
+const PATIENCE = 2000;
+
 async function storedFeatures(
   engine: Engine,
   batch: Batch,
   { store, slotOf }: StoredFeatures,
 ): Promise<NetworkInput> {
   const slots = batch.images.map((_, i) => slotOf(batch, i));
-  const missing = [...slots.keys()].filter((i) => !store.has(slots[i] ?? 0));
-  if (missing.length > 0) {
+  const absent = () => [...slots.keys()].filter((i) => !store.has(slots[i] ?? 0));
+  const compute = async (chosen: readonly number[]) => {
+    if (chosen.length === 0) return;
     const values = await engine.features({
       kind: 'images',
-      images: batch.images.filter((_, i) => missing.includes(i)),
-      boxes: batch.boxes.filter((_, i) => missing.includes(i)),
+      images: chosen.flatMap((i) => batch.images[i] ?? []),
+      boxes: chosen.flatMap((i) => batch.boxes[i] ?? []),
     });
-    const length = values.length / missing.length;
-    missing.forEach((i, k) => store.put(slots[i] ?? 0, values.subarray(k * length, (k + 1) * length)));
+    const length = values.length / chosen.length;
+    chosen.forEach((i, k) => store.put(slots[i] ?? 0, values.subarray(k * length, (k + 1) * length)));
+  };
+  // A little at a time: runs side by side come to the same images at the same moment, and each takes its part.
+  const share = engine.sliceSize * engine.workers;
+  let claimed: number[] = [];
+  for (const i of absent()) {
+    if (store.claim(slots[i] ?? 0)) claimed.push(i);
+    if (claimed.length < share) continue;
+    await compute(claimed);
+    claimed = [];
   }
+  await compute(claimed);
+  const deadline = performance.now() + PATIENCE;
+  while (absent().length > 0 && performance.now() < deadline) await pause(1);
+  await compute(absent());
   return { kind: 'features', values: store.gather(slots), shape: store.handle.shape };
 }
