@@ -39,7 +39,16 @@ module.exports = {
     owned('echarts', ['report/']),
     owned('sharp', ['data/', 'record/png']),
     owned('tfjs', ['backend/', 'model/', 'training/'], 'node_modules/@tensorflow/'),
-    { name: 'report-is-pure', severity: 'error', from: { path: '^src/(report|schedule|stats)/' }, to: { path: '^(node:)?(fs|child_process|worker_threads|process)' } },
+    {
+      name: 'report-is-pure',
+      severity: 'error',
+      from: { path: '^src/(report|schedule|stats)/' },
+      to: { path: '^(node:)?(fs|child_process|worker_threads|process)' },
+    },
   ],
-  options: { tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' }, doNotFollow: { path: 'node_modules' } },
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+  },
 };

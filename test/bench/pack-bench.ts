@@ -51,7 +51,8 @@ function measureAll(): void {
   for (const one of cases) {
     for (const backend of values.backends.split(',')) rows.push(inOwnProcess(backend, one));
     rows.push(torch(one));
-    for (const row of rows.slice(-1 - values.backends.split(',').length)) if (!values.json) console.log(line(row));
+    for (const row of rows.slice(-1 - values.backends.split(',').length))
+      if (!values.json) console.log(line(row));
   }
   if (values.json) console.log(JSON.stringify({ node: process.version, rows }, null, 2));
 }
@@ -79,7 +80,14 @@ function torch(one: Case): Row {
   const answer = lastLine(stdout ?? '');
   if (!answer.startsWith('{')) return failed('torch cuda', one, error?.message ?? lastLine(stderr ?? ''));
   const { engine, msPerImage } = JSON.parse(answer);
-  return { ...one, engine, device: 'cuda', msPerImage: msPerImage.median, lateMsPerImage: null, failure: null };
+  return {
+    ...one,
+    engine,
+    device: 'cuda',
+    msPerImage: msPerImage.median,
+    lateMsPerImage: null,
+    failure: null,
+  };
 }
 
 async function measure(backend: string, one: Case): Promise<Row> {

@@ -20,13 +20,18 @@ export function randomMobileNetV2(alpha: number): { backbone: Backbone; paramete
   for (const [expansion, width, repeats, stride] of STAGES) {
     const out = divisible(width * alpha);
     for (let i = 0; i < repeats; i++) {
-      blocks.push(invertedResidual(`block_${blocks.length - 1}`, channels, out, expansion, i === 0 ? stride : 1));
+      blocks.push(
+        invertedResidual(`block_${blocks.length - 1}`, channels, out, expansion, i === 0 ? stride : 1),
+      );
       channels = out;
     }
   }
   const features = alpha > 1 ? divisible(1280 * alpha) : 1280;
   blocks.push({ name: 'last', residual: false, units: [conv('last', channels, features, 1, 1, true)] });
-  return { backbone: { version: 2, alpha, trainedSize: 224, blocks, features }, parameters: randomParameters(blocks) };
+  return {
+    backbone: { version: 2, alpha, trainedSize: 224, blocks, features },
+    parameters: randomParameters(blocks),
+  };
 }
 
 function divisible(value: number): number {
@@ -34,13 +39,26 @@ function divisible(value: number): number {
   return rounded < 0.9 * value ? rounded + 8 : rounded;
 }
 
-function conv(name: string, from: number, to: number, kernel: number, stride: 1 | 2, relu6: boolean): ConvUnit {
+function conv(
+  name: string,
+  from: number,
+  to: number,
+  kernel: number,
+  stride: 1 | 2,
+  relu6: boolean,
+): ConvUnit {
   return { name, kind: 'conv', stride, relu6, filterShape: [kernel, kernel, from, to] };
 }
 
 function invertedResidual(name: string, from: number, to: number, expansion: number, stride: 1 | 2): Block {
   const wide = from * expansion;
-  const depthwise: ConvUnit = { name: `${name}/depthwise`, kind: 'depthwise', stride, relu6: true, filterShape: [3, 3, wide, 1] };
+  const depthwise: ConvUnit = {
+    name: `${name}/depthwise`,
+    kind: 'depthwise',
+    stride,
+    relu6: true,
+    filterShape: [3, 3, wide, 1],
+  };
   const units = [depthwise, conv(`${name}/project`, wide, to, 1, 1, false)];
   if (expansion > 1) units.unshift(conv(`${name}/expand`, from, wide, 1, 1, true));
   return { name, units, residual: stride === 1 && from === to };
@@ -54,7 +72,10 @@ function randomParameters(blocks: readonly Block[]): Parameters {
     const stream = randomStream(0, name);
     // Uniform of variance 2 / fan-in, so that activations neither vanish nor explode.
     const bound = Math.sqrt(6 / fanIn);
-    const values = Float32Array.from({ length: kh * kw * from * to }, () => (2 * stream.uniform() - 1) * bound);
+    const values = Float32Array.from(
+      { length: kh * kw * from * to },
+      () => (2 * stream.uniform() - 1) * bound,
+    );
     parameters.set(`${name}/kernel`, { shape: filterShape, values });
     const channels = kind === 'conv' ? to : from;
     parameters.set(`${name}/bias`, { shape: [channels], values: new Float32Array(channels) });

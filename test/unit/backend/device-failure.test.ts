@@ -40,11 +40,14 @@ test('an error that a failure caused is told as that failure, also where the new
   await expect(broken).rejects.toThrow(/It broke\./);
 });
 
-test.each(['OOM when allocating tensor with shape[64,112,112,96]', 'Out of memory'])('%s', async (message) => {
-  const failing = onDevice(() => Promise.reject(new Error(message)));
-  await expect(failing).rejects.toThrow(RunError);
-  await expect(failing).rejects.toThrow(/Lower --batch-size/);
-});
+test.each(['OOM when allocating tensor with shape[64,112,112,96]', 'Out of memory'])(
+  '%s',
+  async (message) => {
+    const failing = onDevice(() => Promise.reject(new Error(message)));
+    await expect(failing).rejects.toThrow(RunError);
+    await expect(failing).rejects.toThrow(/Lower --batch-size/);
+  },
+);
 
 test('other errors stay what they are', async () => {
   const bug = new TypeError('not a function');
