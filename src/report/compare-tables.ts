@@ -30,8 +30,8 @@ export function armTable(view: CompareView, layout: ReportLayout): string {
 export type ArmFact = readonly [string, (arm: ArmView, curve: ArmCurves | undefined) => string];
 
 /** The facts of the arms' table, those about the target only where there is one. */
-export function armFacts({ arms, superConvergence }: CompareView): readonly ArmFact[] {
-  const target = superConvergence === null ? 'target' : formatFraction(superConvergence.target);
+export function armFacts({ arms, superConvergence, config }: CompareView): readonly ArmFact[] {
+  const target = formatFraction(superConvergence?.target ?? config.target ?? arms[0]?.finalAccuracy.mean);
   const facts: readonly ArmFact[] = [
     ['seeds', ({ runs, failed }) => seedCount(runs.length, failed.length)],
     ['final accuracy', ({ finalAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],

@@ -8,7 +8,8 @@ import { formatAccuracy, formatInterval, formatPoints, formatPValue } from './nu
 /** The verdict, and everything that speaks against leaning on it. */
 export function verdictSection(view: CompareView): Html {
   const { claim, sentence } = view.verdict;
-  const title = claim === 'none' ? 'No difference shown' : `${claim} is better here`;
+  const nothing = sentence.startsWith('No comparison') ? 'No comparison' : 'No difference shown';
+  const title = claim === 'none' ? nothing : `${claim} is better here`;
   const rest = sentence
     .replace(/^(No difference shown|No comparison): /u, '')
     .replace(/^\S+ is better here: /u, '');
