@@ -116,7 +116,7 @@ export class ParallelEngine implements Engine {
   }
 
   async dispose(): Promise<void> {
-    this.local.dispose();
+    this.member.dispose();
     await Promise.all(this.remotes.map((remote) => remote.close()));
   }
 

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Rates } from '../schedule/schedule.js';
 import type { NetworkInput } from './network-input.js';
 import type { SliceTask } from './replica-protocol.js';
@@ -18,19 +18,15 @@ export class ReplicaMember {
     for (const [i, { slice, input, labels }] of tasks.entries()) {
       const { lossSum, gradients } = this.replica.gradients(input, labels, batchSize);
       losses[i] = (await lossSum.data())[0] ?? NaN;
-      await this.shared.write(slice, gradients);
-      lossSum.dispose();
-      for (const gradient of gradients.values()) gradient.dispose();
+      this.shared.write(slice, gradients);
+      tf.dispose([lossSum, ...gradients.values()]);
     }
     return losses;
   }
 
   /** The same update as every other member's; returns the rates as the optimizer holds them. */
   update(slices: number, rates: Rates): Rates {
-    const total = this.shared.sum(slices);
-    const held = this.replica.update(total, rates);
-    for (const gradient of total.values()) gradient.dispose();
-    return held;
+    return this.replica.update(this.shared.sum(slices), rates);
   }
 
   async forward(op: 'features' | 'logits', input: NetworkInput): Promise<Float32Array> {
@@ -38,5 +34,10 @@ export class ReplicaMember {
     const values = Float32Array.from(await result.data());
     result.dispose();
     return values;
+  }
+
+  dispose(): void {
+    this.shared.dispose();
+    this.replica.dispose();
   }
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { copyToRow, sumRows } from '../backend/gradient-rows.js';
 
 /**
  * Gradients of a batch's slices in memory that threads share: one row of all parameters for each slice.
@@ -7,15 +8,20 @@ import * as tf from '@tensorflow/tfjs-core';
  * computed which slice, and no weights need to be sent round.
  */
 export class SharedGradients {
-  private readonly rows: Float32Array;
-  private readonly length: number;
+  private readonly rows: readonly Float32Array[];
+  /** The batch's gradients by parameter name; made once, for a step makes enough garbage without them. */
+  private readonly totals: ReadonlyMap<string, tf.Variable>;
 
   constructor(
-    private readonly variables: ReadonlyMap<string, tf.Variable>,
+    variables: ReadonlyMap<string, tf.Variable>,
     readonly buffer: SharedArrayBuffer,
   ) {
-    this.rows = new Float32Array(buffer);
-    this.length = rowLength(variables);
+    const length = rowLength(variables);
+    const all = new Float32Array(buffer);
+    this.rows = Array.from({ length: all.length / length }, (_, i) =>
+      all.subarray(i * length, (i + 1) * length),
+    );
+    this.totals = new Map([...variables].map(([name, { shape }]) => [name, zeros(shape)]));
   }
 
   static allocate(variables: ReadonlyMap<string, tf.Variable>, slices: number): SharedArrayBuffer {
@@ -23,33 +29,30 @@ export class SharedGradients {
   }
 
   /** Keeps one slice's gradients. */
-  async write(slice: number, gradients: ReadonlyMap<string, tf.Tensor>): Promise<void> {
-    let at = slice * this.length;
-    for (const [name, variable] of this.variables) {
-      const values = await gradients.get(name)?.data<'float32'>();
-      if (values === undefined) throw new Error(`no gradient for ${name}`);
-      this.rows.set(values, at);
-      at += variable.size;
-    }
+  write(slice: number, gradients: ReadonlyMap<string, tf.Tensor>): void {
+    const row = this.rows[slice];
+    if (row === undefined) throw new RangeError(`no row for slice ${slice}`);
+    const inOrder = [...this.totals.keys()].map((name) => {
+      const gradient = gradients.get(name);
+      if (gradient === undefined) throw new Error(`no gradient for ${name}`);
+      return gradient;
+    });
+    copyToRow(inOrder, row);
   }
 
-  /** The batch's gradients: rows 0 to slices - 1 added in that order; the caller disposes the tensors. */
-  sum(slices: number): Map<string, tf.Tensor> {
-    const total = this.rows.slice(0, this.length);
-    for (let slice = 1; slice < slices; slice++) {
-      const row = this.rows.subarray(slice * this.length, (slice + 1) * this.length);
-      // Stored back as float32 at every addition: the same rounding as on a backend.
-      for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (row[i] ?? 0);
-    }
-    let at = 0;
-    return new Map(
-      [...this.variables].map(([name, variable]) => {
-        const values = total.subarray(at, at + variable.size);
-        at += variable.size;
-        return [name, tf.tensor(values, variable.shape, 'float32')];
-      }),
-    );
+  /** The batch's gradients: rows 0 to slices - 1 added in that order; valid until the next call. */
+  sum(slices: number): ReadonlyMap<string, tf.Tensor> {
+    sumRows([...this.totals.values()], this.rows.slice(0, slices));
+    return this.totals;
   }
+
+  dispose(): void {
+    tf.dispose([...this.totals.values()]);
+  }
+}
+
+function zeros(shape: number[]): tf.Variable {
+  return tf.tidy(() => tf.variable(tf.zeros(shape), false));
 }
 
 function rowLength(variables: ReadonlyMap<string, tf.Variable>): number {

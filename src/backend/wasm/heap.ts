@@ -14,6 +14,8 @@ export interface Heap {
   geometry(info: backend_util.Conv2DInfo): number;
   /** Address of at least `bytes` of scratch, valid until the next call; its contents are undefined. */
   scratch(bytes: number): number;
+  /** The values at an address, in place; valid until the next allocation. */
+  floats(address: number, count: number): Float32Array;
   /** Puts bytes at an address. */
   write(bytes: Uint8Array, address: number): void;
 }
@@ -57,6 +59,7 @@ export async function openHeap(backend: BackendWasm): Promise<Heap> {
       }
       return scratchAddress;
     },
+    floats: (address, count) => new Float32Array(memory.buffer, address, count),
     write: (bytes, address) => new Uint8Array(memory.buffer).set(bytes, address),
   };
 }

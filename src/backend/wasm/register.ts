@@ -12,6 +12,7 @@ import { ConvBackward, convBackwardKernel } from './backward-kernel.js';
 import { convKernels, type PartialKernel } from './conv-kernels.js';
 import { openHeap } from './heap.js';
 import { imageInputKernel } from './image-kernel.js';
+import { rowKernels } from './row-kernels.js';
 import { updateKernels } from './update-kernels.js';
 
 const registered = new WeakMap<BackendWasm, Promise<void>>();
@@ -35,7 +36,7 @@ async function register(current: BackendWasm): Promise<void> {
   const heap = await openHeap(current);
   for (const [name, kernel] of convKernels(heap)) replace(name, (original) => orElse(name, kernel, original));
   replace(ConvBackward, () => convBackwardKernel(heap));
-  for (const [name, kernel] of updateKernels(heap)) replace(name, () => kernel);
+  for (const [name, kernel] of [...updateKernels(heap), ...rowKernels(heap)]) replace(name, () => kernel);
   replace('ImageInput', () => imageInputKernel(heap));
   registerFusedGradients();
 }
