@@ -46,3 +46,13 @@ export function addInPlace(target: Variable, source: Tensor): void {
   }
   tidy(() => target.assign(add(target, source)));
 }
+
+/** target += source for all pairs, of equal shapes; on wasm in place and in one call. */
+export function addAllInPlace(pairs: readonly (readonly [Variable, Tensor])[]): void {
+  if (!getKernel('AddPairsInPlace', getBackend())) {
+    for (const [target, source] of pairs) addInPlace(target, source);
+    return;
+  }
+  // Keys that are indices keep their order.
+  engine().runKernel('AddPairsInPlace', Object.fromEntries(pairs.flat().entries()));
+}

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { addInPlace } from '../backend/conv.js';
+import { addAllInPlace } from '../backend/conv.js';
 import { onDevice, readValues } from '../backend/device-failure.js';
 import { backendTraits } from '../backend/traits.js';
 import type { Rates } from '../schedule/schedule.js';
@@ -117,10 +117,12 @@ export class LocalEngine implements Engine {
 
 /** Adds one slice's gradients to the batch's and frees them. */
 function addGradients(total: Map<string, tf.Variable>, gradients: ReadonlyMap<string, tf.Tensor>): void {
+  const pairs: [tf.Variable, tf.Tensor][] = [];
   for (const [name, gradient] of gradients) {
     const sum = total.get(name);
     if (sum === undefined) total.set(name, tf.variable(gradient, false));
-    else addInPlace(sum, gradient);
-    gradient.dispose();
+    else pairs.push([sum, gradient]);
   }
+  addAllInPlace(pairs);
+  tf.dispose([...gradients.values()]);
 }

@@ -8,11 +8,15 @@ export const SgdMomentum = 'SgdMomentum';
 /** target += source on the heap: { target, source } -> []. */
 export const AddInPlace = 'AddInPlace';
 
+/** target += source for many at once: { t0, s0, t1, s1, ... } in this order -> []. */
+export const AddPairsInPlace = 'AddPairsInPlace';
+
 /** The kernels that tfjs has no name for, by their names above. */
 export function updateKernels(heap: Heap): ReadonlyMap<string, KernelFunc> {
   return new Map([
     [SgdMomentum, (args) => sgdMomentum(heap, args)],
     [AddInPlace, (args) => addInPlace(heap, args)],
+    [AddPairsInPlace, (args) => addPairsInPlace(heap, args)],
   ] satisfies [string, KernelFunc][]);
 }
 
@@ -33,6 +37,19 @@ function sgdMomentum(heap: Heap, args: Arguments): TensorInfo[] {
 function addInPlace(heap: Heap, args: Arguments): TensorInfo[] {
   const [target, source] = sameShapes(args, 'target', 'source');
   heap.kernels.addInPlace(heap.address(target), heap.address(source), util.sizeFromShape(target.shape));
+  return [];
+}
+
+function addPairsInPlace(heap: Heap, { inputs }: Arguments): TensorInfo[] {
+  const tensors = Object.values(inputs);
+  for (let i = 0; i < tensors.length; i += 2) {
+    const [target, source] = [tensors[i], tensors[i + 1]];
+    if (!target || !source || target.dtype !== 'float32' || source.dtype !== 'float32') {
+      throw new Error(`${AddPairsInPlace} wants pairs of float32 tensors.`);
+    }
+    util.assertShapesMatch(source.shape, target.shape);
+    heap.kernels.addInPlace(heap.address(target), heap.address(source), util.sizeFromShape(target.shape));
+  }
   return [];
 }
 

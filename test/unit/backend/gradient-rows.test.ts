@@ -1,6 +1,8 @@
+import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { copyToRow, sumRows } from '../../../src/backend/gradient-rows.js';
+import { addAllInPlace } from '../../../src/backend/update.js';
 import { startWasm } from '../../../src/backend/wasm/start.js';
 
 tf.enableProdMode();
@@ -53,4 +55,18 @@ test('rows of another length are refused: the heap behind them is not theirs', (
   }
   expect(() => sumRows(targets, [])).toThrow('no rows');
   tf.dispose(targets);
+});
+
+test.each(['wasm', 'cpu'])('pairs are added each to its own target on %s', async (backend) => {
+  await tf.setBackend(backend);
+  onTestFinished(async () => void (await tf.setBackend('wasm')));
+  const targets = SHAPES.map((shape, i) => tf.variable(tf.fill(shape, i)));
+  const sources = SHAPES.map((shape, i) => tf.fill(shape, 10 * (i + 1)));
+  const held = tf.memory().numTensors;
+  addAllInPlace(targets.map((target, i) => [target, sources[i]!]));
+  for (const [i, target] of targets.entries()) {
+    expect([...target.dataSync()]).toEqual(Array<number>(target.size).fill(i + 10 * (i + 1)));
+  }
+  expect(() => addAllInPlace([[targets[0]!, sources[2]!]])).toThrow();
+  expect(tf.memory().numTensors).toBe(held);
 });
