@@ -50,30 +50,27 @@ export async function pyTorch(): Promise<Peer> {
 
 /** tfjs-node on native TensorFlow: installed, or brought by test/backends/fetch-tensorflow.sh. */
 export function tfjsNode(): Peer {
+  const fetched = 'node_modules/.cache/onecycle/tensorflow';
   const named = (process.env['NODE_PATH'] ?? '').split(delimiter);
-  const folder = [join(ROOT, 'node_modules'), ...cached(), ...named].find(hasBinding);
-  const fetch = 'bash test/backends/fetch-tensorflow.sh node_modules/.cache/tensorflow';
+  const places = [...named, join(ROOT, 'node_modules'), join(ROOT, fetched, 'node_modules')];
+  const found = places
+    .flatMap((place) => ['tfjs-node-gpu', 'tfjs-node'].map((name) => join(place, '@tensorflow', name)))
+    .find(hasNativePart);
+  const fetch = `bash test/backends/fetch-tensorflow.sh ${fetched}`;
   return {
     name: 'tfjs-node',
-    ...(folder === undefined ? { absent: `no tfjs-node with its native part is here (${fetch})` } : {}),
+    ...(found === undefined ? { absent: `no tfjs-node with its native part is here (${fetch})` } : {}),
     measure: (work) => {
       // Several times slower than the others: fewer steps.
       const fewer = { ...work, steps: Math.ceil(work.steps / 5), warmUp: 1 };
-      return runScript('tfjs-node-step.ts', stepArguments(fewer), { NODE_PATH: folder ?? '' });
+      return runScript('tfjs-node-step.ts', [...stepArguments(fewer), '--package', found ?? '']);
     },
   };
 }
 
-function cached(): string[] {
-  const cache = join(ROOT, 'node_modules/.cache');
-  return existsSync(cache) ? readdirSync(cache).map((name) => join(cache, name, 'node_modules')) : [];
-}
-
-function hasBinding(modules: string): boolean {
-  return ['tfjs-node-gpu', 'tfjs-node'].some((name) => {
-    const lib = join(modules, '@tensorflow', name, 'lib');
-    return existsSync(lib) && readdirSync(lib).some((abi) => existsSync(join(lib, abi, 'tfjs_binding.node')));
-  });
+function hasNativePart(folder: string): boolean {
+  const lib = join(folder, 'lib');
+  return existsSync(lib) && readdirSync(lib).some((abi) => existsSync(join(lib, abi, 'tfjs_binding.node')));
 }
 
 function stepArguments({ alpha, size, batch, steps, warmUp }: StepCase): string[] {
