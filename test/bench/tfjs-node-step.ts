@@ -14,6 +14,7 @@ const { values } = parseArgs({
     batch: { type: 'string', default: '32' },
     steps: { type: 'string', default: '8' },
     'warm-up': { type: 'string', default: '2' },
+    package: { type: 'string', default: '@tensorflow/tfjs-node-gpu' },
   },
 });
 const [alpha, size, batch, steps] = [values.alpha, values.size, values.batch, values.steps].map(Number) as [
@@ -27,19 +28,8 @@ const CLASSES = 10;
 
 process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3';
 const require = createRequire(import.meta.url);
-const tf = loadTensorFlow();
-
-function loadTensorFlow(): typeof core & { readonly version: Readonly<Record<string, string>> } {
-  for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
-    try {
-      return require(name);
-    } catch {
-      // The other one, then.
-    }
-  }
-  throw new Error('neither tfjs-node-gpu nor tfjs-node loads; NODE_PATH may name their folder');
-}
-
+// By its folder: a package of the same name without the native part may lie nearer.
+const tf: typeof core & { readonly version: Readonly<Record<string, string>> } = require(values.package);
 const { backbone, parameters } = randomMobileNetV2(alpha);
 const variables = new Map<string, core.Variable>();
 for (const [name, { shape, values: numbers }] of parameters) {
