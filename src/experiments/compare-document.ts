@@ -60,10 +60,7 @@ export interface CompareContext {
 const PER_RUN = new Set(['arm', 'seed']);
 
 /** Settings in which arms differ, by arm; an arm without any record has none. */
-function settingsPerArm(
-  names: readonly string[],
-  runs: readonly Pick<RecordedRun, 'arm' | 'record'>[],
-) {
+function settingsPerArm(names: readonly string[], runs: readonly Pick<RecordedRun, 'arm' | 'record'>[]) {
   const configs = names.flatMap((name) => {
     const run = runs.find(({ arm }) => arm === name);
     return run === undefined ? [] : [{ name, config: run.record.config }];

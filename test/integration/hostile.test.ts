@@ -97,7 +97,8 @@ describe('the disk', () => {
       train(out, '--epochs', '50'),
       () => {
         if (!removed && lines(join(dir, 'steps.jsonl')).length >= 3) {
-          rmSync(dir, { recursive: true, force: true });
+          // The run may be writing a file there at this very moment: then the folder is not empty yet.
+          rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 5 });
           removed = true;
         }
         return false;

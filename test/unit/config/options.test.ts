@@ -47,8 +47,8 @@ describe('the option table', () => {
 
 describe('configs/default.json', () => {
   test('passes the check of a config file: no unknown key, every value of its kind', async () => {
-    const { description, defaultLr, ...options } = raw;
-    expect(typeof description).toBe('string');
+    const { description, expected, time, defaultLr, ...options } = raw;
+    for (const prose of [description, expected, time]) expect(typeof prose).toBe('string');
     expect(await readConfigFile(file)).toEqual(options);
     for (const byPolicy of Object.values(defaultLr as Record<string, Record<string, number>>)) {
       expect(Object.keys(byPolicy)).toEqual(['fixed', '1cycle']);
