@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import * as tf from '@tensorflow/tfjs-core';
 import { UsageError } from '../errors/errors.js';
 import {
   BACKENDS,
@@ -8,8 +7,11 @@ import {
   type BackendName,
   type BackendRequest,
 } from './backend-info.js';
+import { setCurrentBackend } from './current.js';
 import { cpuModel } from './processor.js';
 import { versionsOf } from './versions.js';
+import { Heap } from './wasm/heap.js';
+import { compileKernels, instantiateKernels } from './wasm/kernels-module.js';
 
 export type { BackendInfo } from './backend-info.js';
 
@@ -21,7 +23,7 @@ export interface ChoiceOptions {
 }
 
 /**
- * Starts a tfjs backend and makes it the current one. `auto` takes the first that really works: TensorFlow on a GPU, a
+ * Starts a backend and makes it the current one. `auto` takes the first that really works: TensorFlow on a GPU, a
  * hardware WebGPU adapter, wasm, cpu.
  * @throws UsageError where the one asked for is not to be had; it says how to get it
  */
@@ -29,7 +31,6 @@ export async function startBackend(
   wanted: string,
   { debug = false, note = () => undefined }: ChoiceOptions = {},
 ): Promise<BackendInfo> {
-  tf.enableProdMode();
   if (wanted === 'auto') return firstThatWorks(debug, note);
   const name = BACKENDS.find((known) => known === wanted);
   if (name === undefined) {
@@ -64,8 +65,15 @@ async function firstThatWorks(debug: boolean, note: (line: string) => void): Pro
   throw new UsageError(`No backend works here: ${passed.join('; ')}.`);
 }
 
-/** Starts one backend. Throws Unavailable where it cannot work; nothing of it is left behind then. */
+/** Starts one backend and makes it the current one. Throws Unavailable where it cannot work; nothing of it is left behind then. */
 export async function tryBackend(name: BackendName, request: BackendRequest): Promise<BackendInfo> {
+  const info = await start(name, request);
+  setCurrentBackend(name);
+  return info;
+}
+
+async function start(name: BackendName, request: BackendRequest): Promise<BackendInfo> {
+  // Each is imported where it is tried alone: tfjs takes a while to load, and wasm does without it.
   switch (name) {
     case 'tensorflow': {
       const { startTensorFlow } = await import('./tensorflow/start.js');
@@ -75,35 +83,34 @@ export async function tryBackend(name: BackendName, request: BackendRequest): Pr
       const { startWebGpu } = await import('./webgpu/start.js');
       return startWebGpu(request);
     }
-    case 'wasm': {
-      await startWasmOrSay();
-      return onProcessor('wasm', '@tensorflow/tfjs-backend-wasm');
+    case 'wasm':
+      await compileOrSay();
+      return onProcessor('wasm');
+    case 'cpu': {
+      const { startCpu } = await import('./cpu/start.js');
+      await startCpu();
+      return onProcessor('cpu', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-cpu');
     }
-    case 'cpu':
-      await import('@tensorflow/tfjs-backend-cpu');
-      await tf.setBackend('cpu');
-      return onProcessor('cpu', '@tensorflow/tfjs-backend-cpu');
   }
 }
 
-async function startWasmOrSay(): Promise<void> {
+async function compileOrSay(): Promise<void> {
   try {
-    const { startWasm } = await import('./wasm/start.js');
-    await startWasm();
+    await instantiateKernels(await compileKernels(), new Heap().memory);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Unavailable(`it does not start: ${reason}`, 'Reinstall the program: npm ci && npm run build.');
   }
 }
 
-function onProcessor(name: 'wasm' | 'cpu', backendPackage: string): BackendInfo {
+function onProcessor(name: 'wasm' | 'cpu', ...packages: readonly string[]): BackendInfo {
   return {
     name,
     device: cpuModel(),
     gpu: false,
     driver: null,
     limits: {},
-    versions: versionsOf('@tensorflow/tfjs-core', backendPackage),
+    versions: versionsOf(...packages),
   };
 }
 

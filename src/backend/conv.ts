@@ -8,7 +8,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { convGradients, type ConvGradients, type ConvKind, type ConvTensors } from './fused-gradient.js';
 
-export { addAllInPlace, addInPlace, sgdUpdate, type SgdRates } from './update.js';
+export { addInPlace, sgdUpdate, type SgdRates } from './update.js';
 
 /** A convolution with 'same' padding and bias, and ReLU6 where wanted, NHWC. */
 export interface ConvOptions {

@@ -1,25 +1,19 @@
 import {
   cast,
-  clone,
   Conv2DBackpropFilter,
   Conv2DBackpropInput,
   DepthwiseConv2dNativeBackpropFilter,
   DepthwiseConv2dNativeBackpropInput,
   engine,
-  FusedConv2D,
-  FusedDepthwiseConv2D,
   getBackend,
   getKernel,
   greater,
   less,
   logicalAnd,
   mul,
-  registerGradient,
   sum,
   tidy,
-  type GradConfig,
   type NamedAttrMap,
-  type Tensor,
   type Tensor1D,
   type Tensor4D,
 } from '@tensorflow/tfjs-core';
@@ -89,48 +83,4 @@ export function convGradients(
 function passes(y: Tensor4D, activation: 'relu' | 'relu6'): Tensor4D {
   const positive = greater<Tensor4D>(y, 0);
   return cast(activation === 'relu6' ? logicalAnd<Tensor4D>(positive, less(y, 6)) : positive, 'float32');
-}
-
-/**
- * Makes `runKernel('FusedConv2D' | 'FusedDepthwiseConv2D', ...)` differentiable on every backend, for the
- * activations linear, relu and relu6: tfjs has no gradient for them (and `tf.fused` none for relu6).
- */
-export function registerFusedGradients(): void {
-  registerGradient(fusedGradient(FusedConv2D, 'conv'));
-  registerGradient(fusedGradient(FusedDepthwiseConv2D, 'depthwise'));
-}
-
-function fusedGradient(kernelName: string, kind: ConvKind): GradConfig {
-  return {
-    kernelName,
-    inputsToSave: ['x', 'filter'],
-    outputsToSave: [true],
-    gradFunc: (dy, saved, attrs) => {
-      const [x, filter, y] = saved as [Tensor4D, Tensor4D, Tensor4D];
-      const { activation = 'linear', ...rest } = attrs;
-      const attributes = { dilations: [1, 1], ...rest };
-      if (!isActivation(activation)) {
-        throw new Error(`${kernelName} has no gradient for the activation "${String(activation)}".`);
-      }
-      const gradients = convGradients(kind, { x, y, dy: only4D(dy), filter }, activation, attributes, true);
-      return {
-        x: () => given(gradients.dx),
-        filter: () => clone(gradients.dFilter),
-        bias: () => clone(gradients.dBias),
-      };
-    },
-  };
-}
-
-function isActivation(name: unknown): name is Activation {
-  return name === 'linear' || name === 'relu' || name === 'relu6';
-}
-
-function only4D(dy: Tensor | Tensor[]): Tensor4D {
-  return (Array.isArray(dy) ? dy[0] : dy) as Tensor4D;
-}
-
-function given(dx: Tensor4D | undefined): Tensor4D {
-  if (!dx) throw new Error('The gradient of the input was asked for and not made.');
-  return clone(dx);
 }

@@ -1,4 +1,4 @@
-import { getBackend } from '@tensorflow/tfjs-core';
+import { currentBackend } from './current.js';
 
 /** How training is arranged on a backend. */
 export interface BackendTraits {
@@ -17,7 +17,7 @@ const PROCESSOR: BackendTraits = { threads: false, lossEvery: 1, maxSlice: 8, sl
 const DEVICE: BackendTraits = { threads: false, lossEvery: 10, maxSlice: 64, sliceBytes: 2e9 };
 
 /** The traits of a backend by name, or of the current one. They depend on the name alone, never on the machine. */
-export function backendTraits(name: string = getBackend()): BackendTraits {
+export function backendTraits(name: string = currentBackend()): BackendTraits {
   if (name === 'tensorflow' || name === 'webgpu') return DEVICE;
   return { ...PROCESSOR, threads: name === 'wasm' };
 }

@@ -19,7 +19,7 @@ export interface SgdRates {
 
 /**
  * One step of SGD with momentum in float32, as torch.optim.SGD does it (dampening 0, no Nesterov): g += weightDecay w;
- * v = momentum v + g; w -= learningRate v. Weight and velocity change, on wasm in place; the gradient does not.
+ * v = momentum v + g; w -= learningRate v. Weight and velocity change, the gradient does not.
  */
 export function sgdUpdate(weight: Variable, velocity: Variable, gradient: Tensor, rates: SgdRates): void {
   const { learningRate, momentum, weightDecay } = rates;
@@ -38,21 +38,11 @@ export function sgdUpdate(weight: Variable, velocity: Variable, gradient: Tensor
   });
 }
 
-/** target += source, of equal shapes; on wasm in place. */
+/** target += source, of equal shapes. */
 export function addInPlace(target: Variable, source: Tensor): void {
   if (getKernel('AddInPlace', getBackend())) {
     engine().runKernel('AddInPlace', { target, source });
     return;
   }
   tidy(() => target.assign(add(target, source)));
-}
-
-/** target += source for all pairs, of equal shapes; on wasm in place and in one call. */
-export function addAllInPlace(pairs: readonly (readonly [Variable, Tensor])[]): void {
-  if (!getKernel('AddPairsInPlace', getBackend())) {
-    for (const [target, source] of pairs) addInPlace(target, source);
-    return;
-  }
-  // Keys that are indices keep their order.
-  engine().runKernel('AddPairsInPlace', Object.fromEntries(pairs.flat().entries()));
 }

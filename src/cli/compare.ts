@@ -1,9 +1,6 @@
 import { compareDocument, type CompareDocument } from '../experiments/compare-document.js';
 import { compare, compareRecorded, type CompareOutcome } from '../experiments/compare.js';
-import { planComparison } from '../experiments/compare-plan.js';
 import { describeEnvironment } from '../experiments/environment.js';
-import { comparePlanReport } from '../report/compare-plan-report.js';
-import { compareReport } from '../report/compare-report.js';
 import { Exit } from './errors.js';
 import type { RawFlags } from './raw-flags.js';
 import { checkReportFolder } from './report-folder.js';
@@ -29,6 +26,8 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
     const environment = describeEnvironment(await startBackend());
     const request = { settings, rates, environment, emit: progress.emit, signal };
     if (settings.plan) {
+      const { planComparison } = await import('../experiments/compare-plan.js');
+      const { comparePlanReport } = await import('../report/compare-plan-report.js');
       const plan = await planComparison(request);
       session.print(plan, ({ width }) => comparePlanReport(plan, width));
       return;
@@ -51,6 +50,7 @@ async function show(
       .map(({ seed, record }) => ({ seed, epochs: record.epochs, steps: record.steps })),
   }));
   const view = { ...document, curves, jobs: jobsOf(runs), sharedFeatures: runs.some(sharesFeatures) };
+  const { compareReport } = await import('../report/compare-report.js');
   print(document, (layout) => compareReport(view, layout));
   if (settings.report !== undefined) {
     const { writeReport } = await import('./write-report.js');

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { datasetNotes } from './dataset-notes.js';
@@ -12,6 +12,8 @@ import { requireEveryClass, requireNoneSkipped } from './require-usable.js';
 
 /** Short side of a decoded image over the image size: room for crops without enlarging. */
 const ROOM = 1.25;
+/** Images under way for each core: while one is decoded, others are read. */
+const LANES = 2;
 /** Bytes of a file beyond which it is not read: 100 megapixels uncompressed are 300 MB. */
 const FILE_BYTES = 1e9;
 
@@ -40,7 +42,7 @@ export interface PrepareOptions extends StoreOptions {
 type Outcome = { readonly sha256: string } | { readonly reason: string };
 
 /**
- * Reads, hashes and decodes every image once, as many at a time as there are cores.
+ * Reads, hashes and decodes every image once, some at a time.
  *
  * Images that fail are left out with a reason. Throws UsageError where that leaves a class without
  * training or validation images, and for any skipped file where `strict`; RunError where the disk is
@@ -52,7 +54,7 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
   const outcomes: Outcome[] = [];
   let done = 0;
   try {
-    await forEachBounded(samples, availableParallelism(), async ({ path }, i) => {
+    await forEachBounded(samples, LANES * availableParallelism(), async ({ path }, i) => {
       options.signal?.throwIfAborted();
       outcomes[i] = await prepareOne(
         join(folder.root, path),
@@ -105,8 +107,8 @@ async function prepareOne(
   let decoded;
   let sha256;
   try {
-    if ((await stat(file)).size > FILE_BYTES) return { reason: `larger than ${FILE_BYTES / 1e9} GB` };
-    const bytes = await readFile(file);
+    const bytes = await readWhole(file);
+    if (bytes === undefined) return { reason: `larger than ${FILE_BYTES / 1e9} GB` };
     sha256 = createHash('sha256').update(bytes).digest('hex');
     decoded = await decodeImage(bytes, shortSide);
   } catch (error) {
@@ -114,6 +116,16 @@ async function prepareOne(
   }
   writer.put(i, decoded);
   return { sha256 };
+}
+
+/** A file's bytes, or undefined where there are too many to hold. */
+async function readWhole(file: string): Promise<Buffer | undefined> {
+  const handle = await open(file);
+  try {
+    return (await handle.stat()).size > FILE_BYTES ? undefined : await handle.readFile();
+  } finally {
+    await handle.close();
+  }
 }
 
 function fileReason(error: unknown): string {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { readArms, requireKnownArms } from '../config/arms.js';
 import type { Settings } from '../config/default-settings.js';
 import { RunError, UsageError } from '../errors/errors.js';
-import { compareRuns, type Comparison } from './compare-runs.js';
+import type { Comparison } from './compare-runs.js';
 import type { Environment } from './environment.js';
 import { findRecorded } from './find-recorded.js';
 import { BenchCache, planRuns, type PlannedRun } from './plan-runs.js';
@@ -63,7 +63,12 @@ export async function compare(request: TrainRequest): Promise<CompareOutcome> {
     const { dirs, lost } = await trainMissing(request, planned);
     const { finished, failed, notes } = await readRuns(dirs);
     const names = arms.map(({ name }) => name);
-    return outcomeOf(names, { finished, failed: [...failed, ...lost], notes }, settings, signal.aborted);
+    return await outcomeOf(
+      names,
+      { finished, failed: [...failed, ...lost], notes },
+      settings,
+      signal.aborted,
+    );
   } finally {
     benches.close();
   }
@@ -91,6 +96,7 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
     const context = { environment: { ...environment, jobs }, out: settings.out, workers };
     return { bench: workbenchHandle(bench), config, context, resume };
   });
+  void loadStatistics();
   const outcomes = await trainAll(tasks, { jobs, backend: environment.backend, emit, signal });
   throwWhereAllAreWrong(outcomes);
   const lost = outcomes.flatMap((outcome, i): FailedRun[] => {
@@ -109,6 +115,11 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
   return { dirs, lost };
 }
 
+/** Hundreds of small files, which are read while the runs train. */
+function loadStatistics() {
+  return import('./compare-runs.js');
+}
+
 /** One backend a run needs a core each; a GPU is one device, whatever the number of cores. */
 function defaultJobs({ backend }: Environment): number {
   return backend === 'wasm' || backend === 'cpu' ? availableParallelism() : 1;
@@ -122,17 +133,18 @@ function throwWhereAllAreWrong(outcomes: readonly (TaskOutcome | undefined)[]): 
   if (first !== undefined && 'error' in first && outcomes.every(isWrong)) throw first.error;
 }
 
-function outcomeOf(
+async function outcomeOf(
   arms: readonly string[],
   { finished, failed, notes }: ReadRuns,
   settings: Settings,
   interrupted: boolean,
-): CompareOutcome {
+): Promise<CompareOutcome> {
   // However the folders were given: every list is in the order of the arms, then of the seeds.
   const inOrder = <Run extends { readonly arm: string; readonly pair: number }>(
     runs: readonly Run[],
   ): Run[] => runs.toSorted((a, b) => arms.indexOf(a.arm) - arms.indexOf(b.arm) || a.pair - b.pair);
   const [runs, lost] = [inOrder(finished), inOrder(failed)];
+  const { compareRuns } = await loadStatistics();
   const compared = compareRuns(arms, runs, lost, settings.target);
   const comparison = { ...compared, warnings: [...notes, ...compared.warnings] };
   // One seed on purpose is a comparison without a claim; one seed left of several is a failure.

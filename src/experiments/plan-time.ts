@@ -59,7 +59,7 @@ async function timeSteps({ signal }: TrainRequest, [first]: readonly PlannedRun[
   const { bench, config } = first;
   const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
   const schedule = planSchedule(config, stepsPerEpoch);
-  const engine = openRunEngine(bench, config, workers);
+  const engine = await openRunEngine(bench, config, workers);
   try {
     const started = performance.now();
     const times: number[] = [];

@@ -37,7 +37,7 @@ export async function rangeTest(
 ): Promise<RangeCurve> {
   // Gradients accumulated over N batches are those of one batch N times as large.
   const config = { ...given, batchSize: given.batchSize * given.accumulate };
-  const engine = openRunEngine(bench, config, context.workers);
+  const engine = await openRunEngine(bench, config, context.workers);
   try {
     const before = await engine.snapshot();
     const curve = await sweep(bench, engine, config, context);

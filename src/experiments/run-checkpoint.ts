@@ -2,7 +2,7 @@ import type { Checkpoint } from '../record/checkpoint-file.js';
 import type { JsonlOffsets } from '../record/jsonl-offsets.js';
 import { isJsonObject, type JsonValue } from '../record/json.js';
 import type { Prediction } from '../training/records.js';
-import type { ReplicaState } from '../training/replica.js';
+import type { ReplicaState } from '../training/replica-setup.js';
 import type { RunState } from '../training/run-state.js';
 
 /** All that a run needs to go on as if nothing had happened. */

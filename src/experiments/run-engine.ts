@@ -4,7 +4,7 @@ import { initHead } from '../model/init-head.js';
 import type { Engine } from '../training/engine.js';
 import { networkBatches } from '../training/network-batches.js';
 import { openEngine } from '../training/open-engine.js';
-import type { ReplicaSetup } from '../training/replica.js';
+import type { ReplicaSetup } from '../training/replica-setup.js';
 import type { TrainingBatch } from '../training/train-steps.js';
 import type { Workbench } from './workbench.js';
 
@@ -25,7 +25,7 @@ export type EngineConfig = Pick<
 >;
 
 /** A fresh network with a new head on the workbench's backbone. */
-export function openRunEngine(bench: Workbench, config: EngineConfig, workers: number): Engine {
+export function openRunEngine(bench: Workbench, config: EngineConfig, workers: number): Promise<Engine> {
   return openEngine(replicaSetup(bench, config), config.batchSize, workers);
 }
 

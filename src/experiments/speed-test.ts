@@ -27,7 +27,7 @@ export async function measureSpeed(): Promise<number> {
     weightDecay: 0,
     headLrMultiplier: 1,
   };
-  const engine = openEngine(setup, BATCH, availableParallelism());
+  const engine = await openEngine(setup, BATCH, availableParallelism());
   const step = (images: number) =>
     engine.step(
       { kind: 'images', images: greyImages(images), boxes: greyImages(images).map(() => WHOLE) },

@@ -1,6 +1,6 @@
 import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
-import { HEAD } from '../model/classifier.js';
+import { HEAD } from '../model/head.js';
 import { saveLayersModel } from '../model/save-layers-model.js';
 import { encodeCheckpoint } from '../record/checkpoint-file.js';
 import { readCheckpoint } from '../record/read-checkpoint.js';
@@ -66,7 +66,7 @@ export async function trainRun(
 ): Promise<TrainDocument> {
   const name = runName(config);
   const schedule = planSchedule(config, Math.ceil(bench.images.train.length / config.batchSize));
-  const engine = openRunEngine(bench, config, context.workers);
+  const engine = await openRunEngine(bench, config, context.workers);
   try {
     const here = { ...context.environment, workers: engine.workers, sliceSize: engine.sliceSize };
     const start =

@@ -1,15 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { convBackward, convForward } from '../backend/conv.js';
+import { HEAD, type Head } from './head.js';
 import type { Backbone, Block, ConvUnit, Parameters } from './network.js';
-
-/** Name of the new classification layer; its parameters are head/kernel and head/bias. */
-export const HEAD = 'head';
-
-/** Weights of the classification layer: kernel [features, classes] row by row, bias [classes]. */
-export interface Head {
-  readonly kernel: Float32Array;
-  readonly bias: Float32Array;
-}
 
 /** One trained unit of a forward pass. The entry owns `out`; `x` is the entry before's `out`. */
 interface TapeEntry {
@@ -208,7 +200,7 @@ export class Classifier {
   }
 }
 
-/** Global average over the positions: [n, h, w, c] to [n, 1, 1, c]. On wasm `mean` would transpose first. */
+/** Global average over the positions: [n, h, w, c] to [n, 1, 1, c]. */
 function pool(x: tf.Tensor4D): tf.Tensor4D {
   const [, height, width] = x.shape;
   return tf.avgPool(x, [height, width], 1, 'valid');

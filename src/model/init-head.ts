@@ -1,5 +1,5 @@
 import { randomStream } from '../random/streams.js';
-import type { Head } from './classifier.js';
+import type { Head } from './head.js';
 
 /**
  * A fresh head: kernel uniform in [-1/sqrt(features), 1/sqrt(features)), as torch.nn.Linear draws it, and

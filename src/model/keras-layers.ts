@@ -1,4 +1,4 @@
-import type { Head } from './classifier.js';
+import type { Head } from './head.js';
 import type { Backbone, ConvUnit, Parameters } from './network.js';
 
 /** A classifier to write: `imageSize` is the height and width in pixels that it was fine-tuned at. */

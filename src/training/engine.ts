@@ -1,6 +1,6 @@
 import type { Rates } from '../schedule/schedule.js';
 import type { FeatureShape, NetworkInput } from './network-input.js';
-import type { ReplicaState } from './replica.js';
+import type { ReplicaState } from './replica-setup.js';
 
 /** What one step did. */
 export interface StepOutcome {

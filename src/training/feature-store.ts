@@ -70,11 +70,9 @@ export class FeatureStore {
     Atomics.store(this.present, slot, THERE);
   }
 
-  /** Copies the features of the slots, one after another, into memory that threads share. */
+  /** Copies the features of the slots, one after another. */
   gather(slots: readonly number[]): Float32Array {
-    const batch = new Float32Array(
-      new SharedArrayBuffer(slots.length * this.length * Float32Array.BYTES_PER_ELEMENT),
-    );
+    const batch = new Float32Array(slots.length * this.length);
     slots.forEach((slot, i) => {
       const target = batch.subarray(i * this.length, (i + 1) * this.length);
       if (this.values === undefined) this.read(slot, target);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ReplicaState } from './replica.js';
+import type { ReplicaState } from './replica-setup.js';
 
 /** SHA-256 over every trained weight and every momentum buffer, bit for bit. */
 export function fingerprint({ weights, velocities }: ReplicaState): string {

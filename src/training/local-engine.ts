@@ -1,16 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { addAllInPlace } from '../backend/conv.js';
+import { addInPlace } from '../backend/conv.js';
 import { onDevice, readValues } from '../backend/device-failure.js';
 import { backendTraits } from '../backend/traits.js';
 import type { Rates } from '../schedule/schedule.js';
 import type { BegunStep, Engine, LateSteps, StepOutcome } from './engine.js';
 import { joined } from './join.js';
 import { inputLength, sliceInput, type FeatureShape, type NetworkInput } from './network-input.js';
-import { Replica, type ReplicaSetup, type ReplicaState } from './replica.js';
+import type { ReplicaSetup, ReplicaState } from './replica-setup.js';
+import { Replica } from './replica.js';
 import { featureShape } from './shapes.js';
 import { slicesOf } from './slices.js';
 
-/** The engine of one thread: slice after slice on this thread's backend. */
+/** The engine of a tfjs backend: slice after slice. */
 export class LocalEngine implements Engine {
   readonly workers = 1;
   readonly featureShape: FeatureShape;
@@ -25,7 +26,7 @@ export class LocalEngine implements Engine {
   ) {
     this.featureShape = featureShape(setup.backbone, setup.firstTrained, setup.imageSize);
     this.replica = new Replica(setup);
-    const { lossEvery } = backendTraits();
+    const { lossEvery } = backendTraits(tf.getBackend());
     if (lossEvery > 1) {
       this.late = { every: lossEvery, begin: (input, labels, rates) => this.begin(input, labels, rates) };
     }
@@ -117,12 +118,10 @@ export class LocalEngine implements Engine {
 
 /** Adds one slice's gradients to the batch's and frees them. */
 function addGradients(total: Map<string, tf.Variable>, gradients: ReadonlyMap<string, tf.Tensor>): void {
-  const pairs: [tf.Variable, tf.Tensor][] = [];
   for (const [name, gradient] of gradients) {
     const sum = total.get(name);
     if (sum === undefined) total.set(name, tf.variable(gradient, false));
-    else pairs.push([sum, gradient]);
+    else addInPlace(sum, gradient);
   }
-  addAllInPlace(pairs);
   tf.dispose([...gradients.values()]);
 }

@@ -1,32 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { readValues } from '../backend/device-failure.js';
-import { Classifier, type Head } from '../model/classifier.js';
-import type { Backbone, Parameters } from '../model/network.js';
+import { Classifier } from '../model/classifier.js';
 import type { Rates } from '../schedule/schedule.js';
 import { softmaxCrossEntropy } from './loss.js';
-import { imageTensor, type NetworkInput } from './network-input.js';
+import { imageTensor } from './image-tensor.js';
+import type { NetworkInput } from './network-input.js';
+import type { ReplicaSetup, ReplicaState } from './replica-setup.js';
 import { Sgd } from './sgd.js';
-
-/** All that makes a replica, as plain data that may cross threads. */
-export interface ReplicaSetup {
-  readonly backbone: Backbone;
-  readonly parameters: Parameters;
-  readonly head: Head;
-  /** Index of the first trained block; blocks.length trains the head alone. */
-  readonly firstTrained: number;
-  /** Pixels a side. */
-  readonly imageSize: number;
-  readonly labelSmoothing: number;
-  readonly weightDecay: number;
-  /** The head's rate over the backbone's; 1 where the head alone is trained. */
-  readonly headLrMultiplier: number;
-}
-
-/** Weights and momentum buffers by name, as checkpoints hold them. */
-export interface ReplicaState {
-  readonly weights: ReadonlyMap<string, Float32Array>;
-  readonly velocities: ReadonlyMap<string, Float32Array>;
-}
 
 /** One copy of network and optimizer on this thread's tfjs backend. */
 export class Replica {

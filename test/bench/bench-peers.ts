@@ -36,15 +36,40 @@ export const onecycle: Peer = {
     runScript('our-step.ts', [...stepArguments(work), '--workers', String(availableParallelism())]),
 };
 
+/** And on one thread, to see what the others bring. */
+export const oneThread: Peer = {
+  name: 'onecycle, one thread',
+  measure: (work) =>
+    runScript('our-step.ts', [...stepArguments(work), '--workers', '1', '--trainable', 'all']),
+};
+
+/**
+ * How PyTorch is run: as it is installed, or at its best. glibc gives large blocks back to the system after every use, which
+ * on some virtual machines costs PyTorch most of its time; and its convolutions like channels last.
+ */
+export const TORCH_MODES = {
+  installed: { name: 'PyTorch', env: {}, args: [] },
+  tuned: {
+    name: 'PyTorch, tuned',
+    env: { MALLOC_MMAP_MAX_: '0', MALLOC_TRIM_THRESHOLD_: '8000000000', MALLOC_TOP_PAD_: '64000000' },
+    args: ['--channels-last'],
+  },
+} as const;
+
+export type TorchMode = keyof typeof TORCH_MODES;
+
 /** PyTorch on all cores. */
-export async function pyTorch(): Promise<Peer> {
+export async function pyTorch(mode: TorchMode): Promise<Peer> {
+  const { name, env, args } = TORCH_MODES[mode];
   const { exitCode } = await execa(PYTHON, ['-c', 'import torch'], { reject: false });
   const script = join(ROOT, 'test/bench/torch_mobilenet.py');
   return {
-    name: 'PyTorch',
+    name,
     ...(exitCode === 0 ? {} : { absent: `${PYTHON} has no torch (apt-get install -y python3-torch)` }),
-    measure: (work) =>
-      runJson(PYTHON, [script, ...stepArguments(work), '--threads', String(availableParallelism())]),
+    measure: (work) => {
+      const threads = ['--threads', String(availableParallelism())];
+      return runJson(PYTHON, [script, ...stepArguments(work), ...threads, ...args], env);
+    },
   };
 }
 

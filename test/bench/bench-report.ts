@@ -4,7 +4,7 @@ import type { Spread } from './bench-spread.js';
 import type { StartUp } from './bench-start.js';
 import type { Row } from './bench-steps.js';
 
-type ByKey<T> = Readonly<Record<string, T>>;
+export type ByKey<T> = Readonly<Record<string, T>>;
 
 /** What `npm run bench -- --json` prints. */
 export interface BenchDocument {
@@ -14,25 +14,34 @@ export interface BenchDocument {
   /** Ours over theirs, medians; null for a peer that is absent. */
   readonly ratios: {
     readonly torch: ByKey<number | null> | null;
+    readonly torchTuned: ByKey<number | null> | null;
     readonly tfjsNode: ByKey<number | null> | null;
+    readonly oneThread: ByKey<number | null> | null;
     readonly experiment: number | null;
+    readonly experimentTuned: number | null;
+    /** The same with every weight trained. */
+    readonly experimentAll: number | null;
+    readonly experimentAllTuned: number | null;
   };
   readonly spreads: {
     readonly torch: ByKey<Spread | null> | null;
+    readonly torchTuned: ByKey<Spread | null> | null;
     readonly tfjsNode: ByKey<Spread | null> | null;
+    readonly oneThread: ByKey<Spread | null> | null;
   };
   /** By case and engine. */
   readonly peakMegabytes: ByKey<ByKey<number>>;
   readonly start: StartUp | null;
   readonly pipeline: Pipeline | null;
   readonly experiment: Experiment | null;
+  readonly experimentAll: Experiment | null;
   /** Peers that are not here, and why. */
   readonly absent: readonly string[];
 }
 
 /** The document as Markdown. */
 export function benchReport(document: BenchDocument): string {
-  const { machine, rounds, rows, spreads, peakMegabytes, start, pipeline, experiment, absent } = document;
+  const { machine, rounds, rows, spreads, peakMegabytes, start, pipeline, absent } = document;
   const parts = [`${machine}; median [lowest, highest] of ${rounds} rounds`];
   if (rows.length > 0) {
     parts.push(
@@ -47,11 +56,20 @@ export function benchReport(document: BenchDocument): string {
         ]),
       ),
       table(
-        ['full step, ours over theirs', 'PyTorch', 'tfjs-node', 'peak memory, MB'],
+        [
+          'full step, ours over theirs',
+          'PyTorch',
+          'PyTorch, tuned',
+          'tfjs-node',
+          'one thread of ours',
+          'peak memory, MB',
+        ],
         Object.entries(peakMegabytes).map(([key, peaks]) => [
           key,
           ratio(spreads.torch?.[key]),
+          ratio(spreads.torchTuned?.[key]),
           ratio(spreads.tfjsNode?.[key]),
+          ratio(spreads.oneThread?.[key]),
           Object.entries(peaks)
             .map(([name, megabytes]) => `${name} ${megabytes.toFixed(0)}`)
             .join(', '),
@@ -66,7 +84,13 @@ export function benchReport(document: BenchDocument): string {
     );
   }
   if (pipeline !== null) parts.push(...pipelineReport(pipeline));
-  if (experiment !== null) parts.push(experimentReport(experiment));
+  const { experiment, experimentAll, ratios } = document;
+  if (experiment !== null) {
+    parts.push(experimentReport('last:11', experiment, ratios.experiment, ratios.experimentTuned));
+  }
+  if (experimentAll !== null) {
+    parts.push(experimentReport('all', experimentAll, ratios.experimentAll, ratios.experimentAllTuned));
+  }
   return [...parts, ...absent].join('\n\n');
 }
 
@@ -88,7 +112,12 @@ function pipelineReport({ decoding, waiting }: Pipeline): string[] {
   ];
 }
 
-function experimentReport({ ours, torch, ratio: over }: Experiment): string {
+function experimentReport(
+  trained: string,
+  { ours, torch }: Experiment,
+  over: number | null,
+  overTuned: number | null,
+): string {
   const row = (name: string, { seconds, accuracies, peakMegabytes }: ExperimentSide) => [
     name,
     seconds.toFixed(1),
@@ -96,10 +125,14 @@ function experimentReport({ ours, torch, ratio: over }: Experiment): string {
     peakMegabytes.toFixed(0),
   ];
   const sides = table(
-    ['find-lr && compare', 'seconds', 'accuracy, fixed', 'accuracy, 1cycle', 'peak MB'],
-    [row('onecycle', ours), ...(torch === null ? [] : [row('PyTorch', torch)])],
+    [`find-lr && compare, ${trained} trained`, 'seconds', 'accuracy, fixed', 'accuracy, 1cycle', 'peak MB'],
+    [
+      row('onecycle', ours),
+      ...(torch === null ? [] : [row('PyTorch', torch.installed), row('PyTorch, tuned', torch.tuned)]),
+    ],
   );
-  return over === null ? sides : `${sides}\n\nOurs over PyTorch's: ${over.toFixed(2)}.`;
+  if (over === null || overTuned === null) return sides;
+  return `${sides}\n\nOurs over PyTorch's: ${over.toFixed(2)}; over PyTorch's at its best: ${overTuned.toFixed(2)}.`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {

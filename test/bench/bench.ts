@@ -1,45 +1,50 @@
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { benchExperiment } from './bench-experiment.js';
-import { onecycle, pyTorch, tfjsNode, type Peer } from './bench-peers.js';
+import { benchExperiment, type Experiment } from './bench-experiment.js';
+import { onecycle, oneThread, pyTorch, tfjsNode, type Peer, type TorchMode } from './bench-peers.js';
 import { benchPipeline } from './bench-pipeline.js';
-import { benchReport, type BenchDocument } from './bench-report.js';
+import { benchReport, type BenchDocument, type ByKey } from './bench-report.js';
 import type { Spread } from './bench-spread.js';
 import { benchStart } from './bench-start.js';
 import { benchSteps, CASES, type StepBench } from './bench-steps.js';
 
 // Speed beside peers on the same machine in the same minutes: one child process a measurement, taken in turns, so that a
-// noisy neighbour hits all. Ratios are ours over theirs: below 1 we are faster. Under ten minutes on two cores.
+// noisy neighbour hits all. Ratios are ours over theirs: below 1 we are faster. A quarter of an hour on two cores.
 const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '3' },
-    /** Which parts: steps (or a step's key), start, pipeline, experiment. */
-    only: { type: 'string', default: 'steps,start,pipeline,experiment' },
+    /** Which parts: steps (or a step's key), start, pipeline, experiment, experiment-all. */
+    only: { type: 'string', default: 'steps,start,pipeline,experiment,experiment-all' },
     /** An image folder of JPEGs. */
     photographs: { type: 'string' },
   },
 });
 const parts = options.only.split(',');
 const say = (line: string) => process.stderr.write(`${line}\n`);
-const known = ['steps', 'start', 'pipeline', 'experiment', ...CASES.map(({ key }) => key)];
+const known = ['steps', 'start', 'pipeline', 'experiment', 'experiment-all', ...CASES.map(({ key }) => key)];
 const unknown = parts.filter((part) => !known.includes(part));
 if (unknown.length > 0) {
   say(`Expected some of ${known.join(', ')} for --only but received ${unknown.join(', ')}.`);
   process.exit(2);
 }
 
-const peers = [await pyTorch(), tfjsNode()];
-const absent = peers.flatMap(({ name, absent: why }) =>
+const peers = {
+  torch: await pyTorch('installed'),
+  torchTuned: await pyTorch('tuned'),
+  tfjsNode: tfjsNode(),
+  oneThread,
+};
+const absent = Object.values(peers).flatMap(({ name, absent: why }) =>
   why === undefined ? [] : [`${name}: absent, ${why}`],
 );
 absent.forEach(say);
-const present: [Peer, ...Peer[]] = [onecycle, ...peers.filter(({ absent: why }) => why === undefined)];
+const here = Object.values(peers).filter(({ absent: why }) => why === undefined);
 
 const steps = new Map<string, StepBench>();
 for (const work of CASES) {
   if (!parts.includes('steps') && !parts.includes(work.key)) continue;
-  steps.set(work.key, await benchSteps(work, present, Number(options.rounds), say));
+  steps.set(work.key, await benchSteps(work, [onecycle, ...here], Number(options.rounds), say));
 }
 const begun = <T>(part: string, run: () => Promise<T>): Promise<T> | null => {
   if (!parts.includes(part)) return null;
@@ -48,31 +53,46 @@ const begun = <T>(part: string, run: () => Promise<T>): Promise<T> | null => {
 };
 const start = await begun('start', benchStart);
 const pipeline = await begun('pipeline', () => benchPipeline(options.photographs));
-const experiment = await begun('experiment', benchExperiment);
+const experiment = await begun('experiment', () => benchExperiment('last:11'));
+const experimentAll = await begun('experiment-all', () => benchExperiment('all'));
 if (experiment?.absent) absent.push(`experiment: absent, ${experiment.absent}`);
 
-const spreads = (peer: Peer | undefined): Record<string, Spread | null> | null =>
-  peer === undefined || peer.absent !== undefined
-    ? null
-    : Object.fromEntries(CASES.map(({ key }) => [key, steps.get(key)?.ratios[peer.name] ?? null]));
-const medians = (peer: Record<string, Spread | null> | null) =>
-  peer && Object.fromEntries(Object.entries(peer).map(([key, ratio]) => [key, ratio?.median ?? null]));
-const [torch, native] = peers.map(spreads);
+/** Ours over a peer's full step, by case. */
+const over = ({ name, absent: why }: Peer): ByKey<Spread | null> | null =>
+  why === undefined
+    ? Object.fromEntries(CASES.map(({ key }) => [key, steps.get(key)?.ratios[name] ?? null]))
+    : null;
+const medians = (ratios: ByKey<Spread | null> | null) =>
+  ratios && Object.fromEntries(Object.entries(ratios).map(([key, ratio]) => [key, ratio?.median ?? null]));
+const overTorch = (sides: Experiment | null, mode: TorchMode) =>
+  sides?.torch ? sides.ours.seconds / sides.torch[mode].seconds : null;
+const spreads = {
+  torch: over(peers.torch),
+  torchTuned: over(peers.torchTuned),
+  tfjsNode: over(peers.tfjsNode),
+  oneThread: over(peers.oneThread),
+};
 
 const document: BenchDocument = {
   machine: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} cores, Node ${process.version}`,
   rounds: Number(options.rounds),
   rows: [...steps.values()].flatMap(({ rows }) => rows),
   ratios: {
-    torch: medians(torch ?? null),
-    tfjsNode: medians(native ?? null),
-    experiment: experiment?.ratio ?? null,
+    torch: medians(spreads.torch),
+    torchTuned: medians(spreads.torchTuned),
+    tfjsNode: medians(spreads.tfjsNode),
+    oneThread: medians(spreads.oneThread),
+    experiment: overTorch(experiment, 'installed'),
+    experimentTuned: overTorch(experiment, 'tuned'),
+    experimentAll: overTorch(experimentAll, 'installed'),
+    experimentAllTuned: overTorch(experimentAll, 'tuned'),
   },
-  spreads: { torch: torch ?? null, tfjsNode: native ?? null },
+  spreads,
   peakMegabytes: Object.fromEntries([...steps].map(([key, { peaks }]) => [key, peaks])),
   start,
   pipeline,
   experiment,
+  experimentAll,
   absent,
 };
 console.log(options.json ? JSON.stringify(document, null, 2) : benchReport(document));

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { startWasm } from '../../src/backend/wasm/start.js';
+import { startBackend } from '../../src/backend/choose.js';
 import { readDefaults, type Settings } from '../../src/config/default-settings.js';
 import { epochBatches, openRunEngine } from '../../src/experiments/run-engine.js';
 import { openWorkbench } from '../../src/experiments/workbench.js';
@@ -16,7 +16,7 @@ const { values } = parseArgs({
   },
 });
 
-await startWasm();
+await startBackend('wasm');
 const defaults = readDefaults().settings;
 const settings: Settings = {
   ...defaults,
@@ -25,7 +25,7 @@ const settings: Settings = {
 };
 const bench = await openWorkbench(settings, { emit: () => undefined, signal: new AbortController().signal });
 const config = { ...settings, views: bench.features === undefined ? null : settings.views };
-const engine = openRunEngine(bench, config, availableParallelism());
+const engine = await openRunEngine(bench, config, availableParallelism());
 let computing = 0;
 const watched: Engine = {
   ...engine,

@@ -69,7 +69,7 @@ async function finalAccuracy(bench: Workbench, lr: number, seed: number): Promis
   const frozen = bench.features !== undefined;
   const config = resolveRun({ ...settings, seed }, { imageSize: bench.imageSize, lr, arm: '', frozen });
   const schedule = planSchedule(config, Math.ceil(bench.images.train.length / config.batchSize));
-  const engine = openRunEngine(bench, config, 1);
+  const engine = await openRunEngine(bench, config, 1);
   try {
     let firstStep = 0;
     for (let epoch = 1; epoch <= config.epochs; epoch++) {

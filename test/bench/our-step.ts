@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { startWasm } from '../../src/backend/wasm/start.js';
+import { startBackend } from '../../src/backend/choose.js';
 import { initHead } from '../../src/model/init-head.js';
 import { firstTrainableBlock } from '../../src/model/trainable-blocks.js';
 import { randomStream } from '../../src/random/streams.js';
@@ -33,7 +33,7 @@ const [alpha, size, batch, workers, steps, warmUp] = [
 const CLASSES = 10;
 const RATES = { learningRate: 1e-4, momentum: 0.9 };
 
-await startWasm();
+await startBackend('wasm');
 const { backbone, parameters } = randomMobileNetV2(alpha);
 const head = initHead(backbone.features, CLASSES, 0);
 const stream = randomStream(0, 'images');
@@ -68,7 +68,7 @@ const msPerImage: Record<string, number> = {};
 for (const trainable of values.trainable.split(',')) {
   const firstTrained = firstTrainableBlock(backbone, trainable as 'all');
   const setup = { backbone, parameters, head, firstTrained, imageSize: size, ...optimizer };
-  const engine = openEngine(setup, batch, workers);
+  const engine = await openEngine(setup, batch, workers);
   const { step, forward } = await measured(engine);
   msPerImage[trainable] = step;
   if (firstTrained === 0) msPerImage['forward'] = forward;

@@ -107,7 +107,7 @@ async function stepTimes({ alpha, size, batch }: Case) {
   const head = initHead(backbone.features, 10, 0);
   const setup = { backbone, parameters, head, firstTrained: 0, imageSize: size, ...optimizer };
   const workers = Number(process.env['WORKERS'] ?? 0) || (await import('node:os')).availableParallelism();
-  const engine = openEngine(setup, batch, workers);
+  const engine = await openEngine(setup, batch, workers);
   const numbers = new Float32Array(new SharedArrayBuffer(batch * size * size * 3 * 4));
   for (let i = 0; i < numbers.length; i++) numbers[i] = Math.sin(i);
   const input = { kind: 'features', values: numbers, shape: engine.featureShape } as const;

@@ -31,7 +31,6 @@ npm ls --omit=dev --all --parseable 2>/dev/null | sed -n "s#^$root/##p" | grep '
         mkdir -p "$app/$package/dist"
         cp "$package/package.json" "$app/$package/"
         cp "$package"/dist/*.node.js "$app/$package/dist/"
-        find "$package/dist" -maxdepth 1 -name '*.wasm' -exec cp {} "$app/$package/dist/" \;
         ;;
       node_modules/webgpu)
         cp "$package/package.json" "$package/index.js" "$app/$package/"

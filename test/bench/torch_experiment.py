@@ -2,7 +2,7 @@
 """Peer measurement: the experiment of `onecycle find-lr && onecycle compare`, written the usual way in PyTorch.
 
 The same bundled images, weights, crops and flips, views, frozen part, schedules, rates, optimizer, seeds and epochs;
-the frozen part's outputs are computed once for each (image, view) and kept in memory. Shuffles and crops are drawn by
+the frozen part's outputs are computed once for each (image, view) and kept in memory; with --train-all there is none. Shuffles and crops are drawn by
 other generators, so accuracies agree in distribution and not in digits.
 
 Install on Debian 12:  apt-get update && apt-get install -y python3-torch python3-pil
@@ -16,9 +16,15 @@ import torch.multiprocessing as mp
 import torch.nn.functional as F
 from PIL import Image
 
+CHANNELS_LAST = False
+TRAIN_ALL = False
 SIZE, VIEWS, BATCH, EPOCHS, SEEDS, RANGE_STEPS = 96, 8, 32, 5, 3, 60
 LR, HEAD_TIMES, DECAY, SMOOTHING = 5e-4, 10, 1e-4, 0.1
-FIRST_TRAINED = 7  # block_6, after the stem, expanded_conv and block_1 to block_5
+FIRST_TRAINED = 7  # block_6, after the stem, expanded_conv and block_1 to block_5; with --train-all the stem
+
+
+def first_trained():
+    return 0 if TRAIN_ALL else FIRST_TRAINED
 
 
 def started():
@@ -91,11 +97,16 @@ def backbone(values):
     return blocks + [Conv(values, "Conv_1", "Conv_1_bn")]
 
 
+def laid_out(x):
+    """A tensor or network in the memory format that --channels-last asks for."""
+    return x.to(memory_format=torch.channels_last) if CHANNELS_LAST else x
+
+
 class Trained(torch.nn.Module):
     def __init__(self, values, classes, seed):
         super().__init__()
         torch.manual_seed(seed)
-        self.body = torch.nn.Sequential(*backbone(values)[FIRST_TRAINED:])
+        self.body = torch.nn.Sequential(*backbone(values)[first_trained():])
         self.head = torch.nn.Linear(1280, classes)
         torch.nn.init.zeros_(self.head.bias)
 
@@ -137,15 +148,17 @@ def network_input(images, boxes):
 
 
 def compute_features(frozen, images, valid, train_features, valid_features, part, parts):
+    if TRAIN_ALL:
+        return
     with torch.no_grad():
         chunks = [(view, at) for view in range(VIEWS) for at in range(0, len(images), 40)][part::parts]
         for view, at in chunks:
             some = images[at:at + 40]
             boxes = [view_box(at + i, view) for i in range(len(some))]
-            train_features[view, at:at + 40] = frozen(network_input(some, boxes))
+            train_features[view, at:at + 40] = frozen(laid_out(network_input(some, boxes)))
         for at in list(range(0, len(valid), 40))[part::parts]:
             some = valid[at:at + 40]
-            valid_features[at:at + 40] = frozen(network_input(some, [(0, 0, 32, 32, False)] * len(some)))
+            valid_features[at:at + 40] = frozen(laid_out(network_input(some, [(0, 0, 32, 32, False)] * len(some))))
 
 
 def batches(features, labels, seed, epoch):
@@ -155,7 +168,11 @@ def batches(features, labels, seed, epoch):
     order = random.permutation(n)
     for at in range(0, n, BATCH):
         some = torch.from_numpy(order[at:at + BATCH])
-        yield features[torch.from_numpy((epoch + shift[order[at:at + BATCH]]) % VIEWS), some], labels[some]
+        if TRAIN_ALL:
+            boxes = [view_box(image, 1000 * seed + epoch) for image in some.tolist()]
+            yield laid_out(network_input(features[some], boxes)), labels[some]
+            continue
+        yield laid_out(features[torch.from_numpy((epoch + shift[order[at:at + BATCH]]) % VIEWS), some]), labels[some]
 
 
 def step(net, optimizer, x, y):
@@ -168,7 +185,7 @@ def step(net, optimizer, x, y):
 
 def range_test(values, classes, data, seed):
     train_features, train_labels, _, _ = data
-    net = Trained(values, classes, seed)
+    net = laid_out(Trained(values, classes, seed))
     optimizer = net.optimizer(1e-7, 0.9)
     rates, losses, smoothed, average, epoch = [], [], [], 0.0, 0
     while True:
@@ -189,7 +206,7 @@ def range_test(values, classes, data, seed):
 
 def train(values, classes, data, policy, seed):
     train_features, train_labels, valid_features, valid_labels = data
-    net = Trained(values, classes, seed)
+    net = laid_out(Trained(values, classes, seed))
     optimizer = net.optimizer(LR, 0.9)
     per_epoch = math.ceil(len(train_labels) / BATCH)
     total = EPOCHS * per_epoch
@@ -203,7 +220,7 @@ def train(values, classes, data, policy, seed):
             step(net, optimizer, x, y)
             schedule.step()
         with torch.no_grad():
-            logits = torch.cat([net(valid_features[at:at + 64]) for at in range(0, len(valid_labels), 64)])
+            logits = torch.cat([net(laid_out(valid_features[at:at + 64])) for at in range(0, len(valid_labels), 64)])
             F.cross_entropy(logits, valid_labels).item()
             accuracy = (logits.argmax(1) == valid_labels).float().mean().item()
     return {"policy": policy, "seed": seed, "accuracy": accuracy}
@@ -212,7 +229,7 @@ def train(values, classes, data, policy, seed):
 def worker(part, parts, threads, shared, counter, barrier, results):
     torch.set_num_threads(threads)
     values, classes, images, valid, data = shared
-    frozen = torch.nn.Sequential(*backbone(values)[:FIRST_TRAINED])
+    frozen = laid_out(torch.nn.Sequential(*backbone(values)[:first_trained()]))
     compute_features(frozen, images, valid, data[0], data[2], part, parts)
     barrier.wait()
     tasks = [("range", seed) for seed in range(SEEDS)]
@@ -234,14 +251,22 @@ def main():
     p.add_argument("--weights", required=True)
     p.add_argument("--processes", type=int, default=2)
     p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--channels-last", action="store_true")
+    p.add_argument("--train-all", action="store_true", help="every weight, from fresh crops at every epoch")
     a = p.parse_args()
+    global CHANNELS_LAST, TRAIN_ALL
+    CHANNELS_LAST, TRAIN_ALL = a.channels_last, a.train_all
     values = read_weights(a.weights)
     images, labels, classes = read_images(os.path.join(a.data, "train"))
     valid, valid_labels, _ = read_images(os.path.join(a.data, "val"))
     channels = values["block_5_project/kernel"].shape[3]
     shape = (channels, SIZE // 8, SIZE // 8)
-    data = (torch.empty(VIEWS, len(images), *shape).share_memory_(), labels,
-            torch.empty(len(valid), *shape).share_memory_(), valid_labels)
+    if TRAIN_ALL:
+        whole = network_input(valid, [(0, 0, 32, 32, False)] * len(valid))
+        data = (images.share_memory_(), labels, whole.share_memory_(), valid_labels)
+    else:
+        data = (torch.empty(VIEWS, len(images), *shape).share_memory_(), labels,
+                torch.empty(len(valid), *shape).share_memory_(), valid_labels)
     context = mp.get_context("fork")
     counter, barrier, results = context.Value("i", 0), context.Barrier(a.processes), context.Queue()
     shared = (values, classes, images, valid, data)

@@ -1,6 +1,4 @@
-import { findBackendFactory, ready, registerBackend, removeBackend, setBackend } from '@tensorflow/tfjs-core';
 import { Unavailable, type BackendInfo, type BackendRequest } from '../backend-info.js';
-import { registerFusedGradients } from '../fused-gradient.js';
 import { cpuModel } from '../processor.js';
 import { versionsOf } from '../versions.js';
 import { findTensorFlow } from './find-package.js';
@@ -15,6 +13,9 @@ export async function startTensorFlow({ gpuOnly, debug }: BackendRequest): Promi
   const found = findTensorFlow();
   // Loading the native library takes half a second: not where there is nothing for it to find.
   if (gpuOnly && !hasNvidiaDriver()) throw new Unavailable('no NVIDIA driver', NO_GPU);
+  const { enableProdMode, findBackendFactory, ready, registerBackend, removeBackend, setBackend } =
+    await import('@tensorflow/tfjs-core');
+  enableProdMode();
   const loaded = loadTensorFlow(found, debug);
   if (gpuOnly && !loaded.onGpu) throw new Unavailable(`${found.name} finds no GPU that it can use`, NO_GPU);
   registerBackend('tensorflow', loaded.createBackend, 3);
@@ -24,7 +25,6 @@ export async function startTensorFlow({ gpuOnly, debug }: BackendRequest): Promi
   }
   await ready();
   loaded.registerKernels();
-  registerFusedGradients();
   const card = loaded.onGpu ? await nvidiaCard() : undefined;
   return {
     name: 'tensorflow',

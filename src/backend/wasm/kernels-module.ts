@@ -1,58 +1,85 @@
 import { readFile } from 'node:fs/promises';
 
-/** The functions of kernels.wasm: addresses are byte offsets into the heap of the tfjs backend, 0 is none. */
+/**
+ * The functions of kernels.wasm, each described where it is written, in kernels/. Addresses are byte offsets into the
+ * memory, 0 is none; geometries are as `writeGeometry` writes them.
+ */
 export interface TrainingKernels {
   convScratchBytes(geometry: number): number;
+  packFilter(geometry: number, filter: number, panels: number): void;
+  packFilterTransposed(geometry: number, filter: number, panels: number): void;
   convForward(
     geometry: number,
+    images: number,
     x: number,
-    filter: number,
+    panels: number,
     bias: number,
     y: number,
     scratch: number,
     low: number,
     high: number,
   ): void;
-  convInputGradient(geometry: number, dy: number, filter: number, dx: number, scratch: number): void;
-  convFilterGradient(geometry: number, x: number, dy: number, dFilter: number, scratch: number): void;
-  depthwiseScratchBytes(geometry: number): number;
-  depthwiseForward(
-    geometry: number,
-    x: number,
-    filter: number,
-    bias: number,
-    y: number,
-    scratch: number,
-    low: number,
-    high: number,
-  ): void;
-  depthwiseInputGradient(geometry: number, dy: number, filter: number, dx: number, scratch: number): void;
-  depthwiseFilterGradient(geometry: number, x: number, dy: number, dFilter: number, scratch: number): void;
   convBackward(
     geometry: number,
+    images: number,
     x: number,
-    y: number,
     dy: number,
-    filter: number,
-    dx: number,
+    panels: number,
     dFilter: number,
     dBias: number,
+    zeros: number,
     scratch: number,
+    low: number,
+    high: number,
+  ): void;
+  depthwiseForward(
+    geometry: number,
+    images: number,
+    x: number,
+    filter: number,
+    bias: number,
+    y: number,
+    zeros: number,
+    low: number,
     high: number,
   ): void;
   depthwiseBackward(
     geometry: number,
+    images: number,
     x: number,
-    y: number,
     dy: number,
     filter: number,
-    dx: number,
     dFilter: number,
     dBias: number,
-    scratch: number,
+    zeros: number,
+    needInput: boolean,
+    low: number,
     high: number,
   ): void;
+  poolForward(x: number, pooled: number, images: number, positions: number, channels: number): void;
+  poolBackward(
+    x: number,
+    dPooled: number,
+    images: number,
+    positions: number,
+    channels: number,
+    low: number,
+    high: number,
+  ): void;
+  clear(target: number, count: number): void;
   addInPlace(target: number, source: number, count: number): void;
+  maskInPlace(values: number, activations: number, count: number, low: number, high: number): void;
+  sgdMomentum(
+    weight: number,
+    velocity: number,
+    gradient: number,
+    rows: number,
+    rowBytes: number,
+    count: number,
+    learningRate: number,
+    momentum: number,
+    weightDecay: number,
+  ): void;
   imageInputScratchBytes(size: number): number;
   imageInput(
     pixels: number,
@@ -66,33 +93,34 @@ export interface TrainingKernels {
     scratch: number,
     out: number,
   ): void;
-  sgdMomentum(
-    weight: number,
-    velocity: number,
-    gradient: number,
-    count: number,
-    learningRate: number,
-    momentum: number,
-    weightDecay: number,
-  ): void;
 }
 
 /** Three folders below the package's root both as source and as built, so one relative path serves both. */
 const file = new URL('../../../dist/backend/wasm/kernels.wasm', import.meta.url);
 
-/**
- * Instantiates the training kernels over the memory of the tfjs backend, which they use in place: they have no
- * data, stack or globals of their own. Throws where the module has not been built.
- */
-export async function instantiateKernels(memory: WebAssembly.Memory): Promise<TrainingKernels> {
-  let bytes: Uint8Array<ArrayBuffer>;
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+/** The kernels' code, compiled once for all threads. Throws where the module has not been built. */
+export function compileKernels(): Promise<WebAssembly.Module> {
+  compiled ??= read().then((bytes) => WebAssembly.compile(bytes));
+  return compiled;
+}
+
+async function read(): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    bytes = new Uint8Array(await readFile(file));
+    return new Uint8Array(await readFile(file));
   } catch (cause) {
     throw new Error(`The training kernels are missing at ${file.pathname}; "npm run build" makes them.`, {
       cause,
     });
   }
-  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
-  return instance.exports as unknown as TrainingKernels;
+}
+
+/** The kernels over a memory: they have no data, stack or globals of their own, so threads may share it. */
+export async function instantiateKernels(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): Promise<TrainingKernels> {
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+  return exports as unknown as TrainingKernels;
 }

@@ -33,8 +33,11 @@ const INSTALL = {
  * Asks Dawn for the best adapter; takes 1 to 50 ms beside loading the library.
  * @throws Unavailable where the package, the Vulkan loader or an adapter is missing
  */
-export async function findAdapter(): Promise<FoundAdapter> {
-  if (process.platform === 'linux') requireVulkanLoader();
+export async function findAdapter({ gpuOnly }: { readonly gpuOnly: boolean }): Promise<FoundAdapter> {
+  if (process.platform === 'linux') {
+    if (gpuOnly && !hasGraphicsDevice()) throw new Unavailable('no graphics card', INSTALL.driver.linux);
+    requireVulkanLoader();
+  }
   const { create, globals } = await loadDawn();
   const gpu = create([`backend=${dawnBackend()}`]);
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
@@ -54,6 +57,18 @@ export async function findAdapter(): Promise<FoundAdapter> {
     driver: description === '' ? null : description,
     software: isFallbackAdapter === true || SOFTWARE.test(words.join(' ')),
   };
+}
+
+/** Whether the kernel knows a card: asked before the drivers in software, which take their time and print warnings. */
+function hasGraphicsDevice(): boolean {
+  const names = ['/dev', '/dev/dri'].flatMap((folder) => {
+    try {
+      return readdirSync(folder);
+    } catch {
+      return [];
+    }
+  });
+  return names.some((name) => /^(renderD\d+|nvidia\d+|dxg|mali\d+)$/.test(name));
 }
 
 /** Asked before Dawn, which would print a warning of its own on stderr. */

@@ -1,16 +1,7 @@
-import {
-  env,
-  findBackendFactory,
-  ready,
-  registerBackend,
-  removeBackend,
-  setBackend,
-  type KernelBackend,
-} from '@tensorflow/tfjs-core';
+import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { Unavailable, type BackendInfo, type BackendRequest } from '../backend-info.js';
 import { setLargestBuffer } from '../device-limits.js';
 import { forgetDeviceFailure, reportDeviceFailure } from '../device-failure.js';
-import { registerFusedGradients } from '../fused-gradient.js';
 import { versionsOf } from '../versions.js';
 import { findAdapter, type FoundAdapter } from './find-adapter.js';
 
@@ -22,7 +13,7 @@ const PACKED_PRODUCT = 3;
  * @throws Unavailable, leaving nothing behind, where a part is missing or only software would compute and `gpuOnly`
  */
 export async function startWebGpu({ gpuOnly }: BackendRequest): Promise<BackendInfo> {
-  const found = await findAdapter();
+  const found = await findAdapter({ gpuOnly });
   if (found.software && gpuOnly) {
     throw new Unavailable(
       `only a software adapter (${found.device})`,
@@ -36,7 +27,7 @@ export async function startWebGpu({ gpuOnly }: BackendRequest): Promise<BackendI
     await useDevice(found, device);
   } catch (error) {
     unwatch();
-    unregister();
+    await unregister();
     device.destroy();
     if (before === undefined) Reflect.deleteProperty(globalThis, 'navigator');
     else Object.defineProperty(globalThis, 'navigator', before);
@@ -87,18 +78,21 @@ async function useDevice({ gpu, globals, adapter }: FoundAdapter, device: GPUDev
     configurable: true,
     writable: true,
   });
+  // tfjs takes a while to load: not where there is no adapter.
+  const { enableProdMode, env, ready, registerBackend, setBackend } = await import('@tensorflow/tfjs-core');
   const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
-  unregister();
+  enableProdMode();
+  await unregister();
   registerBackend('webgpu', (): KernelBackend => new WebGPUBackend(device, adapter.info), 3);
   env().set('WEBGPU_MATMUL_PROGRAM_TYPE', PACKED_PRODUCT);
   if (!(await setBackend('webgpu'))) throw new Error('TensorFlow.js refused it');
   await ready();
   const { registerTrainingKernels } = await import('./register.js');
   registerTrainingKernels();
-  registerFusedGradients();
 }
 
-function unregister(): void {
+async function unregister(): Promise<void> {
+  const { findBackendFactory, removeBackend } = await import('@tensorflow/tfjs-core');
   if (findBackendFactory('webgpu') !== null) removeBackend('webgpu');
 }
 

@@ -1,28 +1,32 @@
-import { activationGradient } from './elementwise.as';
-import { filterDepth, Geometry, isPointwise, positions } from './geometry.as';
-import { packColumns, packTransposed, panelColumns } from './pack.as';
-import { gatherPatches, scatterPatches } from './patches.as';
+import { addColumnSums } from './column-sums.as';
+import { filterDepth, floats, Geometry, isPointwise, positions } from './geometry.as';
+import { packColumns, packTransposed } from './pack.as';
+import { gatherPatches } from './patches.as';
 import { accumulateOuter, blockRows, multiplyRows, OUTER_ROWS, outerScratchBytes } from './product.as';
 
-/** Scratch for any of the functions below, in bytes. */
+/** Scratch for either pass, in bytes. */
 export function convScratchBytes(g: Geometry): i32 {
   const depth = filterDepth(g);
-  const columns = panelColumns(g.outChannels);
-  const forward = 4 * (columns + columns * depth + blockRows(depth) * depth);
-  const input = 4 * panelColumns(depth) * (1 + g.outChannels) + 4 * blockRows(g.outChannels) * depth;
-  const filter = 4 * OUTER_ROWS * depth + outerScratchBytes(g.outChannels);
-  const backward =
-    4 * panelColumns(depth) * (1 + g.outChannels) +
-    4 * OUTER_ROWS * (g.outChannels + depth) +
-    outerScratchBytes(g.outChannels);
-  return max(max(forward, input), max(filter, backward));
+  const patches = isPointwise(g) ? 0 : 4 * max(blockRows(depth), OUTER_ROWS) * depth;
+  return patches + outerScratchBytes(g.outChannels);
 }
 
-/** y = clamp(conv(x, filter) + bias, low, high); bias 0 means none. */
+/** The filter as `convForward` wants it: panels of 8 columns, filled up with zeros. */
+export function packFilter(g: Geometry, filter: usize, panels: usize): void {
+  packColumns(filter, panels, filterDepth(g), g.outChannels);
+}
+
+/** The filter's transpose as `convBackward` wants it. */
+export function packFilterTransposed(g: Geometry, filter: usize, panels: usize): void {
+  packTransposed(filter, panels, g.outChannels, filterDepth(g));
+}
+
+/** y = clamp(conv(x, filter) + bias, low, high), with the filter in panels and the bias filled up to whole ones. */
 export function convForward(
   g: Geometry,
+  images: i32,
   x: usize,
-  filter: usize,
+  panels: usize,
   bias: usize,
   y: usize,
   scratch: usize,
@@ -31,110 +35,56 @@ export function convForward(
 ): void {
   const depth = filterDepth(g);
   const columns = g.outChannels;
-  const rows = positions(g);
-  const panels = scratch + ((<usize>panelColumns(columns)) << 2);
-  memory.fill(scratch, 0, panels - scratch);
-  if (bias != 0) memory.copy(scratch, bias, (<usize>columns) << 2);
-  packColumns(filter, panels, depth, columns);
+  const rows = images * positions(g);
   if (isPointwise(g)) {
-    multiplyRows(x, panels, scratch, y, rows, depth, columns, low, high);
+    multiplyRows(x, panels, bias, y, rows, depth, columns, low, high, false);
     return;
   }
-  const patches = panels + ((<usize>(panelColumns(columns) * depth)) << 2);
   const block = blockRows(depth);
   for (let start = 0; start < rows; start += block) {
     const count = min(block, rows - start);
-    gatherPatches(g, x, patches, start, count);
-    const target = y + ((<usize>(start * columns)) << 2);
-    multiplyRows(patches, panels, scratch, target, count, depth, columns, low, high);
-  }
-}
-
-/** dx = the gradient with respect to the input: dy . filter^T, each patch added where it came from. */
-export function convInputGradient(g: Geometry, dy: usize, filter: usize, dx: usize, scratch: usize): void {
-  const columns = filterDepth(g);
-  const depth = g.outChannels;
-  const rows = positions(g);
-  const panels = scratch + ((<usize>panelColumns(columns)) << 2);
-  // The product wants a bias: this one is nought.
-  memory.fill(scratch, 0, panels - scratch);
-  packTransposed(filter, panels, depth, columns);
-  if (isPointwise(g)) {
-    multiplyRows(dy, panels, scratch, dx, rows, depth, columns, -Infinity, Infinity);
-    return;
-  }
-  memory.fill(dx, 0, (<usize>(g.batch * g.inHeight * g.inWidth * g.inChannels)) << 2);
-  const patches = panels + ((<usize>(panelColumns(columns) * depth)) << 2);
-  const block = blockRows(depth);
-  for (let start = 0; start < rows; start += block) {
-    const count = min(block, rows - start);
-    const source = dy + ((<usize>(start * depth)) << 2);
-    multiplyRows(source, panels, scratch, patches, count, depth, columns, -Infinity, Infinity);
-    scatterPatches(g, patches, dx, start, count);
-  }
-}
-
-/** dFilter = the gradient with respect to the filter: patches^T . dy. */
-export function convFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize, scratch: usize): void {
-  const depth = filterDepth(g);
-  const columns = g.outChannels;
-  const rows = positions(g);
-  memory.fill(dFilter, 0, (<usize>(depth * columns)) << 2);
-  if (isPointwise(g)) {
-    accumulateOuter(x, dy, dFilter, rows, depth, columns, scratch);
-    return;
-  }
-  const rest = scratch + ((<usize>(OUTER_ROWS * depth)) << 2);
-  for (let start = 0; start < rows; start += OUTER_ROWS) {
-    const count = min(OUTER_ROWS, rows - start);
+    const target = y + floats(start * columns);
     gatherPatches(g, x, scratch, start, count);
-    accumulateOuter(scratch, dy + ((<usize>(start * columns)) << 2), dFilter, count, depth, columns, rest);
+    multiplyRows(scratch, panels, bias, target, count, depth, columns, low, high, false);
   }
 }
 
 /**
- * All gradients of y = clamp(conv(x, filter) + bias, 0, high) from that of y, in one walk over the
- * positions: what comes before the activation is made for 128 positions at a time and used while it lies in
- * the cache. dx = 0 leaves the input's gradient out; y = 0 means that there was no activation.
+ * The gradients of a convolution from dy, the gradient of its sums before the activation.
+ *
+ * dFilter and dBias are added to. The input's gradient takes the place of the input x, 0 where x did not lie strictly
+ * between `low` and `high`; so that is the gradient of what came before x's activation. It is left out where `panels` is 0,
+ * and only a pointwise convolution has it.
+ * @param panels the transposed filter
+ * @param zeros as many zeros as the input has channels, to whole panels
  */
 export function convBackward(
   g: Geometry,
+  images: i32,
   x: usize,
-  y: usize,
   dy: usize,
-  filter: usize,
-  dx: usize,
+  panels: usize,
   dFilter: usize,
   dBias: usize,
+  zeros: usize,
   scratch: usize,
+  low: f32,
   high: f32,
 ): void {
   const width = filterDepth(g);
-  const depth = g.outChannels;
-  const rows = positions(g);
+  const columns = g.outChannels;
+  const rows = images * positions(g);
   const direct = isPointwise(g);
-  const panels = scratch + (<usize>panelColumns(width) << 2);
-  const masked = panels + (<usize>(panelColumns(width) * depth) << 2);
-  const patches = masked + (<usize>(OUTER_ROWS * depth) << 2);
-  const rest = patches + (<usize>(OUTER_ROWS * width) << 2);
-  memory.fill(scratch, 0, panels - scratch);
-  memory.fill(dFilter, 0, <usize>(width * depth) << 2);
-  memory.fill(dBias, 0, <usize>depth << 2);
-  if (dx != 0) {
-    packTransposed(filter, panels, depth, width);
-    if (!direct) memory.fill(dx, 0, <usize>(g.batch * g.inHeight * g.inWidth * g.inChannels) << 2);
-  }
+  const rest = direct ? scratch : scratch + floats(OUTER_ROWS * width);
+  // In blocks of rows: what one product reads still lies in the cache for the next.
   for (let start = 0; start < rows; start += OUTER_ROWS) {
     const count = min(OUTER_ROWS, rows - start);
-    const offset = <usize>(start * depth) << 2;
-    const dPre = y == 0 ? dy + offset : masked;
-    activationGradient(dy + offset, y + offset, y == 0 ? 0 : masked, dBias, count, depth, high);
-    const inOffset = <usize>(start * width) << 2;
-    if (!direct) gatherPatches(g, x, patches, start, count);
-    accumulateOuter(direct ? x + inOffset : patches, dPre, dFilter, count, width, depth, rest);
-    if (dx == 0) continue;
-    const target = direct ? dx + inOffset : patches;
-    multiplyRows(dPre, panels, scratch, target, count, depth, width, -Infinity, Infinity);
-    if (!direct) scatterPatches(g, patches, dx, start, count);
+    const gradient = dy + floats(start * columns);
+    const input = x + floats(start * width);
+    addColumnSums(gradient, dBias, count, columns);
+    if (!direct) gatherPatches(g, x, scratch, start, count);
+    accumulateOuter(direct ? input : scratch, gradient, dFilter, count, width, columns, rest);
+    if (panels == 0) continue;
+    multiplyRows(gradient, panels, zeros, input, count, columns, width, low, high, true);
   }
 }

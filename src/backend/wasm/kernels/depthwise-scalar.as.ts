@@ -1,11 +1,10 @@
+import { finishOne } from './finish.as';
 import { Geometry } from './geometry.as';
 
-/**
- * Depthwise convolutions of any filter, stride and channel multiplier, one number at a time, edges clipped:
- * for the shapes that no MobileNet has.
- */
+/** Depthwise convolutions one number at a time, edges clipped: for channels that make no whole vectors. */
 export function scalarForward(
   g: Geometry,
+  images: i32,
   x: usize,
   filter: usize,
   bias: usize,
@@ -13,81 +12,76 @@ export function scalarForward(
   low: f32,
   high: f32,
 ): void {
-  const multiplier = g.outChannels / g.inChannels;
-  for (let picture = 0; picture < g.batch; picture++) {
+  for (let image = 0; image < images; image++) {
     for (let row = 0; row < g.outHeight; row++) {
       for (let column = 0; column < g.outWidth; column++) {
         for (let channel = 0; channel < g.outChannels; channel++) {
-          let sum: f32 = bias == 0 ? 0 : load<f32>(bias + (<usize>channel << 2));
+          let sum = load<f32>(bias + (<usize>channel << 2));
           for (let i = 0; i < g.filterHeight; i++) {
-            const inRow = row * g.strideHeight - g.padTop + i;
+            const inRow = row * g.stride - g.padTop + i;
             if (inRow < 0 || inRow >= g.inHeight) continue;
             for (let j = 0; j < g.filterWidth; j++) {
-              const inColumn = column * g.strideWidth - g.padLeft + j;
+              const inColumn = column * g.stride - g.padLeft + j;
               if (inColumn < 0 || inColumn >= g.inWidth) continue;
-              const value = float(x, input(g, picture, inRow, inColumn, channel / multiplier));
-              sum += value * float(filter, (i * g.filterWidth + j) * g.outChannels + channel);
+              sum += float(x, input(g, inRow, inColumn, channel)) * float(filter, tap(g, i, j, channel));
             }
           }
-          if (sum < low) sum = low;
-          if (sum > high) sum = high;
-          store<f32>(y + (<usize>output(g, picture, row, column, channel) << 2), sum);
+          const target = y + (<usize>output(g, row, column, channel) << 2);
+          store<f32>(target, finishOne(sum, target, low, high, false));
         }
+      }
+    }
+    x += <usize>input(g, g.inHeight, 0, 0) << 2;
+    y += <usize>output(g, g.outHeight, 0, 0) << 2;
+  }
+}
+
+/** The input's gradient of one image in place of the input: each gathers what it went into. */
+export function scalarInputGradient(
+  g: Geometry,
+  dy: usize,
+  filter: usize,
+  x: usize,
+  low: f32,
+  high: f32,
+): void {
+  for (let inRow = 0; inRow < g.inHeight; inRow++) {
+    for (let inColumn = 0; inColumn < g.inWidth; inColumn++) {
+      for (let channel = 0; channel < g.inChannels; channel++) {
+        let sum: f32 = 0;
+        for (let i = 0; i < g.filterHeight; i++) {
+          const row = outputOf(inRow + g.padTop - i, g.stride, g.outHeight);
+          if (row < 0) continue;
+          for (let j = 0; j < g.filterWidth; j++) {
+            const column = outputOf(inColumn + g.padLeft - j, g.stride, g.outWidth);
+            if (column < 0) continue;
+            sum += float(dy, output(g, row, column, channel)) * float(filter, tap(g, i, j, channel));
+          }
+        }
+        const target = x + (<usize>input(g, inRow, inColumn, channel) << 2);
+        store<f32>(target, finishOne(sum, target, low, high, true));
       }
     }
   }
 }
 
-/** dx of the same convolutions: each input gathers what it went into. */
-export function scalarInputGradient(g: Geometry, dy: usize, filter: usize, dx: usize): void {
-  const multiplier = g.outChannels / g.inChannels;
-  for (let picture = 0; picture < g.batch; picture++) {
-    for (let inRow = 0; inRow < g.inHeight; inRow++) {
-      for (let inColumn = 0; inColumn < g.inWidth; inColumn++) {
-        for (let channel = 0; channel < g.inChannels; channel++) {
-          let sum: f32 = 0;
-          for (let i = 0; i < g.filterHeight; i++) {
-            const row = outputOf(inRow + g.padTop - i, g.strideHeight, g.outHeight);
-            if (row < 0) continue;
-            for (let j = 0; j < g.filterWidth; j++) {
-              const column = outputOf(inColumn + g.padLeft - j, g.strideWidth, g.outWidth);
-              if (column < 0) continue;
-              for (let m = channel * multiplier; m < (channel + 1) * multiplier; m++) {
-                const gradient = float(dy, output(g, picture, row, column, m));
-                sum += gradient * float(filter, (i * g.filterWidth + j) * g.outChannels + m);
-              }
-            }
-          }
-          store<f32>(dx + (<usize>input(g, picture, inRow, inColumn, channel) << 2), sum);
-        }
-      }
-    }
-  }
-}
-
-/** dFilter += that of the same convolutions; each image's sum is made before it joins the total. */
+/** dFilter += the filter's gradient from one image. */
 export function scalarFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): void {
-  const multiplier = g.outChannels / g.inChannels;
   for (let i = 0; i < g.filterHeight; i++) {
     for (let j = 0; j < g.filterWidth; j++) {
       for (let channel = 0; channel < g.outChannels; channel++) {
-        let total: f32 = 0;
-        for (let picture = 0; picture < g.batch; picture++) {
-          let sum: f32 = 0;
-          for (let row = 0; row < g.outHeight; row++) {
-            const inRow = row * g.strideHeight - g.padTop + i;
-            if (inRow < 0 || inRow >= g.inHeight) continue;
-            for (let column = 0; column < g.outWidth; column++) {
-              const inColumn = column * g.strideWidth - g.padLeft + j;
-              if (inColumn < 0 || inColumn >= g.inWidth) continue;
-              const value = float(x, input(g, picture, inRow, inColumn, channel / multiplier));
-              sum += value * float(dy, output(g, picture, row, column, channel));
-            }
+        let sum: f32 = 0;
+        for (let row = 0; row < g.outHeight; row++) {
+          const inRow = row * g.stride - g.padTop + i;
+          if (inRow < 0 || inRow >= g.inHeight) continue;
+          for (let column = 0; column < g.outWidth; column++) {
+            const inColumn = column * g.stride - g.padLeft + j;
+            if (inColumn < 0 || inColumn >= g.inWidth) continue;
+            sum += float(x, input(g, inRow, inColumn, channel)) * float(dy, output(g, row, column, channel));
           }
-          total += sum;
         }
-        const target = dFilter + (<usize>((i * g.filterWidth + j) * g.outChannels + channel) << 2);
-        store<f32>(target, load<f32>(target) + total);
+        const target = dFilter + (<usize>tap(g, i, j, channel) << 2);
+        store<f32>(target, load<f32>(target) + sum);
       }
     }
   }
@@ -99,13 +93,18 @@ function float(base: usize, index: i32): f32 {
 }
 
 @inline
-function input(g: Geometry, picture: i32, row: i32, column: i32, channel: i32): i32 {
-  return ((picture * g.inHeight + row) * g.inWidth + column) * g.inChannels + channel;
+function input(g: Geometry, row: i32, column: i32, channel: i32): i32 {
+  return (row * g.inWidth + column) * g.inChannels + channel;
 }
 
 @inline
-function output(g: Geometry, picture: i32, row: i32, column: i32, channel: i32): i32 {
-  return ((picture * g.outHeight + row) * g.outWidth + column) * g.outChannels + channel;
+function output(g: Geometry, row: i32, column: i32, channel: i32): i32 {
+  return (row * g.outWidth + column) * g.outChannels + channel;
+}
+
+@inline
+function tap(g: Geometry, i: i32, j: i32, channel: i32): i32 {
+  return (i * g.filterWidth + j) * g.outChannels + channel;
 }
 
 /**

@@ -1,122 +1,129 @@
-import { Geometry } from './geometry.as';
-
 /**
- * dFilter += the sums over `rows` padded rows of a band, one row of three taps and four channels at a time.
+ * dFilter += the gradient of a depthwise filter of 3 x 3, stride 1, padding 1, from rows `from` to `to` - 1 of the output's
+ * gradient of one image. One row of taps at a time, with sums for even and odd columns: more sums than these leave the registers.
  */
-export function accumulateRows(
-  g: Geometry,
-  band: usize,
-  slotBytes: usize,
-  dyBand: usize,
-  dySlotBytes: usize,
-  rows: i32,
+export function tapsStrideOne(
+  x: usize,
+  dy: usize,
+  from: i32,
+  to: i32,
+  height: i32,
+  width: i32,
+  pixelBytes: usize,
   dFilter: usize,
 ): void {
-  const pixelBytes = <usize>g.inChannels << 2;
-  const rowStep = <usize>g.strideHeight * slotBytes;
-  const pairs = (g.outWidth + 1) >> 1;
-  for (let i = 0; i < g.filterHeight; i++) {
-    for (let at: usize = 0; at < pixelBytes; at += 16) {
-      const x = band + <usize>i * slotBytes + at;
-      const taps = dFilter + <usize>(i * 3) * pixelBytes + at;
-      const dy = dyBand + at;
-      if (g.strideWidth == 1) tapsStrideOne(x, rowStep, dy, dySlotBytes, rows, pairs, pixelBytes, taps);
-      else tapsStrideTwo(x, rowStep, dy, dySlotBytes, rows, pairs, pixelBytes, taps);
+  const rowBytes = <usize>width * pixelBytes;
+  for (let at: usize = 0; at < pixelBytes; at += 16) {
+    let taps = dFilter + at;
+    for (let i = -1; i < 2; i++) {
+      let even0 = f32x4.splat(0);
+      let even1 = even0;
+      let even2 = even0;
+      let odd0 = even0;
+      let odd1 = even0;
+      let odd2 = even0;
+      const firstRow = max(from, -i);
+      const lastRow = min(to, height - i);
+      for (let row = firstRow; row < lastRow; row++) {
+        let input = x + <usize>(row + i) * rowBytes + at;
+        let gradient = dy + <usize>row * rowBytes + at;
+        let left = f32x4.splat(0);
+        let here = v128.load(gradient);
+        let c = width - 2;
+        // An input meets the gradients on its left, at its place and on its right.
+        for (; c > 0; c -= 2) {
+          gradient += pixelBytes;
+          const right = v128.load(gradient);
+          let value = v128.load(input);
+          even0 = f32x4.add(even0, f32x4.mul(value, right));
+          even1 = f32x4.add(even1, f32x4.mul(value, here));
+          even2 = f32x4.add(even2, f32x4.mul(value, left));
+          gradient += pixelBytes;
+          input += pixelBytes;
+          const next = v128.load(gradient);
+          value = v128.load(input);
+          odd0 = f32x4.add(odd0, f32x4.mul(value, next));
+          odd1 = f32x4.add(odd1, f32x4.mul(value, right));
+          odd2 = f32x4.add(odd2, f32x4.mul(value, here));
+          input += pixelBytes;
+          left = right;
+          here = next;
+        }
+        let value = v128.load(input);
+        even1 = f32x4.add(even1, f32x4.mul(value, here));
+        even2 = f32x4.add(even2, f32x4.mul(value, left));
+        if (c == 0) {
+          const right = v128.load(gradient + pixelBytes);
+          even0 = f32x4.add(even0, f32x4.mul(value, right));
+          value = v128.load(input + pixelBytes);
+          odd1 = f32x4.add(odd1, f32x4.mul(value, right));
+          odd2 = f32x4.add(odd2, f32x4.mul(value, here));
+        }
+      }
+      addTaps(taps, pixelBytes, f32x4.add(even0, odd0), f32x4.add(even1, odd1), f32x4.add(even2, odd2));
+      taps += 3 * pixelBytes;
     }
   }
 }
 
 /**
- * Two positions at a time; each input goes to the up to two taps that it meets. Every tap has two running
- * sums, for even and odd positions: one chain of dependent additions would be slower than the arithmetic.
+ * The same at stride 2, where a gradient meets the inputs of its own window, the first of which begins `padTop` rows above and
+ * `padLeft` columns before the image.
  */
-function tapsStrideOne(
-  band: usize,
-  rowStep: usize,
-  dyBand: usize,
-  dySlotBytes: usize,
-  rows: i32,
-  pairs: i32,
+export function tapsStrideTwo(
+  x: usize,
+  dy: usize,
+  from: i32,
+  to: i32,
+  height: i32,
+  width: i32,
+  outWidth: i32,
+  padTop: i32,
+  padLeft: i32,
   pixelBytes: usize,
-  taps: usize,
+  dFilter: usize,
 ): void {
-  let even0 = f32x4.splat(0);
-  let even1 = even0;
-  let even2 = even0;
-  let odd0 = even0;
-  let odd1 = even0;
-  let odd2 = even0;
-  for (let row = 0; row < rows; row++) {
-    let x = band;
-    let dy = dyBand;
-    for (let pair = 0; pair < pairs; pair++) {
-      const dy0 = v128.load(dy);
-      const dy1 = v128.load(dy + pixelBytes);
-      even0 = f32x4.add(even0, f32x4.mul(v128.load(x), dy0));
-      x += pixelBytes;
-      let value = v128.load(x);
-      odd0 = f32x4.add(odd0, f32x4.mul(value, dy1));
-      even1 = f32x4.add(even1, f32x4.mul(value, dy0));
-      x += pixelBytes;
-      value = v128.load(x);
-      odd1 = f32x4.add(odd1, f32x4.mul(value, dy1));
-      even2 = f32x4.add(even2, f32x4.mul(value, dy0));
-      odd2 = f32x4.add(odd2, f32x4.mul(v128.load(x + pixelBytes), dy1));
-      dy += 2 * pixelBytes;
+  const rowBytes = <usize>width * pixelBytes;
+  for (let at: usize = 0; at < pixelBytes; at += 16) {
+    let taps = dFilter + at;
+    for (let i = 0; i < 3; i++) {
+      let sum0 = f32x4.splat(0);
+      let sum1 = sum0;
+      let sum2 = sum0;
+      for (let row = from; row < to; row++) {
+        const inRow = 2 * row - padTop + i;
+        if (inRow < 0 || inRow >= height) continue;
+        let input = x + <usize>inRow * rowBytes + at;
+        let gradient = dy + <usize>(row * outWidth) * pixelBytes + at;
+        let d = v128.load(gradient);
+        if (padLeft == 0) {
+          sum0 = f32x4.add(sum0, f32x4.mul(v128.load(input), d));
+          input += pixelBytes;
+        }
+        for (let j = 1; j < outWidth; j++) {
+          sum1 = f32x4.add(sum1, f32x4.mul(v128.load(input), d));
+          input += pixelBytes;
+          const value = v128.load(input);
+          sum2 = f32x4.add(sum2, f32x4.mul(value, d));
+          gradient += pixelBytes;
+          d = v128.load(gradient);
+          sum0 = f32x4.add(sum0, f32x4.mul(value, d));
+          input += pixelBytes;
+        }
+        // The last window ends beyond the image, its middle column is still there.
+        sum1 = f32x4.add(sum1, f32x4.mul(v128.load(input), d));
+      }
+      addTaps(taps, pixelBytes, sum0, sum1, sum2);
+      taps += 3 * pixelBytes;
     }
-    band += rowStep;
-    dyBand += dySlotBytes;
   }
-  accumulate(taps, even0, odd0);
-  accumulate(taps + pixelBytes, even1, odd1);
-  accumulate(taps + 2 * pixelBytes, even2, odd2);
-}
-
-/** The same where neighbouring positions lie two columns apart. */
-function tapsStrideTwo(
-  band: usize,
-  rowStep: usize,
-  dyBand: usize,
-  dySlotBytes: usize,
-  rows: i32,
-  pairs: i32,
-  pixelBytes: usize,
-  taps: usize,
-): void {
-  let even0 = f32x4.splat(0);
-  let even1 = even0;
-  let even2 = even0;
-  let odd0 = even0;
-  let odd1 = even0;
-  let odd2 = even0;
-  for (let row = 0; row < rows; row++) {
-    let x = band;
-    let dy = dyBand;
-    for (let pair = 0; pair < pairs; pair++) {
-      const dy0 = v128.load(dy);
-      const dy1 = v128.load(dy + pixelBytes);
-      even0 = f32x4.add(even0, f32x4.mul(v128.load(x), dy0));
-      x += pixelBytes;
-      even1 = f32x4.add(even1, f32x4.mul(v128.load(x), dy0));
-      x += pixelBytes;
-      const value = v128.load(x);
-      even2 = f32x4.add(even2, f32x4.mul(value, dy0));
-      odd0 = f32x4.add(odd0, f32x4.mul(value, dy1));
-      x += pixelBytes;
-      odd1 = f32x4.add(odd1, f32x4.mul(v128.load(x), dy1));
-      x += pixelBytes;
-      odd2 = f32x4.add(odd2, f32x4.mul(v128.load(x), dy1));
-      dy += 2 * pixelBytes;
-    }
-    band += rowStep;
-    dyBand += dySlotBytes;
-  }
-  accumulate(taps, even0, odd0);
-  accumulate(taps + pixelBytes, even1, odd1);
-  accumulate(taps + 2 * pixelBytes, even2, odd2);
 }
 
 @inline
-function accumulate(target: usize, even: v128, odd: v128): void {
-  v128.store(target, f32x4.add(v128.load(target), f32x4.add(even, odd)));
+function addTaps(taps: usize, pixelBytes: usize, sum0: v128, sum1: v128, sum2: v128): void {
+  v128.store(taps, f32x4.add(v128.load(taps), sum0));
+  taps += pixelBytes;
+  v128.store(taps, f32x4.add(v128.load(taps), sum1));
+  taps += pixelBytes;
+  v128.store(taps, f32x4.add(v128.load(taps), sum2));
 }

@@ -4,7 +4,6 @@
  */
 @unmanaged
 export class Geometry {
-  batch: i32;
   inHeight: i32;
   inWidth: i32;
   inChannels: i32;
@@ -13,16 +12,15 @@ export class Geometry {
   outChannels: i32;
   filterHeight: i32;
   filterWidth: i32;
-  strideHeight: i32;
-  strideWidth: i32;
+  stride: i32;
   padTop: i32;
   padLeft: i32;
 }
 
-/** Output positions of the whole batch. */
+/** Output positions of one image. */
 @inline
 export function positions(g: Geometry): i32 {
-  return g.batch * g.outHeight * g.outWidth;
+  return g.outHeight * g.outWidth;
 }
 
 /** Inputs that one output of a full convolution sums: the rows of the filter as a matrix. */
@@ -33,10 +31,11 @@ export function filterDepth(g: Geometry): i32 {
 
 /** Whether the convolution is the plain product of the image, as a matrix of pixels, with the filter. */
 export function isPointwise(g: Geometry): bool {
-  return (
-    g.filterHeight * g.filterWidth * g.strideHeight * g.strideWidth == 1 &&
-    g.inHeight == g.outHeight &&
-    g.inWidth == g.outWidth &&
-    (g.padTop | g.padLeft) == 0
-  );
+  return g.filterHeight * g.filterWidth * g.stride == 1;
+}
+
+/** Bytes of that many floats. */
+@inline
+export function floats(count: i32): usize {
+  return <usize>count << 2;
 }

@@ -1,9 +1,15 @@
 /** From a byte to [-1, 1]. */
 const SCALE: f32 = 1.0 / 127.5;
 
-/** Bytes that `imageInput` needs for its table of columns. */
+/** Bytes that `imageInput` needs for its table of columns and for two rows of the image. */
 export function imageInputScratchBytes(size: i32): i32 {
-  return size * 12;
+  return size * 12 + 2 * rowBytes(size);
+}
+
+/** A row of the result, with room for the lane that is written beyond its last pixel. */
+@inline
+function rowBytes(size: i32): i32 {
+  return size * 12 + 4;
 }
 
 /**
@@ -11,7 +17,8 @@ export function imageInputScratchBytes(size: i32): i32 {
  * fractions of the way from the first pixel's centre to the last one's; x1 > x2 mirrors. Reads one byte beyond the image.
  *
  * The arithmetic is that of tfjs's CropAndResize, operation by operation, but for samples that rounding would put a hair
- * outside the image: those it paints black are clamped to the edge here.
+ * outside the image: those it paints black are clamped to the edge here. A row of the image is resized across but once for
+ * all the rows of the result that lie beside it.
  */
 export function imageInput(
   pixels: usize,
@@ -33,13 +40,29 @@ export function imageInput(
     store<i32>(at, <i32>Mathf.ceil(place) * 3, 4);
     store<f32>(at, place - left, 8);
   }
-  const rowBytes = <usize>width * 3;
+  let upper = scratch + <usize>size * 12;
+  let lower = upper + <usize>rowBytes(size);
+  let upperRow = -1;
+  let lowerRow = -1;
   for (let y = 0; y < size; y++) {
     const place = sample(y1, y2, y, size, height);
-    const first = Mathf.floor(place);
-    const top = pixels + <usize>first * rowBytes;
-    const bottom = pixels + <usize>Mathf.ceil(place) * rowBytes;
-    resizeRow(top, bottom, f32x4.splat(place - first), size, scratch, out);
+    const first = <i32>Mathf.floor(place);
+    const last = <i32>Mathf.ceil(place);
+    if (first != upperRow) {
+      // Mostly the lower row has become the upper one.
+      const row = upper;
+      upper = lower;
+      lower = row;
+      const held = lowerRow;
+      lowerRow = upperRow;
+      if (first != held) resizeAcross(pixels + <usize>(first * width * 3), size, scratch, upper);
+      upperRow = first;
+    }
+    if (last != first && last != lowerRow) {
+      resizeAcross(pixels + <usize>(last * width * 3), size, scratch, lower);
+      lowerRow = last;
+    }
+    mixRows(upper, last == first ? upper : lower, place - <f32>first, size * 3, out);
     out += <usize>size * 12;
   }
 }
@@ -52,26 +75,36 @@ function sample(from: f32, to: f32, i: i32, n: i32, pixels: i32): f32 {
   return min<f32>(max<f32>(place, 0), last);
 }
 
-@inline
-function resizeRow(top: usize, bottom: usize, down: v128, size: i32, columns: usize, out: usize): void {
-  const scale = f32x4.splat(SCALE);
-  const one = f32x4.splat(1);
+function resizeAcross(row: usize, size: i32, columns: usize, out: usize): void {
   for (let x = 0; x < size; x++) {
-    const left = <usize>load<i32>(columns);
-    const right = <usize>load<i32>(columns, 4);
-    const across = v128.load32_splat(columns, 8);
-    const upper = mix(pixel(top + left), pixel(top + right), across);
-    const lower = mix(pixel(bottom + left), pixel(bottom + right), across);
-    const value = f32x4.sub(f32x4.mul(mix(upper, lower, down), scale), one);
-    if (x < size - 1) {
-      // The fourth lane is overwritten by the next pixel.
-      v128.store(out, value);
-    } else {
-      v128.store64_lane(out, value, 0);
-      v128.store32_lane(out, value, 2, 8);
-    }
+    const left = pixel(row + <usize>load<i32>(columns));
+    const right = pixel(row + <usize>load<i32>(columns, 4));
+    // The fourth lane is overwritten by the next pixel.
+    v128.store(out, mix(left, right, v128.load32_splat(columns, 8)));
     columns += 12;
     out += 12;
+  }
+}
+
+/** Mixes two rows of `count` values and brings them to [-1, 1]. */
+function mixRows(upper: usize, lower: usize, down: f32, count: i32, out: usize): void {
+  const share = f32x4.splat(down);
+  const scale = f32x4.splat(SCALE);
+  const one = f32x4.splat(1);
+  let left = count;
+  for (; left >= 4; left -= 4) {
+    const value = mix(v128.load(upper), v128.load(lower), share);
+    v128.store(out, f32x4.sub(f32x4.mul(value, scale), one));
+    upper += 16;
+    lower += 16;
+    out += 16;
+  }
+  for (; left > 0; left--) {
+    const a = load<f32>(upper);
+    store<f32>(out, (a + (load<f32>(lower) - a) * down) * SCALE - 1);
+    upper += 4;
+    lower += 4;
+    out += 4;
   }
 }
 

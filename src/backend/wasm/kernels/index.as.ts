@@ -1,13 +1,5 @@
-export {
-  convBackward,
-  convFilterGradient,
-  convForward,
-  convInputGradient,
-  convScratchBytes,
-} from './conv.as';
-export { depthwiseBackward, depthwiseFilterGradient } from './depthwise-backward.as';
-export { depthwiseForward } from './depthwise-forward.as';
-export { depthwiseInputGradient } from './depthwise-input.as';
-export { depthwiseScratchBytes } from './depthwise-layout.as';
-export { addInPlace, sgdMomentum } from './elementwise.as';
+export { convBackward, convForward, convScratchBytes, packFilter, packFilterTransposed } from './conv.as';
+export { depthwiseBackward, depthwiseForward } from './depthwise.as';
 export { imageInput, imageInputScratchBytes } from './image-input.as';
+export { poolBackward, poolForward } from './pool.as';
+export { addInPlace, clear, maskInPlace, sgdMomentum } from './update.as';

@@ -13,12 +13,12 @@ export function gatherPatches(g: Geometry, image: usize, patches: usize, first: 
     // The rest of one output row: all of it shares its rows of the image.
     const column = position % g.outWidth;
     const line = position / g.outWidth;
-    const y = (line % g.outHeight) * g.strideHeight - g.padTop;
+    const y = (line % g.outHeight) * g.stride - g.padTop;
     const picture = image + (<usize>((line / g.outHeight) * g.inHeight * rowFloats) << 2);
     const stop = min(g.outWidth, column + end - position);
     position += stop - column;
-    const xEnd = stop * g.strideWidth - g.padLeft;
-    for (let x = column * g.strideWidth - g.padLeft; x < xEnd; x += g.strideWidth) {
+    const xEnd = stop * g.stride - g.padLeft;
+    for (let x = column * g.stride - g.padLeft; x < xEnd; x += g.stride) {
       const from = min(max(-x, 0), g.filterWidth);
       const to = max(min(g.inWidth - x, g.filterWidth), from);
       const source = picture + (<usize>(y * rowFloats + (x + from) * g.inChannels) << 2);
@@ -35,28 +35,6 @@ export function gatherPatches(g: Geometry, image: usize, patches: usize, first: 
         }
         target += <usize>runFloats << 2;
       }
-    }
-  }
-}
-
-/** The transpose of `gatherPatches`: adds each patch to the image where it was taken from. */
-export function scatterPatches(g: Geometry, patches: usize, image: usize, first: i32, count: i32): void {
-  const runFloats = g.filterWidth * g.inChannels;
-  const patchBytes = <usize>filterDepth(g) << 2;
-  for (let position = first; position < first + count; position++) {
-    const column = position % g.outWidth;
-    const row = (position / g.outWidth) % g.outHeight;
-    const picture = position / (g.outWidth * g.outHeight);
-    const x = column * g.strideWidth - g.padLeft;
-    const from = min(max(-x, 0), g.filterWidth);
-    const to = max(min(g.inWidth - x, g.filterWidth), from);
-    const patch = patches + <usize>(position - first) * patchBytes;
-    for (let i = 0; i < g.filterHeight; i++) {
-      const y = row * g.strideHeight - g.padTop + i;
-      if (y < 0 || y >= g.inHeight || from == to) continue;
-      const pixel = (picture * g.inHeight + y) * g.inWidth + x + from;
-      const target = image + (<usize>(pixel * g.inChannels) << 2);
-      add(target, patch + (<usize>(i * runFloats + from * g.inChannels) << 2), (to - from) * g.inChannels);
     }
   }
 }
@@ -78,18 +56,4 @@ function copy(target: usize, source: usize, floats: i32): void {
 
 function clear(target: usize, floats: i32): void {
   for (let i = 0; i < floats; i++) store<f32>(target + (<usize>i << 2), 0);
-}
-
-function add(target: usize, source: usize, floats: i32): void {
-  let i = 0;
-  for (; i + 4 <= floats; i += 4) {
-    v128.store(target, f32x4.add(v128.load(target), v128.load(source)));
-    target += 16;
-    source += 16;
-  }
-  for (; i < floats; i++) {
-    store<f32>(target, load<f32>(target) + load<f32>(source));
-    target += 4;
-    source += 4;
-  }
 }

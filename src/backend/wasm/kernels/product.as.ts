@@ -1,5 +1,12 @@
 import { packColumns, packFour, panelColumns } from './pack.as';
-import { outerDirect, outerPacked, rowsTimesPanel, TILE_COLUMNS, TILE_ROWS } from './tile.as';
+import {
+  outerDirect,
+  outerPacked,
+  rowsTimesPanel,
+  rowsTimesPanelMasked,
+  TILE_COLUMNS,
+  TILE_ROWS,
+} from './tile.as';
 
 /**
  * Rows of the left matrix that are multiplied with all panels before the next: 128 KiB stay in the L2 cache.
@@ -9,8 +16,8 @@ export function blockRows(depth: i32): i32 {
 }
 
 /**
- * out[rows, columns] = clamp(a[rows, depth] . B + bias, low, high), with B in packed panels and the bias
- * filled up with zeros to whole panels.
+ * out[rows, columns] = finish(a[rows, depth] . B + bias), with B in packed panels and the bias filled up with
+ * zeros to whole panels.
  */
 export function multiplyRows(
   a: usize,
@@ -22,24 +29,31 @@ export function multiplyRows(
   columns: i32,
   low: f32,
   high: f32,
+  masked: bool,
 ): void {
-  const aRowBytes = (<usize>depth) << 2;
-  const outRowBytes = (<usize>columns) << 2;
+  const aRowBytes = <usize>depth << 2;
+  const outRowBytes = <usize>columns << 2;
   const panelBytes = <usize>depth * 32;
   const block = blockRows(depth);
   for (let start = 0; start < rows; start += block) {
-    const end = min(start + block, rows);
+    const count = min(block, rows - start);
     const source = a + <usize>start * aRowBytes;
     let target = out + <usize>start * outRowBytes;
     let panel = panels;
-    for (let n = 0; n < columns; n += TILE_COLUMNS) {
-      const offset = bias + (<usize>n << 2);
-      const width = columns - n;
-      rowsTimesPanel(
-        source, aRowBytes, panel, depth, target, outRowBytes, end - start, width, offset, low, high,
-      );
+    let offset = bias;
+    for (let width = columns; width > 0; width -= TILE_COLUMNS) {
+      if (masked) {
+        rowsTimesPanelMasked(
+          source, aRowBytes, panel, depth, target, outRowBytes, count, width, offset, low, high,
+        );
+      } else {
+        rowsTimesPanel(
+          source, aRowBytes, panel, depth, target, outRowBytes, count, width, offset, low, high,
+        );
+      }
       panel += panelBytes;
       target += TILE_COLUMNS * 4;
+      offset += TILE_COLUMNS * 4;
     }
   }
 }

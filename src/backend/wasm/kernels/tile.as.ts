@@ -1,3 +1,5 @@
+import { finish } from './finish.as';
+
 /**
  * The two innermost loops of every matrix product: 4 x 8 results held in registers.
  *
@@ -9,9 +11,9 @@ export const TILE_ROWS: i32 = 4;
 export const TILE_COLUMNS: i32 = 8;
 
 /**
- * out[rows, 0..columns] = clamp(a . panel + bias, low, high) for at least one row; `a` is row-major, the
- * panel holds 8 columns side by side. In the last tile rows beyond the end repeat the last one: they compute
- * and store the same values again.
+ * out[rows, 0..columns] = finish(a . panel + bias) for at least one row; `a` is row-major, the panel holds 8
+ * columns side by side. In the last tile rows beyond the end repeat the last one: they compute and store the
+ * same values again. Up to 8 columns of `out` are read, also where fewer are written.
  */
 export function rowsTimesPanel(
   a: usize,
@@ -25,6 +27,42 @@ export function rowsTimesPanel(
   bias: usize,
   low: f32,
   high: f32,
+): void {
+  productTiles(a, aRowBytes, panel, depth, out, outRowBytes, rows, columns, bias, low, high, false);
+}
+
+/** The same product as a gradient that replaces the activations in `out`. */
+export function rowsTimesPanelMasked(
+  a: usize,
+  aRowBytes: usize,
+  panel: usize,
+  depth: i32,
+  out: usize,
+  outRowBytes: usize,
+  rows: i32,
+  columns: i32,
+  bias: usize,
+  low: f32,
+  high: f32,
+): void {
+  productTiles(a, aRowBytes, panel, depth, out, outRowBytes, rows, columns, bias, low, high, true);
+}
+
+/** Inlined into both, so that neither asks at every store which it is. */
+@inline
+function productTiles(
+  a: usize,
+  aRowBytes: usize,
+  panel: usize,
+  depth: i32,
+  out: usize,
+  outRowBytes: usize,
+  rows: i32,
+  columns: i32,
+  bias: usize,
+  low: f32,
+  high: f32,
+  masked: bool,
 ): void {
   const floor = f32x4.splat(low);
   const ceiling = f32x4.splat(high);
@@ -71,25 +109,34 @@ export function rowsTimesPanel(
       a2 += 4;
       a3 += 4;
     }
-    storeRow(out, left0, right0, columns, floor, ceiling);
-    storeRow(out + row1 * outRowBytes, left1, right1, columns, floor, ceiling);
-    storeRow(out + row2 * outRowBytes, left2, right2, columns, floor, ceiling);
-    storeRow(out + row3 * outRowBytes, left3, right3, columns, floor, ceiling);
+    const out1 = out + row1 * outRowBytes;
+    const out2 = out + row2 * outRowBytes;
+    const out3 = out + row3 * outRowBytes;
+    // All are finished before any is stored: a repeated row must not see its own result in place of an activation.
+    left0 = finish(left0, out, floor, ceiling, masked);
+    right0 = finish(right0, out + 16, floor, ceiling, masked);
+    left1 = finish(left1, out1, floor, ceiling, masked);
+    right1 = finish(right1, out1 + 16, floor, ceiling, masked);
+    left2 = finish(left2, out2, floor, ceiling, masked);
+    right2 = finish(right2, out2 + 16, floor, ceiling, masked);
+    left3 = finish(left3, out3, floor, ceiling, masked);
+    right3 = finish(right3, out3 + 16, floor, ceiling, masked);
+    storeRow(out, left0, right0, columns);
+    storeRow(out1, left1, right1, columns);
+    storeRow(out2, left2, right2, columns);
+    storeRow(out3, left3, right3, columns);
     a += 4 * aRowBytes;
     out += 4 * outRowBytes;
   }
 }
 
-/** pmin and pmax, unlike min and max, are single instructions, and this operand order keeps a NaN. */
 @inline
-function storeRow(out: usize, left: v128, right: v128, columns: i32, floor: v128, ceiling: v128): void {
-  const first = f32x4.pmin(f32x4.pmax(left, floor), ceiling);
-  const second = f32x4.pmin(f32x4.pmax(right, floor), ceiling);
+function storeRow(out: usize, left: v128, right: v128, columns: i32): void {
   if (columns >= TILE_COLUMNS) {
-    v128.store(out, first);
-    v128.store(out, second, 16);
+    v128.store(out, left);
+    v128.store(out, right, 16);
   } else {
-    storeLanes(out, first, second, columns);
+    storeLanes(out, left, right, columns);
   }
 }
 

@@ -1,0 +1,187 @@
+import { addColumnSums } from './column-sums.as';
+import { bandStrideOne, bandStrideOneBack } from './depthwise-one.as';
+import { bandColumns, bandRows } from './depthwise-rows.as';
+import { scalarFilterGradient, scalarForward, scalarInputGradient } from './depthwise-scalar.as';
+import { tapsStrideOne, tapsStrideTwo } from './depthwise-taps.as';
+import { bandStrideTwo, rowFromOne, rowFromTwo } from './depthwise-two.as';
+import { floats, Geometry } from './geometry.as';
+
+/** Whether the vector kernels apply: 3 x 3, whole vectors of channels. */
+function isFast(g: Geometry): bool {
+  return g.filterHeight == 3 && g.filterWidth == 3 && g.stride <= 2 && g.inChannels % 4 == 0;
+}
+
+/**
+ * y = clamp(depthwise(x, filter) + bias, low, high).
+ * @param zeros as many zeros as an input row has floats
+ */
+export function depthwiseForward(
+  g: Geometry,
+  images: i32,
+  x: usize,
+  filter: usize,
+  bias: usize,
+  y: usize,
+  zeros: usize,
+  low: f32,
+  high: f32,
+): void {
+  if (!isFast(g)) {
+    scalarForward(g, images, x, filter, bias, y, low, high);
+    return;
+  }
+  const inBytes = floats(g.inHeight * g.inWidth * g.inChannels);
+  const outBytes = floats(g.outHeight * g.outWidth * g.outChannels);
+  for (let image = 0; image < images; image++) {
+    if (g.stride == 1) forwardOne(g, x, filter, bias, y, zeros, low, high);
+    else forwardTwo(g, x, filter, bias, y, zeros, low, high);
+    x += inBytes;
+    y += outBytes;
+  }
+}
+
+function forwardOne(
+  g: Geometry,
+  x: usize,
+  filter: usize,
+  bias: usize,
+  y: usize,
+  zeros: usize,
+  low: f32,
+  high: f32,
+): void {
+  const pixelBytes = floats(g.inChannels);
+  const columns = min(g.outWidth, bandColumns(pixelBytes));
+  const rows = bandRows(<usize>columns * pixelBytes);
+  for (let row = 0; row < g.outHeight; row += rows) {
+    const toRow = min(g.outHeight, row + rows);
+    for (let from = 0; from < g.outWidth; from += columns) {
+      const to = min(g.outWidth, from + columns);
+      bandStrideOne(
+        x, g.inHeight, g.inWidth, pixelBytes, row, toRow, from, to, filter, bias, zeros, y, low, high,
+      );
+    }
+  }
+}
+
+function forwardTwo(
+  g: Geometry,
+  x: usize,
+  filter: usize,
+  bias: usize,
+  y: usize,
+  zeros: usize,
+  low: f32,
+  high: f32,
+): void {
+  const pixelBytes = floats(g.inChannels);
+  const rows = bandRows(<usize>(2 * g.inWidth) * pixelBytes);
+  for (let row = 0; row < g.outHeight; row += rows) {
+    const to = min(g.outHeight, row + rows);
+    bandStrideTwo(
+      x, g.inHeight, g.inWidth, g.outWidth, g.padTop, g.padLeft, pixelBytes, row, to, filter, bias, zeros, y,
+      low, high,
+    );
+  }
+}
+
+/**
+ * The gradients of a depthwise convolution from dy, the gradient of its sums before the activation.
+ *
+ * dFilter and dBias are added to. Where `needInput`, the input's gradient takes the place of the input x, 0 where x did not
+ * lie strictly between `low` and `high`; so that is the gradient of what came before x's activation.
+ * @param zeros as many zeros as an input row has floats
+ */
+export function depthwiseBackward(
+  g: Geometry,
+  images: i32,
+  x: usize,
+  dy: usize,
+  filter: usize,
+  dFilter: usize,
+  dBias: usize,
+  zeros: usize,
+  needInput: bool,
+  low: f32,
+  high: f32,
+): void {
+  const fast = isFast(g);
+  const inBytes = floats(g.inHeight * g.inWidth * g.inChannels);
+  const outBytes = floats(g.outHeight * g.outWidth * g.outChannels);
+  // One image after another: its inputs are no more needed when their gradients take their place.
+  for (let image = 0; image < images; image++) {
+    addColumnSums(dy, dBias, g.outHeight * g.outWidth, g.outChannels);
+    if (fast) addFilterGradient(g, x, dy, dFilter);
+    else scalarFilterGradient(g, x, dy, dFilter);
+    if (needInput) {
+      if (!fast) scalarInputGradient(g, dy, filter, x, low, high);
+      else if (g.stride == 1) backwardOne(g, dy, filter, x, zeros, low, high);
+      else backwardTwo(g, dy, filter, x, zeros, low, high);
+    }
+    x += inBytes;
+    dy += outBytes;
+  }
+}
+
+function addFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): void {
+  const pixelBytes = floats(g.inChannels);
+  const rows = bandRows(<usize>(g.stride * g.inWidth + g.outWidth) * (pixelBytes >> 1));
+  for (let from = 0; from < g.outHeight; from += rows) {
+    const to = min(g.outHeight, from + rows);
+    if (g.stride == 1) {
+      tapsStrideOne(x, dy, from, to, g.inHeight, g.inWidth, pixelBytes, dFilter);
+    } else {
+      tapsStrideTwo(
+        x, dy, from, to, g.inHeight, g.inWidth, g.outWidth, g.padTop, g.padLeft, pixelBytes, dFilter,
+      );
+    }
+  }
+}
+
+/** At stride 1 the input's gradient is the convolution of dy with the filter turned by 180 degrees. */
+function backwardOne(
+  g: Geometry,
+  dy: usize,
+  filter: usize,
+  x: usize,
+  zeros: usize,
+  low: f32,
+  high: f32,
+): void {
+  const pixelBytes = floats(g.inChannels);
+  const columns = min(g.inWidth, bandColumns(pixelBytes));
+  const rows = bandRows(<usize>columns * pixelBytes);
+  for (let row = 0; row < g.inHeight; row += rows) {
+    const toRow = min(g.inHeight, row + rows);
+    for (let from = 0; from < g.inWidth; from += columns) {
+      const to = min(g.inWidth, from + columns);
+      bandStrideOneBack(
+        dy, g.inHeight, g.inWidth, pixelBytes, row, toRow, from, to, filter, zeros, x, low, high,
+      );
+    }
+  }
+}
+
+/** At stride 2 every second input row went into two output rows, the others into one. */
+function backwardTwo(
+  g: Geometry,
+  dy: usize,
+  filter: usize,
+  x: usize,
+  zeros: usize,
+  low: f32,
+  high: f32,
+): void {
+  const pixelBytes = floats(g.inChannels);
+  const rowBytes = <usize>g.outWidth * pixelBytes;
+  const middle = filter + 3 * pixelBytes;
+  const last = middle + 3 * pixelBytes;
+  for (let row = 0; row < g.inHeight; row++) {
+    const u = row + g.padTop;
+    const a = dy + <usize>(u >> 1) * rowBytes;
+    const b = u > 1 ? a - rowBytes : zeros;
+    if (u & 1) rowFromOne(a, middle, g.outWidth, g.padLeft, pixelBytes, x, low, high);
+    else rowFromTwo(a, filter, b, last, g.outWidth, g.padLeft, pixelBytes, x, low, high);
+    x += <usize>g.inWidth * pixelBytes;
+  }
+}

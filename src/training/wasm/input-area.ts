@@ -1,0 +1,85 @@
+import { floatsAt, type Heap } from '../../backend/wasm/heap.js';
+import type { CropBox, DecodedImage } from '../../data/image.js';
+import type { NetworkInput } from '../network-input.js';
+import { ImageTable } from './image-table.js';
+import { InputKind, type Job } from './job-board.js';
+import type { NetworkPlan } from './network-plan.js';
+
+/** Bytes that a vector load of the last pixel reads beyond an image. */
+const BEYOND = 4;
+
+/** The place on the heap where a job's images or features and labels are put for all threads. */
+export class InputArea {
+  private readonly labels: Int32Array;
+  private readonly images: ImageTable;
+  private area = { address: 0, bytes: 0 };
+
+  constructor(
+    private readonly heap: Heap,
+    private readonly plan: NetworkPlan,
+  ) {
+    this.labels = new Int32Array(heap.memory.buffer, plan.labels, plan.capacity);
+    this.images = new ImageTable(heap.memory, plan.imageTable, plan.capacity);
+  }
+
+  /**
+   * Puts a job's images there, no more than the plan's capacity. Throws, and changes nothing, where images, boxes, labels or
+   * sizes do not belong together: the kernels trust them.
+   */
+  put(input: NetworkInput, labels: Int32Array | undefined): Pick<Job, 'kind' | 'images' | 'input'> {
+    const images = input.kind === 'images' ? this.countImages(input) : this.countFeatures(input);
+    if (labels !== undefined && labels.length !== images) {
+      throw new Error(`${images} images and ${labels.length} labels.`);
+    }
+    if (labels !== undefined) this.labels.set(labels);
+    return input.kind === 'images'
+      ? { kind: InputKind.images, images, input: this.putImages(input.images, input.boxes) }
+      : { kind: InputKind.features, images, input: this.putFeatures(input.values) };
+  }
+
+  private countImages({ images, boxes }: NetworkInput & { kind: 'images' }): number {
+    if (images.length !== boxes.length) throw new Error(`${images.length} images and ${boxes.length} boxes.`);
+    images.forEach(({ pixels, height, width }, i) => {
+      if (pixels.length === height * width * 3 && pixels.length > 0) return;
+      throw new Error(`Image ${i} has ${pixels.length} bytes instead of ${height} x ${width} x 3.`);
+    });
+    return images.length;
+  }
+
+  private countFeatures({ values }: NetworkInput & { kind: 'features' }): number {
+    const images = values.length / this.plan.featureFloats;
+    if (!Number.isInteger(images)) {
+      throw new Error(`${values.length} values make no whole images of ${this.plan.featureFloats} features.`);
+    }
+    return images;
+  }
+
+  private putFeatures(values: Float32Array): number {
+    const address = this.roomFor(values.byteLength);
+    floatsAt(this.heap.memory, address, values.length).set(values);
+    return address;
+  }
+
+  private putImages(images: readonly DecodedImage[], boxes: readonly CropBox[]): number {
+    let at = this.roomFor(images.reduce((sum, { pixels }) => sum + pixels.length + BEYOND, 0));
+    const start = at;
+    const bytes = new Uint8Array(this.heap.memory.buffer);
+    images.forEach(({ pixels, height, width }, i) => {
+      bytes.set(pixels, at);
+      this.images.write(i, { address: at, height, width, ...(boxes[i] ?? WHOLE) });
+      at += pixels.length + BEYOND;
+    });
+    return start;
+  }
+
+  private roomFor(bytes: number): number {
+    if (bytes > this.area.bytes) {
+      // What is outgrown stays behind: room for twice as much keeps that within what is used.
+      const larger = Math.max(bytes, 2 * this.area.bytes);
+      this.area = { address: this.heap.allocate(larger), bytes: larger };
+    }
+    return this.area.address;
+  }
+}
+
+const WHOLE: CropBox = { y1: 0, x1: 0, y2: 1, x2: 1 };

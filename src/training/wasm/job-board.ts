@@ -1,0 +1,147 @@
+/** What the threads of a team do together; each job falls into items that any of them may take. */
+export const Op = {
+  /** Gradients of a slice into its row. */
+  gradients: 1,
+  /** The first row becomes the sum of all rows, one unit's part of them. */
+  sumRows: 2,
+  /** One unit's weights are updated and packed. */
+  update: 3,
+  /** Outputs of the frozen part for a slice. */
+  features: 4,
+  /** Logits of a slice. */
+  logits: 5,
+} as const;
+
+export type Op = (typeof Op)[keyof typeof Op];
+
+/** Where the images of a job come from. */
+export const InputKind = { images: 0, features: 1 } as const;
+
+/** One job as the board holds it. */
+export interface Job {
+  readonly op: Op;
+  /** Slices or units. */
+  readonly items: number;
+  readonly firstItem: number;
+  /** Images of the job. */
+  readonly images: number;
+  readonly kind: (typeof InputKind)[keyof typeof InputKind];
+  /** Address of the features, or of what is made. */
+  readonly input: number;
+  readonly output: number;
+  /** Row of the first item, or number of rows. */
+  readonly row: number;
+  /** Images of the whole batch, whose mean loss is differentiated. */
+  readonly batchSize: number;
+}
+
+const FIELDS = ['op', 'items', 'firstItem', 'images', 'kind', 'input', 'output', 'row', 'batchSize'] as const;
+const SIGNAL = FIELDS.length;
+const JOINED = SIGNAL + 1;
+const NEXT = JOINED + 1;
+const FINISHED = NEXT + 1;
+const FAILED = FINISHED + 1;
+const RATES = 16;
+
+export const BOARD_BYTES = (RATES + 4) * 4;
+
+/** The signal counts jobs, and in its last bits says how many further threads take part: fewer than this. */
+const THREADS = 4096;
+
+/** Looks before a thread lies down to sleep: waking one takes longer than many a job. */
+const LOOKS = 20_000;
+
+/**
+ * The place in shared memory where a team's threads find their jobs, take items and report.
+ *
+ * Who takes which item is left to chance and changes no result: every item has a place of its own for what it makes.
+ */
+export class JobBoard {
+  private readonly integers: Int32Array;
+  private readonly doubles: Float64Array;
+
+  constructor({ buffer }: WebAssembly.Memory, address: number) {
+    this.integers = new Int32Array(buffer, address, RATES);
+    this.doubles = new Float64Array(buffer, address + RATES * 4, 2);
+  }
+
+  get rates(): { readonly learningRate: number; readonly momentum: number } {
+    return { learningRate: this.doubles[0] ?? NaN, momentum: this.doubles[1] ?? NaN };
+  }
+
+  set rates({ learningRate, momentum }) {
+    this.doubles[0] = learningRate;
+    this.doubles[1] = momentum;
+  }
+
+  /** Puts a job up that the first thread does alone. */
+  put(job: Job): void {
+    FIELDS.forEach((field, i) => (this.integers[i] = job[field]));
+    Atomics.store(this.integers, NEXT, 0);
+  }
+
+  /** Puts a job up and wakes whoever sleeps; how many further threads take part: those that had joined. */
+  post(job: Job): number {
+    this.put(job);
+    Atomics.store(this.integers, FINISHED, 0);
+    const threads = Atomics.load(this.integers, JOINED);
+    const count = Math.floor(Atomics.load(this.integers, SIGNAL) / THREADS) + 1;
+    Atomics.store(this.integers, SIGNAL, (count % (2 ** 31 / THREADS)) * THREADS + threads);
+    Atomics.notify(this.integers, SIGNAL);
+    return threads;
+  }
+
+  /** A further thread joins: its number, from 0, and the signal after which its jobs come. */
+  join(): { readonly number: number; readonly signal: number } {
+    const signal = Atomics.load(this.integers, SIGNAL);
+    return { signal, number: Atomics.add(this.integers, JOINED, 1) };
+  }
+
+  /** Sleeps until the signal is another than the one seen; the new one. */
+  awaitSignal(seen: number): number {
+    for (let look = 0; look < LOOKS; look++) {
+      if (Atomics.load(this.integers, SIGNAL) !== seen) break;
+    }
+    Atomics.wait(this.integers, SIGNAL, seen);
+    return Atomics.load(this.integers, SIGNAL);
+  }
+
+  /** The job that is up. Whoever does not take part in it may see it half replaced by the next. */
+  read(): Job {
+    return Object.fromEntries(
+      FIELDS.map((field, i) => [field, (this.integers[i] ?? 0) >>> 0]),
+    ) as unknown as Job;
+  }
+
+  /** The next item that nobody has taken, or undefined. */
+  take({ items, firstItem }: Job): number | undefined {
+    const item = Atomics.add(this.integers, NEXT, 1);
+    return item < items ? firstItem + item : undefined;
+  }
+
+  /** A further thread has nothing left to do. */
+  finish(ok: boolean): void {
+    if (!ok) Atomics.store(this.integers, FAILED, 1);
+    Atomics.add(this.integers, FINISHED, 1);
+    Atomics.notify(this.integers, FINISHED);
+  }
+
+  /** Waits until so many threads have finished, at most so long; whether they have. */
+  awaitFinish(threads: number, milliseconds: number): boolean {
+    const finished = () => Atomics.load(this.integers, FINISHED);
+    for (let look = 0; look < LOOKS && finished() < threads; look++);
+    for (let seen = finished(); seen < threads; seen = finished()) {
+      if (Atomics.wait(this.integers, FINISHED, seen, milliseconds) === 'timed-out') return false;
+    }
+    return true;
+  }
+
+  get failed(): boolean {
+    return Atomics.load(this.integers, FAILED) !== 0;
+  }
+}
+
+/** Whether the thread of that number takes part in a signal's job. */
+export function takesPart(number: number, signal: number): boolean {
+  return number < signal % THREADS;
+}

@@ -1,0 +1,163 @@
+import { floatsAt } from '../../backend/wasm/heap.js';
+import type { TrainingKernels } from '../../backend/wasm/kernels-module.js';
+import type { ArenaPlan, NetworkPlan, UnitPlan } from './network-plan.js';
+import { softmaxCrossEntropyInPlace } from './softmax.js';
+
+/**
+ * One thread's passes over slices of images: forward, and backward with gradients taking the place of the activations that
+ * they belong to, so that training needs no more memory than the activations.
+ */
+export class SlicePass {
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    private readonly kernels: TrainingKernels,
+    private readonly plan: NetworkPlan,
+    private readonly arena: ArenaPlan,
+  ) {}
+
+  /** From network inputs in the arena to the frozen part's outputs at `output`. */
+  features(images: number, output: number): void {
+    const { frozen, trained, positions, channels, featureFloats } = this.plan;
+    if (frozen.length === 0) {
+      // Where nothing is frozen, the features are the images themselves.
+      const count = images * featureFloats;
+      floatsAt(this.memory, output, count).set(floatsAt(this.memory, this.arena.images, count));
+      return;
+    }
+    const headOnly = trained.length === 0;
+    const outs = this.frozenOutputs(headOnly ? undefined : output);
+    const last = this.forward(frozen, images, this.arena.images, outs);
+    if (headOnly) this.kernels.poolForward(last, output, images, positions, channels);
+  }
+
+  /** From features to logits [images, classes], whose address is returned. */
+  logits(images: number, features: number): number {
+    const { trained, head, positions, channels } = this.plan;
+    const { pooled, logits } = this.arena;
+    if (trained.length > 0) {
+      const last = this.forward(trained, images, features, this.arena.trained);
+      this.kernels.poolForward(last, pooled, images, positions, channels);
+    }
+    this.forward([head], images, trained.length > 0 ? pooled : features, [logits]);
+    return logits;
+  }
+
+  /**
+   * Gradients of a slice, for the mean loss over `batchSize` images, into a row of all trained parameters.
+   * @returns the sum of the slice's losses
+   */
+  gradients(labels: Int32Array, features: number, row: number, batchSize: number): number {
+    const { trained, head, parameterFloats, positions, channels, labelSmoothing, classes } = this.plan;
+    const { pooled } = this.arena;
+    const images = labels.length;
+    const logits = floatsAt(this.memory, this.logits(images, features), images * classes);
+    const loss = softmaxCrossEntropyInPlace(logits, labels, labelSmoothing, batchSize);
+    this.kernels.clear(row, parameterFloats);
+    const headOnly = trained.length === 0;
+    this.backwardUnit(
+      head,
+      images,
+      headOnly ? features : pooled,
+      logits.byteOffset,
+      row,
+      undefined,
+      !headOnly,
+    );
+    const last = trained.at(-1);
+    const out = this.arena.trained.at(-1);
+    if (last === undefined || out === undefined) return loss;
+    this.kernels.poolBackward(out, pooled, images, positions, channels, last.low, last.high);
+    this.backward(images, features, row);
+    return loss;
+  }
+
+  /** Outputs of the units in sequence at `outs`; the address of the last. */
+  private forward(
+    units: readonly UnitPlan[],
+    images: number,
+    input: number,
+    outs: readonly number[],
+  ): number {
+    const outOf = (index: number) => (index < 0 ? input : (outs[index] ?? 0));
+    units.forEach((unit, i) => {
+      const { kind, geometry, kernel, bias, panels, panelBias, low, high, adds, outFloats } = unit;
+      const [x, y] = [outOf(i - 1), outOf(i)];
+      if (kind === 'conv') {
+        this.kernels.convForward(geometry, images, x, panels, panelBias, y, this.arena.scratch, low, high);
+      } else {
+        this.kernels.depthwiseForward(geometry, images, x, kernel, bias, y, this.plan.zeros, low, high);
+      }
+      if (adds !== null) this.kernels.addInPlace(y, outOf(adds), images * outFloats);
+    });
+    return outOf(units.length - 1);
+  }
+
+  private backward(images: number, features: number, row: number): void {
+    const { trained } = this.plan;
+    const outs = this.arena.trained;
+    for (let i = trained.length - 1; i >= 0; i--) {
+      const unit = trained[i];
+      if (unit === undefined) continue;
+      const [x, dy] = [i > 0 ? (outs[i - 1] ?? 0) : features, outs[i] ?? 0];
+      const before = trained[i - 1];
+      const count = images * unit.inFloats;
+      // The block's input has a second gradient: that of the sum at the block's end.
+      const second = before === undefined || unit.blockEnd === null ? undefined : outs[unit.blockEnd];
+      if (second !== undefined && before !== undefined && before.high < Infinity) {
+        this.kernels.maskInPlace(second, x, count, before.low, before.high);
+      }
+      this.backwardUnit(unit, images, x, dy, row, before, before !== undefined);
+      if (second !== undefined) this.kernels.addInPlace(x, second, count);
+    }
+  }
+
+  /** @param before the unit whose activations are the input, where it has an activation */
+  private backwardUnit(
+    unit: UnitPlan,
+    images: number,
+    x: number,
+    dy: number,
+    row: number,
+    before: UnitPlan | undefined,
+    needInput: boolean,
+  ): void {
+    const { weights, zeros } = this.plan;
+    const { low, high } = before ?? { low: -Infinity, high: Infinity };
+    const dKernel = row + unit.kernel - weights;
+    const dBias = row + unit.bias - weights;
+    const { geometry, kernel, transposed } = unit;
+    const { scratch } = this.arena;
+    if (unit.kind === 'conv') {
+      const panels = needInput ? transposed : 0;
+      this.kernels.convBackward(geometry, images, x, dy, panels, dKernel, dBias, zeros, scratch, low, high);
+    } else {
+      this.kernels.depthwiseBackward(
+        geometry,
+        images,
+        x,
+        dy,
+        kernel,
+        dKernel,
+        dBias,
+        zeros,
+        needInput,
+        low,
+        high,
+      );
+    }
+  }
+
+  /** Three buffers in turns: a unit's output may be neither its input nor what its block adds. */
+  private frozenOutputs(output: number | undefined): number[] {
+    const { frozen } = this.arena;
+    const outs: number[] = [];
+    let kept = -1;
+    this.plan.frozen.forEach((unit, i) => {
+      if (unit.blockEnd !== null) kept = i - 1;
+      const taken = [outs[i - 1], outs[kept]];
+      const free = frozen.find((buffer) => !taken.includes(buffer)) ?? 0;
+      outs.push(output !== undefined && i === this.plan.frozen.length - 1 ? output : free);
+    });
+    return outs;
+  }
+}
