@@ -1,7 +1,7 @@
 import { hash32, permutation, randomStream, type RandomStream } from '../random/streams.js';
 import { trainingBox, validationBox, type Augment } from './geometry.js';
 import type { PreparedSample } from './image-folder.js';
-import type { Batch } from './image.js';
+import type { Batch, CropBox, DecodedImage } from './image.js';
 import type { ImageStore } from './image-store.js';
 import type { PreparedImages } from './prepare-images.js';
 
@@ -18,6 +18,16 @@ export interface EpochOptions {
 
 /** A batch before its pixels are read. */
 export type BatchPlan = Omit<Batch, 'images'>;
+
+/**
+ * Whether an image is looked at, by its position in the list and its view. Of the others nothing is read and drawn: a batch has
+ * an image without pixels in their place.
+ */
+export type Needs = (index: number, view: number) => boolean;
+
+const ALL: Needs = () => true;
+const UNSEEN: DecodedImage = { pixels: new Uint8Array(0), height: 0, width: 0, downscaled: false };
+const WHOLE: CropBox = { y1: 0, x1: 0, y2: 1, x2: 1 };
 
 /** The order in which an epoch visits n training images. */
 export function trainingOrder(n: number, seed: number, epoch: number): Int32Array {
@@ -45,6 +55,7 @@ export function planBatch(
   options: EpochOptions,
   step: number,
   order = trainingOrder(train.length, options.seed, options.epoch),
+  needs = ALL,
 ): BatchPlan {
   const batches = batchesPerEpoch(train.length, options.batchSize);
   if (!(Number.isInteger(step) && step >= 0 && step < batches))
@@ -55,7 +66,9 @@ export function planBatch(
     options.views === undefined ? -1 : viewOf(options.epoch, path, options.views, options.seed),
   );
   const boxes = samples.map(({ path, image }, i) =>
-    trainingBox(store.size(image), augmentation(path, views[i] ?? -1, options), options.augment),
+    needs(indices[i] ?? 0, views[i] ?? -1)
+      ? trainingBox(store.size(image), augmentation(path, views[i] ?? -1, options), options.augment)
+      : WHOLE,
   );
   return { boxes, labels: labelsOf(samples), indices, views };
 }
@@ -75,22 +88,24 @@ export function batchAt(prepared: PreparedImages, options: EpochOptions, step: n
  */
 export async function* trainingBatches(
   prepared: PreparedImages,
-  options: EpochOptions & { readonly fromStep?: number | undefined },
+  options: EpochOptions & { readonly fromStep?: number | undefined; readonly needs?: Needs | undefined },
 ): AsyncGenerator<Batch, void, undefined> {
   const { train, store } = prepared;
+  const { needs = ALL } = options;
   const order = trainingOrder(train.length, options.seed, options.epoch);
   const plans = function* () {
     const end = batchesPerEpoch(train.length, options.batchSize);
     for (let step = options.fromStep ?? 0; step < end; step++)
-      yield planBatch(prepared, options, step, order);
+      yield planBatch(prepared, options, step, order, needs);
   };
-  yield* withPixels(plans(), train, store);
+  yield* withPixels(plans(), train, store, needs);
 }
 
 /** All validation images in order, each seen once through the validation crop. */
 export async function* validationBatches(
   { valid, store }: PreparedImages,
   batchSize: number,
+  needs = ALL,
 ): AsyncGenerator<Batch, void, undefined> {
   const plans = function* (): Generator<BatchPlan> {
     for (let step = 0; step < batchesPerEpoch(valid.length, batchSize); step++) {
@@ -104,18 +119,22 @@ export async function* validationBatches(
       };
     }
   };
-  yield* withPixels(plans(), valid, store);
+  yield* withPixels(plans(), valid, store, needs);
 }
 
 async function* withPixels(
   plans: Iterator<BatchPlan, void>,
   samples: readonly PreparedSample[],
   store: ImageStore,
+  needs: Needs,
 ): AsyncGenerator<Batch, void, undefined> {
   const load = async (): Promise<Batch | undefined> => {
     const next = plans.next();
     if (next.done === true) return undefined;
-    const images = samplesAt(samples, next.value.indices).map(({ image }) => store.readAhead(image));
+    const { indices, views } = next.value;
+    const images = samplesAt(samples, indices).map(({ image }, i) =>
+      needs(indices[i] ?? 0, views[i] ?? -1) ? store.readAhead(image) : UNSEEN,
+    );
     return { images: await Promise.all(images), ...next.value };
   };
   let ahead: Promise<Batch | undefined> | undefined;

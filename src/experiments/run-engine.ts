@@ -54,6 +54,8 @@ export function epochBatches(
   fromBatch: number,
 ): AsyncIterable<TrainingBatch> {
   const { batchSize, seed, augment, views } = config;
+  const store = bench.features?.train;
+  const slot = (index: number, view: number) => index * (views ?? 1) + Math.max(0, view);
   const batches = trainingBatches(bench.images, {
     batchSize,
     seed,
@@ -61,15 +63,12 @@ export function epochBatches(
     augment,
     views: views ?? undefined,
     fromStep: fromBatch,
+    needs: store && ((index, view) => !store.has(slot(index, view))),
   });
-  const store = bench.features?.train;
   return networkBatches(
     engine,
     batches,
-    store && {
-      store,
-      slotOf: ({ indices, views: drawn }, i) => (indices[i] ?? 0) * (views ?? 1) + Math.max(0, drawn[i] ?? 0),
-    },
+    store && { store, slotOf: ({ indices, views: drawn }, i) => slot(indices[i] ?? 0, drawn[i] ?? 0) },
   );
 }
 
@@ -84,7 +83,7 @@ export function evaluationBatches(
   const images = { ...bench.images, valid: bench.images.valid.filter((_, i) => i % stride === 0) };
   return networkBatches(
     engine,
-    validationBatches(images, EVALUATION_BATCH),
+    validationBatches(images, EVALUATION_BATCH, store && ((index) => !store.has(index * stride))),
     store && { store, slotOf: ({ indices }, i) => (indices[i] ?? 0) * stride },
   );
 }

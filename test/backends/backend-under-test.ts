@@ -1,25 +1,26 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { startBackend, type BackendInfo } from '../../src/backend/choose.js';
-import { registerFusedGradients } from '../../src/backend/fused-gradient.js';
 
 /** The backend that this process tests. */
 export const BACKEND = process.env['BACKEND'] ?? 'wasm';
 
+/** Whether it is one of TensorFlow.js; then that is what computes, and what could keep tensors. */
+export const IS_TFJS = BACKEND !== 'wasm';
+
 /** Starts it beside cpu, the reference. */
 export async function startBoth(): Promise<BackendInfo> {
   await startBackend('cpu');
-  registerFusedGradients();
   return startBackend(BACKEND);
 }
 
-/** Runs work on one backend and comes back to the one under test; tensors do not follow. */
-export async function on<T>(backend: string, work: () => Promise<T>): Promise<T> {
-  await tf.setBackend(backend);
+/** Runs work of TensorFlow.js on cpu and comes back to the backend under test; tensors do not follow. */
+export async function onCpu<T>(work: () => Promise<T>): Promise<T> {
+  await tf.setBackend('cpu');
   try {
     return await work();
   } finally {
-    await tf.setBackend(BACKEND);
+    if (IS_TFJS) await tf.setBackend(BACKEND);
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { startBackend } from '../../src/backend/choose.js';
 import { readValues } from '../../src/backend/device-failure.js';
 import { setLargestBuffer } from '../../src/backend/device-limits.js';
@@ -13,6 +13,7 @@ import { RunError, UsageError } from '../../src/errors/errors.js';
 import { readCheckpoint } from '../../src/record/read-checkpoint.js';
 import { LocalEngine } from '../../src/training/local-engine.js';
 import { openEngine } from '../../src/training/open-engine.js';
+import { WasmEngine } from '../../src/training/wasm/wasm-engine.js';
 import { tinyImages } from '../integration/tiny-images.js';
 import { randomBatch } from '../unit/training/random-batch.js';
 import { smallSetup } from '../unit/training/small-networks.js';
@@ -33,12 +34,12 @@ describe.runIf(BACKEND === 'webgpu')('a graphics card that fails', () => {
     await expect(readValues(small)).rejects.toThrow(/graphics card/);
   });
 
-  test('is asked before the first step whether a batch fits; the answer names one that does', () => {
+  test('is asked before the first step whether a batch fits; the answer names one that does', async () => {
     // The largest activation of this network, at 16 pixels: 16 x 16 x 3 or 8 x 8 x 12 values, 3072 bytes an image.
     setLargestBuffer(3072 * 5 + 100);
-    expect(() => openEngine(smallSetup('V2', 0), 8, 1)).toThrow(UsageError);
-    expect(() => openEngine(smallSetup('V2', 0), 8, 1)).toThrow(/--batch-size 5 fits/);
-    const engine = openEngine(smallSetup('V2', 0), 5, 1);
+    await expect(openEngine(smallSetup('V2', 0), 8, 1)).rejects.toThrow(UsageError);
+    await expect(openEngine(smallSetup('V2', 0), 8, 1)).rejects.toThrow(/--batch-size 5 fits/);
+    const engine = await openEngine(smallSetup('V2', 0), 5, 1);
     onTestFinished(() => engine.dispose());
     expect(engine.sliceSize).toBe(5);
   });
@@ -104,10 +105,30 @@ describe.runIf(BACKEND === 'tensorflow')('a native TensorFlow', () => {
   });
 });
 
-beforeAll(() => tf.enableProdMode());
+describe.runIf(BACKEND === 'wasm')('memory that threads share', () => {
+  test('is refused with advice where a network does not fit into it', async () => {
+    await startBackend(BACKEND);
+    // A single input of 25,000 x 25,000 pixels takes more than 4 GB.
+    const opening = openEngine(smallSetup('V2', 0, 25_000), 1, 1);
+    await expect(opening).rejects.toThrow(RunError);
+    await expect(opening).rejects.toThrow(/wasm heap \(4 GB\) is full.*smaller image size/);
+  });
+
+  test('is of no use without one of the threads: an error instead of a wait', async () => {
+    await startBackend(BACKEND);
+    const engine = await openEngine(smallSetup('V2', 0), 16, 2);
+    onTestFinished(() => engine.dispose());
+    if (!(engine instanceof WasmEngine)) throw new Error('not wasm');
+    const { input, labels } = randomBatch(16);
+    await engine.step(input, labels, RATES);
+    await engine['team']['workers'][0]!.terminate();
+    await expect(engine.step(input, labels, RATES)).rejects.toThrow(/worker thread died.*fewer --workers/);
+  });
+});
 
 /** Where a backend has nothing of its own to fail at. */
-test.runIf(BACKEND === 'wasm' || BACKEND === 'cpu')('no device that could fail', () => {
+test.runIf(BACKEND === 'cpu')('no device that could fail', async () => {
+  await startBackend(BACKEND);
   expect(tf.findBackendFactory('webgpu')).toBeNull();
 });
 

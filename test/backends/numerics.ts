@@ -9,7 +9,7 @@ import {
 } from '../../src/backend/conv.js';
 import { readValues } from '../../src/backend/device-failure.js';
 import { randomStream } from '../../src/random/streams.js';
-import { BACKEND, on, relativeError, startBoth } from './backend-under-test.js';
+import { BACKEND, onCpu, relativeError, startBoth } from './backend-under-test.js';
 
 // Against the 'cpu' backend, which computes in plain JavaScript: errors in units of the largest reference value. Sums
 // of n products in float32 differ by their order, by about sqrt(n) times 6e-8.
@@ -61,7 +61,7 @@ describe('convolutions', () => {
         dy: uniform('dy', [image[0], Math.ceil(image[1] / stride), Math.ceil(image[2] / stride), to], 1),
       };
       const own = await gradientsOf(inputs, { kind, stride, relu6 });
-      const expected = await on('cpu', () => gradientsOf(inputs, { kind, stride, relu6 }));
+      const expected = await onCpu(() => gradientsOf(inputs, { kind, stride, relu6 }));
       expect(relativeError(own.y, expected.y)).toBeLessThan(FORWARD);
       for (const name of ['dx', 'dFilter', 'dBias'] as const) {
         expect(relativeError(own[name], expected[name]), name).toBeLessThan(GRADIENT);

@@ -4,13 +4,16 @@ import { initHead } from '../../src/model/init-head.js';
 import { loadBackbone } from '../../src/model/load-backbone.js';
 import { resolveWeights } from '../../src/model/resolve-weights.js';
 import type { Schedule } from '../../src/schedule/schedule.js';
+import type { Engine } from '../../src/training/engine.js';
 import { LocalEngine } from '../../src/training/local-engine.js';
+import { openEngine } from '../../src/training/open-engine.js';
 import type { StepRecord } from '../../src/training/records.js';
-import type { ReplicaSetup } from '../../src/training/replica.js';
+import type { ReplicaSetup } from '../../src/training/replica-setup.js';
 import { trainStepGroups, trainSteps, type TrainingBatch } from '../../src/training/train-steps.js';
+import { WasmEngine } from '../../src/training/wasm/wasm-engine.js';
 import { randomBatch } from '../unit/training/random-batch.js';
 import { smallSetup } from '../unit/training/small-networks.js';
-import { BACKEND, on, relativeError, startBoth } from './backend-under-test.js';
+import { BACKEND, IS_TFJS, onCpu, relativeError, startBoth } from './backend-under-test.js';
 
 // Three steps of the bundled MobileNetV2 against plain JavaScript: 53 layers deep, rounding grows from layer to layer.
 const LOSS = 1e-5;
@@ -21,8 +24,8 @@ beforeAll(startBoth);
 
 test('three steps of the real network, and what it then says', async () => {
   const setup = await realNetwork();
-  const own = await threeSteps(setup);
-  const expected = await on('cpu', () => threeSteps(setup));
+  const own = await threeSteps(await openEngine(setup, 6, 2));
+  const expected = await onCpu(() => threeSteps(new LocalEngine(setup, 4)));
   expect(relativeError(own.losses, expected.losses)).toBeLessThan(LOSS);
   expect(relativeError(own.logits, expected.logits)).toBeLessThan(WEIGHTS);
   for (const [name, values] of expected.state.weights) {
@@ -34,7 +37,28 @@ test('three steps of the real network, and what it then says', async () => {
   expect(relativeError(flat(own.state.velocities), flat(expected.state.velocities))).toBeLessThan(VELOCITIES);
 }, 600_000);
 
-describe('tensors', () => {
+test.runIf(IS_TFJS)('a batch in slices', async () => {
+  const setup = smallSetup('V1', 0);
+  const own = await threeSteps(new LocalEngine(setup, 4));
+  const expected = await onCpu(() => threeSteps(new LocalEngine(setup, 4)));
+  expect(relativeError(own.losses, expected.losses)).toBeLessThan(LOSS);
+  for (const [name, values] of expected.state.weights) {
+    expect(relativeError(own.state.weights.get(name) ?? [], values), name).toBeLessThan(WEIGHTS);
+  }
+});
+
+test.runIf(BACKEND === 'wasm')('memory does not grow from step to step', async () => {
+  const engine = await engineOf();
+  if (!(engine instanceof WasmEngine)) throw new Error('not wasm');
+  const { memory } = engine['heap'];
+  await engine.logits(randomBatch(4).input);
+  const within = memory.buffer.byteLength;
+  for await (const { step } of trainSteps(engine, batches(6), constant(6, 0.01), START)) {
+    expect(memory.buffer.byteLength, `step ${step}`).toBe(within);
+  }
+});
+
+describe.runIf(IS_TFJS)('tensors', () => {
   test.each(['to the end', 'with a break', 'with a throw'])('are given back by a run %s', async (how) => {
     const before = tf.memory().numTensors;
     const engine = new LocalEngine(smallSetup('V2', 0), 4);
@@ -65,8 +89,8 @@ describe('tensors', () => {
 
 describe('losses read late', () => {
   test('are the same as those read at once, complete and in order', async () => {
-    const promptly = await collect(trainSteps(engineOf(), batches(23), constant(23, 0.01), START));
-    const groups = await collect(trainStepGroups(engineOf(), batches(23), constant(23, 0.01), START));
+    const promptly = await collect(trainSteps(await engineOf(), batches(23), constant(23, 0.01), START));
+    const groups = await collect(trainStepGroups(await engineOf(), batches(23), constant(23, 0.01), START));
     expect(groups.flat()).toEqual(promptly);
     const sizes = groups.map((group) => group.length);
     const device = BACKEND === 'webgpu' || BACKEND === 'tensorflow';
@@ -78,7 +102,7 @@ describe('losses read late', () => {
     const stopping = batches(20, undefined, (i) => i === 4 && stop.abort());
     const position = { ...START, signal: stop.signal };
     const records = (
-      await collect(trainStepGroups(engineOf(), stopping, constant(20, 0.01), position))
+      await collect(trainStepGroups(await engineOf(), stopping, constant(20, 0.01), position))
     ).flat();
     expect(records.map(({ step }) => step)).toEqual([0, 1, 2, 3]);
   });
@@ -90,8 +114,8 @@ describe('losses read late', () => {
     };
     const firstBroken = (records: readonly StepRecord[]) =>
       records.find(({ loss }) => !Number.isFinite(loss))?.step;
-    const promptly = await collect(trainSteps(engineOf(), batches(10), rising, START));
-    const groups = await collect(trainStepGroups(engineOf(), batches(10), rising, START));
+    const promptly = await collect(trainSteps(await engineOf(), batches(10), rising, START));
+    const groups = await collect(trainStepGroups(await engineOf(), batches(10), rising, START));
     expect(firstBroken(promptly)).toBeGreaterThan(3);
     expect(firstBroken(groups.flat())).toBe(firstBroken(promptly));
   });
@@ -126,8 +150,8 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-function engineOf(): LocalEngine {
-  const engine = new LocalEngine(smallSetup('V2', 0), 4);
+async function engineOf(): Promise<Engine> {
+  const engine = await openEngine(smallSetup('V2', 0), 4, 1);
   onTestFinished(() => engine.dispose());
   return engine;
 }
@@ -146,8 +170,7 @@ async function realNetwork(): Promise<ReplicaSetup> {
   };
 }
 
-async function threeSteps(setup: ReplicaSetup) {
-  const engine = new LocalEngine(setup, 4);
+async function threeSteps(engine: Engine) {
   const losses: number[] = [];
   for (let step = 0; step < 3; step++) {
     const { input, labels } = randomBatch(6, step);

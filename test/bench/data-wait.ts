@@ -27,15 +27,13 @@ const bench = await openWorkbench(settings, { emit: () => undefined, signal: new
 const config = { ...settings, views: bench.features === undefined ? null : settings.views };
 const engine = await openRunEngine(bench, config, availableParallelism());
 let computing = 0;
-const watched: Engine = {
-  ...engine,
-  async features(input) {
-    const begin = performance.now();
-    const result = await engine.features(input);
-    computing += performance.now() - begin;
-    return result;
-  },
+const features: Engine['features'] = async (input) => {
+  const begin = performance.now();
+  const result = await engine.features(input);
+  computing += performance.now() - begin;
+  return result;
 };
+const watched: Engine = Object.assign(Object.create(engine) as Engine, { features });
 const shares: number[] = [];
 for (let epoch = 1; epoch <= Number(values.epochs) + 1; epoch++) {
   computing = 0;

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { memory } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { startBackend } from '../../src/backend/choose.js';
 import { readDefaults, type Settings } from '../../src/config/default-settings.js';
@@ -11,10 +10,10 @@ import { rangeTest } from '../../src/experiments/range-test.js';
 import { epochBatches, openRunEngine } from '../../src/experiments/run-engine.js';
 import { openWorkbench, type Workbench } from '../../src/experiments/workbench.js';
 import { fixed } from '../../src/schedule/fixed.js';
-import type { Engine } from '../../src/training/engine.js';
 import { fingerprint } from '../../src/training/fingerprint.js';
 import type { StepRecord } from '../../src/training/records.js';
 import { trainSteps } from '../../src/training/train-steps.js';
+import { WasmEngine } from '../../src/training/wasm/wasm-engine.js';
 import { tinyImages } from './tiny-images.js';
 
 const quiet = { emit: () => undefined, signal: new AbortController().signal };
@@ -50,28 +49,33 @@ describe('a range test in the middle of a training', () => {
   });
 
   it.each(['last:3', 'all', 'head'] as const)(
-    'moves neither weights nor momenta, neither the order nor the pictures, and keeps no tensor: %s',
+    'moves neither weights nor momenta, neither the order nor the pictures, and takes no memory of it: %s',
     async (trainable) => {
       const undisturbed = await trained(async () => undefined);
-      const disturbed = await trained(async (bench, own) => {
-        const before = { state: fingerprint(await own.snapshot()), tensors: memory().numTensors };
-        const { points } = await rangeTest(bench, finderConfig(bench, own.settings), {
+      const disturbed = await trained(async (bench, own, engine) => {
+        const held = async () => ({
+          state: fingerprint(await engine.snapshot()),
+          bytes: engine['heap'].memory.buffer.byteLength,
+        });
+        const before = await held();
+        const { points } = await rangeTest(bench, finderConfig(bench, own), {
           ...quiet,
           workers: 1,
         });
         expect(points.length).toBeGreaterThan(8);
-        expect({ state: fingerprint(await own.snapshot()), tensors: memory().numTensors }).toEqual(before);
+        expect(await held()).toEqual(before);
       });
       expect(disturbed).toEqual(undisturbed);
 
       /** An epoch of six steps with something between the third and the fourth. */
       async function trained(
-        between: (bench: Workbench, own: Pick<Engine, 'snapshot'> & { settings: Settings }) => Promise<void>,
+        between: (bench: Workbench, own: Settings, engine: WasmEngine) => Promise<void>,
       ): Promise<{ records: StepRecord[]; state: string }> {
         const own = { ...settings, trainable };
         const bench = await openWorkbench(own, quiet);
         const config = finderConfig(bench, own);
-        const engine = openRunEngine(bench, config, 1);
+        const engine = await openRunEngine(bench, config, 1);
+        if (!(engine instanceof WasmEngine)) throw new Error('not wasm');
         const schedule = fixed({ totalSteps: 6, learningRate: 1e-3, momentum: 0.9, decay: { kind: 'none' } });
         const position = { epoch: 1, firstStep: 0, scheduleState: schedule.initialState };
         const records: StepRecord[] = [];
@@ -82,9 +86,7 @@ describe('a range test in the middle of a training', () => {
           position,
         )) {
           records.push(record);
-          if (records.length === 3) {
-            await between(bench, { snapshot: () => engine.snapshot(), settings: own });
-          }
+          if (records.length === 3) await between(bench, own, engine);
         }
         const state = fingerprint(await engine.snapshot());
         await engine.dispose();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { flagName, OPTIONS, type OptionSpec } from '../../src/config/options.js';
 import { ROOT, runCli, scratchFolder } from './run-cli.js';
+import { tinyImages } from './tiny-images.js';
 
 /** A module for --import that writes the address of every module that is resolved into `file`. */
 function recorder(file: string): string {
@@ -45,9 +46,20 @@ describe('nothing heavy is loaded', () => {
   });
 
   test('but by a command, or this test could not fail', async () => {
-    const { code, modules } = await modulesOf(['train', '--data', 'no/such/folder']);
+    const { code, modules } = await modulesOf(['train', '--data', 'no/such/folder', '--backend', 'cpu']);
     expect(code).toBe(2);
     for (const name of ['@tensorflow', 'zod', 'sharp']) expect(modules).toContain(name);
+  });
+
+  test('on the processor no TensorFlow.js, also for the whole of a training', async () => {
+    const dir = await scratchFolder();
+    await tinyImages(dir);
+    const run = ['train', '--data', dir, '--out', join(dir, 'runs'), '--backend', 'wasm', '--workers', '2'];
+    const tiny = ['--trainable', 'last:1', '--image-size', '32', '--epochs', '2', '--batch-size', '12'];
+    const { code, modules, stderr } = await modulesOf([...run, ...tiny]);
+    expect(code, stderr).toBe(0);
+    expect(modules).toContain('/dist/training/wasm/');
+    expect(modules).not.toContain('@tensorflow');
   });
 });
 

@@ -16,7 +16,7 @@ test('the package carries all that it needs at run time, and no sources or tests
     'dist/backend/wasm/kernels.wasm',
     'dist/cli/main.js',
     'dist/experiments/run-worker.js',
-    'dist/training/replica-worker.js',
+    'dist/training/wasm/team-worker.js',
     'LICENSE',
     'package.json',
   ]) {

@@ -1,23 +1,18 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { startWasm } from '../../../src/backend/wasm/start.js';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { trainingBox, validationBox } from '../../../src/data/geometry.js';
 import type { CropBox, DecodedImage } from '../../../src/data/image.js';
 import { randomStream } from '../../../src/random/streams.js';
-import { imageTensor, inputLength, sliceInput } from '../../../src/training/network-input.js';
+import { imageTensor } from '../../../src/training/image-tensor.js';
+import { inputLength, sliceInput } from '../../../src/training/network-input.js';
 import { randomBatch, randomImage, WHOLE } from './random-batch.js';
 
 tf.enableProdMode();
 
 beforeAll(async () => {
-  await startWasm();
+  await tf.setBackend('cpu');
 });
-
-async function on(backend: string): Promise<void> {
-  await tf.setBackend(backend);
-  onTestFinished(async () => void (await tf.setBackend('wasm')));
-}
 
 function valuesOf(images: readonly DecodedImage[], boxes: readonly CropBox[], size: number): number[] {
   const tensor = imageTensor(images, boxes, size);
@@ -57,22 +52,20 @@ const crop = trainingBox(photograph, randomStream(2, 'crop'), 'crop-flip');
 const centre = validationBox(photograph);
 const mirrored = (box: CropBox) => ({ ...box, x1: box.x2, x2: box.x1 });
 
-describe.each(['cpu', 'wasm'])('on %s', (backend) => {
+describe('images as a tensor', () => {
   test.each([
     ['the validation crop', centre],
     ['its mirror image', mirrored(centre)],
     ['a training crop', crop],
     ['its mirror image', mirrored(crop)],
-  ])('%s of an image that is not square', async (_, box) => {
-    await on(backend);
+  ])('%s of an image that is not square', (_, box) => {
     const values = valuesOf([photograph], [box], 32);
     expected(photograph, box, 32).forEach((value, i) => {
       expect(Math.abs(values[i]! - value), `value ${i}`).toBeLessThan(1e-5);
     });
   });
 
-  test('0 becomes -1 and 255 becomes 1, pixel for pixel where nothing is resized', async () => {
-    await on(backend);
+  test('0 becomes -1 and 255 becomes 1, pixel for pixel where nothing is resized', () => {
     const pixels = Uint8Array.from([0, 51, 255, 255, 0, 102, 153, 255, 0, 255, 204, 0]);
     const image = { pixels, height: 2, width: 2, downscaled: false };
     // x / 127.5 - 1.
@@ -82,8 +75,7 @@ describe.each(['cpu', 'wasm'])('on %s', (backend) => {
     valuesOf([image], [mirrored(WHOLE)], 2).forEach((value, i) => expect(value).toBeCloseTo(flipped[i]!, 6));
   });
 
-  test('an image comes out alike alone, among its like and among others', async () => {
-    await on(backend);
+  test('an image comes out alike alone, among its like and among others', () => {
     // Neighbours of equal size, equal sizes that are no neighbours, one side equal, and sides exchanged.
     const sizes = [
       [20, 30],
@@ -101,24 +93,13 @@ describe.each(['cpu', 'wasm'])('on %s', (backend) => {
     expect(together).toEqual(alone);
   });
 
-  test('keeps its result alone', async () => {
-    await on(backend);
+  test('keeps its result alone', () => {
     const before = tf.memory().numTensors;
     const images = [randomImage(9, 8, 0), randomImage(8, 9, 1)];
     const made = imageTensor(images, [WHOLE, WHOLE], 8);
     expect(tf.memory().numTensors).toBe(before + 1);
     made.dispose();
   });
-});
-
-test('cpu and wasm agree to 1e-5', async () => {
-  const images = [photograph, photograph, randomImage(25, 70, 2)];
-  const boxes = [centre, crop, mirrored(WHOLE)];
-  await on('cpu');
-  const onCpu = valuesOf(images, boxes, 32);
-  await tf.setBackend('wasm');
-  const onWasm = valuesOf(images, boxes, 32);
-  onWasm.forEach((value, i) => expect(Math.abs(value - onCpu[i]!)).toBeLessThan(1e-5));
 });
 
 describe('a part of an input', () => {

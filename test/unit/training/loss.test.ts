@@ -1,9 +1,9 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { readFileSync } from 'node:fs';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { startWasm } from '../../../src/backend/wasm/start.js';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { softmaxCrossEntropy } from '../../../src/training/loss.js';
+import { softmaxCrossEntropyInPlace } from '../../../src/training/wasm/softmax.js';
 
 tf.enableProdMode();
 
@@ -21,28 +21,40 @@ const { cases } = JSON.parse(
 };
 
 beforeAll(async () => {
-  await startWasm();
+  await tf.setBackend('cpu');
 });
 
-function lossOf(
+interface Loss {
+  readonly lossSum: number;
+  readonly gradient: readonly number[];
+}
+
+type LossOf = (
   logits: readonly number[],
   classes: number,
   labels: readonly number[],
   smoothing: number,
-  n: number,
-) {
+  batchSize: number,
+) => Loss;
+
+const onTfjs: LossOf = (logits, classes, labels, smoothing, batchSize) => {
   const made = tf.tensor2d([...logits], [labels.length, classes]);
-  const { lossSum, dLogits } = softmaxCrossEntropy(made, Int32Array.from(labels), smoothing, n);
+  const { lossSum, dLogits } = softmaxCrossEntropy(made, Int32Array.from(labels), smoothing, batchSize);
   const values = { lossSum: lossSum.dataSync()[0]!, gradient: [...dLogits.dataSync()] };
   tf.dispose([made, lossSum, dLogits]);
   return values;
-}
+};
 
-describe.each(['cpu', 'wasm'])('on %s', (backend) => {
-  beforeEach(async () => {
-    await tf.setBackend(backend);
-  });
+const inPlace: LossOf = (logits, _, labels, smoothing, batchSize) => {
+  const values = Float32Array.from(logits);
+  const lossSum = softmaxCrossEntropyInPlace(values, Int32Array.from(labels), smoothing, batchSize);
+  return { lossSum, gradient: [...values] };
+};
 
+describe.each([
+  ['by tfjs', onTfjs],
+  ['in place', inPlace],
+])('%s', (_, lossOf) => {
   test('without smoothing: -log p of the right class, gradient p - onehot', () => {
     // exp(ln 3) : exp(0) = 3 : 1, so p = [3/4, 1/4]. Right class 0: -ln(3/4); gradient [-1/4, 1/4].
     // Second image, right class 1: -ln(1/4); gradient [3/4, -3/4].
@@ -80,11 +92,16 @@ describe.each(['cpu', 'wasm'])('on %s', (backend) => {
     expect(gradient).toEqual([0, 0, -0.5, 0.5]);
   });
 
-  test('keeps no other tensors', () => {
-    const logits = tf.tensor2d([1, 2, 3, 4], [2, 2]);
-    const before = tf.memory().numTensors;
-    const { lossSum, dLogits } = softmaxCrossEntropy(logits, Int32Array.of(0, 1), 0.1, 2);
-    expect(tf.memory().numTensors).toBe(before + 2);
-    tf.dispose([logits, lossSum, dLogits]);
+  test('logits that are no numbers give a loss that is none', () => {
+    expect(lossOf([NaN, 1, 0, 1], 2, [1, 0], 0.1, 2).lossSum).toBeNaN();
+    expect(lossOf([Infinity, 1], 2, [1], 0.1, 1).lossSum).toBeNaN();
   });
+});
+
+test('keeps no other tensors', () => {
+  const logits = tf.tensor2d([1, 2, 3, 4], [2, 2]);
+  const before = tf.memory().numTensors;
+  const { lossSum, dLogits } = softmaxCrossEntropy(logits, Int32Array.of(0, 1), 0.1, 2);
+  expect(tf.memory().numTensors).toBe(before + 2);
+  tf.dispose([logits, lossSum, dLogits]);
 });

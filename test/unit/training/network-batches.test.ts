@@ -1,18 +1,13 @@
-import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { startWasm } from '../../../src/backend/wasm/start.js';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Batch } from '../../../src/data/image.js';
 import type { Engine } from '../../../src/training/engine.js';
 import { FeatureStore } from '../../../src/training/feature-store.js';
-import { LocalEngine } from '../../../src/training/local-engine.js';
 import { networkBatches } from '../../../src/training/network-batches.js';
 import { inputLength } from '../../../src/training/network-input.js';
+import { WasmEngine } from '../../../src/training/wasm/wasm-engine.js';
+import { opened } from './engine-runs.js';
 import { randomBatch } from './random-batch.js';
 import { smallSetup } from './small-networks.js';
-
-tf.enableProdMode();
-
-beforeAll(startWasm);
 
 const IMAGES = 12;
 
@@ -29,15 +24,15 @@ async function* one(): AsyncGenerator<Batch> {
 }
 
 /** A real engine that counts the images whose features it computes. */
-function counting(): { engine: Engine; counted: () => number } {
-  const real = new LocalEngine(smallSetup('V2', 3), 4);
-  onTestFinished(() => real.dispose());
+async function counting(): Promise<{ engine: Engine; counted: () => number }> {
+  const layout = { sliceSize: 4, batchSize: IMAGES, threads: 1 };
+  const real = await opened(WasmEngine.open(smallSetup('V2', 3), layout));
   let images = 0;
   const features: Engine['features'] = (input) => {
     images += inputLength(input);
     return real.features(input);
   };
-  const engine: Engine = Object.assign(Object.create(real) as LocalEngine, { features });
+  const engine: Engine = Object.assign(Object.create(real) as Engine, { features });
   return { engine, counted: () => images };
 }
 
@@ -57,7 +52,7 @@ async function valuesOf(engine: Engine, store: FeatureStore): Promise<number[]> 
 }
 
 test('runs side by side share the work, each image once, and see the same features', async () => {
-  const [first, second, alone] = [counting(), counting(), counting()];
+  const [first, second, alone] = [await counting(), await counting(), await counting()];
   const expected = await valuesOf(alone.engine, storeFor(alone.engine));
   expect(alone.counted()).toBe(IMAGES);
 
@@ -72,12 +67,12 @@ test('runs side by side share the work, each image once, and see the same featur
 });
 
 test('what a dead thread claimed is computed after a while', async () => {
-  const { engine, counted } = counting();
+  const { engine, counted } = await counting();
   const store = storeFor(engine);
   for (const slot of [0, 7]) expect(store.claim(slot)).toBe(true);
   expect(store.claim(7)).toBe(false);
   expect(store.has(7)).toBe(false);
-  const alone = counting();
+  const alone = await counting();
   expect(await valuesOf(engine, store)).toEqual(await valuesOf(alone.engine, storeFor(alone.engine)));
   expect(counted()).toBe(IMAGES);
   expect(store.has(7)).toBe(true);

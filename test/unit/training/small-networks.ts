@@ -1,7 +1,7 @@
-import type { Head } from '../../../src/model/classifier.js';
+import type { Head } from '../../../src/model/head.js';
 import type { Backbone, Block, ConvUnit, Parameters } from '../../../src/model/network.js';
 import { randomStream } from '../../../src/random/streams.js';
-import type { ReplicaSetup } from '../../../src/training/replica.js';
+import type { ReplicaSetup } from '../../../src/training/replica-setup.js';
 
 type Filter = readonly [number, number, number, number];
 
@@ -44,8 +44,15 @@ function separable(name: string, from: number, to: number, stride: 1 | 2): Block
 const stem: Block = { name: 'stem', units: [conv('stem/conv', [3, 3, 3, 6], 2, true)], residual: false };
 const last: Block = { name: 'last', units: [conv('last/conv', [1, 1, 10, 14], 1, true)], residual: false };
 
+/** The first block of V2, which does not expand: at a quarter of the width its input, an activation, is added to it. */
+const narrow: Block = {
+  name: 'a',
+  units: [depthwise('a/depthwise', 6, 1), conv('a/project', [1, 1, 6, 6], 1, false)],
+  residual: true,
+};
+
 /** MobileNets of a few channels with every kind of block that the real ones have. */
-export const NETWORKS: Readonly<Record<'V1' | 'V2', Backbone>> = {
+export const NETWORKS: Readonly<Record<'V1' | 'V2' | 'narrow V2', Backbone>> = {
   V1: {
     version: 1,
     alpha: 1,
@@ -58,6 +65,13 @@ export const NETWORKS: Readonly<Record<'V1' | 'V2', Backbone>> = {
     alpha: 1,
     trainedSize: 16,
     blocks: [stem, inverted('a', 6, 6, 1), inverted('b', 6, 10, 2), inverted('c', 10, 10, 1), last],
+    features: 14,
+  },
+  'narrow V2': {
+    version: 2,
+    alpha: 0.25,
+    trainedSize: 16,
+    blocks: [stem, narrow, inverted('b', 6, 10, 2), last],
     features: 14,
   },
 };
@@ -86,15 +100,19 @@ export function randomHead(features: number, classes: number, seed = 1): Head {
   return { kernel: draw(features * classes), bias: draw(classes) };
 }
 
-/** A replica of one of the small networks at 16 x 16 pixels with 3 classes. */
-export function smallSetup(version: 'V1' | 'V2', firstTrained: number): ReplicaSetup {
-  const backbone = NETWORKS[version];
+/** One of the small networks with 3 classes. */
+export function smallSetup(
+  network: keyof typeof NETWORKS,
+  firstTrained: number,
+  imageSize = 16,
+): ReplicaSetup {
+  const backbone = NETWORKS[network];
   return {
     backbone,
     parameters: randomParameters(backbone),
     head: randomHead(backbone.features, 3),
     firstTrained,
-    imageSize: 16,
+    imageSize,
     labelSmoothing: 0.1,
     weightDecay: 1e-2,
     headLrMultiplier: 10,

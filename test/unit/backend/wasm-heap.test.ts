@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { floatsAt, Heap } from '../../../src/backend/wasm/heap.js';
+import { compileKernels, instantiateKernels } from '../../../src/backend/wasm/kernels-module.js';
+import { RunError } from '../../../src/errors/errors.js';
+import { inputsOf, type ConvCase } from './conv-cases.js';
+import { convOnWasm } from './conv-on-wasm.js';
+import { GuardedHeap } from './guarded-heap.js';
+
+test('buffers are zeros on cache lines of their own, with room for a vector behind the last', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 100_000 }), { maxLength: 8 }), (sizes) => {
+      const heap = new Heap();
+      const buffers = sizes.map((bytes) => {
+        const address = heap.allocate(bytes);
+        expect(address).toBeGreaterThan(0);
+        expect(address % 64).toBe(0);
+        expect(heap.memory.buffer.byteLength).toBeGreaterThanOrEqual(address + bytes + 32);
+        const buffer = new Uint8Array(heap.memory.buffer, address, bytes);
+        expect(buffer.every((byte) => byte === 0)).toBe(true);
+        return buffer.fill(1);
+      });
+      expect(buffers.map(({ length }) => length)).toEqual(sizes);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test('a full heap is an error that says so, and the heap lives on', async () => {
+  const heap = new Heap();
+  const kernels = await instantiateKernels(await compileKernels(), heap.memory);
+  const first = heap.allocateFloats(3);
+  floatsAt(heap.memory, first, 3).set([1, 2, 3]);
+  // A gibibyte each: the fourth cannot fit into 4 GB. Nothing is written, so no memory is really used.
+  const fill = () => {
+    for (let i = 0; i < 4; i++) heap.allocate(2 ** 30);
+  };
+  expect(fill).toThrow(RunError);
+  expect(fill).toThrow(/wasm heap \(4 GB\) is full: 1024\.0 MiB could not be allocated on top of 3\.0 GiB/);
+  const second = heap.allocateFloats(3);
+  floatsAt(heap.memory, second, 3).set([10, 20, 30]);
+  kernels.addInPlace(second, first, 3);
+  expect([...floatsAt(heap.memory, second, 3)]).toEqual([11, 22, 33]);
+});
+
+test('the kernels compute the same beyond 2 GiB, where addresses have their highest bit set', async () => {
+  const [low, high] = [await GuardedHeap.open(), await GuardedHeap.open()];
+  // Nothing is written there either.
+  expect(high.heap.allocate(2 ** 31)).toBeLessThan(2 ** 31);
+  expect(high.heap.allocate(0)).toBeGreaterThan(2 ** 31);
+  const square = { images: 2, side: 7, channels: 12, filters: 12, before: true, after: true } as const;
+  const cases: ConvCase[] = [
+    { ...square, kind: 'conv', window: [1, 1], stride: 1 },
+    { ...square, kind: 'conv', window: [3, 3], stride: 2 },
+    { ...square, kind: 'depthwise', window: [3, 3], stride: 1 },
+    { ...square, kind: 'depthwise', window: [5, 5], stride: 2 },
+  ];
+  for (const shape of cases) {
+    const inputs = inputsOf(shape);
+    expect(convOnWasm(high, shape, inputs)).toEqual(convOnWasm(low, shape, inputs));
+  }
+});

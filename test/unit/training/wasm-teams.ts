@@ -1,0 +1,45 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ReplicaSetup } from '../../../src/training/replica-setup.js';
+import { InputKind, Op } from '../../../src/training/wasm/job-board.js';
+import { WasmEngine } from '../../../src/training/wasm/wasm-engine.js';
+import { opened } from './engine-runs.js';
+
+export const SLICE = 3;
+export const BATCH = 8;
+
+interface TeamOptions {
+  readonly threads?: number;
+  readonly sliceSize?: number;
+  readonly batchSize?: number;
+  /** Leaves all work to the others, who otherwise might come too late for so little of it. */
+  readonly firstRests?: boolean;
+}
+
+/** An engine whose threads have all started. */
+export async function engineOf(
+  setup: ReplicaSetup,
+  { threads = 1, sliceSize = SLICE, batchSize = BATCH, firstRests = false }: TeamOptions = {},
+): Promise<WasmEngine> {
+  const engine = await opened(WasmEngine.open(setup, { sliceSize, batchSize, threads }));
+  while (taking(engine) < threads - 1) {
+    if (engine['team']['death'] !== undefined) throw engine['team']['death'];
+    await pause(1);
+  }
+  if (firstRests) Object.assign(engine['member'], { work: () => undefined });
+  return engine;
+}
+
+/** One thread, two and three, and two of three; their results are to be the same bits. */
+export function teams(setup: ReplicaSetup, options: TeamOptions = {}): Promise<WasmEngine[]> {
+  const kinds: TeamOptions[] = [{}, { threads: 2 }, { threads: 3 }, { threads: 3, firstRests: true }];
+  return Promise.all(kinds.map((kind) => engineOf(setup, { ...options, ...kind })));
+}
+
+/** How many further threads take part in a job; this one is of no items. */
+function taking(engine: WasmEngine): number {
+  const board = engine['board'];
+  const nothing = { items: 0, firstItem: 0, images: 0, input: 0, output: 0, row: 0, batchSize: 0 };
+  const threads = board.post({ ...nothing, op: Op.logits, kind: InputKind.images });
+  if (!board.awaitFinish(threads, 10_000)) throw new Error('a thread does not answer');
+  return threads;
+}
