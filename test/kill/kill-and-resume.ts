@@ -57,8 +57,14 @@ async function oneRun(plan: KillPlan, out: string, kills: number, tally: KillTal
     tally.kills++;
     if (tornWrite) tally.torn++;
     const [made] = runFolders(out);
-    if (made === undefined) tally.early++;
-    else tally.stoodAt.add((await inspect(made)).steps);
+    if (made === undefined) {
+      tally.early++;
+      continue;
+    }
+    const { steps, completed } = await inspect(made);
+    tally.stoodAt.add(steps);
+    // Killed when all was written and only its exit was left: there is nothing to resume.
+    if (completed) break;
   }
   const [dir = ''] = runFolders(out);
   if (!isDeepStrictEqual(outcome(dir), plan.reference)) {

@@ -58,7 +58,7 @@ function temporaryFiles(out: string): string[] {
 }
 
 /** Throws unless a killed run's folder can be read, holds a whole checkpoint, and each step exactly once. */
-export async function inspect(dir: string): Promise<{ readonly steps: number }> {
+export async function inspect(dir: string): Promise<{ readonly steps: number; readonly completed: boolean }> {
   const record = await readRun(dir);
   record.steps.forEach(({ step }, i) => {
     if (step !== i) throw new Error(`line ${i + 1} of ${dir}/steps.jsonl is step ${step}`);
@@ -70,5 +70,5 @@ export async function inspect(dir: string): Promise<{ readonly steps: number }> 
       `${dir} lost lines: the checkpoint stands at ${state.step}, steps.jsonl at ${record.steps.length}`,
     );
   }
-  return { steps: lines(join(dir, 'steps.jsonl')).length };
+  return { steps: lines(join(dir, 'steps.jsonl')).length, completed: record.status === 'completed' };
 }

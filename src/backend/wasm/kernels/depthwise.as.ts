@@ -33,38 +33,46 @@ export function depthwiseForward(
   const inBytes = floats(g.inHeight * g.inWidth * g.inChannels);
   const outBytes = floats(g.outHeight * g.outWidth * g.outChannels);
   for (let image = 0; image < images; image++) {
-    if (g.stride == 1) forwardOne(g, x, filter, bias, y, zeros, low, high);
-    else forwardTwo(g, x, filter, bias, y, zeros, low, high);
+    if (g.stride == 1) strideOne(g, x, filter, bias, y, zeros, low, high, false);
+    else strideTwo(g, x, filter, bias, y, zeros, low, high);
     x += inBytes;
     y += outBytes;
   }
 }
 
-function forwardOne(
+/** Forward from x to y; or back from dy, at stride 1 the convolution with the filter turned by 180 degrees, to x. */
+function strideOne(
   g: Geometry,
-  x: usize,
+  image: usize,
   filter: usize,
   bias: usize,
-  y: usize,
+  out: usize,
   zeros: usize,
   low: f32,
   high: f32,
+  back: bool,
 ): void {
   const pixelBytes = floats(g.inChannels);
-  const columns = min(g.outWidth, bandColumns(pixelBytes));
+  const columns = min(g.inWidth, bandColumns(pixelBytes));
   const rows = bandRows(<usize>columns * pixelBytes);
-  for (let row = 0; row < g.outHeight; row += rows) {
-    const toRow = min(g.outHeight, row + rows);
-    for (let from = 0; from < g.outWidth; from += columns) {
-      const to = min(g.outWidth, from + columns);
-      bandStrideOne(
-        x, g.inHeight, g.inWidth, pixelBytes, row, toRow, from, to, filter, bias, zeros, y, low, high,
-      );
+  for (let row = 0; row < g.inHeight; row += rows) {
+    const toRow = min(g.inHeight, row + rows);
+    for (let from = 0; from < g.inWidth; from += columns) {
+      const to = min(g.inWidth, from + columns);
+      if (back) {
+        bandStrideOneBack(
+          image, g.inHeight, g.inWidth, pixelBytes, row, toRow, from, to, filter, zeros, out, low, high,
+        );
+      } else {
+        bandStrideOne(
+          image, g.inHeight, g.inWidth, pixelBytes, row, toRow, from, to, filter, bias, zeros, out, low, high,
+        );
+      }
     }
   }
 }
 
-function forwardTwo(
+function strideTwo(
   g: Geometry,
   x: usize,
   filter: usize,
@@ -115,8 +123,8 @@ export function depthwiseBackward(
     else scalarFilterGradient(g, x, dy, dFilter);
     if (needInput) {
       if (!fast) scalarInputGradient(g, dy, filter, x, low, high);
-      else if (g.stride == 1) backwardOne(g, dy, filter, x, zeros, low, high);
-      else backwardTwo(g, dy, filter, x, zeros, low, high);
+      else if (g.stride == 1) strideOne(g, dy, filter, 0, x, zeros, low, high, true);
+      else spreadBack(g, dy, filter, x, zeros, low, high);
     }
     x += inBytes;
     dy += outBytes;
@@ -138,32 +146,8 @@ function addFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): vo
   }
 }
 
-/** At stride 1 the input's gradient is the convolution of dy with the filter turned by 180 degrees. */
-function backwardOne(
-  g: Geometry,
-  dy: usize,
-  filter: usize,
-  x: usize,
-  zeros: usize,
-  low: f32,
-  high: f32,
-): void {
-  const pixelBytes = floats(g.inChannels);
-  const columns = min(g.inWidth, bandColumns(pixelBytes));
-  const rows = bandRows(<usize>columns * pixelBytes);
-  for (let row = 0; row < g.inHeight; row += rows) {
-    const toRow = min(g.inHeight, row + rows);
-    for (let from = 0; from < g.inWidth; from += columns) {
-      const to = min(g.inWidth, from + columns);
-      bandStrideOneBack(
-        dy, g.inHeight, g.inWidth, pixelBytes, row, toRow, from, to, filter, zeros, x, low, high,
-      );
-    }
-  }
-}
-
 /** At stride 2 every second input row went into two output rows, the others into one. */
-function backwardTwo(
+function spreadBack(
   g: Geometry,
   dy: usize,
   filter: usize,
