@@ -96,7 +96,9 @@ async function start(name: BackendName, request: BackendRequest): Promise<Backen
 
 async function compileOrSay(): Promise<void> {
   try {
-    await instantiateKernels(await compileKernels(), new Heap().memory);
+    const heap = new Heap();
+    await instantiateKernels(await compileKernels(), heap.memory);
+    heap.close();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Unavailable(`it does not start: ${reason}`, 'Reinstall the program: npm ci && npm run build.');

@@ -7,11 +7,26 @@ const PAGES = 65536;
 const BEYOND = 64;
 const LINE = 64;
 
+/**
+ * Memories of closed heaps, for the next ones: V8 frees a memory where it comes to collect garbage, and to come sooner is no
+ * reason for it that hundreds of megabytes hang on so small an object.
+ */
+const spares: { readonly memory: WebAssembly.Memory; readonly written: number }[] = [];
+
 /** Memory that kernels and threads share, handed out from front to back; nothing is given back before the whole. */
 export class Heap {
-  readonly memory = new WebAssembly.Memory({ initial: 1, maximum: PAGES, shared: true });
+  readonly memory: WebAssembly.Memory;
+  /** How far earlier heaps have written. */
+  private readonly written: number;
   // Address 0 means none.
   private top = LINE;
+  private closed = false;
+
+  constructor() {
+    const spare = spares.pop();
+    this.memory = spare?.memory ?? new WebAssembly.Memory({ initial: 1, maximum: PAGES, shared: true });
+    this.written = spare?.written ?? 0;
+  }
 
   /** The address of so many bytes, zeros, on a cache line of their own. Throws RunError where the memory is full. */
   allocate(bytes: number): number {
@@ -20,7 +35,16 @@ export class Heap {
     const pages = Math.ceil((top + BEYOND) / PAGE) - this.memory.buffer.byteLength / PAGE;
     if (pages > 0) this.grow(pages, bytes);
     this.top = top;
+    const doubles = (Math.min(top, this.written) - address) / Float64Array.BYTES_PER_ELEMENT;
+    if (doubles > 0) new Float64Array(this.memory.buffer, address, doubles).fill(0);
     return address;
+  }
+
+  /** Leaves the memory to the next heap: from here on nobody may read or write it. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    spares.push({ memory: this.memory, written: Math.max(this.top, this.written) });
   }
 
   allocateFloats(count: number): number {

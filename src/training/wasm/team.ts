@@ -84,6 +84,7 @@ export class Team {
   }
 
   async close(): Promise<void> {
+    this.death ??= new RunError('The engine was disposed.');
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 

@@ -121,8 +121,9 @@ export class WasmEngine implements Engine {
     this.packAll();
   }
 
-  dispose(): Promise<void> {
-    return this.team.close();
+  async dispose(): Promise<void> {
+    await this.team.close();
+    this.heap.close();
   }
 
   private packAll(): void {

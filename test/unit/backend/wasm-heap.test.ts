@@ -26,6 +26,29 @@ test('buffers are zeros on cache lines of their own, with room for a vector behi
   );
 });
 
+test("the memory of a closed heap is the next one's, all zeros again", () => {
+  const first = new Heap();
+  const sizes = [100, 70_000, 5];
+  for (const bytes of sizes) new Uint8Array(first.memory.buffer, first.allocate(bytes), bytes).fill(1);
+  first.close();
+  const second = new Heap();
+  expect(second.memory).toBe(first.memory);
+  // Over what was written before and beyond it.
+  const buffers = [30, 64, 69_000, 3000, 200_000].map((bytes) => {
+    const address = second.allocate(bytes);
+    return new Uint8Array(second.memory.buffer, address, bytes);
+  });
+  for (const buffer of buffers) {
+    expect(buffer.every((byte) => byte === 0)).toBe(true);
+    buffer.fill(2);
+  }
+  // The third one's zeros are over what either of them wrote.
+  second.close();
+  const third = new Heap();
+  const all = new Uint8Array(third.memory.buffer, third.allocate(280_000), 280_000);
+  expect(all.every((byte) => byte === 0)).toBe(true);
+});
+
 test('a full heap is an error that says so, and the heap lives on', async () => {
   const heap = new Heap();
   const kernels = await instantiateKernels(await compileKernels(), heap.memory);

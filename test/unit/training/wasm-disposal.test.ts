@@ -1,34 +1,43 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-import { expect, test } from 'vitest';
-import { WasmEngine } from '../../../src/training/wasm/wasm-engine.js';
-import { RATES } from './engine-runs.js';
+import { describe, expect, test } from 'vitest';
+import { Heap } from '../../../src/backend/wasm/heap.js';
+import { RATES, trainOn } from './engine-runs.js';
 import { randomBatch } from './random-batch.js';
 import { smallSetup } from './small-networks.js';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+import { engineOf } from './wasm-teams.js';
 
 const { input, labels } = randomBatch(8);
 
-/** The memory of an engine that worked and was disposed. */
-async function disposed(threads: number): Promise<WeakRef<WebAssembly.Memory>> {
-  const engine = await WasmEngine.open(smallSetup('V2', 3), { sliceSize: 3, batchSize: 8, threads });
-  await engine.step(input, labels, RATES);
-  await engine.logits(input);
-  const { memory } = engine['heap'];
-  await engine.dispose();
-  return new WeakRef(memory);
-}
+// A comparison opens one engine after another: what each leaves to the garbage collector stays for long.
+describe('an engine that is disposed', () => {
+  test.each([1, 3])(
+    'leaves its memory to the next, which computes the same there: %i threads',
+    async (threads) => {
+      const fresh = await engineOf(smallSetup('V2', 0), { threads });
+      const expected = await trainOn(fresh);
+      const large = await engineOf(smallSetup('V1', 0, 40), { threads });
+      const { memory } = large['heap'];
+      await trainOn(large);
+      await large.dispose();
+      const next = await engineOf(smallSetup('V2', 0), { threads });
+      expect(next['heap'].memory).toBe(memory);
+      expect(fresh['heap'].memory).not.toBe(memory);
+      expect(await trainOn(next)).toEqual(expected);
+    },
+  );
 
-// A comparison opens one engine after another in one process.
-test.each([1, 2])('with an engine of %i threads its memory goes', async (threads) => {
-  const memories = [await disposed(threads), await disposed(threads)];
-  // A WeakRef keeps what it was made of for the rest of its turn.
-  for (let turn = 0; turn < 20; turn++) {
-    await nextTurn();
-    collect();
-  }
-  expect(memories.map((memory) => memory.deref())).toEqual([undefined, undefined]);
+  test('leaves it once, however often it is disposed', async () => {
+    const engine = await engineOf(smallSetup('V2', 3), { threads: 2 });
+    const { memory } = engine['heap'];
+    await Promise.all([engine.dispose(), engine.dispose()]);
+    await engine.dispose();
+    const next = [new Heap(), new Heap()];
+    expect(next.map((heap) => heap.memory === memory)).toEqual([true, false]);
+  });
+
+  test.each([1, 2])('computes no more, in memory that may be of another: %i threads', async (threads) => {
+    const engine = await engineOf(smallSetup('V2', 3), { threads });
+    await engine.dispose();
+    await expect(engine.step(input, labels, RATES)).rejects.toThrow(/disposed/);
+    await expect(engine.logits(input)).rejects.toThrow(/disposed/);
+  });
 });
