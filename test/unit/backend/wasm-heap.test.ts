@@ -29,7 +29,10 @@ test('buffers are zeros on cache lines of their own, with room for a vector behi
 test("the memory of a closed heap is the next one's, all zeros again", () => {
   const first = new Heap();
   const sizes = [100, 70_000, 5];
-  for (const bytes of sizes) new Uint8Array(first.memory.buffer, first.allocate(bytes), bytes).fill(1);
+  for (const bytes of sizes) {
+    const address = first.allocate(bytes);
+    new Uint8Array(first.memory.buffer, address, bytes).fill(1);
+  }
   first.close();
   const second = new Heap();
   expect(second.memory).toBe(first.memory);
