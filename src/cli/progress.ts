@@ -37,6 +37,12 @@ function plainLines(quiet: boolean): ProgressView {
   return { emit, say, stop: () => undefined };
 }
 
+// Bars are cut at the terminal's edge, which the library does by turning its wrapping off; what is said must not be. A line
+// that wraps comes to stand over a bar, of which nothing may show behind it.
+const WRAP_ON = '\u001b[?7h';
+const WRAP_OFF = '\u001b[?7l';
+const ERASE_REST = '\u001b[K';
+
 function bars(): ProgressView {
   const multi = new cliProgress.MultiBar(
     {
@@ -62,7 +68,10 @@ function bars(): ProgressView {
     }
     return found;
   };
-  const say = (line: string) => multi.log(`${line}\n`);
+  const say = (lines: string) => {
+    const erased = lines.split('\n').map((line) => `${line}${ERASE_REST}\n`);
+    multi.log(`${WRAP_ON}${erased.join('')}${WRAP_OFF}`);
+  };
   const emit = (event: ExperimentEvent) => {
     switch (event.type) {
       case 'decode':
