@@ -52,18 +52,23 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
   const samples = [...folder.train, ...folder.valid];
   const writer = new ImageStoreWriter(samples.length, options);
   const outcomes: Outcome[] = [];
+  const shortSide = Math.round(ROOM * options.imageSize);
+  const prepare = async ({ path }: Sample, i: number) => {
+    options.signal?.throwIfAborted();
+    outcomes[i] = await prepareOne(join(folder.root, path), i, writer, shortSide);
+  };
   let done = 0;
   try {
-    await forEachBounded(samples, LANES * availableParallelism(), async ({ path }, i) => {
-      options.signal?.throwIfAborted();
-      outcomes[i] = await prepareOne(
-        join(folder.root, path),
-        i,
-        writer,
-        Math.round(ROOM * options.imageSize),
-      );
+    await forEachBounded(samples, LANES * availableParallelism(), async (sample, i) => {
+      await prepare(sample, i);
       options.onProgress?.(++done, samples.length);
     });
+    // All threads of libvips write what went wrong into one buffer, and clear it: the reason an image fails for is surely
+    // its own only where no other is decoded beside it.
+    for (const [i, sample] of samples.entries()) {
+      const outcome = outcomes[i];
+      if (outcome !== undefined && 'reason' in outcome) await prepare(sample, i);
+    }
     options.signal?.throwIfAborted();
     const ready = (list: readonly Sample[], first: number) =>
       list.flatMap((sample, i): PreparedSample[] => {

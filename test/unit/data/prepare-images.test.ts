@@ -93,6 +93,25 @@ describe('preparing images', () => {
     });
   });
 
+  it('gives each of many bad images its own reason', async () => {
+    const files = await twoClasses();
+    const cut = await sharp(files['train/a/0.png']).resize(300).jpeg().toBuffer();
+    const reasons: readonly (readonly [Buffer, RegExp])[] = [
+      [cut.subarray(0, cut.length / 2), /^damaged or cut short \(VipsJpeg: premature end of JPEG image\)$/],
+      [Buffer.from('no picture'), /^its content is no image/],
+      [Buffer.alloc(0), /^the file is empty$/],
+    ];
+    const bad = Array.from({ length: 120 }, (_, i) => [`train/a/bad${i}.jpg`, reasons[i % 3]!] as const);
+    const { skipped, train } = await prepare(
+      folderWith({ ...files, ...Object.fromEntries(bad.map(([path, [bytes]]) => [path, bytes])) }),
+    );
+    expect(train).toHaveLength(6);
+    expect(skipped).toHaveLength(bad.length);
+    for (const [path, [, reason]] of bad) {
+      expect(skipped.find((file) => file.path === path)?.reason, path).toMatch(reason);
+    }
+  });
+
   it('lists every bad file where strict', async () => {
     const root = folderWith({
       ...(await twoClasses()),
