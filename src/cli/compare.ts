@@ -32,6 +32,8 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
       session.print(plan, ({ width }) => comparePlanReport(plan, width));
       return;
     }
+    // Read before the runs train: after hours of it another version may lie in these files' place.
+    loadReport().catch(() => undefined);
     const outcome = await compare(request);
     const context = { target: settings.target, seconds: seconds(), trainedHere: { ...environment } };
     await show(session, outcome, compareDocument(outcome, context));
@@ -50,7 +52,7 @@ async function show(
       .map(({ seed, record }) => ({ seed, epochs: record.epochs, steps: record.steps })),
   }));
   const view = { ...document, curves, jobs: jobsOf(runs), sharedFeatures: runs.some(sharesFeatures) };
-  const { compareReport } = await import('../report/compare-report.js');
+  const { compareReport } = await loadReport();
   print(document, (layout) => compareReport(view, layout));
   if (settings.report !== undefined) {
     const { writeReport } = await import('./write-report.js');
@@ -60,6 +62,10 @@ async function show(
     console.error('Run the same command again to go on: finished runs are taken, the others continued.');
   }
   if (document.status === 'failed') throw new Exit(1);
+}
+
+function loadReport() {
+  return import('../report/compare-report.js');
 }
 
 /** Most runs side by side among those compared; runs of `train` were alone. */

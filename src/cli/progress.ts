@@ -10,10 +10,12 @@ export interface ProgressView {
   readonly stop: () => void;
 }
 
-/** Chooses the view for this stderr. */
-export function openProgress({ quiet }: { readonly quiet: boolean }): ProgressView {
-  const lines = plainLines(quiet);
-  return quiet || !process.stderr.isTTY ? lines : bars();
+/** Where progress is shown: the part of stderr that is used. */
+export type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** Chooses the view for this stream. */
+export function openProgress(quiet: boolean, stream: ProgressStream): ProgressView {
+  return quiet || stream.isTTY !== true ? plainLines(quiet, stream) : bars(stream);
 }
 
 function epochLine(
@@ -24,8 +26,8 @@ function epochLine(
   return `${name}  epoch ${epoch}: train loss ${trainLoss.toFixed(3)}, validation loss ${validLoss.toFixed(3)}, accuracy ${accuracy}% (${correct}/${total}), ${seconds.toFixed(1)} s`;
 }
 
-function plainLines(quiet: boolean): ProgressView {
-  const say = (line: string) => process.stderr.write(`${line}\n`);
+function plainLines(quiet: boolean, stream: ProgressStream): ProgressView {
+  const say = (line: string) => stream.write(`${line}\n`);
   const emit = (event: ExperimentEvent) => {
     if (event.type === 'note') say(event.text);
     else if (quiet) return;
@@ -43,14 +45,14 @@ const WRAP_ON = '\u001b[?7h';
 const WRAP_OFF = '\u001b[?7l';
 const ERASE_REST = '\u001b[K';
 
-function bars(): ProgressView {
+function bars(stream: ProgressStream): ProgressView {
   const multi = new cliProgress.MultiBar(
     {
       format: '{name} {bar} {value}/{total} {unit}  {eta_formatted} left  {status}',
-      stream: process.stderr,
+      stream,
       hideCursor: true,
       clearOnComplete: false,
-      barsize: Math.max(8, Math.min(30, (process.stderr.columns ?? 80) - 60)),
+      barsize: Math.max(8, Math.min(30, (stream.columns ?? 80) - 60)),
       fps: 5,
       linewrap: false,
       formatTime: timeLeft,
@@ -68,9 +70,19 @@ function bars(): ProgressView {
     }
     return found;
   };
+  // The library shows what it is given to log at its next drawing, so only while there are bars to draw.
   const say = (lines: string) => {
+    if (!multi.isActive) {
+      stream.write(`${lines}\n`);
+      return;
+    }
     const erased = lines.split('\n').map((line) => `${line}${ERASE_REST}\n`);
     multi.log(`${WRAP_ON}${erased.join('')}${WRAP_OFF}`);
+  };
+  const stop = () => {
+    if (!multi.isActive) return;
+    multi.update();
+    multi.stop();
   };
   const emit = (event: ExperimentEvent) => {
     switch (event.type) {
@@ -101,7 +113,7 @@ function bars(): ProgressView {
         break;
     }
   };
-  return { emit, say, stop: () => multi.stop() };
+  return { emit, say, stop };
 }
 
 /** The time that is left, in seconds; the bar's library says 'NULL' or 'INF' while it cannot know. */

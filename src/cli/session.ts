@@ -33,7 +33,7 @@ const DEFAULT_WIDTH = 80;
  */
 export async function inSession(flags: RawFlags, work: (session: Session) => Promise<void>): Promise<void> {
   const { settings, rates, given } = await readSettings(flags);
-  const progress = openProgress({ quiet: settings.quiet });
+  const progress = openProgress(settings.quiet, process.stderr);
   const stop = listenForSignals({
     onFirst: (name) => progress.say(`${name}: finishing the step and saving; once more to quit at once`),
     onSecond: progress.stop,

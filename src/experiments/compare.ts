@@ -96,7 +96,8 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
     const context = { environment: { ...environment, jobs }, out: settings.out, workers };
     return { bench: workbenchHandle(bench), config, context, resume };
   });
-  void loadStatistics();
+  // What goes wrong with it is met again, and told, where the statistics are needed.
+  loadStatistics().catch(() => undefined);
   const outcomes = await trainAll(tasks, { jobs, backend: environment.backend, emit, signal });
   throwWhereAllAreWrong(outcomes);
   const lost = outcomes.flatMap((outcome, i): FailedRun[] => {

@@ -1,0 +1,54 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { openProgress } from '../../../src/cli/progress.js';
+
+/** A terminal of 80 columns, and what was written to it. */
+function terminal() {
+  const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 80 });
+  const written = () => String(stream.read() ?? '');
+  return { view: openProgress(false, stream), written };
+}
+
+const DECODE = { type: 'decode', done: 1, total: 2 } as const;
+
+describe('notes on a terminal', () => {
+  it('are shown at once where there are no bars', () => {
+    const { view, written } = terminal();
+    view.say('before any bar');
+    expect(written()).toBe('before any bar\n');
+    view.stop();
+    expect(written()).toBe('');
+  });
+
+  it('are shown where the bars stop before their next drawing', () => {
+    const { view, written } = terminal();
+    view.emit(DECODE);
+    view.emit({ type: 'note', text: 'just before the end' });
+    view.stop();
+    const shown = written();
+    expect(shown).toContain('just before the end');
+    // Above the bar's last drawing.
+    expect(shown.indexOf('just before the end')).toBeLessThan(shown.lastIndexOf('1/2 images'));
+  });
+
+  it('are shown after the bars have stopped, which the second time leave what was printed alone', () => {
+    const { view, written } = terminal();
+    view.emit(DECODE);
+    view.stop();
+    written();
+    view.say('the report is there');
+    view.stop();
+    expect(written()).toBe('the report is there\n');
+  });
+
+  it('wrap, while bars are cut at the edge', () => {
+    const { view, written } = terminal();
+    view.emit(DECODE);
+    view.say('x'.repeat(200));
+    view.stop();
+    const shown = written();
+    const at = shown.indexOf('x'.repeat(200));
+    expect(shown.slice(0, at).endsWith('\u001b[?7h')).toBe(true);
+    expect(shown.slice(at + 200).startsWith('\u001b[K\n\u001b[?7l')).toBe(true);
+  });
+});
