@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { UsageError } from '../errors/errors.js';
+import { messageOf } from '../errors/message-of.js';
 import {
   BACKENDS,
   Unavailable,
@@ -100,7 +101,7 @@ async function compileOrSay(): Promise<void> {
     await instantiateKernels(await compileKernels(), heap.memory);
     heap.close();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Unavailable(`it does not start: ${reason}`, 'Reinstall the program: npm ci && npm run build.');
   }
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { UsageError } from '../errors/errors.js';
+import { messageOf } from '../errors/message-of.js';
 import type { GivenSettings } from './options.js';
 import { checkSettings } from './schema.js';
 
@@ -25,9 +26,7 @@ export async function readConfigFile(path: string): Promise<GivenSettings> {
     });
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    throw new UsageError(
-      `${path} is not valid JSON: ${error instanceof Error ? error.message : String(error)}. Correct it there.`,
-    );
+    throw new UsageError(`${path} is not valid JSON: ${messageOf(error)}. Correct it there.`);
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw new UsageError(`Expected a JSON object with option names as keys in ${path}.`);

@@ -1,3 +1,5 @@
+import { messageOf } from '../errors/message-of.js';
+
 /** Megapixels beyond which an image is refused: a few kilobytes can claim gigabytes. */
 export const MEGAPIXEL_LIMIT = 100;
 /** Seconds that one decode may take. */
@@ -19,7 +21,7 @@ const REASONS: readonly (readonly [RegExp, (detail: string) => string])[] = [
 
 /** Puts what the decoder says into one line for the user. */
 export function decodeReason(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   // libheif puts a dozen lines on seeking before the line that tells.
   const lines = message
     .split('\n')

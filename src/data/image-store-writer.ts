@@ -2,6 +2,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { constrainedMemory } from 'node:process';
 import { RunError } from '../errors/errors.js';
+import { messageOf } from '../errors/message-of.js';
 import { ABSENT, IN_FILE, ImageStore } from './image-store.js';
 import type { DecodedImage } from './image.js';
 import { openNamelessFile } from './nameless-file.js';
@@ -99,7 +100,7 @@ export class ImageStoreWriter {
       this.fileBytes += pixels.length;
       return begin;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new RunError(
         `Cannot write decoded images to a temporary file in ${directory} (${reason}). They do not fit in the memory ` +
           'allowed for them; expected a folder with free space. Free some space, or set TMPDIR to a larger disk.',

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { messageOf } from '../errors/message-of.js';
 import { datasetNotes } from './dataset-notes.js';
 import { decodeImage } from './decode.js';
 import { forEachBounded } from './for-each-bounded.js';
@@ -39,10 +40,10 @@ export interface PrepareOptions extends StoreOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-type Outcome = { readonly sha256: string } | { readonly reason: string };
+type Outcome = { readonly sha256: string } | { readonly reason: string; readonly from: 'file' | 'decoder' };
 
 /**
- * Reads, hashes and decodes every image once, some at a time.
+ * Reads, hashes and decodes every image, some at a time, and those that fail once more, alone.
  *
  * Images that fail are left out with a reason. Throws UsageError where that leaves a class without
  * training or validation images, and for any skipped file where `strict`; RunError where the disk is
@@ -63,11 +64,12 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
       await prepare(sample, i);
       options.onProgress?.(++done, samples.length);
     });
-    // All threads of libvips write what went wrong into one buffer, and clear it: the reason an image fails for is surely
-    // its own only where no other is decoded beside it.
+    // All threads of the decoder write what went wrong into one buffer, and clear it: the reason that an image fails for is
+    // surely its own only where no other is decoded beside it.
     for (const [i, sample] of samples.entries()) {
       const outcome = outcomes[i];
-      if (outcome !== undefined && 'reason' in outcome) await prepare(sample, i);
+      if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder')
+        await prepare(sample, i);
     }
     options.signal?.throwIfAborted();
     const ready = (list: readonly Sample[], first: number) =>
@@ -109,18 +111,21 @@ async function prepareOne(
   writer: ImageStoreWriter,
   shortSide: number,
 ): Promise<Outcome> {
-  let decoded;
-  let sha256;
+  let bytes;
   try {
-    const bytes = await readWhole(file);
-    if (bytes === undefined) return { reason: `larger than ${FILE_BYTES / 1e9} GB` };
-    sha256 = createHash('sha256').update(bytes).digest('hex');
+    bytes = await readWhole(file);
+  } catch (error) {
+    return { reason: fileReason(error), from: 'file' };
+  }
+  if (bytes === undefined) return { reason: `larger than ${FILE_BYTES / 1e9} GB`, from: 'file' };
+  let decoded;
+  try {
     decoded = await decodeImage(bytes, shortSide);
   } catch (error) {
-    return { reason: fileReason(error) };
+    return { reason: messageOf(error), from: 'decoder' };
   }
   writer.put(i, decoded);
-  return { sha256 };
+  return { sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
 /** A file's bytes, or undefined where there are too many to hold. */
@@ -138,5 +143,5 @@ function fileReason(error: unknown): string {
   if (code === 'ENOENT')
     return 'the file is gone since the folder was listed, or its name is not valid UTF-8';
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

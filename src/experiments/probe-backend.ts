@@ -1,3 +1,4 @@
+import { messageOf } from '../errors/message-of.js';
 import { BACKENDS, Unavailable } from '../backend/backend-info.js';
 import { tryBackend } from '../backend/choose.js';
 import type { BackendProbe } from './probe-protocol.js';
@@ -16,7 +17,7 @@ try {
   print({ name, works: true, info, imagesPerSecond: null, why: why ?? 'its first step took too long' });
   if (!software) print({ name, works: true, info, imagesPerSecond: await measureSpeed(), why: null });
 } catch (error) {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   const { why, remedy } =
     error instanceof Unavailable ? error : { why: `it fails: ${reason}`, remedy: 'Use another backend.' };
   print({ name, works: false, why, remedy });

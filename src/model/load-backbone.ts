@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UsageError } from '../errors/errors.js';
+import { messageOf } from '../errors/message-of.js';
 import { buildBackbone } from './build-backbone.js';
 import { linkLayers } from './layer-graph.js';
 import { matchMobileNet } from './match-mobilenet.js';
@@ -58,7 +59,7 @@ async function readJson(path: string): Promise<Buffer> {
     return await readFile(path);
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    throw new UsageError(`cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new UsageError(`cannot be read: ${messageOf(error)}`, {
       cause: error,
     });
   }

@@ -1,6 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, sep } from 'node:path';
 import { UsageError } from '../errors/errors.js';
+import { messageOf } from '../errors/message-of.js';
 
 /** A weight file that is there: its real path and its size in bytes. */
 export interface LocatedFile {
@@ -25,7 +26,7 @@ export async function locateWeightFile(folder: string, path: string): Promise<Lo
     return { path: real, size: found.size };
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    throw new UsageError(`weight file ${JSON.stringify(path)} cannot be read: ${reason(error)}`, {
+    throw new UsageError(`weight file ${JSON.stringify(path)} cannot be read: ${messageOf(error)}`, {
       cause: error,
     });
   }
@@ -35,9 +36,4 @@ function outside(path: string): UsageError {
   return new UsageError(
     `weight file ${JSON.stringify(path)} lies outside the folder of model.json; put it inside`,
   );
-}
-
-/** The message of whatever was thrown. */
-export function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UsageError } from '../errors/errors.js';
+import { messageOf } from '../errors/message-of.js';
 import type { LayerNode } from './layer-graph.js';
 
 /** Files of weights and the tensors that lie in them, one after another. */
@@ -121,6 +122,6 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`this is no JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`this is no JSON: ${messageOf(error)}`);
   }
 }

@@ -1,6 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { UsageError } from '../errors/errors.js';
-import { locateWeightFile, reason, type LocatedFile } from './locate-weight-file.js';
+import { messageOf } from '../errors/message-of.js';
+import { locateWeightFile, type LocatedFile } from './locate-weight-file.js';
 import type { WeightEntry, WeightGroup } from './model-json.js';
 
 /** A tensor of a weight file; `values` may be a view into the file's bytes. */
@@ -99,7 +100,7 @@ async function readInto({ path }: LocatedFile, target: Uint8Array): Promise<void
     }
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    throw new UsageError(`weight file ${JSON.stringify(path)} cannot be read: ${reason(error)}`, {
+    throw new UsageError(`weight file ${JSON.stringify(path)} cannot be read: ${messageOf(error)}`, {
       cause: error,
     });
   } finally {

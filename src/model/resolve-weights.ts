@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../errors/errors.js';
+import { messageOf } from '../errors/message-of.js';
 
 // src/model and dist/model both lie two folders below the package's root, also inside node_modules.
 const bundledFolder = fileURLToPath(new URL('../../data/weights/', import.meta.url));
@@ -44,7 +45,7 @@ function kindOfPath(path: string): 'file' | 'folder' | 'nothing' {
     if (found === undefined) return 'nothing';
     return found.isDirectory() ? 'folder' : 'file';
   } catch (error) {
-    throw unusable(path, error instanceof Error ? error.message : String(error));
+    throw unusable(path, messageOf(error));
   }
 }
 

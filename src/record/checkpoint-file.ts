@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { messageOf } from '../errors/message-of.js';
 import { isJsonObject, jsonText, type JsonValue } from './json.js';
 
 /** Everything a run needs to go on: arbitrary JSON, and tensors by name. */
@@ -95,7 +96,7 @@ function parseHeader(json: Uint8Array): { header: JsonValue; index: TensorIndex 
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json));
   } catch (error) {
-    throw new Error(`its header is no JSON: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new Error(`its header is no JSON: ${messageOf(error)}`, {
       cause: error,
     });
   }

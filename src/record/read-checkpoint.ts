@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { UsageError } from '../errors/errors.js';
+import { messageOf } from '../errors/message-of.js';
 import { decodeCheckpoint, type Checkpoint } from './checkpoint-file.js';
 import { readBytes } from './read-document.js';
 
@@ -24,7 +25,7 @@ export async function readCheckpoint(dir: string, generation: Generation): Promi
   try {
     return { ...decodeCheckpoint(bytes), generation, note: null };
   } catch (error) {
-    throw new UsageError(`The checkpoint ${path} cannot be used: ${reason(error)}.`, { cause: error });
+    throw new UsageError(`The checkpoint ${path} cannot be used: ${messageOf(error)}.`, { cause: error });
   }
 }
 
@@ -38,17 +39,13 @@ export async function readNewestCheckpoint(dir: string): Promise<FoundCheckpoint
   } catch (lastError) {
     const previous = await readCheckpoint(dir, 'previous').catch((previousError: unknown) => {
       throw new UsageError(
-        `No checkpoint of ${dir} can be used. ${reason(lastError)} ${reason(previousError)} Start the run anew.`,
+        `No checkpoint of ${dir} can be used. ${messageOf(lastError)} ${messageOf(previousError)} Start the run anew.`,
         { cause: lastError },
       );
     });
     return {
       ...previous,
-      note: `${reason(lastError)} The one before it, ${checkpointPath(dir, 'previous')}, is used.`,
+      note: `${messageOf(lastError)} The one before it, ${checkpointPath(dir, 'previous')}, is used.`,
     };
   }
-}
-
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { UsageError } from '../errors/errors.js';
+import { messageOf } from '../errors/message-of.js';
 import { isJsonObject, type JsonObject } from './json.js';
 import { errnoOf } from './write-error.js';
 
@@ -37,7 +38,7 @@ export function parseObject(bytes: Uint8Array, place: string): JsonObject {
   try {
     value = JSON.parse(utf8.decode(bytes));
   } catch (error) {
-    throw damaged(error instanceof Error ? error.message : String(error), error);
+    throw damaged(messageOf(error), error);
   }
   if (!isJsonObject(value)) throw damaged('expected a JSON object');
   return value;

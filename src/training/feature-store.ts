@@ -2,6 +2,7 @@ import { closeSync, readSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { openNamelessFile } from '../data/nameless-file.js';
 import { RunError } from '../errors/errors.js';
+import { messageOf } from '../errors/message-of.js';
 import type { FeatureShape } from './network-input.js';
 
 /** A feature store as plain data that may cross threads. */
@@ -111,7 +112,7 @@ function orRunError<T>(write: () => T): T {
   try {
     return write();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new RunError(
       `Cannot write the frozen part's outputs to a temporary file in ${tmpdir()} (${reason}). They do not fit in ` +
         'memory. Free some space, set TMPDIR to a larger disk, or lower --views or --image-size.',

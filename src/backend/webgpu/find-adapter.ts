@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type * as Dawn from 'webgpu';
+import { messageOf } from '../../errors/message-of.js';
 import { Unavailable } from '../backend-info.js';
 
 /** A graphics adapter that answered, and what it is. */
@@ -133,5 +134,5 @@ function codeOf(error: Error): unknown {
 }
 
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+  return messageOf(error).split('\n')[0] ?? '';
 }

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { messageOf } from '../../errors/message-of.js';
 import { instantiateKernels } from '../../backend/wasm/kernels-module.js';
 import { JobBoard, takesPart } from './job-board.js';
 import { TeamMember } from './team-member.js';
@@ -18,7 +19,7 @@ for (let seen = signal; ;) {
     member.work();
   } catch (error) {
     ok = false;
-    parentPort?.postMessage(error instanceof Error ? error.message : String(error));
+    parentPort?.postMessage(messageOf(error));
   }
   board.finish(ok);
 }
