@@ -96,13 +96,14 @@ async function start(name: BackendName, request: BackendRequest): Promise<Backen
 }
 
 async function compileOrSay(): Promise<void> {
+  const heap = new Heap();
   try {
-    const heap = new Heap();
     await instantiateKernels(await compileKernels(), heap.memory);
-    heap.close();
   } catch (error) {
     const reason = messageOf(error);
     throw new Unavailable(`it does not start: ${reason}`, 'Reinstall the program: npm ci && npm run build.');
+  } finally {
+    heap.close();
   }
 }
 

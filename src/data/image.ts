@@ -22,6 +22,9 @@ export interface CropBox {
   readonly x2: number;
 }
 
+/** The whole image as it is. */
+export const WHOLE: CropBox = { y1: 0, x1: 0, y2: 1, x2: 1 };
+
 /** Images to feed to the network, as plain data that may cross threads. */
 export interface Batch {
   readonly images: readonly DecodedImage[];

@@ -2,13 +2,13 @@ import type { Checkpoint } from '../record/checkpoint-file.js';
 import type { JsonlOffsets } from '../record/jsonl-offsets.js';
 import { isJsonObject, type JsonValue } from '../record/json.js';
 import type { Prediction } from '../training/records.js';
-import type { ReplicaState } from '../training/replica-setup.js';
+import type { TrainedState } from '../training/network-setup.js';
 import type { RunState } from '../training/run-state.js';
 
 /** All that a run needs to go on as if nothing had happened. */
 export interface RunCheckpoint {
   readonly state: RunState;
-  readonly replica: ReplicaState;
+  readonly replica: TrainedState;
   /** Of the last finished epoch, in the order of the validation images. */
   readonly predictions: readonly Prediction[];
 }
@@ -54,7 +54,7 @@ export function unpackCheckpoint({ header, tensors }: Checkpoint): RunCheckpoint
 }
 
 /** Whether every weight is a finite number: after a divergence some are not. */
-export function isSound({ weights }: ReplicaState): boolean {
+export function isSound({ weights }: TrainedState): boolean {
   return [...weights.values()].every((values) => values.every(Number.isFinite));
 }
 

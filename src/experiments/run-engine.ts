@@ -4,7 +4,7 @@ import { initHead } from '../model/init-head.js';
 import type { Engine } from '../training/engine.js';
 import { networkBatches } from '../training/network-batches.js';
 import { openEngine } from '../training/open-engine.js';
-import type { ReplicaSetup } from '../training/replica-setup.js';
+import type { NetworkSetup } from '../training/network-setup.js';
 import type { TrainingBatch } from '../training/train-steps.js';
 import type { Workbench } from './workbench.js';
 
@@ -32,7 +32,7 @@ export function openRunEngine(bench: Workbench, config: EngineConfig, workers: n
 function replicaSetup(
   { weights, firstTrained, imageSize, images }: Workbench,
   config: EngineConfig,
-): ReplicaSetup {
+): NetworkSetup {
   return {
     backbone: weights.backbone,
     parameters: weights.parameters,

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import type { DecodedImage } from '../data/image.js';
+import { WHOLE, type DecodedImage } from '../data/image.js';
 import { initHead } from '../model/init-head.js';
 import { loadBackbone } from '../model/load-backbone.js';
 import { bundledWeights, resolveWeights } from '../model/resolve-weights.js';
@@ -28,12 +28,11 @@ export async function measureSpeed(): Promise<number> {
     headLrMultiplier: 1,
   };
   const engine = await openEngine(setup, BATCH, availableParallelism());
-  const step = (images: number) =>
-    engine.step(
-      { kind: 'images', images: greyImages(images), boxes: greyImages(images).map(() => WHOLE) },
-      new Int32Array(images),
-      { learningRate: 1e-6, momentum: 0.9 },
-    );
+  const step = (count: number) => {
+    const images = greyImages(count);
+    const input = { kind: 'images', images, boxes: images.map(() => WHOLE) } as const;
+    return engine.step(input, new Int32Array(count), { learningRate: 1e-6, momentum: 0.9 });
+  };
   try {
     // The first step compiles and allocates; a slow backend's answer is this step alone.
     const started = performance.now();
@@ -52,8 +51,6 @@ export async function measureSpeed(): Promise<number> {
     await engine.dispose();
   }
 }
-
-const WHOLE = { y1: 0, x1: 0, y2: 1, x2: 1 };
 
 function greyImages(count: number): DecodedImage[] {
   const pixels = new Uint8Array(new SharedArrayBuffer(IMAGE_SIZE * IMAGE_SIZE * 3)).fill(128);

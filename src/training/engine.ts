@@ -1,6 +1,6 @@
 import type { Rates } from '../schedule/schedule.js';
-import type { FeatureShape, NetworkInput } from './network-input.js';
-import type { ReplicaState } from './replica-setup.js';
+import type { FeatureShape, ImageInput, NetworkInput } from './network-input.js';
+import type { TrainedState } from './network-setup.js';
 
 /** What one step did. */
 export interface StepOutcome {
@@ -25,7 +25,11 @@ export interface LateSteps {
   begin(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<BegunStep>;
 }
 
-/** Computes with one network, on one thread or on several; the results are the same bits. */
+/**
+ * Computes with one network, on one thread or on several; the results are the same bits.
+ *
+ * Every method throws RunError where the device or a thread has died, and Error after `dispose`.
+ */
 export interface Engine {
   /** Images per slice of a training batch; on the record. */
   readonly sliceSize: number;
@@ -34,14 +38,15 @@ export interface Engine {
   /** Outputs of the frozen part for one image. */
   readonly featureShape: FeatureShape;
   /** Outputs of the frozen part, n x h x w x c values. */
-  features(input: NetworkInput): Promise<Float32Array>;
+  features(input: ImageInput): Promise<Float32Array>;
   /** One mini-batch: gradients slice by slice, summed in order, one update. */
   step(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<StepOutcome>;
   /** Where it pays to read losses late. */
   readonly late?: LateSteps | undefined;
   /** n x classes values. */
   logits(input: NetworkInput): Promise<Float32Array>;
-  snapshot(): Promise<ReplicaState>;
-  restore(state: ReplicaState): Promise<void>;
+  snapshot(): Promise<TrainedState>;
+  /** Throws Error, and changes nothing, where the state is of another network. */
+  restore(state: TrainedState): Promise<void>;
   dispose(): Promise<void>;
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { ReplicaState } from './replica-setup.js';
+import type { TrainedState } from './network-setup.js';
 
 /** SHA-256 over every trained weight and every momentum buffer, bit for bit. */
-export function fingerprint({ weights, velocities }: ReplicaState): string {
+export function fingerprint({ weights, velocities }: TrainedState): string {
   const hash = createHash('sha256');
   for (const values of [weights, velocities]) {
     for (const [name, { buffer, byteOffset, byteLength }] of values) {

@@ -5,8 +5,14 @@ import { backendTraits } from '../backend/traits.js';
 import type { Rates } from '../schedule/schedule.js';
 import type { BegunStep, Engine, LateSteps, StepOutcome } from './engine.js';
 import { joined } from './join.js';
-import { inputLength, sliceInput, type FeatureShape, type NetworkInput } from './network-input.js';
-import type { ReplicaSetup, ReplicaState } from './replica-setup.js';
+import {
+  inputLength,
+  sliceInput,
+  type FeatureShape,
+  type ImageInput,
+  type NetworkInput,
+} from './network-input.js';
+import type { NetworkSetup, TrainedState } from './network-setup.js';
 import { Replica } from './replica.js';
 import { featureShape } from './shapes.js';
 import { slicesOf } from './slices.js';
@@ -21,7 +27,7 @@ export class LocalEngine implements Engine {
   private readonly unread = new Set<tf.Scalar>();
 
   constructor(
-    setup: ReplicaSetup,
+    setup: NetworkSetup,
     readonly sliceSize: number,
   ) {
     this.featureShape = featureShape(setup.backbone, setup.firstTrained, setup.imageSize);
@@ -32,7 +38,7 @@ export class LocalEngine implements Engine {
     }
   }
 
-  async features(input: NetworkInput): Promise<Float32Array> {
+  async features(input: ImageInput): Promise<Float32Array> {
     return this.bySlice(input, (slice) => this.replica.features(slice));
   }
 
@@ -45,11 +51,11 @@ export class LocalEngine implements Engine {
     return { loss: await begun.loss(), rates: begun.rates };
   }
 
-  snapshot(): Promise<ReplicaState> {
+  snapshot(): Promise<TrainedState> {
     return onDevice(() => this.replica.snapshot());
   }
 
-  async restore(state: ReplicaState): Promise<void> {
+  async restore(state: TrainedState): Promise<void> {
     this.replica.restore(state);
   }
 

@@ -1,10 +1,21 @@
 import type { CropBox, DecodedImage } from '../data/image.js';
 
-/** What a slice of a batch brings to the network, as plain data that may cross threads. */
-export type NetworkInput =
-  | { readonly kind: 'images'; readonly images: readonly DecodedImage[]; readonly boxes: readonly CropBox[] }
-  /** Outputs of the frozen part, n x h x w x c values; `shape` is that of one image. */
-  | { readonly kind: 'features'; readonly values: Float32Array; readonly shape: FeatureShape };
+/** What a batch or a slice of it brings to the network. */
+export type NetworkInput = ImageInput | FeatureInput;
+
+/** Images, each with the part of it that the network sees. */
+export interface ImageInput {
+  readonly kind: 'images';
+  readonly images: readonly DecodedImage[];
+  readonly boxes: readonly CropBox[];
+}
+
+/** Outputs of the frozen part, n x h x w x c values; `shape` is that of one image. */
+export interface FeatureInput {
+  readonly kind: 'features';
+  readonly values: Float32Array;
+  readonly shape: FeatureShape;
+}
 
 /** Height, width and channels of one image's features. */
 export type FeatureShape = readonly [number, number, number];

@@ -1,7 +1,7 @@
 import { requireFits } from '../backend/device-limits.js';
 import { backendTraits } from '../backend/traits.js';
 import type { Engine } from './engine.js';
-import type { ReplicaSetup } from './replica-setup.js';
+import type { NetworkSetup } from './network-setup.js';
 import { activationBytes, largestActivationBytes } from './shapes.js';
 import { sliceSize } from './slices.js';
 import { WasmEngine } from './wasm/wasm-engine.js';
@@ -12,7 +12,7 @@ import { WasmEngine } from './wasm/wasm-engine.js';
  * @param workers threads, of which no more are used than a batch has slices; one where the backend has no others
  * @throws UsageError where a slice does not fit the device, naming the batch size that would
  */
-export async function openEngine(setup: ReplicaSetup, batchSize: number, workers: number): Promise<Engine> {
+export async function openEngine(setup: NetworkSetup, batchSize: number, workers: number): Promise<Engine> {
   const { backbone, firstTrained, imageSize } = setup;
   const traits = backendTraits();
   const slice = sliceSize(activationBytes(backbone, firstTrained, imageSize), batchSize, traits);

@@ -5,7 +5,7 @@ import type { Rates } from '../schedule/schedule.js';
 import { softmaxCrossEntropy } from './loss.js';
 import { imageTensor } from './image-tensor.js';
 import type { NetworkInput } from './network-input.js';
-import type { ReplicaSetup, ReplicaState } from './replica-setup.js';
+import { matchState, type NetworkSetup, type TrainedState } from './network-setup.js';
 import { Sgd } from './sgd.js';
 
 /** One copy of network and optimizer on this thread's tfjs backend. */
@@ -13,12 +13,9 @@ export class Replica {
   private readonly classifier: Classifier;
   private readonly sgd: Sgd;
 
-  constructor(private readonly setup: ReplicaSetup) {
+  constructor(private readonly setup: NetworkSetup) {
     this.classifier = new Classifier(setup.backbone, setup.firstTrained, setup.parameters, setup.head);
-    this.sgd = new Sgd(this.classifier.trained, {
-      weightDecay: setup.weightDecay,
-      rateMultiplier: (name) => (name.startsWith('head/') ? setup.headLrMultiplier : 1),
-    });
+    this.sgd = new Sgd(this.classifier.trained, setup);
   }
 
   /** Trained parameters by name, in the order of the network. */
@@ -69,13 +66,20 @@ export class Replica {
     return this.sgd.rates;
   }
 
-  async snapshot(): Promise<ReplicaState> {
+  async snapshot(): Promise<TrainedState> {
     return { weights: await download(this.classifier.trained), velocities: await download(this.sgd.buffers) };
   }
 
-  restore(state: ReplicaState): void {
-    upload(this.classifier.trained, state.weights);
-    upload(this.sgd.buffers, state.velocities);
+  restore(state: TrainedState): void {
+    const parameters = [...this.classifier.trained].map(([name, weight]) => ({
+      name,
+      weight,
+      length: weight.size,
+    }));
+    for (const { name, weight, weights, velocities } of matchState(parameters, state)) {
+      upload(weight, weights);
+      upload(this.sgd.velocityOf(name), velocities);
+    }
   }
 
   dispose(): void {
@@ -90,14 +94,6 @@ async function download(variables: ReadonlyMap<string, tf.Variable>): Promise<Ma
   return values;
 }
 
-function upload(
-  variables: ReadonlyMap<string, tf.Variable>,
-  values: ReadonlyMap<string, Float32Array>,
-): void {
-  for (const [name, variable] of variables) {
-    const value = values.get(name);
-    if (value?.length !== variable.size)
-      throw new Error(`the saved state does not fit the network at ${name}`);
-    tf.tidy(() => variable.assign(tf.tensor(value, variable.shape, 'float32')));
-  }
+function upload(variable: tf.Variable, values: Float32Array): void {
+  tf.tidy(() => variable.assign(tf.tensor(values, variable.shape, 'float32')));
 }

@@ -1,13 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { sgdUpdate } from '../backend/conv.js';
 import type { Rates } from '../schedule/schedule.js';
-
-export interface SgdOptions {
-  /** L2 penalty added to the gradient of every parameter but biases. */
-  readonly weightDecay: number;
-  /** How many times the backbone's rate each parameter gets, by name. */
-  readonly rateMultiplier: (name: string) => number;
-}
+import { termsOf, type OptimizerTerms } from './network-setup.js';
 
 /**
  * Stochastic gradient descent with momentum as torch.optim.SGD defines it: v = m v + g; w -= lr v.
@@ -21,7 +15,7 @@ export class Sgd {
 
   constructor(
     private readonly variables: ReadonlyMap<string, tf.Variable>,
-    private readonly options: SgdOptions,
+    private readonly terms: OptimizerTerms,
   ) {
     for (const [name, variable] of variables) {
       const zeros = tf.zeros(variable.shape);
@@ -43,12 +37,12 @@ export class Sgd {
   apply(gradients: ReadonlyMap<string, tf.Tensor>): void {
     for (const [name, weight] of this.variables) {
       const gradient = gradients.get(name);
-      const velocity = this.velocities.get(name);
-      if (gradient === undefined || velocity === undefined) throw new Error(`no gradient for ${name}`);
-      sgdUpdate(weight, velocity, gradient, {
-        learningRate: this.current.learningRate * this.options.rateMultiplier(name),
+      if (gradient === undefined) throw new Error(`no gradient for ${name}`);
+      const { rateMultiplier, weightDecay } = termsOf(name, this.terms);
+      sgdUpdate(weight, this.velocityOf(name), gradient, {
+        learningRate: this.current.learningRate * rateMultiplier,
         momentum: this.current.momentum,
-        weightDecay: name.endsWith('/bias') ? 0 : this.options.weightDecay,
+        weightDecay,
       });
     }
   }
@@ -56,6 +50,12 @@ export class Sgd {
   /** The momentum buffers by parameter name, for checkpoints. */
   get buffers(): ReadonlyMap<string, tf.Variable> {
     return this.velocities;
+  }
+
+  velocityOf(name: string): tf.Variable {
+    const velocity = this.velocities.get(name);
+    if (velocity === undefined) throw new Error(`no parameter ${name} is trained`);
+    return velocity;
   }
 
   dispose(): void {

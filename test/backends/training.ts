@@ -8,7 +8,7 @@ import type { Engine } from '../../src/training/engine.js';
 import { LocalEngine } from '../../src/training/local-engine.js';
 import { openEngine } from '../../src/training/open-engine.js';
 import type { StepRecord } from '../../src/training/records.js';
-import type { ReplicaSetup } from '../../src/training/replica-setup.js';
+import type { NetworkSetup } from '../../src/training/network-setup.js';
 import { trainStepGroups, trainSteps, type TrainingBatch } from '../../src/training/train-steps.js';
 import { WasmEngine } from '../../src/training/wasm/wasm-engine.js';
 import { randomBatch } from '../unit/training/random-batch.js';
@@ -156,7 +156,7 @@ async function engineOf(): Promise<Engine> {
   return engine;
 }
 
-async function realNetwork(): Promise<ReplicaSetup> {
+async function realNetwork(): Promise<NetworkSetup> {
   const { backbone, parameters } = await loadBackbone(resolveWeights('mobilenet_v2_0.35_224'));
   return {
     backbone,

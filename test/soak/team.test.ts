@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
+import { WHOLE } from '../../src/data/image.js';
 import { fingerprint } from '../../src/training/fingerprint.js';
 import type { NetworkInput } from '../../src/training/network-input.js';
-import { randomBatch, randomImage, WHOLE } from '../unit/training/random-batch.js';
+import { randomBatch, randomImage } from '../unit/training/random-batch.js';
 import { smallSetup } from '../unit/training/small-networks.js';
 import { engineOf } from '../unit/training/wasm-teams.js';
 

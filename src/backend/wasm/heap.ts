@@ -23,6 +23,7 @@ export class Heap {
   private closed = false;
 
   constructor() {
+    // The largest, which is the last to have to grow.
     const spare = spares.pop();
     this.memory = spare?.memory ?? new WebAssembly.Memory({ initial: 1, maximum: PAGES, shared: true });
     this.written = spare?.written ?? 0;
@@ -45,6 +46,7 @@ export class Heap {
     if (this.closed) return;
     this.closed = true;
     spares.push({ memory: this.memory, written: Math.max(this.top, this.written) });
+    spares.sort((a, b) => a.memory.buffer.byteLength - b.memory.buffer.byteLength);
   }
 
   allocateFloats(count: number): number {

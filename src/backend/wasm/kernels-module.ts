@@ -81,18 +81,8 @@ export interface TrainingKernels {
     weightDecay: number,
   ): void;
   imageInputScratchBytes(size: number): number;
-  imageInput(
-    pixels: number,
-    height: number,
-    width: number,
-    y1: number,
-    x1: number,
-    y2: number,
-    x2: number,
-    size: number,
-    scratch: number,
-    out: number,
-  ): void;
+  /** @param entry address of the image's place and box, see the class in kernels/image-input.as.ts */
+  imageInput(entry: number, size: number, scratch: number, out: number): void;
 }
 
 /** Three folders below the package's root both as source and as built, so one relative path serves both. */

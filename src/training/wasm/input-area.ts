@@ -1,17 +1,16 @@
 import { floatsAt, type Heap } from '../../backend/wasm/heap.js';
-import type { CropBox, DecodedImage } from '../../data/image.js';
-import type { NetworkInput } from '../network-input.js';
-import { ImageTable } from './image-table.js';
+import { WHOLE } from '../../data/image.js';
+import type { FeatureInput, ImageInput, NetworkInput } from '../network-input.js';
+import { imageEntry, writeImageEntry } from './image-table.js';
 import { InputKind, type Job } from './job-board.js';
 import type { NetworkPlan } from './network-plan.js';
 
-/** Bytes that a vector load of the last pixel reads beyond an image. */
-const BEYOND = 4;
+/** Bytes that the kernel reads beyond an image's last pixel. */
+const BEYOND = 1;
 
 /** The place on the heap where a job's images or features and labels are put for all threads. */
 export class InputArea {
   private readonly labels: Int32Array;
-  private readonly images: ImageTable;
   private area = { address: 0, bytes: 0 };
 
   constructor(
@@ -19,7 +18,6 @@ export class InputArea {
     private readonly plan: NetworkPlan,
   ) {
     this.labels = new Int32Array(heap.memory.buffer, plan.labels, plan.capacity);
-    this.images = new ImageTable(heap.memory, plan.imageTable, plan.capacity);
   }
 
   /**
@@ -33,11 +31,11 @@ export class InputArea {
     }
     if (labels !== undefined) this.labels.set(labels);
     return input.kind === 'images'
-      ? { kind: InputKind.images, images, input: this.putImages(input.images, input.boxes) }
-      : { kind: InputKind.features, images, input: this.putFeatures(input.values) };
+      ? { kind: InputKind.images, images, input: this.putImages(input) }
+      : { kind: InputKind.features, images, input: this.putFeatures(input) };
   }
 
-  private countImages({ images, boxes }: NetworkInput & { kind: 'images' }): number {
+  private countImages({ images, boxes }: ImageInput): number {
     if (images.length !== boxes.length) throw new Error(`${images.length} images and ${boxes.length} boxes.`);
     images.forEach(({ pixels, height, width }, i) => {
       if (pixels.length === height * width * 3 && pixels.length > 0) return;
@@ -46,27 +44,32 @@ export class InputArea {
     return images.length;
   }
 
-  private countFeatures({ values }: NetworkInput & { kind: 'features' }): number {
-    const images = values.length / this.plan.featureFloats;
+  private countFeatures({ values, shape }: FeatureInput): number {
+    const { featureShape, featureFloats } = this.plan;
+    if (shape.join() !== featureShape.join()) {
+      throw new Error(`Features of ${shape.join(' x ')} where ${featureShape.join(' x ')} are expected.`);
+    }
+    const images = values.length / featureFloats;
     if (!Number.isInteger(images)) {
-      throw new Error(`${values.length} values make no whole images of ${this.plan.featureFloats} features.`);
+      throw new Error(`${values.length} values make no whole images of ${featureFloats} features.`);
     }
     return images;
   }
 
-  private putFeatures(values: Float32Array): number {
+  private putFeatures({ values }: FeatureInput): number {
     const address = this.roomFor(values.byteLength);
     floatsAt(this.heap.memory, address, values.length).set(values);
     return address;
   }
 
-  private putImages(images: readonly DecodedImage[], boxes: readonly CropBox[]): number {
+  private putImages({ images, boxes }: ImageInput): number {
     let at = this.roomFor(images.reduce((sum, { pixels }) => sum + pixels.length + BEYOND, 0));
     const start = at;
     const bytes = new Uint8Array(this.heap.memory.buffer);
     images.forEach(({ pixels, height, width }, i) => {
       bytes.set(pixels, at);
-      this.images.write(i, { address: at, height, width, ...(boxes[i] ?? WHOLE) });
+      const entry = { address: at, height, width, ...(boxes[i] ?? WHOLE) };
+      writeImageEntry(this.heap.memory, imageEntry(this.plan, i), entry);
       at += pixels.length + BEYOND;
     });
     return start;
@@ -81,5 +84,3 @@ export class InputArea {
     return this.area.address;
   }
 }
-
-const WHOLE: CropBox = { y1: 0, x1: 0, y2: 1, x2: 1 };

@@ -26,21 +26,37 @@ export interface Job {
   /** Images of the job. */
   readonly images: number;
   readonly kind: (typeof InputKind)[keyof typeof InputKind];
-  /** Address of the features, or of what is made. */
+  /** Address of the features, where those are given. */
   readonly input: number;
+  /** Address of what is made of the images. */
   readonly output: number;
-  /** Row of the first item, or number of rows. */
-  readonly row: number;
+  /** Of the gradients: the row of the first slice's. */
+  readonly firstRow: number;
+  /** Of sums and updates: the number of rows. */
+  readonly rows: number;
   /** Images of the whole batch, whose mean loss is differentiated. */
   readonly batchSize: number;
 }
 
-const FIELDS = ['op', 'items', 'firstItem', 'images', 'kind', 'input', 'output', 'row', 'batchSize'] as const;
+/** A job as it is asked for: what it has no use for is 0. */
+export type JobOrder = Pick<Job, 'op' | 'items' | 'kind'> & Partial<Job>;
+
+const FIELDS = [
+  'op',
+  'items',
+  'firstItem',
+  'images',
+  'kind',
+  'input',
+  'output',
+  'firstRow',
+  'rows',
+  'batchSize',
+] as const;
 const SIGNAL = FIELDS.length;
 const JOINED = SIGNAL + 1;
 const NEXT = JOINED + 1;
 const FINISHED = NEXT + 1;
-const FAILED = FINISHED + 1;
 const RATES = 16;
 
 export const BOARD_BYTES = (RATES + 4) * 4;
@@ -75,13 +91,13 @@ export class JobBoard {
   }
 
   /** Puts a job up that the first thread does alone. */
-  put(job: Job): void {
-    FIELDS.forEach((field, i) => (this.integers[i] = job[field]));
+  put(job: JobOrder): void {
+    FIELDS.forEach((field, i) => (this.integers[i] = job[field] ?? 0));
     Atomics.store(this.integers, NEXT, 0);
   }
 
   /** Puts a job up and wakes whoever sleeps; how many further threads take part: those that had joined. */
-  post(job: Job): number {
+  post(job: JobOrder): number {
     this.put(job);
     Atomics.store(this.integers, FINISHED, 0);
     const threads = Atomics.load(this.integers, JOINED);
@@ -106,7 +122,7 @@ export class JobBoard {
     return Atomics.load(this.integers, SIGNAL);
   }
 
-  /** The job that is up. Whoever does not take part in it may see it half replaced by the next. */
+  /** The job that is up, for those who take part in it: it stays until they have finished. */
   read(): Job {
     return Object.fromEntries(
       FIELDS.map((field, i) => [field, (this.integers[i] ?? 0) >>> 0]),
@@ -120,8 +136,7 @@ export class JobBoard {
   }
 
   /** A further thread has nothing left to do. */
-  finish(ok: boolean): void {
-    if (!ok) Atomics.store(this.integers, FAILED, 1);
+  finish(): void {
     Atomics.add(this.integers, FINISHED, 1);
     Atomics.notify(this.integers, FINISHED);
   }
@@ -134,10 +149,6 @@ export class JobBoard {
       if (Atomics.wait(this.integers, FINISHED, seen, milliseconds) === 'timed-out') return false;
     }
     return true;
-  }
-
-  get failed(): boolean {
-    return Atomics.load(this.integers, FAILED) !== 0;
   }
 }
 

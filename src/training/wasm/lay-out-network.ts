@@ -2,13 +2,20 @@ import { outputSide, panelColumns, writeGeometry } from '../../backend/wasm/geom
 import { floatsAt, type Heap } from '../../backend/wasm/heap.js';
 import type { TrainingKernels } from '../../backend/wasm/kernels-module.js';
 import { HEAD } from '../../model/head.js';
-import type { ReplicaSetup } from '../replica-setup.js';
+import { termsOf, type NetworkSetup } from '../network-setup.js';
 import { imageTableBytes } from './image-table.js';
 import { BOARD_BYTES } from './job-board.js';
-import type { ArenaPlan, NetworkPlan, ParameterPlan, UnitPlan } from './network-plan.js';
+import type {
+  ArenaPlan,
+  NetworkPlan,
+  NetworkSizes,
+  ParameterPlan,
+  TrainedUnitPlan,
+  UnitPlan,
+} from './network-plan.js';
 import { placeNetwork, type PlacedNetwork, type PlacedUnit } from './place-units.js';
 
-/** Slices whose gradients are held at a time; a batch of more is summed in rounds. Fixed, so that all sums are. */
+/** Slices whose gradients are held at a time; a batch of more is summed in rounds, which are the same sums. */
 const MOST_ROWS = 32;
 /** Evaluations come in batches of this many. */
 const LEAST_CAPACITY = 64;
@@ -24,35 +31,47 @@ export interface Layout {
 export function layOutNetwork(
   heap: Heap,
   kernels: TrainingKernels,
-  setup: ReplicaSetup,
+  setup: NetworkSetup,
   { sliceSize, batchSize, threads }: Layout,
 ): NetworkPlan {
-  const classes = setup.head.bias.length;
-  const network = placeNetwork(setup.backbone, setup.firstTrained, setup.imageSize, classes);
+  const network = placeNetwork(setup.backbone, setup.firstTrained, setup.imageSize, setup.head.bias.length);
   const board = heap.allocate(BOARD_BYTES);
-  const parameters = listParameters(network, setup);
-  const parameterFloats = parameters.reduce((sum, { length }) => sum + length, 0);
+  const parameterFloats = countParameters(network, setup);
   const weights = heap.allocateFloats(parameterFloats);
-  for (const { name, offset } of parameters) writeFloats(heap, weights + offset * 4, given(setup, name));
-  const units = {
-    frozen: network.frozen.map((unit) => planFrozen(heap, unit, setup)),
-    trained: network.trained.map((unit, i) => planTrained(heap, unit, i, weights, parameters)),
-    head: planTrained(heap, network.head, network.trained.length, weights, parameters),
+  let offset = 0;
+  const placeParameter = (name: string): ParameterPlan => {
+    const values = given(setup, name);
+    const parameter = { name, offset, length: values.length, ...termsOf(name, setup) };
+    writeFloats(heap, weights + offset * 4, values);
+    offset += values.length;
+    return parameter;
   };
+  const planTrained = (placed: PlacedUnit, needInput: boolean): TrainedUnitPlan => {
+    const kernel = placeParameter(`${placed.unit.name}/kernel`);
+    const bias = placeParameter(`${placed.unit.name}/bias`);
+    const addresses = [kernel, bias].map((parameter) => weights + parameter.offset * 4) as [number, number];
+    return { ...planUnit(heap, placed, ...addresses, needInput), parameters: [kernel, bias] };
+  };
+  // The first trained unit has nobody to hand a gradient on to.
+  const trained = network.trained.map((unit, i) => planTrained(unit, i > 0));
+  const head = planTrained(network.head, trained.length > 0);
+  const units = { frozen: network.frozen.map((unit) => planFrozen(heap, unit, setup)), trained, head };
+  const { imageSize, classes, positions, channels, featureShape, featureFloats } = network;
   const capacity = Math.ceil(Math.max(batchSize, LEAST_CAPACITY) / sliceSize) * sliceSize;
   const rowCount = Math.min(Math.ceil(batchSize / sliceSize), MOST_ROWS);
-  const scratch = scratchBytes(kernels, units, setup.imageSize);
+  const scratch = scratchBytes(kernels, units, imageSize);
   return {
     sliceSize,
+    batchSize,
     capacity,
-    imageSize: setup.imageSize,
+    imageSize,
     classes,
+    positions,
+    channels,
+    featureShape,
+    featureFloats,
     labelSmoothing: setup.labelSmoothing,
     ...units,
-    positions: network.positions,
-    channels: network.channels,
-    featureFloats: network.featureFloats,
-    parameters,
     parameterFloats,
     weights,
     velocities: heap.allocateFloats(parameterFloats),
@@ -65,7 +84,7 @@ export function layOutNetwork(
     imageTable: heap.allocate(imageTableBytes(capacity)),
     arenas: Array.from({ length: threads }, () => {
       const floats = (count: number) => heap.allocateFloats(sliceSize * count);
-      return layOutArena(floats, heap.allocate(scratch), units, network, setup.imageSize);
+      return layOutArena(floats, heap.allocate(scratch), units, network);
     }),
   };
 }
@@ -78,19 +97,32 @@ function layOutArena(
   floats: (count: number) => number,
   scratch: number,
   { frozen, trained, head }: Units,
-  { channels, featureFloats }: PlacedNetwork,
-  imageSize: number,
+  { imageSize, channels, featureFloats }: NetworkSizes,
 ): ArenaPlan {
-  const largest = Math.max(0, ...frozen.map(({ outFloats }) => outFloats));
+  const images = floats(imageSize ** 2 * 3);
   return {
-    images: floats(imageSize ** 2 * 3),
-    features: floats(featureFloats),
-    frozen: frozen.length === 0 ? [] : Array.from({ length: 3 }, () => floats(largest)),
+    images,
+    features: frozen.length === 0 ? images : floats(featureFloats),
+    frozen: inTurns(frozen, floats),
     trained: trained.map(({ outFloats }) => floats(outFloats)),
     pooled: floats(channels),
     logits: floats(head.outChannels),
     scratch,
   };
+}
+
+/** Where the frozen units' outputs go: three buffers serve them all, for one may be neither its unit's input nor what its block adds. */
+function inTurns(frozen: readonly UnitPlan[], floats: (count: number) => number): number[] {
+  const largest = Math.max(0, ...frozen.map(({ outFloats }) => outFloats));
+  const buffers = Array.from({ length: Math.min(3, frozen.length) }, () => floats(largest));
+  const outs: number[] = [];
+  let kept = -1;
+  frozen.forEach(({ blockEnd }, i) => {
+    if (blockEnd !== null) kept = i - 1;
+    const taken = [outs[i - 1], outs[kept]];
+    outs.push(buffers.find((buffer) => !taken.includes(buffer)) ?? 0);
+  });
+  return outs;
 }
 
 function scratchBytes(kernels: TrainingKernels, { frozen, trained, head }: Units, imageSize: number): number {
@@ -107,26 +139,13 @@ function zeroFloats({ frozen, trained, head }: PlacedNetwork): number {
   return Math.max(...rows);
 }
 
-function listParameters({ trained, head }: PlacedNetwork, setup: ReplicaSetup): ParameterPlan[] {
-  let offset = 0;
-  return [...trained, head].flatMap(({ unit: { name } }, unit) =>
-    ['kernel', 'bias'].map((part): ParameterPlan => {
-      const { length } = given(setup, `${name}/${part}`);
-      const parameter = {
-        name: `${name}/${part}`,
-        offset,
-        length,
-        unit,
-        rateMultiplier: name === HEAD ? setup.headLrMultiplier : 1,
-        weightDecay: part === 'bias' ? 0 : setup.weightDecay,
-      };
-      offset += length;
-      return parameter;
-    }),
-  );
+function countParameters({ trained, head }: PlacedNetwork, setup: NetworkSetup): number {
+  return [...trained, head]
+    .flatMap(({ unit: { name } }) => [given(setup, `${name}/kernel`), given(setup, `${name}/bias`)])
+    .reduce((sum, { length }) => sum + length, 0);
 }
 
-function given({ parameters, head }: ReplicaSetup, name: string): Float32Array {
+function given({ parameters, head }: NetworkSetup, name: string): Float32Array {
   if (name === `${HEAD}/kernel`) return head.kernel;
   if (name === `${HEAD}/bias`) return head.bias;
   const parameter = parameters.get(name);
@@ -138,7 +157,7 @@ function writeFloats({ memory }: Heap, address: number, values: Float32Array): v
   floatsAt(memory, address, values.length).set(values);
 }
 
-function planFrozen(heap: Heap, placed: PlacedUnit, setup: ReplicaSetup): UnitPlan {
+function planFrozen(heap: Heap, placed: PlacedUnit, setup: NetworkSetup): UnitPlan {
   const load = (part: string): number => {
     const values = given(setup, `${placed.unit.name}/${part}`);
     const address = heap.allocateFloats(values.length);
@@ -146,20 +165,6 @@ function planFrozen(heap: Heap, placed: PlacedUnit, setup: ReplicaSetup): UnitPl
     return address;
   };
   return planUnit(heap, placed, load('kernel'), load('bias'), false);
-}
-
-/** The first trained unit has nobody to hand a gradient on to. */
-function planTrained(
-  heap: Heap,
-  placed: PlacedUnit,
-  index: number,
-  weights: number,
-  parameters: readonly ParameterPlan[],
-): UnitPlan {
-  const [kernel = 0, bias = 0] = parameters
-    .filter(({ unit }) => unit === index)
-    .map(({ offset }) => weights + offset * 4);
-  return planUnit(heap, placed, kernel, bias, index > 0);
 }
 
 function planUnit(
@@ -183,6 +188,7 @@ function planUnit(
     bias,
     panels: isConv ? heap.allocateFloats(depth * panelColumns(outChannels)) : 0,
     panelBias: isConv ? heap.allocateFloats(panelColumns(outChannels)) : 0,
+    needInput,
     transposed: isConv && needInput ? heap.allocateFloats(outChannels * panelColumns(depth)) : 0,
     inFloats: side ** 2 * inChannels,
     outFloats: outputSide(side, stride) ** 2 * outChannels,

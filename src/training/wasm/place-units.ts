@@ -1,43 +1,39 @@
 import { outputSide } from '../../backend/wasm/geometry.js';
 import { HEAD } from '../../model/head.js';
 import type { Backbone, Block, ConvUnit } from '../../model/network.js';
+import { featureShape } from '../shapes.js';
+import type { NetworkSizes, Residual } from './network-plan.js';
 
 /** A unit on its way through the network. */
-export interface PlacedUnit {
+export interface PlacedUnit extends Residual {
   readonly unit: ConvUnit;
   /** Height and width of its input. */
   readonly side: number;
   readonly inChannels: number;
   readonly outChannels: number;
-  /** As in UnitPlan. */
-  readonly adds: number | null;
-  readonly blockEnd: number | null;
 }
 
 /** A network's units in sequence, each with the size of its input. */
-export interface PlacedNetwork {
+export interface PlacedNetwork extends NetworkSizes {
   readonly frozen: readonly PlacedUnit[];
   readonly trained: readonly PlacedUnit[];
   /** The linear layer: a convolution of the one pooled pixel. */
   readonly head: PlacedUnit;
-  /** Positions and channels of the last unit's output. */
-  readonly positions: number;
-  readonly channels: number;
-  /** Floats of one image's features: the frozen part's output, pooled where the head alone is trained. */
-  readonly featureFloats: number;
 }
 
 /** Places the units of a backbone, from the block `firstTrained` on trained, and a head of so many classes. */
 export function placeNetwork(
-  { blocks }: Backbone,
+  backbone: Backbone,
   firstTrained: number,
   imageSize: number,
   classes: number,
 ): PlacedNetwork {
+  const { blocks } = backbone;
   const frozen = place(blocks.slice(0, firstTrained), { side: imageSize, channels: 3 });
   const middle = outputOf(frozen) ?? { side: imageSize, channels: 3 };
   const trained = place(blocks.slice(firstTrained), middle);
   const { side, channels } = outputOf(trained) ?? middle;
+  const shape = featureShape(backbone, firstTrained, imageSize);
   return {
     frozen,
     trained,
@@ -49,9 +45,12 @@ export function placeNetwork(
       adds: null,
       blockEnd: null,
     },
+    imageSize,
+    classes,
     positions: side ** 2,
     channels,
-    featureFloats: trained.length === 0 ? channels : middle.side ** 2 * middle.channels,
+    featureShape: shape,
+    featureFloats: shape[0] * shape[1] * shape[2],
   };
 }
 
@@ -68,8 +67,11 @@ function place(blocks: readonly Block[], input: MapSize): PlacedUnit[] {
     const end = begin + units.length - 1;
     for (const unit of units) {
       const at = placed.length;
-      // The gradient of a sum is that of both its parts only where no activation stands between.
-      if (residual && at === end && unit.relu6) throw new Error(`${name} adds its input after an activation`);
+      // The gradient of a sum is that of both its parts only where no activation stands between; and a unit alone
+      // would take the sum's gradient for its own while that is masked for its input.
+      if (residual && at === end && (unit.relu6 || begin === end)) {
+        throw new Error(`${name} adds its input after an activation, or to the output of a single unit`);
+      }
       const outChannels = unit.kind === 'conv' ? unit.filterShape[3] : channels;
       placed.push({
         unit,

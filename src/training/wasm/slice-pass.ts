@@ -3,43 +3,49 @@ import type { TrainingKernels } from '../../backend/wasm/kernels-module.js';
 import type { ArenaPlan, NetworkPlan, UnitPlan } from './network-plan.js';
 import { softmaxCrossEntropyInPlace } from './softmax.js';
 
+/** Bounds of no activation. */
+const UNBOUNDED = { low: -Infinity, high: Infinity };
+
 /**
  * One thread's passes over slices of images: forward, and backward with gradients taking the place of the activations that
  * they belong to, so that training needs no more memory than the activations.
  */
 export class SlicePass {
+  private readonly headOnly: boolean;
+
   constructor(
     private readonly memory: WebAssembly.Memory,
     private readonly kernels: TrainingKernels,
     private readonly plan: NetworkPlan,
     private readonly arena: ArenaPlan,
-  ) {}
+  ) {
+    this.headOnly = plan.trained.length === 0;
+  }
 
   /** From network inputs in the arena to the frozen part's outputs at `output`. */
   features(images: number, output: number): void {
-    const { frozen, trained, positions, channels, featureFloats } = this.plan;
-    if (frozen.length === 0) {
+    const { frozen, positions, channels, featureFloats } = this.plan;
+    if (this.headOnly) {
+      const last = this.forward(frozen, images, this.arena.images, this.arena.frozen);
+      this.kernels.poolForward(last, output, images, positions, channels);
+    } else if (frozen.length > 0) {
+      this.forward(frozen, images, this.arena.images, this.arena.frozen.with(-1, output));
+    } else if (output !== this.arena.images) {
       // Where nothing is frozen, the features are the images themselves.
       const count = images * featureFloats;
       floatsAt(this.memory, output, count).set(floatsAt(this.memory, this.arena.images, count));
-      return;
     }
-    const headOnly = trained.length === 0;
-    const outs = this.frozenOutputs(headOnly ? undefined : output);
-    const last = this.forward(frozen, images, this.arena.images, outs);
-    if (headOnly) this.kernels.poolForward(last, output, images, positions, channels);
   }
 
   /** From features to logits [images, classes], whose address is returned. */
   logits(images: number, features: number): number {
     const { trained, head, positions, channels } = this.plan;
     const { pooled, logits } = this.arena;
-    if (trained.length > 0) {
+    if (!this.headOnly) {
       const last = this.forward(trained, images, features, this.arena.trained);
       this.kernels.poolForward(last, pooled, images, positions, channels);
     }
-    this.forward([head], images, trained.length > 0 ? pooled : features, [logits]);
-    return logits;
+    return this.forward([head], images, this.headOnly ? features : pooled, [logits]);
   }
 
   /**
@@ -53,16 +59,7 @@ export class SlicePass {
     const logits = floatsAt(this.memory, this.logits(images, features), images * classes);
     const loss = softmaxCrossEntropyInPlace(logits, labels, labelSmoothing, batchSize);
     this.kernels.clear(row, parameterFloats);
-    const headOnly = trained.length === 0;
-    this.backwardUnit(
-      head,
-      images,
-      headOnly ? features : pooled,
-      logits.byteOffset,
-      row,
-      undefined,
-      !headOnly,
-    );
+    this.backwardUnit(head, images, this.headOnly ? features : pooled, logits.byteOffset, row, UNBOUNDED);
     const last = trained.at(-1);
     const out = this.arena.trained.at(-1);
     if (last === undefined || out === undefined) return loss;
@@ -99,65 +96,38 @@ export class SlicePass {
       const unit = trained[i];
       if (unit === undefined) continue;
       const [x, dy] = [i > 0 ? (outs[i - 1] ?? 0) : features, outs[i] ?? 0];
-      const before = trained[i - 1];
+      const before = trained[i - 1] ?? UNBOUNDED;
       const count = images * unit.inFloats;
       // The block's input has a second gradient: that of the sum at the block's end.
-      const second = before === undefined || unit.blockEnd === null ? undefined : outs[unit.blockEnd];
-      if (second !== undefined && before !== undefined && before.high < Infinity) {
+      const second = unit.needInput && unit.blockEnd !== null ? outs[unit.blockEnd] : undefined;
+      if (second !== undefined && before.high < Infinity) {
         this.kernels.maskInPlace(second, x, count, before.low, before.high);
       }
-      this.backwardUnit(unit, images, x, dy, row, before, before !== undefined);
+      this.backwardUnit(unit, images, x, dy, row, before);
       if (second !== undefined) this.kernels.addInPlace(x, second, count);
     }
   }
 
-  /** @param before the unit whose activations are the input, where it has an activation */
+  /** @param before bounds of the activation that made the input x */
   private backwardUnit(
     unit: UnitPlan,
     images: number,
     x: number,
     dy: number,
     row: number,
-    before: UnitPlan | undefined,
-    needInput: boolean,
+    before: { readonly low: number; readonly high: number },
   ): void {
     const { weights, zeros } = this.plan;
-    const { low, high } = before ?? { low: -Infinity, high: Infinity };
-    const dKernel = row + unit.kernel - weights;
+    const { low, high } = before;
+    const { kind, geometry, kernel, transposed, needInput } = unit;
+    const dKernel = row + kernel - weights;
     const dBias = row + unit.bias - weights;
-    const { geometry, kernel, transposed } = unit;
     const { scratch } = this.arena;
-    if (unit.kind === 'conv') {
-      const panels = needInput ? transposed : 0;
-      this.kernels.convBackward(geometry, images, x, dy, panels, dKernel, dBias, zeros, scratch, low, high);
+    const { convBackward, depthwiseBackward } = this.kernels;
+    if (kind === 'conv') {
+      convBackward(geometry, images, x, dy, transposed, dKernel, dBias, zeros, scratch, low, high);
     } else {
-      this.kernels.depthwiseBackward(
-        geometry,
-        images,
-        x,
-        dy,
-        kernel,
-        dKernel,
-        dBias,
-        zeros,
-        needInput,
-        low,
-        high,
-      );
+      depthwiseBackward(geometry, images, x, dy, kernel, dKernel, dBias, zeros, needInput, low, high);
     }
-  }
-
-  /** Three buffers in turns: a unit's output may be neither its input nor what its block adds. */
-  private frozenOutputs(output: number | undefined): number[] {
-    const { frozen } = this.arena;
-    const outs: number[] = [];
-    let kept = -1;
-    this.plan.frozen.forEach((unit, i) => {
-      if (unit.blockEnd !== null) kept = i - 1;
-      const taken = [outs[i - 1], outs[kept]];
-      const free = frozen.find((buffer) => !taken.includes(buffer)) ?? 0;
-      outs.push(output !== undefined && i === this.plan.frozen.length - 1 ? output : free);
-    });
-    return outs;
   }
 }

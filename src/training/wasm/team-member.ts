@@ -1,8 +1,8 @@
 import { floatsAt } from '../../backend/wasm/heap.js';
 import type { TrainingKernels } from '../../backend/wasm/kernels-module.js';
-import { ImageTable } from './image-table.js';
+import { imageEntry } from './image-table.js';
 import { InputKind, Op, type Job, type JobBoard } from './job-board.js';
-import type { ArenaPlan, NetworkPlan, UnitPlan } from './network-plan.js';
+import type { ArenaPlan, NetworkPlan, TrainedUnitPlan, UnitPlan } from './network-plan.js';
 import { SlicePass } from './slice-pass.js';
 
 /** What every thread of a team does alike, the first one's own included. */
@@ -11,7 +11,6 @@ export class TeamMember {
   private readonly pass: SlicePass;
   private readonly losses: Float64Array;
   private readonly labels: Int32Array;
-  private readonly images: ImageTable;
 
   /** @param thread its number, which is that of its arena */
   constructor(
@@ -27,7 +26,6 @@ export class TeamMember {
     this.pass = new SlicePass(memory, kernels, plan, arena);
     this.losses = new Float64Array(memory.buffer, plan.losses, plan.capacity / plan.sliceSize);
     this.labels = new Int32Array(memory.buffer, plan.labels, plan.capacity);
-    this.images = new ImageTable(memory, plan.imageTable, plan.capacity);
   }
 
   /** Takes items of the job that is up until none is left. */
@@ -72,24 +70,25 @@ export class TeamMember {
 
   private gradients(job: Job, slice: number): void {
     const { from, images } = this.sliceOf(job, slice);
-    const row = this.plan.rows + (job.row + slice - job.firstItem) * this.plan.parameterFloats * 4;
+    const row = this.plan.rows + (job.firstRow + slice - job.firstItem) * this.plan.parameterFloats * 4;
     const features = this.featuresOf(job, from, images);
     const labels = this.labels.slice(from, from + images);
     this.losses[slice] = this.pass.gradients(labels, features, row, job.batchSize);
   }
 
-  private sumRows({ row: rows }: Job, unit: number): void {
+  private sumRows({ rows }: Job, unit: number): void {
     const rowBytes = this.plan.parameterFloats * 4;
-    for (const { offset, length } of this.parametersOf(unit)) {
+    for (const { offset, length } of this.trainedUnit(unit).parameters) {
       const first = this.plan.rows + offset * 4;
       for (let row = 1; row < rows; row++) this.kernels.addInPlace(first, first + row * rowBytes, length);
     }
   }
 
-  private update({ row: rows }: Job, unit: number): void {
-    const { weights, velocities, rows: gradients, parameterFloats, trained, head } = this.plan;
+  private update({ rows }: Job, unit: number): void {
+    const { weights, velocities, rows: gradients, parameterFloats } = this.plan;
     const { learningRate, momentum } = this.board.rates;
-    for (const { offset, length, rateMultiplier, weightDecay } of this.parametersOf(unit)) {
+    const planned = this.trainedUnit(unit);
+    for (const { offset, length, rateMultiplier, weightDecay } of planned.parameters) {
       const at = offset * 4;
       this.kernels.sgdMomentum(
         weights + at,
@@ -103,11 +102,12 @@ export class TeamMember {
         weightDecay,
       );
     }
-    this.pack(trained[unit] ?? head);
+    this.pack(planned);
   }
 
-  private parametersOf(unit: number) {
-    return this.plan.parameters.slice(2 * unit, 2 * unit + 2);
+  /** The trained units in sequence, after them the head. */
+  private trainedUnit(index: number): TrainedUnitPlan {
+    return this.plan.trained[index] ?? this.plan.head;
   }
 
   private sliceOf({ images }: Job, slice: number): { from: number; images: number } {
@@ -117,10 +117,8 @@ export class TeamMember {
 
   /** The address of a slice's features: as they were given, or made of the images. */
   private featuresOf({ kind, input }: Job, from: number, images: number): number {
-    const { frozen, trained, featureFloats } = this.plan;
-    if (kind === InputKind.features) return input + from * featureFloats * 4;
+    if (kind === InputKind.features) return input + from * this.plan.featureFloats * 4;
     this.loadImages(from, images);
-    if (frozen.length === 0 && trained.length > 0) return this.arena.images;
     this.pass.features(images, this.arena.features);
     return this.arena.features;
   }
@@ -129,9 +127,8 @@ export class TeamMember {
   private loadImages(from: number, images: number): void {
     const { imageSize } = this.plan;
     for (let i = 0; i < images; i++) {
-      const { address, height, width, y1, x1, y2, x2 } = this.images.read(from + i);
       const out = this.arena.images + i * imageSize ** 2 * 3 * 4;
-      this.kernels.imageInput(address, height, width, y1, x1, y2, x2, imageSize, this.arena.scratch, out);
+      this.kernels.imageInput(imageEntry(this.plan, from + i), imageSize, this.arena.scratch, out);
     }
   }
 }

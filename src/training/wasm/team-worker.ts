@@ -1,11 +1,11 @@
-import { parentPort, workerData } from 'node:worker_threads';
-import { messageOf } from '../../errors/message-of.js';
+import { workerData } from 'node:worker_threads';
 import { instantiateKernels } from '../../backend/wasm/kernels-module.js';
 import { JobBoard, takesPart } from './job-board.js';
 import { TeamMember } from './team-member.js';
 import type { TeamWorkerData } from './team.js';
 
-// One more thread on the network that the first one laid out: it never answers messages, the board says what to do.
+// One more thread on the network that the first one laid out: it takes no messages, the board says what to do. What is thrown
+// here ends the thread, of which the team hears.
 const { memory, module, plan, thread }: TeamWorkerData = workerData;
 const board = new JobBoard(memory, plan.board);
 const member = new TeamMember(memory, await instantiateKernels(module, memory), plan, board, thread);
@@ -14,12 +14,6 @@ const { number, signal } = board.join();
 for (let seen = signal; ;) {
   seen = board.awaitSignal(seen);
   if (!takesPart(number, seen)) continue;
-  let ok = true;
-  try {
-    member.work();
-  } catch (error) {
-    ok = false;
-    parentPort?.postMessage(messageOf(error));
-  }
-  board.finish(ok);
+  member.work();
+  board.finish();
 }

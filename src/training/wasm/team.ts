@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { RunError } from '../../errors/errors.js';
-import { InputKind, type Job, type JobBoard } from './job-board.js';
+import { messageOf } from '../../errors/message-of.js';
+import { InputKind, type JobBoard, type JobOrder } from './job-board.js';
 import type { NetworkPlan } from './network-plan.js';
 import type { TeamMember } from './team-member.js';
 
@@ -16,14 +17,12 @@ export interface TeamWorkerData {
 
 /** How long to sleep before looking whether a thread has died, in milliseconds. */
 const PATIENCE = 100;
-const TURNS = 1000;
 
 /** The threads that share a network's memory: this one and as many workers as the plan has further arenas. */
 export class Team {
   private readonly workers: readonly Worker[];
   /** Why there will be no more results. */
   private death: RunError | undefined;
-  private failure = '';
   private readonly headOnly: boolean;
 
   constructor(
@@ -40,9 +39,8 @@ export class Team {
       const worker = new Worker(new URL('../../../dist/training/wasm/team-worker.js', import.meta.url), {
         workerData,
       });
-      worker.on('message', (message: string) => (this.failure = message));
-      worker.on('error', ({ message }) => this.die(message));
-      worker.on('exit', (code) => this.die(`it ended with code ${code}`));
+      worker.on('error', (error) => this.die(`failed: ${messageOf(error)}`));
+      worker.on('exit', (code) => this.die(`died with code ${code}`));
       worker.unref();
       return worker;
     });
@@ -53,7 +51,7 @@ export class Team {
   }
 
   /** Does a job with all threads that have started. Throws RunError where one has died or failed. */
-  async run(job: Job): Promise<void> {
+  async run(job: JobOrder): Promise<void> {
     if (this.death !== undefined) throw this.death;
     if (this.isSmall(job)) {
       this.board.put(job);
@@ -69,18 +67,11 @@ export class Team {
         if (this.death !== undefined) throw this.death;
       }
     }
-    if (this.board.failed) throw await this.reportFailure();
   }
 
   /** A head on stored features is trained sooner than another thread wakes. */
-  private isSmall({ kind }: Job): boolean {
+  private isSmall({ kind }: JobOrder): boolean {
     return this.headOnly && kind === InputKind.features;
-  }
-
-  /** The message of a thread that failed comes a moment after its word on the board. */
-  private async reportFailure(): Promise<RunError> {
-    for (let turn = 0; turn < TURNS && this.failure === ''; turn++) await nextTurn();
-    return new RunError(`A worker thread failed: ${this.failure}`);
   }
 
   async close(): Promise<void> {
@@ -88,9 +79,9 @@ export class Team {
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 
-  private die(reason: string): void {
+  private die(how: string): void {
     this.death ??= new RunError(
-      `A worker thread died: ${reason}. Where memory is short, use fewer --workers or --jobs.`,
+      `A worker thread ${how}. Where memory is short, use fewer --workers or --jobs.`,
     );
   }
 }

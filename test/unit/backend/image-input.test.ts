@@ -2,9 +2,10 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { CropBox, DecodedImage } from '../../../src/data/image.js';
+import { WHOLE, type CropBox, type DecodedImage } from '../../../src/data/image.js';
 import { imageTensor } from '../../../src/training/image-tensor.js';
-import { randomImage, WHOLE } from '../training/random-batch.js';
+import { imageTableBytes, writeImageEntry } from '../../../src/training/wasm/image-table.js';
+import { randomImage } from '../training/random-batch.js';
 import { GuardedHeap } from './guarded-heap.js';
 
 tf.enableProdMode();
@@ -28,8 +29,9 @@ function onWasm(
   new Uint8Array(heap.memory.buffer, image, pixels.length + 4).fill(beyond).set(pixels);
   const scratch = guarded.room(kernels.imageInputScratchBytes(size) / 4).address;
   const out = guarded.room(size * size * 3);
-  const { y1, x1, y2, x2 } = box;
-  kernels.imageInput(image, height, width, y1, x1, y2, x2, size, scratch, out.address);
+  const entry = heap.allocate(imageTableBytes(1));
+  writeImageEntry(heap.memory, entry, { address: image, height, width, ...box });
+  kernels.imageInput(entry, size, scratch, out.address);
   guarded.expectIntact();
   return out.values.slice();
 }

@@ -26,6 +26,17 @@ test('buffers are zeros on cache lines of their own, with room for a vector behi
   );
 });
 
+test('of the memories of closed heaps the largest is taken first', () => {
+  const heaps = [10_000, 3_000_000, 200_000].map((bytes) => {
+    const heap = new Heap();
+    heap.allocate(bytes);
+    return heap;
+  });
+  for (const heap of heaps) heap.close();
+  const next = heaps.map(() => new Heap().memory);
+  expect(next).toEqual([heaps[1], heaps[2], heaps[0]].map((heap) => heap!.memory));
+});
+
 test("the memory of a closed heap is the next one's, all zeros again", () => {
   const first = new Heap();
   const sizes = [100, 70_000, 5];

@@ -2,11 +2,11 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { trainingBox, validationBox } from '../../../src/data/geometry.js';
-import type { CropBox, DecodedImage } from '../../../src/data/image.js';
+import { WHOLE, type CropBox, type DecodedImage } from '../../../src/data/image.js';
 import { randomStream } from '../../../src/random/streams.js';
 import { imageTensor } from '../../../src/training/image-tensor.js';
 import { inputLength, sliceInput } from '../../../src/training/network-input.js';
-import { randomBatch, randomImage, WHOLE } from './random-batch.js';
+import { randomBatch, randomImage } from './random-batch.js';
 
 tf.enableProdMode();
 

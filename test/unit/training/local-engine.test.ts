@@ -58,6 +58,20 @@ test('a restored state goes on with the same bits', async () => {
   expect(await trainOn(other)).toEqual(rest);
 });
 
+test.each(['weights', 'velocities'] as const)(
+  'a state whose last %s do not fit leaves all as it was',
+  async (part) => {
+    const engine = await opened(new LocalEngine(smallSetup('V2', 3), SLICE));
+    const trained = await opened(new LocalEngine(smallSetup('V2', 3), SLICE));
+    await trainOn(trained);
+    const state = await trained.snapshot();
+    const cut = new Map([...state[part], ['head/bias', new Float32Array(2)]]);
+    const before = fingerprint(await engine.snapshot());
+    await expect(engine.restore({ ...state, [part]: cut })).rejects.toThrow(/does not fit.*head\/bias/);
+    expect(fingerprint(await engine.snapshot())).toBe(before);
+  },
+);
+
 test('a state of another network is refused', async () => {
   const engine = await opened(new LocalEngine(smallSetup('V2', 3), SLICE));
   const other = await (await opened(new LocalEngine(smallSetup('V2', 4), SLICE))).snapshot();

@@ -1,9 +1,6 @@
-import type { CropBox, DecodedImage } from '../../../src/data/image.js';
+import { WHOLE, type DecodedImage } from '../../../src/data/image.js';
 import { randomStream } from '../../../src/random/streams.js';
-import type { NetworkInput } from '../../../src/training/network-input.js';
-
-/** Whole images, neither cropped nor mirrored. */
-export const WHOLE: CropBox = { y1: 0, x1: 0, y2: 1, x2: 1 };
+import type { ImageInput } from '../../../src/training/network-input.js';
 
 /** An image of pseudo-random bytes, in memory that threads share. */
 export function randomImage(height: number, width: number, number: number): DecodedImage {
@@ -14,7 +11,7 @@ export function randomImage(height: number, width: number, number: number): Deco
 }
 
 /** Images of changing sizes, every third one mirrored, with labels 0 to 2. */
-export function randomBatch(n: number, seed = 0): { input: NetworkInput; labels: Int32Array } {
+export function randomBatch(n: number, seed = 0): { input: ImageInput; labels: Int32Array } {
   const numbers = Array.from({ length: n }, (_, i) => i);
   return {
     input: {

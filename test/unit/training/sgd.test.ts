@@ -40,10 +40,7 @@ const valuesOf = (held: ReadonlyMap<string, tf.Tensor>, name: string) => [...hel
 
 test('v = m v + g + decay w, then w -= rate v; the head faster, biases without decay', () => {
   const weights = variables({ 'a/kernel': [1, -2], 'a/bias': [4], 'head/kernel': [1] });
-  const sgd = new Sgd(weights, {
-    weightDecay: 0.5,
-    rateMultiplier: (name) => (name.startsWith('head/') ? 4 : 1),
-  });
+  const sgd = new Sgd(weights, { weightDecay: 0.5, headLrMultiplier: 4 });
   const gradients = tensors({ 'a/kernel': [0.5, 1], 'a/bias': [2], 'head/kernel': [0.5] });
 
   // All numbers are exact in binary. Momentum meets velocities of zero.
@@ -75,10 +72,7 @@ test('v = m v + g + decay w, then w -= rate v; the head faster, biases without d
 
 test('equals torch.optim.SGD over steps of cycled momentum, two groups and weight decay', () => {
   const weights = variables(oracle.initial);
-  const sgd = new Sgd(weights, {
-    weightDecay: oracle.weightDecay,
-    rateMultiplier: (name) => (name.startsWith('head/') ? oracle.headLrMultiplier : 1),
-  });
+  const sgd = new Sgd(weights, oracle);
   for (const { learningRate, momentum, gradients, ...expected } of oracle.steps) {
     sgd.rates = { learningRate, momentum };
     const given = tensors(gradients);
@@ -102,7 +96,7 @@ test('keeps no tensors beyond its buffers, and gives those back', () => {
   const weights = variables(oracle.initial);
   const gradients = tensors(oracle.initial);
   const before = tf.memory().numTensors;
-  const sgd = new Sgd(weights, { weightDecay: 0.1, rateMultiplier: () => 1 });
+  const sgd = new Sgd(weights, { weightDecay: 0.1, headLrMultiplier: 1 });
   expect(tf.memory().numTensors).toBe(before + weights.size);
   sgd.rates = { learningRate: 0.1, momentum: 0.9 };
   for (let step = 0; step < 3; step++) sgd.apply(gradients);
@@ -114,12 +108,12 @@ test('keeps no tensors beyond its buffers, and gives those back', () => {
 
 test('a missing gradient is named', () => {
   const weights = variables({ 'a/kernel': [1] });
-  const sgd = new Sgd(weights, { weightDecay: 0, rateMultiplier: () => 1 });
+  const sgd = new Sgd(weights, { weightDecay: 0, headLrMultiplier: 1 });
   expect(() => sgd.apply(new Map())).toThrow(/no gradient for a\/kernel/);
 });
 
 test('rates are copied: a caller who changes its object later changes nothing', () => {
-  const sgd = new Sgd(new Map(), { weightDecay: 0, rateMultiplier: () => 1 });
+  const sgd = new Sgd(new Map(), { weightDecay: 0, headLrMultiplier: 1 });
   const rates = { learningRate: 0.1, momentum: 0.9 };
   sgd.rates = rates;
   rates.learningRate = 5;

@@ -1,7 +1,7 @@
 import type { Head } from '../../../src/model/head.js';
 import type { Backbone, Block, ConvUnit, Parameters } from '../../../src/model/network.js';
 import { randomStream } from '../../../src/random/streams.js';
-import type { ReplicaSetup } from '../../../src/training/replica-setup.js';
+import type { NetworkSetup } from '../../../src/training/network-setup.js';
 
 type Filter = readonly [number, number, number, number];
 
@@ -105,7 +105,7 @@ export function smallSetup(
   network: keyof typeof NETWORKS,
   firstTrained: number,
   imageSize = 16,
-): ReplicaSetup {
+): NetworkSetup {
   const backbone = NETWORKS[network];
   return {
     backbone,

@@ -51,8 +51,8 @@ describe('a thread that dies', () => {
 test('a thread that fails is an error with its reason, and again at the next job', async () => {
   const engine = await engineOf(smallSetup('V2', 3), { threads: 2, firstRests: true });
   // Where these logits are to go no memory is.
-  const job = { op: Op.logits, items: 1, firstItem: 0, images: 1, kind: InputKind.images, input: 0, row: 0 };
-  const failing = engine['team'].run({ ...job, batchSize: 0, output: 2 ** 31 });
+  const job = { op: Op.logits, items: 1, images: 1, kind: InputKind.images, output: 2 ** 31 };
+  const failing = engine['team'].run(job);
   await expect(failing).rejects.toThrow(RunError);
   await expect(failing).rejects.toThrow(/A worker thread failed: .*array/);
   await expect(engine.logits(input)).rejects.toThrow(/A worker thread failed/);

@@ -166,6 +166,51 @@ test('a state of another network is refused', async () => {
   await expect(engine.restore(other)).rejects.toThrow(/does not fit the network at c\/expand\/kernel/);
 });
 
+test.each(['weights', 'velocities'] as const)(
+  'a state whose last %s do not fit leaves all as it was',
+  async (part) => {
+    const engine = await engineOf(smallSetup('V2', 3));
+    const trained = await engineOf(smallSetup('V2', 3));
+    await trainOn(trained);
+    const state = await trained.snapshot();
+    const cut = new Map([...state[part], ['head/bias', new Float32Array(2)]]);
+    const before = fingerprint(await engine.snapshot());
+    await expect(engine.restore({ ...state, [part]: cut })).rejects.toThrow(/does not fit.*head\/bias/);
+    expect(fingerprint(await engine.snapshot())).toBe(before);
+  },
+);
+
+test('calls that overlap are answered one after another', async () => {
+  const [engine, other] = await teams(smallSetup('V2', 3));
+  const batches = [randomBatch(BATCH, 1), randomBatch(BATCH, 2), randomBatch(BATCH, 3)] as const;
+  const ask = [
+    () => engine!.logits(batches[0].input),
+    () => engine!.step(batches[1].input, batches[1].labels, RATES),
+    () => engine!.features(batches[2].input),
+    () => engine!.logits(batches[1].input),
+  ];
+  const together = await Promise.all(ask.map((call) => call()));
+  const apart = [
+    await other!.logits(batches[0].input),
+    await other!.step(batches[1].input, batches[1].labels, RATES),
+    await other!.features(batches[2].input),
+    await other!.logits(batches[1].input),
+  ];
+  expect(together).toEqual(apart);
+  expect(fingerprint(await engine!.snapshot())).toBe(fingerprint(await other!.snapshot()));
+});
+
+test('a residual connection that its gradient cannot be had of is refused', async () => {
+  const setup = smallSetup('V2', 0);
+  const [stem, block, ...rest] = setup.backbone.blocks;
+  const alone = { ...block!, units: block!.units.slice(2), residual: true };
+  const activated = { ...block!, units: block!.units.slice(0, 2), residual: true };
+  for (const strange of [alone, activated]) {
+    const backbone = { ...setup.backbone, blocks: [stem!, strange, ...rest] };
+    await expect(engineOf({ ...setup, backbone })).rejects.toThrow(/a adds its input after an activation/);
+  }
+});
+
 function expectClose(
   found: ReadonlyMap<string, Float32Array>,
   expected: ReadonlyMap<string, Float32Array>,

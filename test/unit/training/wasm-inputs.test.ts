@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { WHOLE } from '../../../src/data/image.js';
 import { RunError } from '../../../src/errors/errors.js';
 import { fingerprint } from '../../../src/training/fingerprint.js';
 import type { NetworkInput } from '../../../src/training/network-input.js';
 import { WasmEngine } from '../../../src/training/wasm/wasm-engine.js';
 import { bits, RATES, trainOn } from './engine-runs.js';
-import { randomBatch, randomImage, WHOLE } from './random-batch.js';
+import { randomBatch, randomImage } from './random-batch.js';
 import { smallSetup } from './small-networks.js';
 import { BATCH, engineOf } from './wasm-teams.js';
 
@@ -34,6 +35,11 @@ const BROKEN: readonly (readonly [string, NetworkInput, RegExp])[] = [
   ['pixels too many', withFirst({ width: 17 }), /Image 0 has 864 bytes instead of 16 x 17 x 3/],
   ['an image without pixels', withFirst({ pixels: new Uint8Array(), height: 0 }), /Image 0 has 0 bytes/],
   ['features that end within an image', features(BATCH * 160 - 1, [4, 4, 10]), /make no whole images of 160/],
+  [
+    'features of another shape',
+    features(BATCH * 160, [4, 10, 4]),
+    /4 x 10 x 4 where 4 x 4 x 10 are expected/,
+  ],
   ['features of fewer images than labels', features(7 * 160, [4, 4, 10]), /7 images and 8 labels/],
 ];
 
@@ -66,6 +72,14 @@ describe.each([1, 2])('%i threads refuse', (threads) => {
     const before = fingerprint(await engine.snapshot());
     await expect(engine.step(batch.input, batch.labels, RATES)).rejects.toThrow(`a batch of ${size} images`);
     expect(fingerprint(await engine.snapshot())).toBe(before);
+  });
+
+  test('more images than were planned for, also where they would have room', async () => {
+    const engine = await engineOf(smallSetup('V2', 3), { threads, sliceSize: 8, batchSize: 8 });
+    const batch = randomBatch(9);
+    await expect(engine.step(batch.input, batch.labels, RATES)).rejects.toThrow(
+      'a batch of 9 images where 8',
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ReplicaSetup } from '../../../src/training/replica-setup.js';
+import type { NetworkSetup } from '../../../src/training/network-setup.js';
 import { InputKind, Op } from '../../../src/training/wasm/job-board.js';
 import { WasmEngine } from '../../../src/training/wasm/wasm-engine.js';
 import { opened } from './engine-runs.js';
@@ -17,7 +17,7 @@ interface TeamOptions {
 
 /** An engine whose threads have all started. */
 export async function engineOf(
-  setup: ReplicaSetup,
+  setup: NetworkSetup,
   { threads = 1, sliceSize = SLICE, batchSize = BATCH, firstRests = false }: TeamOptions = {},
 ): Promise<WasmEngine> {
   const engine = await opened(WasmEngine.open(setup, { sliceSize, batchSize, threads }));
@@ -30,7 +30,7 @@ export async function engineOf(
 }
 
 /** One thread, two and three, and two of three; their results are to be the same bits. */
-export function teams(setup: ReplicaSetup, options: TeamOptions = {}): Promise<WasmEngine[]> {
+export function teams(setup: NetworkSetup, options: TeamOptions = {}): Promise<WasmEngine[]> {
   const kinds: TeamOptions[] = [{}, { threads: 2 }, { threads: 3 }, { threads: 3, firstRests: true }];
   return Promise.all(kinds.map((kind) => engineOf(setup, { ...options, ...kind })));
 }
@@ -38,8 +38,7 @@ export function teams(setup: ReplicaSetup, options: TeamOptions = {}): Promise<W
 /** How many further threads take part in a job; this one is of no items. */
 function taking(engine: WasmEngine): number {
   const board = engine['board'];
-  const nothing = { items: 0, firstItem: 0, images: 0, input: 0, output: 0, row: 0, batchSize: 0 };
-  const threads = board.post({ ...nothing, op: Op.logits, kind: InputKind.images });
+  const threads = board.post({ op: Op.logits, items: 0, kind: InputKind.images });
   if (!board.awaitFinish(threads, 10_000)) throw new Error('a thread does not answer');
   return threads;
 }

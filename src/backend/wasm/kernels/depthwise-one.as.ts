@@ -1,15 +1,14 @@
 import { dot, rowOr } from './depthwise-rows.as';
 import { finish } from './finish.as';
+import { floats, Geometry } from './geometry.as';
 
 /**
  * Rows `fromRow` to `toRow` - 1 and columns `from` to `to` - 1 of a depthwise convolution of 3 x 3, stride 1, padding 1, of one
  * image. Each input is loaded once for the three outputs that it goes into.
  */
 export function bandStrideOne(
+  g: Geometry,
   image: usize,
-  height: i32,
-  width: i32,
-  pixelBytes: usize,
   fromRow: i32,
   toRow: i32,
   from: i32,
@@ -21,10 +20,8 @@ export function bandStrideOne(
   low: f32,
   high: f32,
 ): void {
-  band(
-    image, height, width, pixelBytes, fromRow, toRow, from, to, filter, pixelBytes, bias, zeros, out,
-    low, high, false,
-  );
+  const tapStep = floats(g.inChannels);
+  band(g, image, fromRow, toRow, from, to, filter, tapStep, bias, zeros, out, low, high, false);
 }
 
 /**
@@ -32,10 +29,8 @@ export function bandStrideOne(
  * replaces the activations in `out`.
  */
 export function bandStrideOneBack(
+  g: Geometry,
   image: usize,
-  height: i32,
-  width: i32,
-  pixelBytes: usize,
   fromRow: i32,
   toRow: i32,
   from: i32,
@@ -46,20 +41,16 @@ export function bandStrideOneBack(
   low: f32,
   high: f32,
 ): void {
+  const pixelBytes = floats(g.inChannels);
   const last = filter + 8 * pixelBytes;
-  band(
-    image, height, width, pixelBytes, fromRow, toRow, from, to, last, <usize>0 - pixelBytes, 0, zeros, out,
-    low, high, true,
-  );
+  band(g, image, fromRow, toRow, from, to, last, <usize>0 - pixelBytes, 0, zeros, out, low, high, true);
 }
 
 /** Inlined into both. `tapStep` bytes on from a tap of the filter lies the next. */
 @inline
 function band(
+  g: Geometry,
   image: usize,
-  height: i32,
-  width: i32,
-  pixelBytes: usize,
   fromRow: i32,
   toRow: i32,
   from: i32,
@@ -75,6 +66,9 @@ function band(
 ): void {
   const floor = f32x4.splat(low);
   const ceiling = f32x4.splat(high);
+  const height = g.inHeight;
+  const width = g.inWidth;
+  const pixelBytes = floats(g.inChannels);
   const rowBytes = <usize>width * pixelBytes;
   for (let at: usize = 0; at < pixelBytes; at += 16) {
     let w = tap + at;

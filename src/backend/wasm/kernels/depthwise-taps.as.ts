@@ -1,17 +1,13 @@
+import { floats, Geometry } from './geometry.as';
+
 /**
  * dFilter += the gradient of a depthwise filter of 3 x 3, stride 1, padding 1, from rows `from` to `to` - 1 of the output's
  * gradient of one image. One row of taps at a time, with sums for even and odd columns: more sums than these leave the registers.
  */
-export function tapsStrideOne(
-  x: usize,
-  dy: usize,
-  from: i32,
-  to: i32,
-  height: i32,
-  width: i32,
-  pixelBytes: usize,
-  dFilter: usize,
-): void {
+export function tapsStrideOne(g: Geometry, x: usize, dy: usize, from: i32, to: i32, dFilter: usize): void {
+  const height = g.inHeight;
+  const width = g.inWidth;
+  const pixelBytes = floats(g.inChannels);
   const rowBytes = <usize>width * pixelBytes;
   for (let at: usize = 0; at < pixelBytes; at += 16) {
     let taps = dFilter + at;
@@ -70,20 +66,12 @@ export function tapsStrideOne(
  * The same at stride 2, where a gradient meets the inputs of its own window, the first of which begins `padTop` rows above and
  * `padLeft` columns before the image.
  */
-export function tapsStrideTwo(
-  x: usize,
-  dy: usize,
-  from: i32,
-  to: i32,
-  height: i32,
-  width: i32,
-  outWidth: i32,
-  padTop: i32,
-  padLeft: i32,
-  pixelBytes: usize,
-  dFilter: usize,
-): void {
-  const rowBytes = <usize>width * pixelBytes;
+export function tapsStrideTwo(g: Geometry, x: usize, dy: usize, from: i32, to: i32, dFilter: usize): void {
+  const height = g.inHeight;
+  const outWidth = g.outWidth;
+  const padLeft = g.padLeft;
+  const pixelBytes = floats(g.inChannels);
+  const rowBytes = <usize>g.inWidth * pixelBytes;
   for (let at: usize = 0; at < pixelBytes; at += 16) {
     let taps = dFilter + at;
     for (let i = 0; i < 3; i++) {
@@ -91,7 +79,7 @@ export function tapsStrideTwo(
       let sum1 = sum0;
       let sum2 = sum0;
       for (let row = from; row < to; row++) {
-        const inRow = 2 * row - padTop + i;
+        const inRow = 2 * row - g.padTop + i;
         if (inRow < 0 || inRow >= height) continue;
         let input = x + <usize>inRow * rowBytes + at;
         let gradient = dy + <usize>(row * outWidth) * pixelBytes + at;

@@ -1,18 +1,14 @@
 import { dot, rowOr } from './depthwise-rows.as';
 import { finish } from './finish.as';
+import { floats, Geometry } from './geometry.as';
 
 /**
  * Output rows `from` to `to` - 1 of a depthwise convolution of 3 x 3, stride 2, of one image, whose first window begins
  * `padTop` rows above and `padLeft` columns before it: 0 where the side is even, 1 where it is odd.
  */
 export function bandStrideTwo(
+  g: Geometry,
   image: usize,
-  height: i32,
-  width: i32,
-  outWidth: i32,
-  padTop: i32,
-  padLeft: i32,
-  pixelBytes: usize,
   from: i32,
   to: i32,
   filter: usize,
@@ -24,7 +20,11 @@ export function bandStrideTwo(
 ): void {
   const floor = f32x4.splat(low);
   const ceiling = f32x4.splat(high);
-  const rowBytes = <usize>width * pixelBytes;
+  const height = g.inHeight;
+  const outWidth = g.outWidth;
+  const padLeft = g.padLeft;
+  const pixelBytes = floats(g.inChannels);
+  const rowBytes = <usize>g.inWidth * pixelBytes;
   for (let at: usize = 0; at < pixelBytes; at += 16) {
     let w = filter + at;
     const w00 = v128.load(w);
@@ -37,26 +37,23 @@ export function bandStrideTwo(
     const w21 = v128.load((w += pixelBytes));
     const w22 = v128.load((w += pixelBytes));
     for (let row = from; row < to; row++) {
-      const top = 2 * row - padTop;
+      const top = 2 * row - g.padTop;
       let r0 = rowOr(zeros, image, top, height, rowBytes) + at;
       let r1 = rowOr(zeros, image, top + 1, height, rowBytes) + at;
       let r2 = rowOr(zeros, image, top + 2, height, rowBytes) + at;
       let target = out + <usize>(row * outWidth) * pixelBytes + at;
-      let x0 = v128.load(r0);
-      let x1 = v128.load(r1);
-      let x2 = v128.load(r2);
       // The first column is the left one of the first window, or its middle one.
       let sum = f32x4.splat(0);
       if (padLeft == 0) {
-        sum = dot(x0, x1, x2, w00, w10, w20);
+        sum = dot(v128.load(r0), v128.load(r1), v128.load(r2), w00, w10, w20);
         r0 += pixelBytes;
         r1 += pixelBytes;
         r2 += pixelBytes;
       }
       for (let j = 1; j < outWidth; j++) {
-        x0 = v128.load(r0);
-        x1 = v128.load(r1);
-        x2 = v128.load(r2);
+        let x0 = v128.load(r0);
+        let x1 = v128.load(r1);
+        let x2 = v128.load(r2);
         sum = f32x4.add(sum, dot(x0, x1, x2, w01, w11, w21));
         r0 += pixelBytes;
         r1 += pixelBytes;
@@ -73,10 +70,8 @@ export function bandStrideTwo(
         target += pixelBytes;
       }
       // The last window ends beyond the image, its middle column is still there.
-      x0 = v128.load(r0);
-      x1 = v128.load(r1);
-      x2 = v128.load(r2);
-      sum = f32x4.add(f32x4.add(sum, v128.load(bias + at)), dot(x0, x1, x2, w01, w11, w21));
+      const last = dot(v128.load(r0), v128.load(r1), v128.load(r2), w01, w11, w21);
+      sum = f32x4.add(f32x4.add(sum, v128.load(bias + at)), last);
       v128.store(target, finish(sum, target, floor, ceiling, false));
     }
   }
@@ -92,13 +87,14 @@ export function rowFromTwo(
   wa: usize,
   b: usize,
   wb: usize,
-  outWidth: i32,
-  padLeft: i32,
-  pixelBytes: usize,
+  g: Geometry,
   out: usize,
   low: f32,
   high: f32,
 ): void {
+  const outWidth = g.outWidth;
+  const padLeft = g.padLeft;
+  const pixelBytes = floats(g.inChannels);
   const floor = f32x4.splat(low);
   const ceiling = f32x4.splat(high);
   for (let at: usize = 0; at < pixelBytes; at += 16) {
@@ -140,13 +136,14 @@ export function rowFromTwo(
 export function rowFromOne(
   a: usize,
   wa: usize,
-  outWidth: i32,
-  padLeft: i32,
-  pixelBytes: usize,
+  g: Geometry,
   out: usize,
   low: f32,
   high: f32,
 ): void {
+  const outWidth = g.outWidth;
+  const padLeft = g.padLeft;
+  const pixelBytes = floats(g.inChannels);
   const floor = f32x4.splat(low);
   const ceiling = f32x4.splat(high);
   for (let at: usize = 0; at < pixelBytes; at += 16) {

@@ -60,13 +60,9 @@ function strideOne(
     for (let from = 0; from < g.inWidth; from += columns) {
       const to = min(g.inWidth, from + columns);
       if (back) {
-        bandStrideOneBack(
-          image, g.inHeight, g.inWidth, pixelBytes, row, toRow, from, to, filter, zeros, out, low, high,
-        );
+        bandStrideOneBack(g, image, row, toRow, from, to, filter, zeros, out, low, high);
       } else {
-        bandStrideOne(
-          image, g.inHeight, g.inWidth, pixelBytes, row, toRow, from, to, filter, bias, zeros, out, low, high,
-        );
+        bandStrideOne(g, image, row, toRow, from, to, filter, bias, zeros, out, low, high);
       }
     }
   }
@@ -82,14 +78,10 @@ function strideTwo(
   low: f32,
   high: f32,
 ): void {
-  const pixelBytes = floats(g.inChannels);
-  const rows = bandRows(<usize>(2 * g.inWidth) * pixelBytes);
+  const rows = bandRows(floats(2 * g.inWidth * g.inChannels));
   for (let row = 0; row < g.outHeight; row += rows) {
     const to = min(g.outHeight, row + rows);
-    bandStrideTwo(
-      x, g.inHeight, g.inWidth, g.outWidth, g.padTop, g.padLeft, pixelBytes, row, to, filter, bias, zeros, y,
-      low, high,
-    );
+    bandStrideTwo(g, x, row, to, filter, bias, zeros, y, low, high);
   }
 }
 
@@ -136,13 +128,8 @@ function addFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): vo
   const rows = bandRows(<usize>(g.stride * g.inWidth + g.outWidth) * (pixelBytes >> 1));
   for (let from = 0; from < g.outHeight; from += rows) {
     const to = min(g.outHeight, from + rows);
-    if (g.stride == 1) {
-      tapsStrideOne(x, dy, from, to, g.inHeight, g.inWidth, pixelBytes, dFilter);
-    } else {
-      tapsStrideTwo(
-        x, dy, from, to, g.inHeight, g.inWidth, g.outWidth, g.padTop, g.padLeft, pixelBytes, dFilter,
-      );
-    }
+    if (g.stride == 1) tapsStrideOne(g, x, dy, from, to, dFilter);
+    else tapsStrideTwo(g, x, dy, from, to, dFilter);
   }
 }
 
@@ -164,8 +151,8 @@ function spreadBack(
     const u = row + g.padTop;
     const a = dy + <usize>(u >> 1) * rowBytes;
     const b = u > 1 ? a - rowBytes : zeros;
-    if (u & 1) rowFromOne(a, middle, g.outWidth, g.padLeft, pixelBytes, x, low, high);
-    else rowFromTwo(a, filter, b, last, g.outWidth, g.padLeft, pixelBytes, x, low, high);
+    if (u & 1) rowFromOne(a, middle, g, x, low, high);
+    else rowFromTwo(a, filter, b, last, g, x, low, high);
     x += <usize>g.inWidth * pixelBytes;
   }
 }

@@ -1,3 +1,17 @@
+/** An image and the part of it that is seen, laid out as the caller writes it. */
+@unmanaged
+export class ImageEntry {
+  /** Of its height x width x 3 bytes. */
+  pixels: usize;
+  height: i32;
+  width: i32;
+  /** In fractions of the way from the first pixel's centre to the last one's; x1 > x2 mirrors. */
+  y1: f32;
+  x1: f32;
+  y2: f32;
+  x2: f32;
+}
+
 /** From a byte to [-1, 1]. */
 const SCALE: f32 = 1.0 / 127.5;
 
@@ -13,27 +27,16 @@ function rowBytes(size: i32): i32 {
 }
 
 /**
- * One image, height x width x 3 bytes, cropped and resized bilinearly to size x size x 3 floats in [-1, 1]. The box is in
- * fractions of the way from the first pixel's centre to the last one's; x1 > x2 mirrors. Reads one byte beyond the image.
+ * One image, cropped and resized bilinearly to size x size x 3 floats in [-1, 1]. Reads one byte beyond the image.
  *
  * The arithmetic is that of tfjs's CropAndResize, operation by operation, but for samples that rounding would put a hair
  * outside the image: those it paints black are clamped to the edge here. A row of the image is resized across but once for
  * all the rows of the result that lie beside it.
  */
-export function imageInput(
-  pixels: usize,
-  height: i32,
-  width: i32,
-  y1: f32,
-  x1: f32,
-  y2: f32,
-  x2: f32,
-  size: i32,
-  scratch: usize,
-  out: usize,
-): void {
+export function imageInput(image: ImageEntry, size: i32, scratch: usize, out: usize): void {
+  const rowLength = image.width * 3;
   for (let x = 0; x < size; x++) {
-    const place = sample(x1, x2, x, size, width);
+    const place = sample(image.x1, image.x2, x, size, image.width);
     const left = Mathf.floor(place);
     const at = scratch + <usize>x * 12;
     store<i32>(at, <i32>left * 3);
@@ -45,7 +48,7 @@ export function imageInput(
   let upperRow = -1;
   let lowerRow = -1;
   for (let y = 0; y < size; y++) {
-    const place = sample(y1, y2, y, size, height);
+    const place = sample(image.y1, image.y2, y, size, image.height);
     const first = <i32>Mathf.floor(place);
     const last = <i32>Mathf.ceil(place);
     if (first != upperRow) {
@@ -55,11 +58,11 @@ export function imageInput(
       lower = row;
       const held = lowerRow;
       lowerRow = upperRow;
-      if (first != held) resizeAcross(pixels + <usize>(first * width * 3), size, scratch, upper);
+      if (first != held) resizeAcross(image.pixels + <usize>(first * rowLength), size, scratch, upper);
       upperRow = first;
     }
     if (last != first && last != lowerRow) {
-      resizeAcross(pixels + <usize>(last * width * 3), size, scratch, lower);
+      resizeAcross(image.pixels + <usize>(last * rowLength), size, scratch, lower);
       lowerRow = last;
     }
     mixRows(upper, last == first ? upper : lower, place - <f32>first, size * 3, out);

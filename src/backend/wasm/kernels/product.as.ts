@@ -1,12 +1,7 @@
 import { packColumns, packFour, panelColumns } from './pack.as';
-import {
-  outerDirect,
-  outerPacked,
-  rowsTimesPanel,
-  rowsTimesPanelMasked,
-  TILE_COLUMNS,
-  TILE_ROWS,
-} from './tile.as';
+import { outerDirect, outerPacked } from './outer-tile.as';
+import { rowsTimesPanel, rowsTimesPanelMasked } from './product-tile.as';
+import { TILE_COLUMNS, TILE_ROWS } from './tile.as';
 
 /**
  * Rows of the left matrix that are multiplied with all panels before the next: 128 KiB stay in the L2 cache.
@@ -58,7 +53,7 @@ export function multiplyRows(
   }
 }
 
-/** Rows that one pass of `accumulateOuter` sums; a block of packed columns of both matrices fits in L2. */
+/** Rows that `accumulateOuter` takes at most; packed columns of both matrices fit in L2. */
 export const OUTER_ROWS: i32 = 128;
 
 /** Columns up to which they are read where they lie: 128 rows of them stay in the caches without packing. */
@@ -69,7 +64,7 @@ export function outerScratchBytes(columns: i32): i32 {
   return OUTER_ROWS * 4 * (TILE_ROWS + panelColumns(columns));
 }
 
-/** out[width, columns] += a[rows, width]^T . b[rows, columns], summed in blocks of 128 rows in order. */
+/** out[width, columns] += a[rows, width]^T . b[rows, columns], for at most OUTER_ROWS rows. */
 export function accumulateOuter(
   a: usize,
   b: usize,
@@ -85,20 +80,15 @@ export function accumulateOuter(
   // Vector loads of an unpacked matrix must not reach beyond its columns.
   const direct =
     max(width, columns) <= DIRECT_COLUMNS && width % TILE_ROWS == 0 && columns % TILE_COLUMNS == 0;
-  for (let start = 0; start < rows; start += OUTER_ROWS) {
-    const depth = min(OUTER_ROWS, rows - start);
-    const aBlock = a + <usize>start * aRowBytes;
-    const bBlock = b + <usize>start * bRowBytes;
-    if (!direct) packColumns(bBlock, packed, depth, columns);
-    for (let m = 0; m < width; m += TILE_ROWS) {
-      const source = aBlock + (<usize>m << 2);
-      const target = out + <usize>m * bRowBytes;
-      if (direct) {
-        outerDirect(source, aRowBytes, bBlock, bRowBytes, depth, target, bRowBytes, width - m, columns);
-      } else {
-        packFour(source, aRowBytes, scratch, depth, width - m);
-        outerPacked(scratch, packed, depth, target, bRowBytes, width - m, columns);
-      }
+  if (!direct) packColumns(b, packed, rows, columns);
+  for (let m = 0; m < width; m += TILE_ROWS) {
+    const source = a + (<usize>m << 2);
+    const target = out + <usize>m * bRowBytes;
+    if (direct) {
+      outerDirect(source, aRowBytes, b, bRowBytes, rows, target, bRowBytes, width - m, columns);
+    } else {
+      packFour(source, aRowBytes, scratch, rows, width - m);
+      outerPacked(scratch, packed, rows, target, bRowBytes, width - m, columns);
     }
   }
 }
