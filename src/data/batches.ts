@@ -14,6 +14,8 @@ export interface EpochOptions {
   readonly augment: Augment;
   /** Number K of fixed augmented views an image has; a fresh augmentation each epoch where undefined. */
   readonly views?: number | undefined;
+  /** All are where undefined. */
+  readonly needs?: Needs | undefined;
 }
 
 /** A batch before its pixels are read. */
@@ -55,8 +57,8 @@ export function planBatch(
   options: EpochOptions,
   step: number,
   order = trainingOrder(train.length, options.seed, options.epoch),
-  needs = ALL,
 ): BatchPlan {
+  const { needs = ALL } = options;
   const batches = batchesPerEpoch(train.length, options.batchSize);
   if (!(Number.isInteger(step) && step >= 0 && step < batches))
     throw new RangeError(`no batch ${step} of ${batches}`);
@@ -88,24 +90,23 @@ export function batchAt(prepared: PreparedImages, options: EpochOptions, step: n
  */
 export async function* trainingBatches(
   prepared: PreparedImages,
-  options: EpochOptions & { readonly fromStep?: number | undefined; readonly needs?: Needs | undefined },
+  options: EpochOptions & { readonly fromStep?: number | undefined },
 ): AsyncGenerator<Batch, void, undefined> {
   const { train, store } = prepared;
-  const { needs = ALL } = options;
   const order = trainingOrder(train.length, options.seed, options.epoch);
   const plans = function* () {
     const end = batchesPerEpoch(train.length, options.batchSize);
     for (let step = options.fromStep ?? 0; step < end; step++)
-      yield planBatch(prepared, options, step, order, needs);
+      yield planBatch(prepared, options, step, order);
   };
-  yield* withPixels(plans(), train, store, needs);
+  yield* withPixels(plans(), train, store, options.needs);
 }
 
 /** All validation images in order, each seen once through the validation crop. */
 export async function* validationBatches(
   { valid, store }: PreparedImages,
   batchSize: number,
-  needs = ALL,
+  needs?: Needs,
 ): AsyncGenerator<Batch, void, undefined> {
   const plans = function* (): Generator<BatchPlan> {
     for (let step = 0; step < batchesPerEpoch(valid.length, batchSize); step++) {
@@ -126,7 +127,7 @@ async function* withPixels(
   plans: Iterator<BatchPlan, void>,
   samples: readonly PreparedSample[],
   store: ImageStore,
-  needs: Needs,
+  needs = ALL,
 ): AsyncGenerator<Batch, void, undefined> {
   const load = async (): Promise<Batch | undefined> => {
     const next = plans.next();

@@ -4,7 +4,7 @@ import type { Settings } from '../config/default-settings.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
 import { resolveConfig, type TrainRequest } from './train.js';
-import { openWorkbench, type Workbench } from './workbench.js';
+import { openWorkbench, stepsPerEpoch, type Workbench } from './workbench.js';
 
 /** A run of a comparison that is about to be trained. */
 export interface PlannedRun {
@@ -31,7 +31,7 @@ export async function planRuns(
     const workers = settings.workers ?? availableParallelism();
     const config = await resolveConfig(bench, { ...request, settings: armSettings }, arm.name, workers);
     // Refuses here, before anything is trained, a schedule that this many steps cannot follow.
-    planSchedule(config, Math.ceil(bench.images.train.length / config.batchSize));
+    planSchedule(config, stepsPerEpoch(bench, config));
     resolved.push({ arm, bench, config, settings: armSettings });
   }
   return Array.from({ length: settings.seeds }, (_, i) =>

@@ -7,6 +7,7 @@ import type { PlannedRun } from './plan-runs.js';
 import { epochBatches, openRunEngine } from './run-engine.js';
 import { plannedArmKey, recordedArmKey } from './run-key-of.js';
 import type { TrainRequest } from './train.js';
+import { stepsPerEpoch } from './workbench.js';
 
 /** How long the runs of a plan take. */
 export interface PlanTime {
@@ -57,8 +58,8 @@ async function recordedSeconds({ settings, environment }: TrainRequest, planned:
 async function timeSteps({ signal }: TrainRequest, [first]: readonly PlannedRun[], workers: number) {
   if (first === undefined) return { seconds: 0, steps: 0 };
   const { bench, config } = first;
-  const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
-  const schedule = planSchedule(config, stepsPerEpoch);
+  const epochSteps = stepsPerEpoch(bench, config);
+  const schedule = planSchedule(config, epochSteps);
   const engine = await openRunEngine(bench, config, workers);
   try {
     const started = performance.now();

@@ -14,9 +14,10 @@ import { refuseChangedData } from './resume-data.js';
 import { lastBackend } from './resume-environment.js';
 import { unpackCheckpoint } from './run-checkpoint.js';
 import type { TrainRequest } from './train.js';
-import { trainRun, type TrainDocument } from './train-run.js';
+import type { TrainDocument } from './train-document.js';
+import { trainRun } from './train-run.js';
 import { planFrom, type TrainPlan } from './training-plan.js';
-import { openWorkbench, type Workbench } from './workbench.js';
+import { openWorkbench, stepsPerEpoch, type Workbench } from './workbench.js';
 
 /** A recorded run that may go on. */
 export interface ResumableRun {
@@ -89,9 +90,9 @@ async function withPlan<Result>(
   }
 }
 
-function remaining(dir: string, { images }: Workbench, config: RunConfig, state: RunState): TrainPlan {
-  const stepsPerEpoch = Math.ceil(images.train.length / config.batchSize);
-  const schedule = planSchedule(config, stepsPerEpoch);
+function remaining(dir: string, bench: Workbench, config: RunConfig, state: RunState): TrainPlan {
+  const epochSteps = stepsPerEpoch(bench, config);
+  const schedule = planSchedule(config, epochSteps);
   const { scheduleState } = applyReplans(dir, state, config, schedule);
-  return planFrom(config, schedule, stepsPerEpoch, { trained: state.step, state: scheduleState });
+  return planFrom(config, schedule, epochSteps, { trained: state.step, state: scheduleState });
 }

@@ -2,7 +2,7 @@ import type { RunConfig } from '../config/run-config.js';
 import { trainingBatches, validationBatches } from '../data/batches.js';
 import { initHead } from '../model/init-head.js';
 import type { Engine } from '../training/engine.js';
-import { networkBatches } from '../training/network-batches.js';
+import { networkBatches, unstored } from '../training/network-batches.js';
 import { openEngine } from '../training/open-engine.js';
 import type { NetworkSetup } from '../training/network-setup.js';
 import type { TrainingBatch } from '../training/train-steps.js';
@@ -26,10 +26,10 @@ export type EngineConfig = Pick<
 
 /** A fresh network with a new head on the workbench's backbone. */
 export function openRunEngine(bench: Workbench, config: EngineConfig, workers: number): Promise<Engine> {
-  return openEngine(replicaSetup(bench, config), config.batchSize, workers);
+  return openEngine(networkSetup(bench, config), config.batchSize, workers);
 }
 
-function replicaSetup(
+function networkSetup(
   { weights, firstTrained, imageSize, images }: Workbench,
   config: EngineConfig,
 ): NetworkSetup {
@@ -54,8 +54,10 @@ export function epochBatches(
   fromBatch: number,
 ): AsyncIterable<TrainingBatch> {
   const { batchSize, seed, augment, views } = config;
-  const store = bench.features?.train;
-  const slot = (index: number, view: number) => index * (views ?? 1) + Math.max(0, view);
+  const features = bench.features && {
+    store: bench.features.train,
+    slot: (index: number, view: number) => index * (views ?? 1) + Math.max(0, view),
+  };
   const batches = trainingBatches(bench.images, {
     batchSize,
     seed,
@@ -63,13 +65,9 @@ export function epochBatches(
     augment,
     views: views ?? undefined,
     fromStep: fromBatch,
-    needs: store && ((index, view) => !store.has(slot(index, view))),
+    needs: features && unstored(features),
   });
-  return networkBatches(
-    engine,
-    batches,
-    store && { store, slotOf: ({ indices, views: drawn }, i) => slot(indices[i] ?? 0, drawn[i] ?? 0) },
-  );
+  return networkBatches(engine, batches, features);
 }
 
 /** All validation images, or about `limit` of them spread evenly over the classes. */
@@ -78,12 +76,12 @@ export function evaluationBatches(
   engine: Engine,
   limit = Infinity,
 ): AsyncIterable<TrainingBatch> {
-  const store = bench.features?.valid;
   const stride = Math.max(1, Math.ceil(bench.images.valid.length / limit));
   const images = { ...bench.images, valid: bench.images.valid.filter((_, i) => i % stride === 0) };
-  return networkBatches(
-    engine,
-    validationBatches(images, EVALUATION_BATCH, store && ((index) => !store.has(index * stride))),
-    store && { store, slotOf: ({ indices }, i) => (indices[i] ?? 0) * stride },
-  );
+  const features = bench.features && {
+    store: bench.features.valid,
+    slot: (index: number) => index * stride,
+  };
+  const batches = validationBatches(images, EVALUATION_BATCH, features && unstored(features));
+  return networkBatches(engine, batches, features);
 }

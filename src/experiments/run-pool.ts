@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { RunError, UsageError } from '../errors/errors.js';
 import type { Emit } from './events.js';
 import type { RunTask, RunWorkerReply, RunWorkerRequest } from './run-worker-protocol.js';
-import type { TrainDocument } from './train-run.js';
+import type { TrainDocument } from './train-document.js';
 
 /** What became of a task: its document, or the error that ended it and the folder it has by then. */
 export type TaskOutcome =

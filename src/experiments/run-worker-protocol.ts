@@ -1,6 +1,7 @@
 import type { RunConfig } from '../config/run-config.js';
 import type { ExperimentEvent } from './events.js';
-import type { RunContext, TrainDocument } from './train-run.js';
+import type { TrainDocument } from './train-document.js';
+import type { RunContext } from './train-run.js';
 import type { WorkbenchHandle } from './workbench.js';
 
 /** What a thread that trains whole runs is started with. */

@@ -6,9 +6,10 @@ import { resolveRun, type RunConfig } from '../config/run-config.js';
 import { adviseRate } from './find-lr.js';
 import type { ExperimentContext } from './find-lr-run.js';
 import { resolveRate } from './resolve-rate.js';
-import { trainRun, type TrainDocument } from './train-run.js';
+import type { TrainDocument } from './train-document.js';
+import { trainRun } from './train-run.js';
 import { planFrom, type TrainPlan } from './training-plan.js';
-import { openWorkbench, type Workbench } from './workbench.js';
+import { openWorkbench, stepsPerEpoch, type Workbench } from './workbench.js';
 
 /** What a command hands over: options, the table of measured rates, and where it runs. */
 export interface TrainRequest extends ExperimentContext {
@@ -41,9 +42,9 @@ export async function planTraining(request: TrainRequest): Promise<TrainPlan> {
   const bench = await openWorkbench(request.settings, request);
   try {
     const config = await resolveConfig(bench, request, arm, 1);
-    const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
-    const schedule = planSchedule(config, stepsPerEpoch);
-    return planFrom(config, schedule, stepsPerEpoch, { trained: 0, state: schedule.initialState });
+    const epochSteps = stepsPerEpoch(bench, config);
+    const schedule = planSchedule(config, epochSteps);
+    return planFrom(config, schedule, epochSteps, { trained: 0, state: schedule.initialState });
   } finally {
     bench.close();
   }

@@ -13,7 +13,7 @@ import type { Emit } from './events.js';
 import { isSound, packCheckpoint, type RunCheckpoint } from './run-checkpoint.js';
 import { startClock } from './run-clock.js';
 import { epochBatches, evaluationBatches } from './run-engine.js';
-import type { Workbench } from './workbench.js';
+import { stepsPerEpoch, type Workbench } from './workbench.js';
 
 /** Where a run diverged: the step, and the rates that it was made with. */
 export interface Divergence {
@@ -58,12 +58,12 @@ export interface RunStart {
 /** Trains from where `start` stands to the end of the schedule, recording as it goes. */
 export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEnd> {
   const { bench, engine, config, schedule, folder, name, emit, signal } = parts;
-  const stepsPerEpoch = Math.ceil(bench.images.train.length / config.batchSize);
+  const epochSteps = stepsPerEpoch(bench, config);
   const clock = startClock(start.from.state);
   let { state, predictions } = start.from;
   let { best, unsaved } = start;
   let failure: Divergence | null = null;
-  const epochsPlanned = () => schedule.end(state.scheduleState) / stepsPerEpoch;
+  const epochsPlanned = () => schedule.end(state.scheduleState) / epochSteps;
 
   const checkpoint = async (isBest: boolean, known?: RunCheckpoint['replica']): Promise<RunCheckpoint> => {
     const replica = known ?? (await engine.snapshot());
@@ -81,7 +81,7 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
   while (state.epoch <= epochsPlanned() && failure === null && !signal.aborted) {
     const { epoch } = state;
     const firstStep = state.step;
-    const batches = epochBatches(bench, engine, config, epoch, firstStep - (epoch - 1) * stepsPerEpoch);
+    const batches = epochBatches(bench, engine, config, epoch, firstStep - (epoch - 1) * epochSteps);
     const position = { epoch, firstStep, scheduleState: state.scheduleState, signal };
     clock.begin('step');
     for await (const records of trainStepGroups(engine, batches, schedule, position)) {
@@ -89,7 +89,7 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
       for (const record of records.slice(0, broken && records.indexOf(broken))) {
         folder.appendStep(record);
         emit({ type: 'step', name, record });
-        state = afterStep(state, record, batchLength(bench, config, record.step, stepsPerEpoch));
+        state = afterStep(state, record, batchLength(bench, config, record.step, epochSteps));
         unsaved = true;
       }
       if (broken !== undefined) {
@@ -100,7 +100,7 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
       if (clock.isDueBefore('step')) await checkpoint(false);
       clock.begin('step');
     }
-    if (failure !== null || state.step < epoch * stepsPerEpoch || signal.aborted) break;
+    if (failure !== null || state.step < epoch * epochSteps || signal.aborted) break;
 
     if (unsaved && clock.isDueBefore('evaluation')) await checkpoint(false);
     clock.begin('evaluation');
@@ -152,9 +152,9 @@ function batchLength(
   { images }: Workbench,
   { batchSize }: RunConfig,
   step: number,
-  stepsPerEpoch: number,
+  epochSteps: number,
 ): number {
-  const inEpoch = step % stepsPerEpoch;
+  const inEpoch = step % epochSteps;
   return Math.min(batchSize, images.train.length - inEpoch * batchSize);
 }
 

@@ -1,7 +1,8 @@
 import { freemem, totalmem } from 'node:os';
 import type { Settings } from '../config/default-settings.js';
 import { UsageError } from '../errors/errors.js';
-import { effectiveViews } from '../config/run-config.js';
+import { effectiveViews, type RunConfig } from '../config/run-config.js';
+import { batchesPerEpoch } from '../data/batches.js';
 import { dataFolder } from '../data/data-folder.js';
 import { prepareImages, type PreparedImages } from '../data/prepare-images.js';
 import { openImageStore, type ImageStoreHandle } from '../data/image-store.js';
@@ -142,4 +143,12 @@ export function attachWorkbench({ store, features, ...handle }: WorkbenchHandle)
       stores?.valid.close({ remove: false });
     },
   };
+}
+
+/** Mini-batches of an epoch, the last and smaller one included. */
+export function stepsPerEpoch(
+  { images }: Pick<Workbench, 'images'>,
+  { batchSize }: Pick<RunConfig, 'batchSize'>,
+): number {
+  return batchesPerEpoch(images.train.length, batchSize);
 }

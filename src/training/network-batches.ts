@@ -1,15 +1,21 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
+import type { Needs } from '../data/batches.js';
 import type { Batch } from '../data/image.js';
 import type { Engine } from './engine.js';
 import type { FeatureStore } from './feature-store.js';
 import type { NetworkInput } from './network-input.js';
 import type { TrainingBatch } from './train-steps.js';
 
-/** Where the features of a batch's images lie. */
+/** Where the features of images lie. */
 export interface StoredFeatures {
   readonly store: FeatureStore;
-  /** The store's slot of the batch's i-th image. */
-  readonly slotOf: (batch: Batch, i: number) => number;
+  /** The store's slot of a view of the image at that position in its list; of the image itself where it has no views. */
+  readonly slot: (index: number, view: number) => number;
+}
+
+/** The images that have to be looked at: those whose features are not stored yet. */
+export function unstored({ store, slot }: StoredFeatures): Needs {
+  return (index, view) => !store.has(slot(index, view));
 }
 
 /**
@@ -39,9 +45,9 @@ const PATIENCE = 2000;
 async function storedFeatures(
   engine: Engine,
   batch: Batch,
-  { store, slotOf }: StoredFeatures,
+  { store, slot }: StoredFeatures,
 ): Promise<NetworkInput> {
-  const slots = batch.images.map((_, i) => slotOf(batch, i));
+  const slots = batch.images.map((_, i) => slot(batch.indices[i] ?? 0, batch.views[i] ?? -1));
   const absent = () => [...slots.keys()].filter((i) => !store.has(slots[i] ?? 0));
   const compute = async (chosen: readonly number[]) => {
     if (chosen.length === 0) return;

@@ -6,7 +6,7 @@ import { planSchedule } from '../../src/config/plan-schedule.js';
 import { resolveRun } from '../../src/config/run-config.js';
 import { finderConfig, findLearningRate } from '../../src/experiments/find-lr.js';
 import { epochBatches, evaluationBatches, openRunEngine } from '../../src/experiments/run-engine.js';
-import { openWorkbench, type Workbench } from '../../src/experiments/workbench.js';
+import { openWorkbench, stepsPerEpoch, type Workbench } from '../../src/experiments/workbench.js';
 import { pairedDifference } from '../../src/stats/paired-difference.js';
 import { summarize } from '../../src/stats/t-interval.js';
 import { twoDigits } from '../../src/stats/two-digits.js';
@@ -68,7 +68,7 @@ try {
 async function finalAccuracy(bench: Workbench, lr: number, seed: number): Promise<number> {
   const frozen = bench.features !== undefined;
   const config = resolveRun({ ...settings, seed }, { imageSize: bench.imageSize, lr, arm: '', frozen });
-  const schedule = planSchedule(config, Math.ceil(bench.images.train.length / config.batchSize));
+  const schedule = planSchedule(config, stepsPerEpoch(bench, config));
   const engine = await openRunEngine(bench, config, 1);
   try {
     let firstStep = 0;

@@ -44,7 +44,7 @@ function storeFor({ featureShape }: Engine): FeatureStore {
 
 async function valuesOf(engine: Engine, store: FeatureStore): Promise<number[]> {
   const found: number[] = [];
-  for await (const { input } of networkBatches(engine, one(), { store, slotOf: (_, i) => i })) {
+  for await (const { input } of networkBatches(engine, one(), { store, slot: (index) => index })) {
     if (input.kind !== 'features') throw new Error('not features');
     found.push(...input.values);
   }
