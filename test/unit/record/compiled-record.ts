@@ -20,8 +20,10 @@ export function compileRecord(): CompiledRecord {
   const dir = mkdtempSync(join(tmpdir(), 'onecycle-compiled-'));
   // mkdtemp makes it private; another user is to run it.
   chmodSync(dir, 0o755);
-  const files = readdirSync(join(SOURCE, 'record')).map((name) => join('record', name));
-  for (const file of [...files, 'errors/errors.ts']) {
+  const files = ['record', 'errors'].flatMap((folder) =>
+    readdirSync(join(SOURCE, folder)).map((name) => join(folder, name)),
+  );
+  for (const file of files) {
     const { outputText } = ts.transpileModule(readFileSync(join(SOURCE, file), 'utf8'), {
       compilerOptions: {
         module: ts.ModuleKind.ESNext,
