@@ -21,20 +21,15 @@ export async function runJson<T>(
 }
 
 /** Runs one of the measuring scripts of this folder. */
-export function runScript<T>(
-  name: string,
-  args: readonly string[],
-  env?: Record<string, string>,
-): Promise<T> {
+export function runScript<T>(name: string, args: readonly string[]): Promise<T> {
   const script = fileURLToPath(new URL(name, import.meta.url));
-  return runJson(process.execPath, ['--import', 'tsx', script, ...args], env);
+  return runJson(process.execPath, ['--import', 'tsx', script, ...args]);
 }
 
 /** Runs `onecycle` and watches its memory. Peak is NaN where there is no /proc. */
 export async function runOnecycle(
   args: readonly string[],
-): Promise<{ stdout: string; seconds: number; peakMegabytes: number }> {
-  const begin = performance.now();
+): Promise<{ stdout: string; peakMegabytes: number }> {
   const child = execa(process.execPath, ['bin/onecycle.js', ...args], { cwd: ROOT });
   let peakMegabytes = NaN;
   const watch = setInterval(() => {
@@ -42,7 +37,7 @@ export async function runOnecycle(
   }, LOOK_EVERY_MS);
   try {
     const { stdout } = await child;
-    return { stdout, seconds: (performance.now() - begin) / 1000, peakMegabytes };
+    return { stdout, peakMegabytes };
   } finally {
     clearInterval(watch);
   }

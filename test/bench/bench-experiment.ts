@@ -4,20 +4,29 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PYTHON, ROOT, runJson, runOnecycle } from './bench-child.js';
 import { TORCH_MODES, type TorchMode } from './bench-peers.js';
+import { ratios, spread, type Spread } from './bench-spread.js';
 
-/** One side of the experiment, from the start of its first process to the verdict. */
-export interface ExperimentSide {
-  readonly seconds: number;
+/** What one run of the experiment made. */
+interface Outcome {
   /** Final validation accuracies by policy, one a seed. */
   readonly accuracies: Readonly<Record<string, readonly number[]>>;
   readonly peakMegabytes: number;
 }
 
+/** One side: what its last run made. */
+export interface ExperimentSide extends Outcome {
+  /** From the start of its first process to the end of its last. */
+  readonly seconds: Spread;
+}
+
 /** All sides. */
 export interface Experiment {
+  readonly rounds: number;
   readonly ours: ExperimentSide;
   /** PyTorch by mode; null where it is absent. */
   readonly torch: Readonly<Record<TorchMode, ExperimentSide>> | null;
+  /** Ours over theirs, by rounds. */
+  readonly ratios: Readonly<Record<TorchMode, Spread>> | null;
   /** Why there is no other side. */
   readonly absent: string | null;
 }
@@ -38,20 +47,50 @@ export const TRAINED = {
 
 export type Trained = keyof typeof TRAINED;
 
-/** `onecycle find-lr && onecycle compare` with defaults, against the same experiment in PyTorch. */
-export async function benchExperiment(trained: Trained): Promise<Experiment> {
-  const ours = await ourExperiment(trained);
+/** `onecycle find-lr && onecycle compare` with defaults, against the same experiment in PyTorch, in turns. */
+export async function benchExperiment(trained: Trained, rounds: number): Promise<Experiment> {
   const { exitCode } = await execa(PYTHON, ['-c', 'import torch, PIL'], { reject: false });
-  if (exitCode !== 0) {
-    const absent = `${PYTHON} lacks torch or PIL (apt-get install -y python3-torch python3-pil)`;
-    return { ours, torch: null, absent };
+  const here = exitCode === 0;
+  const [ours, installed, tuned]: [Timed[], Timed[], Timed[]] = [[], [], []];
+  for (let round = 0; round < rounds; round++) {
+    ours.push(await timed(() => ourExperiment(trained)));
+    if (!here) continue;
+    installed.push(await timed(() => torchExperiment(trained, 'installed')));
+    tuned.push(await timed(() => torchExperiment(trained, 'tuned')));
   }
-  const installed = await torchExperiment(trained, 'installed');
-  const tuned = await torchExperiment(trained, 'tuned');
-  return { ours, torch: { installed, tuned }, absent: null };
+  const absent = `${PYTHON} lacks torch or PIL (apt-get install -y python3-torch python3-pil)`;
+  return {
+    rounds,
+    ours: sideOf(ours),
+    torch: here ? { installed: sideOf(installed), tuned: sideOf(tuned) } : null,
+    ratios: here ? { installed: over(ours, installed), tuned: over(ours, tuned) } : null,
+    absent: here ? null : absent,
+  };
 }
 
-async function ourExperiment(trained: Trained): Promise<ExperimentSide> {
+interface Timed {
+  readonly seconds: number;
+  readonly outcome: Outcome;
+}
+
+async function timed(run: () => Promise<Outcome>): Promise<Timed> {
+  const begin = performance.now();
+  const outcome = await run();
+  return { seconds: (performance.now() - begin) / 1000, outcome };
+}
+
+function sideOf(runs: readonly Timed[]): ExperimentSide {
+  const last = runs.at(-1);
+  if (last === undefined) throw new RangeError('no rounds');
+  return { ...last.outcome, seconds: spread(runs.map(({ seconds }) => seconds)) };
+}
+
+function over(ours: readonly Timed[], theirs: readonly Timed[]): Spread {
+  const secondsOf = (runs: readonly Timed[]) => runs.map(({ seconds }) => seconds);
+  return ratios(secondsOf(ours), secondsOf(theirs));
+}
+
+async function ourExperiment(trained: Trained): Promise<Outcome> {
   const options = TRAINED[trained].ours;
   const out = await mkdtemp(join(tmpdir(), 'onecycle-bench-'));
   try {
@@ -59,7 +98,6 @@ async function ourExperiment(trained: Trained): Promise<ExperimentSide> {
     const compared = await runOnecycle(['compare', ...options, '--json', '--out', out]);
     const { arms }: CompareDocument = JSON.parse(compared.stdout);
     return {
-      seconds: found.seconds + compared.seconds,
       accuracies: Object.fromEntries(
         arms.map(({ policy, runs }) => [policy, runs.map(({ final }) => final.validAccuracy)]),
       ),
@@ -71,7 +109,7 @@ async function ourExperiment(trained: Trained): Promise<ExperimentSide> {
 }
 
 /** A process for each core: faster here than one process with as many threads. */
-function torchExperiment(trained: Trained, mode: TorchMode): Promise<ExperimentSide> {
+function torchExperiment(trained: Trained, mode: TorchMode): Promise<Outcome> {
   const { env, args: modeArguments } = TORCH_MODES[mode];
   const options = {
     data: join(ROOT, 'data/cifar10-mini'),

@@ -44,7 +44,7 @@ export const oneThread: Peer = {
 };
 
 /**
- * How PyTorch is run: as it is installed, or at its best. glibc gives large blocks back to the system after every use, which
+ * How PyTorch is run: as it is installed, or tuned. glibc gives large blocks back to the system after every use, which
  * on some virtual machines costs PyTorch most of its time; and its convolutions like channels last.
  */
 export const TORCH_MODES = {
@@ -87,7 +87,7 @@ export function tfjsNode(): Peer {
     ...(found === undefined ? { absent: `no tfjs-node with its native part is here (${fetch})` } : {}),
     measure: (work) => {
       // Several times slower than the others: fewer steps.
-      const fewer = { ...work, steps: Math.ceil(work.steps / 5), warmUp: 1 };
+      const fewer = { ...work, steps: Math.max(3, Math.ceil(work.steps / 5)), warmUp: 1 };
       return runScript('tfjs-node-step.ts', [...stepArguments(fewer), '--package', found ?? '']);
     },
   };

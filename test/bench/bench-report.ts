@@ -72,7 +72,7 @@ export function benchReport(document: BenchDocument): string {
           ratio(spreads.oneThread?.[key]),
           Object.entries(peaks)
             .map(([name, megabytes]) => `${name} ${megabytes.toFixed(0)}`)
-            .join(', '),
+            .join('; '),
         ]),
       ),
     );
@@ -84,12 +84,12 @@ export function benchReport(document: BenchDocument): string {
     );
   }
   if (pipeline !== null) parts.push(...pipelineReport(pipeline));
-  const { experiment, experimentAll, ratios } = document;
+  const { experiment, experimentAll } = document;
   if (experiment !== null) {
-    parts.push(experimentReport('last:11', experiment, ratios.experiment, ratios.experimentTuned));
+    parts.push(experimentReport('last:11', experiment));
   }
   if (experimentAll !== null) {
-    parts.push(experimentReport('all', experimentAll, ratios.experimentAll, ratios.experimentAllTuned));
+    parts.push(experimentReport('all', experimentAll));
   }
   return [...parts, ...absent].join('\n\n');
 }
@@ -112,27 +112,28 @@ function pipelineReport({ decoding, waiting }: Pipeline): string[] {
   ];
 }
 
-function experimentReport(
-  trained: string,
-  { ours, torch }: Experiment,
-  over: number | null,
-  overTuned: number | null,
-): string {
+function experimentReport(trained: string, { rounds, ours, torch, ratios }: Experiment): string {
   const row = (name: string, { seconds, accuracies, peakMegabytes }: ExperimentSide) => [
     name,
-    seconds.toFixed(1),
+    show(seconds, 1),
     ...['fixed', '1cycle'].map((policy) => (accuracies[policy] ?? []).map((a) => a.toFixed(3)).join(' ')),
     peakMegabytes.toFixed(0),
   ];
   const sides = table(
-    [`find-lr && compare, ${trained} trained`, 'seconds', 'accuracy, fixed', 'accuracy, 1cycle', 'peak MB'],
+    [
+      `find-lr && compare, ${trained} trained`,
+      `seconds, ${rounds} round(s)`,
+      'accuracy, fixed',
+      'accuracy, 1cycle',
+      'peak MB',
+    ],
     [
       row('onecycle', ours),
       ...(torch === null ? [] : [row('PyTorch', torch.installed), row('PyTorch, tuned', torch.tuned)]),
     ],
   );
-  if (over === null || overTuned === null) return sides;
-  return `${sides}\n\nOurs over PyTorch's: ${over.toFixed(2)}; over PyTorch's at its best: ${overTuned.toFixed(2)}.`;
+  if (ratios === null) return sides;
+  return `${sides}\n\nOurs over PyTorch: ${show(ratios.installed)}; over PyTorch, tuned: ${show(ratios.tuned)}.`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {

@@ -9,11 +9,13 @@ import { benchStart } from './bench-start.js';
 import { benchSteps, CASES, type StepBench } from './bench-steps.js';
 
 // Speed beside peers on the same machine in the same minutes: one child process a measurement, taken in turns, so that a
-// noisy neighbour hits all. Ratios are ours over theirs: below 1 we are faster. A quarter of an hour on two cores.
+// noisy neighbour hits all. Ratios are ours over theirs: below 1 we are faster. Twenty minutes on two cores.
 const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '3' },
+    /** Of the experiments, which take minutes. */
+    'experiment-rounds': { type: 'string', default: '1' },
     /** Which parts: steps (or a step's key), start, pipeline, experiment, experiment-all. */
     only: { type: 'string', default: 'steps,start,pipeline,experiment,experiment-all' },
     /** An image folder of JPEGs. */
@@ -53,9 +55,11 @@ const begun = <T>(part: string, run: () => Promise<T>): Promise<T> | null => {
 };
 const start = await begun('start', benchStart);
 const pipeline = await begun('pipeline', () => benchPipeline(options.photographs));
-const experiment = await begun('experiment', () => benchExperiment('last:11'));
-const experimentAll = await begun('experiment-all', () => benchExperiment('all'));
-if (experiment?.absent) absent.push(`experiment: absent, ${experiment.absent}`);
+const experimentRounds = Number(options['experiment-rounds']);
+const experiment = await begun('experiment', () => benchExperiment('last:11', experimentRounds));
+const experimentAll = await begun('experiment-all', () => benchExperiment('all', experimentRounds));
+const experimentAbsent = experiment?.absent ?? experimentAll?.absent;
+if (experimentAbsent) absent.push(`PyTorch's experiment: absent, ${experimentAbsent}`);
 
 /** Ours over a peer's full step, by case. */
 const over = ({ name, absent: why }: Peer): ByKey<Spread | null> | null =>
@@ -64,8 +68,7 @@ const over = ({ name, absent: why }: Peer): ByKey<Spread | null> | null =>
     : null;
 const medians = (ratios: ByKey<Spread | null> | null) =>
   ratios && Object.fromEntries(Object.entries(ratios).map(([key, ratio]) => [key, ratio?.median ?? null]));
-const overTorch = (sides: Experiment | null, mode: TorchMode) =>
-  sides?.torch ? sides.ours.seconds / sides.torch[mode].seconds : null;
+const overTorch = (sides: Experiment | null, mode: TorchMode) => sides?.ratios?.[mode].median ?? null;
 const spreads = {
   torch: over(peers.torch),
   torchTuned: over(peers.torchTuned),
