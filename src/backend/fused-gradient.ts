@@ -22,7 +22,7 @@ import {
 export type ConvKind = 'conv' | 'depthwise';
 
 /** An activation that is fused with a convolution and whose gradient can be told from its output. */
-export type Activation = 'linear' | 'relu' | 'relu6';
+export type Activation = 'linear' | 'relu6';
 
 const inputKernel = { conv: Conv2DBackpropInput, depthwise: DepthwiseConv2dNativeBackpropInput } as const;
 const filterKernel = { conv: Conv2DBackpropFilter, depthwise: DepthwiseConv2dNativeBackpropFilter } as const;
@@ -62,7 +62,7 @@ export function convGradients(
     return dx ? { dx, dFilter, dBias } : { dFilter, dBias };
   }
   return tidy(() => {
-    const dPre = activation === 'linear' ? dy : mul<Tensor4D>(dy, passes(y, activation));
+    const dPre = activation === 'linear' ? dy : mul<Tensor4D>(dy, passes(y));
     const dFilter: Tensor4D = engine().runKernel(
       filterKernel[kind],
       { x, dy: dPre },
@@ -79,8 +79,7 @@ export function convGradients(
   });
 }
 
-/** 1 where the activation had a slope, else 0. */
-function passes(y: Tensor4D, activation: 'relu' | 'relu6'): Tensor4D {
-  const positive = greater<Tensor4D>(y, 0);
-  return cast(activation === 'relu6' ? logicalAnd<Tensor4D>(positive, less(y, 6)) : positive, 'float32');
+/** 1 where ReLU6 had a slope, else 0. */
+function passes(y: Tensor4D): Tensor4D {
+  return cast(logicalAnd<Tensor4D>(greater(y, 0), less(y, 6)), 'float32');
 }

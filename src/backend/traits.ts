@@ -2,7 +2,7 @@ import { currentBackend } from './current.js';
 
 /** How training is arranged on a backend. */
 export interface BackendTraits {
-  /** Several threads with an instance each can share a batch. */
+  /** Several threads can share a batch. */
   readonly threads: boolean;
   /** Steps between two looks at the loss: reading makes host and device wait for each other. */
   readonly lossEvery: number;
@@ -11,7 +11,7 @@ export interface BackendTraits {
   readonly sliceBytes: number;
 }
 
-/** Small slices stay in the cache, and several workers fit beside each other in a 4 GB heap. */
+/** Small slices stay in the cache, and those of several threads fit beside each other on a heap of 4 GB. */
 const PROCESSOR: BackendTraits = { threads: false, lossEvery: 1, maxSlice: 8, sliceBytes: 400e6 };
 /** A device wants as much work as one launch can hold. */
 const DEVICE: BackendTraits = { threads: false, lossEvery: 10, maxSlice: 64, sliceBytes: 2e9 };

@@ -1,3 +1,4 @@
+import { outputSide } from '../backend/wasm/geometry.js';
 import type { Backbone } from '../model/network.js';
 import type { FeatureShape } from './network-input.js';
 
@@ -11,14 +12,16 @@ export function featureShape(backbone: Backbone, firstTrained: number, imageSize
   return last === undefined ? [imageSize, imageSize, 3] : [last.side, last.side, last.channels];
 }
 
-/** Bytes of activations that a training step keeps for one image: the outputs of the trained units. */
+/**
+ * Bytes that a training step needs for one image, by which batches are cut: the outputs of the trained units and a few gradients
+ * of the largest, as tfjs backends hold them. Where gradients take their place it is less; the slices are the same.
+ */
 export function activationBytes(backbone: Backbone, firstTrained: number, imageSize: number): number {
   const outputs = unitOutputs(backbone, imageSize).map((o) => ({
     ...o,
     bytes: o.side * o.side * o.channels * 4,
   }));
   const kept = outputs.reduce((sum, { block, bytes }) => sum + (block >= firstTrained ? bytes : 0), 0);
-  // Beside the kept outputs a few gradients of the largest unit live at once.
   return kept + 4 * Math.max(...outputs.map(({ bytes }) => bytes));
 }
 
@@ -38,7 +41,7 @@ function unitOutputs(
   let side = imageSize;
   return backbone.blocks.flatMap((block, index) =>
     block.units.map((unit) => {
-      side = Math.ceil(side / unit.stride);
+      side = outputSide(side, unit.stride);
       return { block: index, side, channels: unit.filterShape[unit.kind === 'conv' ? 3 : 2] };
     }),
   );

@@ -1,4 +1,4 @@
-import { backendTraits, type BackendTraits } from '../backend/traits.js';
+import type { BackendTraits } from '../backend/traits.js';
 
 /**
  * Images per slice. On a backend a batch is always cut alike, by network, image size and batch size alone, never by
@@ -9,7 +9,7 @@ import { backendTraits, type BackendTraits } from '../backend/traits.js';
 export function sliceSize(
   bytesPerImage: number,
   batchSize: number,
-  { maxSlice, sliceBytes }: Pick<BackendTraits, 'maxSlice' | 'sliceBytes'> = backendTraits('wasm'),
+  { maxSlice, sliceBytes }: Pick<BackendTraits, 'maxSlice' | 'sliceBytes'>,
 ): number {
   return Math.max(1, Math.min(batchSize, maxSlice, Math.floor(sliceBytes / bytesPerImage)));
 }

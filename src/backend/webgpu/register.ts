@@ -20,8 +20,8 @@ import { filterGradient } from './filter-gradient.js';
 type Arguments = Parameters<KernelFunc>[0];
 type Attributes = NonNullable<Arguments['attrs']>;
 
-/** Where ReLU6 and ReLU stop passing gradients. */
-const CEILING: Readonly<Record<string, number>> = { relu6: 6, relu: 3.4e38 };
+/** Where ReLU6 stops passing gradients. */
+const CEILING = 6;
 
 /** Gives the WebGPU backend kernels for training that use the whole device: its own take one thread per weight. */
 export function registerTrainingKernels(): void {
@@ -60,8 +60,7 @@ function convBackward({ backend, inputs, attrs = {} }: Arguments): TensorInfo[] 
   if (!x || !y || !dy || !filter) throw new Error('ConvBackward wants x, y, dy and filter.');
   const depthwise = attrs['kind'] === 'depthwise';
   const info = convInfo(x.shape, filter.shape, attrs, depthwise);
-  const ceiling = CEILING[String(attrs['activation'])];
-  const dPre = ceiling === undefined ? dy : reluGradient(gpu, dy, y, ceiling);
+  const dPre = attrs['activation'] === 'relu6' ? reluGradient(gpu, dy, y, CEILING) : dy;
   const dFilter = (depthwise ? depthwiseFilterGradient : filterGradient)(gpu, x, dPre, info);
   const gradients = [dFilter, columnSums(gpu, dPre)];
   if (attrs['needInput'] === true) gradients.push(inputGradient(gpu, dPre, filter, info, depthwise, attrs));

@@ -30,9 +30,11 @@ export class InputArea {
       throw new Error(`${images} images and ${labels.length} labels.`);
     }
     if (labels !== undefined) this.labels.set(labels);
-    return input.kind === 'images'
-      ? { kind: InputKind.images, images, input: this.putImages(input) }
-      : { kind: InputKind.features, images, input: this.putFeatures(input) };
+    if (input.kind === 'features') {
+      return { kind: InputKind.features, images, input: this.putFeatures(input) };
+    }
+    this.putImages(input);
+    return { kind: InputKind.images, images, input: 0 };
   }
 
   private countImages({ images, boxes }: ImageInput): number {
@@ -62,9 +64,8 @@ export class InputArea {
     return address;
   }
 
-  private putImages({ images, boxes }: ImageInput): number {
+  private putImages({ images, boxes }: ImageInput): void {
     let at = this.roomFor(images.reduce((sum, { pixels }) => sum + pixels.length + BEYOND, 0));
-    const start = at;
     const bytes = new Uint8Array(this.heap.memory.buffer);
     images.forEach(({ pixels, height, width }, i) => {
       bytes.set(pixels, at);
@@ -72,7 +73,6 @@ export class InputArea {
       writeImageEntry(this.heap.memory, imageEntry(this.plan, i), entry);
       at += pixels.length + BEYOND;
     });
-    return start;
   }
 
   private roomFor(bytes: number): number {
