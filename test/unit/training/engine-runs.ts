@@ -31,5 +31,19 @@ export async function trainOn(engine: Engine, sizes: readonly number[] = SIZES):
   return seen;
 }
 
+/** Restoring a state of which the last values of a part do not fit fails, and leaves the engine as it was. */
+export async function expectRefusedWhole(
+  engine: Engine,
+  trained: Engine,
+  part: 'weights' | 'velocities',
+): Promise<void> {
+  await trainOn(trained);
+  const state = await trained.snapshot();
+  const cut = new Map([...state[part], ['head/bias', new Float32Array(2)]]);
+  const before = fingerprint(await engine.snapshot());
+  await expect(engine.restore({ ...state, [part]: cut })).rejects.toThrow(/does not fit.*head\/bias/);
+  expect(fingerprint(await engine.snapshot())).toBe(before);
+}
+
 export const bits = (values: Float32Array) =>
   Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('hex');
