@@ -10,7 +10,7 @@ import { scratchFolder } from '../integration/run-cli.js';
 import { tinyImages } from '../integration/tiny-images.js';
 import { leastSquares } from './least-squares.js';
 
-const STEPS = 2000;
+const STEPS = 6000;
 /** Steps after which everything is allocated that ever will be: caches, heaps, compiled code. */
 const WARM_UP = 800;
 /** Bytes a step, at the upper end of the slope's interval: a leak of one small activation a step is more. */
