@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', '**/*.as.ts', 'node_modules/', 'runs/'] },
+  { ignores: ['dist/', '.dist/', 'coverage/', '**/*.as.ts', 'node_modules/', 'runs/'] },
   ...tseslint.configs.strict,
   {
     rules: {

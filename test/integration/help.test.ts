@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { execa } from 'execa';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { flagName, OPTIONS, type OptionSpec } from '../../src/config/options.js';
@@ -98,4 +99,13 @@ describe('help', () => {
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     expect(await runCli(['--version'])).toEqual({ code: 0, stdout: version, stderr: '' });
   });
+});
+
+test('before it is built the program says so: exit 2', async () => {
+  const root = await scratchFolder();
+  for (const part of ['bin', 'package.json']) cpSync(join(ROOT, part), join(root, part), { recursive: true });
+  const bin = join(root, 'bin', 'onecycle.js');
+  const { exitCode, stdout, stderr } = await execa(process.execPath, [bin, '--help'], { reject: false });
+  expect([exitCode, stdout]).toEqual([2, '']);
+  expect(stderr).toBe('onecycle: It is not built yet. Run "npm run build" in its folder.');
 });
