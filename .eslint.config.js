@@ -13,5 +13,6 @@ export default tseslint.config(
     },
   },
   { files: ['src/cli/**'], rules: { 'no-console': 'off' } },
+  { files: ['bin/**'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
   { files: ['test/**'], rules: { '@typescript-eslint/no-non-null-assertion': 'off', 'no-console': 'off' } },
 );

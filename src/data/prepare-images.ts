@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { closeSync, fstatSync, open, read } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { messageOf } from '../errors/message-of.js';
 import { datasetNotes } from './dataset-notes.js';
 import { decodeImage } from './decode.js';
@@ -13,8 +13,10 @@ import { requireEveryClass, requireNoneSkipped } from './require-usable.js';
 
 /** Short side of a decoded image over the image size: room for crops without enlarging. */
 const ROOM = 1.25;
-/** Images under way for each core: while one is decoded, others are read. */
-const LANES = 2;
+/** Images under way for each thread of Node's pool, which reads and decodes: it should not wait for this thread's part. */
+const LANES = 3;
+/** Threads of the pool where nobody says otherwise. */
+const POOL = 4;
 /** Bytes of a file beyond which it is not read: 100 megapixels uncompressed are 300 MB. */
 const FILE_BYTES = 1e9;
 
@@ -40,6 +42,9 @@ export interface PrepareOptions extends StoreOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const openAsync = promisify(open);
+const readAsync = promisify(read);
+
 type Outcome = { readonly sha256: string } | { readonly reason: string; readonly from: 'file' | 'decoder' };
 
 /**
@@ -60,7 +65,8 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
   };
   let done = 0;
   try {
-    await forEachBounded(samples, LANES * availableParallelism(), async (sample, i) => {
+    const pool = Number(process.env['UV_THREADPOOL_SIZE']) || POOL;
+    await forEachBounded(samples, LANES * pool, async (sample, i) => {
       await prepare(sample, i);
       options.onProgress?.(++done, samples.length);
     });
@@ -128,13 +134,28 @@ async function prepareOne(
   return { sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
-/** A file's bytes, or undefined where there are too many to hold. */
+/**
+ * A file's bytes, or undefined where there are too many to hold.
+ *
+ * What may wait for the disk is left to another thread. Size and close of an open file do not, and a hand-over would cost
+ * more than they do.
+ */
 async function readWhole(file: string): Promise<Buffer | undefined> {
-  const handle = await open(file);
+  const descriptor = await openAsync(file, 'r');
   try {
-    return (await handle.stat()).size > FILE_BYTES ? undefined : await handle.readFile();
+    const { size } = fstatSync(descriptor);
+    if (size > FILE_BYTES) return undefined;
+    const bytes = Buffer.allocUnsafe(size);
+    let length = 0;
+    while (length < size) {
+      const { bytesRead } = await readAsync(descriptor, bytes, length, size - length, length);
+      // The file has become shorter meanwhile.
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return bytes.subarray(0, length);
   } finally {
-    await handle.close();
+    closeSync(descriptor);
   }
 }
 
