@@ -1,3 +1,4 @@
+import { firstNonFinite } from '../model/first-non-finite.js';
 import type { Checkpoint } from '../record/checkpoint-file.js';
 import type { JsonlOffsets } from '../record/jsonl-offsets.js';
 import { isJsonObject, type JsonValue } from '../record/json.js';
@@ -55,13 +56,7 @@ export function unpackCheckpoint({ header, tensors }: Checkpoint): RunCheckpoint
 
 /** Whether every weight is a finite number: after a divergence some are not. */
 export function isSound({ weights }: TrainedState): boolean {
-  return [...weights.values()].every(areFinite);
-}
-
-/** As `values.every(Number.isFinite)`, in an eighth of the time: it is asked of every weight after every epoch. */
-function areFinite(values: Float32Array): boolean {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
-  return true;
+  return [...weights.values()].every((values) => firstNonFinite(values) < 0);
 }
 
 function named(tensors: ReadonlyMap<string, Float32Array>, prefix: string): Map<string, Float32Array> {

@@ -1,5 +1,6 @@
 import { UsageError } from '../errors/errors.js';
 import type { ConvStage } from './conv-stage.js';
+import { firstNonFinite } from './first-non-finite.js';
 import { foldBatchNorm, type BatchNorm } from './fold-batch-norm.js';
 import type { StageBlock } from './graph-walk.js';
 import type { LayerGraph } from './layer-graph.js';
@@ -121,7 +122,7 @@ class WeightSource {
 }
 
 function finite(values: Float32Array, name: string): Float32Array {
-  const at = values.findIndex((value) => !Number.isFinite(value));
+  const at = firstNonFinite(values);
   if (at >= 0) throw new UsageError(`weight «${name}» holds ${values[at]} at index ${at}`);
   return values;
 }

@@ -1,6 +1,6 @@
 import { randomStream } from '../random/streams.js';
 import { mean } from './describe.js';
-import { CONFIDENCE } from './t-interval.js';
+import { CONFIDENCE } from './confidence.js';
 
 /** A mean over images with its 95% bootstrap interval. */
 export interface BootstrapInterval {

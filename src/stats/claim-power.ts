@@ -2,7 +2,7 @@ import normalCdf from '@stdlib/stats-base-dists-normal-cdf';
 import normalQuantile from '@stdlib/stats-base-dists-normal-quantile';
 import tQuantile from '@stdlib/stats-base-dists-t-quantile';
 import { mean } from './describe.js';
-import { CONFIDENCE } from './t-interval.js';
+import { CONFIDENCE } from './confidence.js';
 
 /** How far chance moves the difference of two arms, as shares. */
 export interface Spread {

@@ -1,5 +1,5 @@
 import normalQuantile from '@stdlib/stats-base-dists-normal-quantile';
-import { CONFIDENCE } from './t-interval.js';
+import { CONFIDENCE } from './confidence.js';
 
 /**
  * Wilson's score interval (95%) for a proportion of which `k` of `n` were seen (JASA 22, 1927): unlike

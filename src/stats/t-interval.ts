@@ -1,4 +1,5 @@
 import tQuantile from '@stdlib/stats-base-dists-t-quantile';
+import { CONFIDENCE } from './confidence.js';
 import { mean, standardDeviation } from './describe.js';
 
 /** A sample in five numbers, all but `n` in the sample's unit; null where one value alone cannot tell. */
@@ -9,9 +10,6 @@ export interface Summary {
   readonly high: number | null;
   readonly n: number;
 }
-
-/** How often an interval shall hold the true value, in every interval that the project prints. */
-export const CONFIDENCE = 0.95;
 
 /**
  * Half the width of Student's 95% interval for a mean: t(0.975, n - 1) sd / sqrt(n) (Student, «The
