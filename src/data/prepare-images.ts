@@ -15,7 +15,7 @@ import { requireEveryClass, requireNoneSkipped } from './require-usable.js';
 const ROOM = 1.25;
 /** Images under way for each thread of Node's pool, which reads and decodes: it should not wait for this thread's part. */
 const LANES = 3;
-/** Threads of the pool where nobody says otherwise. */
+/** Threads of the pool where UV_THREADPOOL_SIZE names no other number. */
 const POOL = 4;
 /** Bytes of a file beyond which it is not read: 100 megapixels uncompressed are 300 MB. */
 const FILE_BYTES = 1e9;
@@ -65,8 +65,7 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
   };
   let done = 0;
   try {
-    const pool = Number(process.env['UV_THREADPOOL_SIZE']) || POOL;
-    await forEachBounded(samples, LANES * pool, async (sample, i) => {
+    await forEachBounded(samples, imagesAtATime(), async (sample, i) => {
       await prepare(sample, i);
       options.onProgress?.(++done, samples.length);
     });
@@ -108,6 +107,11 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
     writer.discard();
     throw error;
   }
+}
+
+/** How many images are read and decoded side by side. */
+export function imagesAtATime(): number {
+  return LANES * (Number(process.env['UV_THREADPOOL_SIZE']) || POOL);
 }
 
 /** A file that cannot be read or decoded is an outcome, a store that cannot be written an error. */

@@ -1,8 +1,7 @@
 import sharp from 'sharp';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { prepareImages } from '../../src/data/prepare-images.js';
+import { imagesAtATime, prepareImages } from '../../src/data/prepare-images.js';
 import { scanImageFolder } from '../../src/data/scan-image-folder.js';
 
 // Images decoded per second by the program (listed, hashed, checked, decoded, stored) and by bare sharp that decodes the
@@ -38,7 +37,7 @@ async function bareSharp(): Promise<void> {
       await sharp(file).resize(resize).raw().toBuffer();
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, serve));
+  await Promise.all(Array.from({ length: imagesAtATime() }, serve));
 }
 
 async function perSecond(work: () => Promise<void>): Promise<number> {
