@@ -63,6 +63,7 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
   let { state, predictions } = start.from;
   let { best, unsaved } = start;
   let failure: Divergence | null = null;
+  let encoded: Uint8Array<ArrayBuffer> | undefined;
   const epochsPlanned = () => schedule.end(state.scheduleState) / epochSteps;
 
   const checkpoint = async (isBest: boolean, known?: RunCheckpoint['replica']): Promise<RunCheckpoint> => {
@@ -71,7 +72,8 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
     // A diverged network is not worth keeping: the last good checkpoint stays.
     if (!isSound(replica)) return saved;
     const offsets = await folder.sync();
-    await folder.writeCheckpoint(encodeCheckpoint(packCheckpoint(saved, offsets)), { best: isBest });
+    encoded = encodeCheckpoint(packCheckpoint(saved, offsets), encoded?.buffer);
+    await folder.writeCheckpoint(encoded, { best: isBest });
     clock.saved();
     unsaved = false;
     return saved;

@@ -23,13 +23,25 @@ const MAGIC = Uint8Array.from([0x89, 0x4f, 0x4e, 0x45, 0x43, 0x59, 0x43, 0x0a]);
 const VERSION = 1;
 const PROLOGUE = 24;
 const DIGEST = 32;
+/** Bytes by which later checkpoints may be longer and still fit in the same buffer. */
+const ROOM = 65_536;
 
-/** Packs a checkpoint with its checksum. Throws where the header is not plain JSON: see `jsonText`. */
-export function encodeCheckpoint({ header, tensors }: Checkpoint): Uint8Array {
+/**
+ * Packs a checkpoint with its checksum. Throws where the header is not plain JSON: see `jsonText`.
+ * @param spare the buffer of an earlier one, to be overwritten where it is large enough: memory that was never written to costs
+ *   more than all the rest
+ */
+export function encodeCheckpoint(
+  { header, tensors }: Checkpoint,
+  spare?: ArrayBuffer,
+): Uint8Array<ArrayBuffer> {
   const index = [...tensors].map(([name, { length }]) => ({ name, length }));
   const json = Buffer.from(jsonText({ header, tensors: index }), 'utf8');
   const values = index.reduce((sum, { length }) => sum + 4 * length, 0);
-  const bytes = new Uint8Array(PROLOGUE + json.length + values + DIGEST);
+  const length = PROLOGUE + json.length + values + DIGEST;
+  // The header grows as a run goes on.
+  const buffer = spare !== undefined && spare.byteLength >= length ? spare : new ArrayBuffer(length + ROOM);
+  const bytes = new Uint8Array(buffer, 0, length);
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
   view.setUint32(8, VERSION, true);

@@ -115,7 +115,7 @@ export class WasmEngine implements Engine {
         new Map(
           parametersOf(this.plan).map(({ name, offset, length }) => [
             name,
-            Float32Array.from(floatsAt(this.heap.memory, from + offset * 4, length)),
+            floatsAt(this.heap.memory, from + offset * 4, length).slice(),
           ]),
         );
       return { weights: copies(weights), velocities: copies(velocities) };
@@ -164,7 +164,7 @@ export class WasmEngine implements Engine {
         const output = this.outputOf(this.plan.capacity * floats);
         const items = Math.ceil((to - from) / this.sliceSize);
         await this.team.run({ ...job, op, items, output });
-        parts.push(Float32Array.from(floatsAt(this.heap.memory, output, (to - from) * floats)));
+        parts.push(floatsAt(this.heap.memory, output, (to - from) * floats).slice());
       }
       return joined(parts);
     });

@@ -44,6 +44,20 @@ describe('checkpoint container', () => {
     );
   });
 
+  it('is the same in the memory of an earlier one, which it takes where it fits', () => {
+    const [long, short] = ['a longer header', ''].map((text) => ({
+      header: { text },
+      tensors: new Map([['w', Float32Array.from(text)]]),
+    }));
+    const fresh = encodeCheckpoint(short!).slice();
+    const spare = encodeCheckpoint(long!).buffer;
+    const reused = encodeCheckpoint(short!, spare);
+    expect(reused.buffer).toBe(spare);
+    expect(reused).toEqual(fresh);
+    const tooSmall = new ArrayBuffer(fresh.length - 1);
+    expect(encodeCheckpoint(short!, tooSmall)).toEqual(fresh);
+  });
+
   it('packs a view of a larger buffer as the view alone', () => {
     const view = Float32Array.of(9, 1, 2, 9).subarray(1, 3);
     const { tensors } = decodeCheckpoint(encodeCheckpoint({ header: null, tensors: new Map([['w', view]]) }));
