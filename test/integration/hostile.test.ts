@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -97,8 +98,9 @@ describe('the disk', () => {
       train(out, '--epochs', '50'),
       () => {
         if (!removed && lines(join(dir, 'steps.jsonl')).length >= 3) {
-          // The run may be writing a file there at this very moment: then the folder is not empty yet.
-          rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 5 });
+          // At once: a folder in which the run goes on making files cannot be emptied.
+          renameSync(dir, join(root, 'elsewhere'));
+          rmSync(join(root, 'elsewhere'), { recursive: true, force: true });
           removed = true;
         }
         return false;
