@@ -13,7 +13,7 @@ import { requireEveryClass, requireNoneSkipped } from './require-usable.js';
 
 /** Short side of a decoded image over the image size: room for crops without enlarging. */
 const ROOM = 1.25;
-/** Images under way for each thread of Node's pool, which reads and decodes: it should not wait for this thread's part. */
+/** Images under way for each thread of Node's pool, which reads and decodes: enough that it need not wait for the main thread. */
 const LANES = 3;
 /** Threads of the pool where UV_THREADPOOL_SIZE names no other number. */
 const POOL = 4;

@@ -97,7 +97,7 @@ export interface NetworkPlan extends NetworkSizes {
   /** Gradients of slices, one row of all trained parameters each. */
   readonly rows: number;
   readonly rowCount: number;
-  /** As many zeros as any kernel reads where there is no row of pixels or no bias. */
+  /** Zeros, enough for each kernel that reads them where there is no row of pixels or no bias. */
   readonly zeros: number;
   readonly board: number;
   /** Of each slice of a job, float64. */

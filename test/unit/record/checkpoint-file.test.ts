@@ -45,17 +45,18 @@ describe('checkpoint container', () => {
   });
 
   it('is the same in the memory of an earlier one, which it takes where it fits', () => {
-    const [long, short] = ['a longer header', ''].map((text) => ({
+    const checkpoint = (text: string, ...values: number[]) => ({
       header: { text },
-      tensors: new Map([['w', Float32Array.from(text)]]),
-    }));
-    const fresh = encodeCheckpoint(short!).slice();
-    const spare = encodeCheckpoint(long!).buffer;
-    const reused = encodeCheckpoint(short!, spare);
+      tensors: new Map([['w', Float32Array.from(values)]]),
+    });
+    const short = checkpoint('', 4, 5);
+    const fresh = encodeCheckpoint(short);
+    const spare = encodeCheckpoint(checkpoint('a longer header', 1, 2, 3)).buffer;
+    const reused = encodeCheckpoint(short, spare);
     expect(reused.buffer).toBe(spare);
     expect(reused).toEqual(fresh);
     const tooSmall = new ArrayBuffer(fresh.length - 1);
-    expect(encodeCheckpoint(short!, tooSmall)).toEqual(fresh);
+    expect(encodeCheckpoint(short, tooSmall)).toEqual(fresh);
   });
 
   it('packs a view of a larger buffer as the view alone', () => {
