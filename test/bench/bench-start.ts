@@ -1,10 +1,9 @@
 import { execa } from 'execa';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { ROOT } from './bench-child.js';
 import { ratios, spread, type Spread } from './bench-spread.js';
 
@@ -14,7 +13,7 @@ export interface StartUp {
   readonly bareNodeMs: Spread;
   /** `onecycle --help` over `node -e 0`, in pairs. */
   readonly ratio: Spread;
-  /** Seconds from the start of `onecycle train` to its first step, data decoded and checkpoint written. */
+  /** Seconds from the start of `onecycle train` to the end of its first step. */
   readonly firstStepSeconds: number;
 }
 
@@ -41,30 +40,27 @@ function startAndEnd(args: readonly string[]): number {
   return performance.now() - begin;
 }
 
-/** A run writes a checkpoint right before its first step: that file is waited for. */
+/** The program itself says nothing of a single step to a pipe: a module that is loaded before it does. */
 async function firstStep(): Promise<number> {
   const out = await mkdtemp(join(tmpdir(), 'onecycle-bench-'));
+  const teller = pathToFileURL(join(ROOT, 'test/bench/tell-first-step.mjs')).href;
   const begin = performance.now();
-  const child = execa(process.execPath, ['bin/onecycle.js', 'train', '--out', out], {
+  const child = execa(process.execPath, ['--import', teller, 'bin/onecycle.js', 'train', '--out', out], {
     cwd: ROOT,
     reject: false,
+    ipc: true,
   });
-  let running = true;
-  void child.then(() => (running = false));
   try {
-    while (running && !hasCheckpoint(out)) await pause(5);
-    if (!running) throw new Error(`onecycle train ended too early: ${(await child).stderr}`);
+    await Promise.race([
+      child.getOneMessage(),
+      child.then(({ stderr }) => {
+        throw new Error(`onecycle train ended too early: ${stderr}`);
+      }),
+    ]);
     return (performance.now() - begin) / 1000;
   } finally {
     child.kill('SIGKILL');
     await child;
     await rm(out, { recursive: true, force: true });
   }
-}
-
-function hasCheckpoint(out: string): boolean {
-  return readdirSync(out).some((run) => {
-    const folder = join(out, run, 'checkpoints');
-    return existsSync(folder) && readdirSync(folder).some((name) => name.startsWith('last'));
-  });
 }
