@@ -64,7 +64,7 @@ export async function inSession(flags: RawFlags, work: (session: Session) => Pro
     });
   } catch (error) {
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
-    progress.say('Interrupted before the first step: there is nothing to save.');
+    progress.say('Interrupted before anything was recorded: there is nothing to save.');
   } finally {
     progress.stop();
     stop.release();

@@ -1,9 +1,9 @@
 import { hash32, permutation, randomStream, type RandomStream } from '../random/streams.js';
 import { trainingBox, validationBox, type Augment } from './geometry.js';
-import type { PreparedSample } from './image-folder.js';
-import type { Batch, CropBox, DecodedImage } from './image.js';
+import type { StoredSample } from './image-folder.js';
+import type { ImageSet } from './image-set.js';
 import type { ImageStore } from './image-store.js';
-import type { PreparedImages } from './prepare-images.js';
+import type { Batch, CropBox, DecodedImage } from './image.js';
 
 /** What decides an epoch's batches, besides the images. */
 export interface EpochOptions {
@@ -53,7 +53,7 @@ export function batchesPerEpoch(n: number, batchSize: number): number {
  * @param order the epoch's order, where it is at hand
  */
 export function planBatch(
-  { train, store }: PreparedImages,
+  { train, store }: ImageSet,
   options: EpochOptions,
   step: number,
   order = trainingOrder(train.length, options.seed, options.epoch),
@@ -62,7 +62,7 @@ export function planBatch(
   const batches = batchesPerEpoch(train.length, options.batchSize);
   if (!(Number.isInteger(step) && step >= 0 && step < batches))
     throw new RangeError(`no batch ${step} of ${batches}`);
-  const indices = order.slice(step * options.batchSize, (step + 1) * options.batchSize);
+  const indices = batchIndices(order, options.batchSize, step);
   const samples = samplesAt(train, indices);
   const views = Int32Array.from(samples, ({ path }) =>
     options.views === undefined ? -1 : viewOf(options.epoch, path, options.views, options.seed),
@@ -76,10 +76,10 @@ export function planBatch(
 }
 
 /** Batch `step` of an epoch with its pixels; see {@link planBatch}. */
-export function batchAt(prepared: PreparedImages, options: EpochOptions, step: number): Batch {
-  const plan = planBatch(prepared, options, step);
+export function batchAt(images: ImageSet, options: EpochOptions, step: number): Batch {
+  const plan = planBatch(images, options, step);
   return {
-    images: samplesAt(prepared.train, plan.indices).map(({ image }) => prepared.store.read(image)),
+    images: samplesAt(images.train, plan.indices).map(({ image }) => images.store.read(image)),
     ...plan,
   };
 }
@@ -89,29 +89,33 @@ export function batchAt(prepared: PreparedImages, options: EpochOptions, step: n
  * smaller where it must be. Where images lie in a file, one batch is read ahead.
  */
 export async function* trainingBatches(
-  prepared: PreparedImages,
+  images: ImageSet,
   options: EpochOptions & { readonly fromStep?: number | undefined },
 ): AsyncGenerator<Batch, void, undefined> {
-  const { train, store } = prepared;
+  const { train } = images;
   const order = trainingOrder(train.length, options.seed, options.epoch);
-  const plans = function* () {
+  const plans = async function* () {
     const end = batchesPerEpoch(train.length, options.batchSize);
-    for (let step = options.fromStep ?? 0; step < end; step++)
-      yield planBatch(prepared, options, step, order);
+    for (let step = options.fromStep ?? 0; step < end; step++) {
+      await arrived(images, samplesAt(train, batchIndices(order, options.batchSize, step)));
+      yield planBatch(images, options, step, order);
+    }
   };
-  yield* withPixels(plans(), train, store, options.needs);
+  yield* withPixels(plans(), train, images.store, options.needs);
 }
 
 /** All validation images in order, each seen once through the validation crop. */
 export async function* validationBatches(
-  { valid, store }: PreparedImages,
+  images: ImageSet,
   batchSize: number,
   needs?: Needs,
 ): AsyncGenerator<Batch, void, undefined> {
-  const plans = function* (): Generator<BatchPlan> {
+  const { valid, store } = images;
+  const plans = async function* (): AsyncGenerator<BatchPlan, void> {
     for (let step = 0; step < batchesPerEpoch(valid.length, batchSize); step++) {
       const begin = step * batchSize;
       const samples = valid.slice(begin, begin + batchSize);
+      await arrived(images, samples);
       yield {
         boxes: samples.map(({ image }) => validationBox(store.size(image))),
         labels: labelsOf(samples),
@@ -123,14 +127,20 @@ export async function* validationBatches(
   yield* withPixels(plans(), valid, store, needs);
 }
 
+/** Waits for the images that are still on their way. */
+async function arrived({ arrival }: ImageSet, samples: readonly StoredSample[]): Promise<void> {
+  if (arrival === undefined) return;
+  for (const { image } of samples) await arrival(image);
+}
+
 async function* withPixels(
-  plans: Iterator<BatchPlan, void>,
-  samples: readonly PreparedSample[],
+  plans: AsyncIterator<BatchPlan, void>,
+  samples: readonly StoredSample[],
   store: ImageStore,
   needs = ALL,
 ): AsyncGenerator<Batch, void, undefined> {
   const load = async (): Promise<Batch | undefined> => {
-    const next = plans.next();
+    const next = await plans.next();
     if (next.done === true) return undefined;
     const { indices, views } = next.value;
     const images = samplesAt(samples, indices).map(({ image }, i) =>
@@ -160,7 +170,10 @@ function augmentation(path: string, view: number, { seed, epoch }: EpochOptions)
   return view >= 0 ? randomStream(0, 'augment-view', path, view) : randomStream(seed, 'augment', epoch, path);
 }
 
-function samplesAt(samples: readonly PreparedSample[], indices: Int32Array): PreparedSample[] {
+const batchIndices = (order: Int32Array, batchSize: number, step: number) =>
+  order.slice(step * batchSize, (step + 1) * batchSize);
+
+function samplesAt(samples: readonly StoredSample[], indices: Int32Array): StoredSample[] {
   return Array.from(indices, (index) => {
     const sample = samples[index];
     if (sample === undefined) throw new RangeError(`no image ${index} of ${samples.length}`);
@@ -168,4 +181,4 @@ function samplesAt(samples: readonly PreparedSample[], indices: Int32Array): Pre
   });
 }
 
-const labelsOf = (samples: readonly PreparedSample[]) => Int32Array.from(samples, ({ label }) => label);
+const labelsOf = (samples: readonly StoredSample[]) => Int32Array.from(samples, ({ label }) => label);

@@ -6,12 +6,16 @@ export interface Sample {
   readonly label: number;
 }
 
-/** An image that is ready: decoded, in the store, its file hashed. */
-export interface PreparedSample extends Sample {
-  /** Of the file's bytes, in hexadecimal. */
-  readonly sha256: string;
+/** An image with its place in a store, where it may not have arrived yet. */
+export interface StoredSample extends Sample {
   /** Its number in the store. */
   readonly image: number;
+}
+
+/** An image that is ready: decoded, in the store, its file hashed. */
+export interface PreparedSample extends StoredSample {
+  /** Of the file's bytes, in hexadecimal. */
+  readonly sha256: string;
 }
 
 /** A file that was left out, and why, in words for the user. */

@@ -1,9 +1,9 @@
-import { closeSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { constrainedMemory } from 'node:process';
 import { RunError } from '../errors/errors.js';
 import { messageOf } from '../errors/message-of.js';
-import { ABSENT, IN_FILE, ImageStore } from './image-store.js';
+import { ABSENT, IN_FILE, ImageStore, type ImageStoreHandle } from './image-store.js';
 import type { DecodedImage } from './image.js';
 import { openNamelessFile } from './nameless-file.js';
 
@@ -24,15 +24,16 @@ export function defaultCacheBytes(): number {
   return Math.min(2e9, totalmem() / 4, limit > 0 ? limit / 4 : Infinity);
 }
 
-/** Fills an image store, each number at most once and in any order. */
+/** Fills an image store, each number at most once and in any order. This thread may read it meanwhile. */
 export class ImageStoreWriter {
+  /** With what was put in so far. Closed, it takes nothing more. */
+  readonly store: ImageStore;
   private readonly chunks: SharedArrayBuffer[] = [];
-  private readonly tables;
+  private readonly tables: { -readonly [Name in keyof ImageStoreHandle]: ImageStoreHandle[Name] };
   /** Bytes of shared memory that may still be claimed. */
   private budget: number;
   /** First free byte of the last chunk. */
   private used = 0;
-  private file: number | undefined;
   private fileBytes = 0;
 
   constructor(
@@ -41,16 +42,20 @@ export class ImageStoreWriter {
   ) {
     this.budget = options.cacheBytes ?? defaultCacheBytes();
     this.tables = {
+      chunks: this.chunks,
+      file: undefined,
       chunk: new Int32Array(new SharedArrayBuffer(4 * count)).fill(ABSENT),
       offset: new Float64Array(new SharedArrayBuffer(8 * count)),
       height: new Int32Array(new SharedArrayBuffer(4 * count)),
       width: new Int32Array(new SharedArrayBuffer(4 * count)),
       downscaled: new Uint8Array(new SharedArrayBuffer(count)),
     };
+    this.store = new ImageStore(this.tables);
   }
 
-  /** Throws RunError where the temporary file cannot be written. */
+  /** Throws RunError where the temporary file cannot be written, and Error where the store is closed. */
   put(image: number, { pixels, height, width, downscaled }: DecodedImage): void {
+    if (this.store.closed) throw new Error('the image store is closed');
     const { chunk, offset } = this.tables;
     const memory = this.memoryFor(pixels.length);
     if (memory === undefined) {
@@ -64,17 +69,6 @@ export class ImageStoreWriter {
     this.tables.width[image] = width;
     this.tables.downscaled[image] = downscaled ? 1 : 0;
     chunk[image] = memory === undefined ? IN_FILE : this.chunks.length - 1;
-  }
-
-  /** The store with what was put in so far; nothing may be put in afterwards. */
-  finish(): ImageStore {
-    return new ImageStore({ ...this.tables, chunks: this.chunks, file: this.file });
-  }
-
-  /** Gives up: frees the temporary file. */
-  discard(): void {
-    if (this.file !== undefined) closeSync(this.file);
-    this.file = undefined;
   }
 
   /** The last chunk, a new one where that is full, or undefined where memory is used up. */
@@ -92,10 +86,10 @@ export class ImageStoreWriter {
   private spill(pixels: Uint8Array): number {
     const directory = this.options.cacheDir ?? tmpdir();
     try {
-      this.file ??= openNamelessFile(directory);
+      const file = (this.tables.file ??= openNamelessFile(directory));
       const begin = this.fileBytes;
       for (let done = 0; done < pixels.length;) {
-        done += writeSync(this.file, pixels, done, pixels.length - done, begin + done);
+        done += writeSync(file, pixels, done, pixels.length - done, begin + done);
       }
       this.fileBytes += pixels.length;
       return begin;

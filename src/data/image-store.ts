@@ -30,9 +30,17 @@ export interface ImageStoreHandle {
  * Any number of threads may read at once.
  */
 export class ImageStore {
-  private closed = false;
+  private ended = false;
 
   constructor(readonly handle: ImageStoreHandle) {}
+
+  get closed(): boolean {
+    return this.ended;
+  }
+
+  has(image: number): boolean {
+    return (this.handle.chunk[image] ?? ABSENT) !== ABSENT;
+  }
 
   /** Whether some images lie in a file, so that reading ahead is worth it. */
   get spilled(): boolean {
@@ -41,8 +49,8 @@ export class ImageStore {
 
   /** An image's size, without touching its pixels. Throws RangeError where there is no such image. */
   size(image: number): ImageSize {
-    const { chunk, height, width, downscaled } = this.handle;
-    if ((chunk[image] ?? ABSENT) === ABSENT) throw new RangeError(`the image store has no image ${image}`);
+    const { height, width, downscaled } = this.handle;
+    if (!this.has(image)) throw new RangeError(`the image store has no image ${image}`);
     return { height: height[image] ?? 0, width: width[image] ?? 0, downscaled: downscaled[image] === 1 };
   }
 
@@ -70,8 +78,8 @@ export class ImageStore {
 
   /** Frees the temporary file. For the thread that made the store, once no thread reads any more. */
   close(): void {
-    if (!this.closed && this.handle.file !== undefined) closeSync(this.handle.file);
-    this.closed = true;
+    if (!this.ended && this.handle.file !== undefined) closeSync(this.handle.file);
+    this.ended = true;
   }
 
   private locate(image: number, { height, width }: ImageSize) {
@@ -81,7 +89,7 @@ export class ImageStore {
     const memory = chunks[chunk[image] ?? ABSENT];
     if (memory !== undefined)
       return { file: undefined, offset: begin, pixels: new Uint8Array(memory, begin, length) };
-    if (this.closed) throw new Error('the image store is closed');
+    if (this.ended) throw new Error('the image store is closed');
     return { file, offset: begin, pixels: new Uint8Array(length) };
   }
 }

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, open, read } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { messageOf } from '../errors/message-of.js';
+import { Arrivals } from './arrivals.js';
 import { datasetNotes } from './dataset-notes.js';
 import { decodeImage } from './decode.js';
 import { forEachBounded } from './for-each-bounded.js';
-import type { ImageFolder, PreparedSample, Sample, SkippedFile } from './image-folder.js';
+import type { ImageFolder, PreparedSample, Sample, SkippedFile, StoredSample } from './image-folder.js';
+import type { ImageSet } from './image-set.js';
 import { ImageStoreWriter, type StoreOptions } from './image-store-writer.js';
-import type { ImageStore } from './image-store.js';
+import { readImageFile } from './read-image-file.js';
 import { requireEveryClass, requireNoneSkipped } from './require-usable.js';
 
 /** Short side of a decoded image over the image size: room for crops without enlarging. */
@@ -17,18 +17,14 @@ const ROOM = 1.25;
 const LANES = 3;
 /** Threads of the pool where UV_THREADPOOL_SIZE names no other number. */
 const POOL = 4;
-/** Bytes of a file beyond which it is not read: 100 megapixels uncompressed are 300 MB. */
-const FILE_BYTES = 1e9;
 
 /** A data set whose images are decoded. */
-export interface PreparedImages {
-  readonly classNames: readonly string[];
+export interface PreparedImages extends ImageSet {
   readonly train: readonly PreparedSample[];
   readonly valid: readonly PreparedSample[];
   readonly skipped: readonly SkippedFile[];
   /** What a reader of the results should know of the data, in words for the user. */
   readonly notes: readonly string[];
-  readonly store: ImageStore;
 }
 
 /** How images are prepared. */
@@ -37,13 +33,24 @@ export interface PrepareOptions extends StoreOptions {
   readonly imageSize: number;
   /** Whether a skipped file is an error. */
   readonly strict?: boolean | undefined;
+  /** The training images, by their positions in the list, in the order in which they will be wanted; else as listed. */
+  readonly order?: Int32Array | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Stops between two images; the promise then rejects with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-const openAsync = promisify(open);
-const readAsync = promisify(read);
+/** Images that are being decoded. */
+export interface ComingImages {
+  /** All that are listed, in the hope that each can be decoded. */
+  readonly hoped: ImageSet;
+  /** Aborted as soon as that hope fails, for whatever reason. */
+  readonly dashed: AbortSignal;
+  /** Those that could be; see {@link prepareImages}. */
+  readonly done: Promise<PreparedImages>;
+  /** Stops what is under way and closes the store. */
+  close(): void;
+}
 
 type Outcome = { readonly sha256: string } | { readonly reason: string; readonly from: 'file' | 'decoder' };
 
@@ -55,58 +62,78 @@ type Outcome = { readonly sha256: string } | { readonly reason: string; readonly
  * full. The caller closes the store.
  */
 export async function prepareImages(folder: ImageFolder, options: PrepareOptions): Promise<PreparedImages> {
-  const samples = [...folder.train, ...folder.valid];
-  const writer = new ImageStoreWriter(samples.length, options);
-  const outcomes: Outcome[] = [];
-  const shortSide = Math.round(ROOM * options.imageSize);
-  const prepare = async ({ path }: Sample, i: number) => {
-    options.signal?.throwIfAborted();
-    outcomes[i] = await prepareOne(join(folder.root, path), i, writer, shortSide);
-  };
-  let done = 0;
+  const coming = beginPreparing(folder, options);
   try {
-    await forEachBounded(samples, imagesAtATime(), async (sample, i) => {
-      await prepare(sample, i);
-      options.onProgress?.(++done, samples.length);
+    return await coming.done;
+  } catch (error) {
+    coming.close();
+    throw error;
+  }
+}
+
+/** Does the same while the caller goes on; the caller closes what is coming. */
+export function beginPreparing(folder: ImageFolder, options: PrepareOptions): ComingImages {
+  const { classNames } = folder;
+  const train = numbered(folder.train, 0);
+  const valid = numbered(folder.valid, train.length);
+  const writer = new ImageStoreWriter(train.length + valid.length, options);
+  const { store } = writer;
+  const stop = new AbortController();
+  const dashed = new AbortController();
+  const arrivals = new Arrivals((image) => store.has(image), dashed.signal);
+  const shortSide = Math.round(ROOM * options.imageSize);
+  const outcomes: Outcome[] = [];
+
+  const prepare = async ({ path, image }: StoredSample) => {
+    options.signal?.throwIfAborted();
+    stop.signal.throwIfAborted();
+    const outcome = await prepareOne(join(folder.root, path), image, writer, shortSide);
+    outcomes[image] = outcome;
+    if ('sha256' in outcome) arrivals.announce(image);
+    else dashed.abort(new Error(`${path} cannot be decoded`));
+  };
+  const prepareAll = async () => {
+    const first = Array.from(options.order ?? train.keys(), (i) => train[i]).filter(
+      (one) => one !== undefined,
+    );
+    const all = [...first, ...valid];
+    let done = 0;
+    await forEachBounded(all, imagesAtATime(), async (sample) => {
+      await prepare(sample);
+      options.onProgress?.(++done, all.length);
     });
     // All threads of the decoder write what went wrong into one buffer, and clear it: the reason that an image fails for is
     // surely its own only where no other is decoded beside it.
-    for (const [i, sample] of samples.entries()) {
-      const outcome = outcomes[i];
-      if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder')
-        await prepare(sample, i);
+    for (const sample of [...train, ...valid]) {
+      const outcome = outcomes[sample.image];
+      if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder') await prepare(sample);
     }
     options.signal?.throwIfAborted();
-    const ready = (list: readonly Sample[], first: number) =>
-      list.flatMap((sample, i): PreparedSample[] => {
-        const outcome = outcomes[first + i];
-        return outcome !== undefined && 'sha256' in outcome
-          ? [{ ...sample, ...outcome, image: first + i }]
-          : [];
-      });
-    const train = ready(folder.train, 0);
-    const valid = ready(folder.valid, folder.train.length);
-    const failed = samples.flatMap(({ path }, i): SkippedFile[] => {
-      const outcome = outcomes[i];
-      return outcome !== undefined && 'reason' in outcome ? [{ path, reason: outcome.reason }] : [];
-    });
-    const skipped = [...folder.skipped, ...failed];
-    if (options.strict === true) requireNoneSkipped(folder.root, skipped);
-    requireEveryClass(folder, train, 'training', failed);
-    requireEveryClass(folder, valid, 'validation', failed);
-    const { classNames } = folder;
-    return {
+    return judged(folder, { train, valid }, outcomes, options.strict === true);
+  };
+  const done = prepareAll().then(
+    (usable) => ({
       classNames,
-      train,
-      valid,
-      skipped,
-      notes: datasetNotes(classNames, train, valid),
-      store: writer.finish(),
-    };
-  } catch (error) {
-    writer.discard();
-    throw error;
-  }
+      ...usable,
+      notes: datasetNotes(classNames, usable.train, usable.valid),
+      store,
+    }),
+    (error: unknown) => {
+      dashed.abort(error);
+      throw error;
+    },
+  );
+  // Who waits for nothing but what is hoped for is told by `dashed`.
+  done.catch(() => undefined);
+  return {
+    hoped: { classNames, train, valid, store, arrival: (image) => arrivals.of(image) },
+    dashed: dashed.signal,
+    done,
+    close() {
+      stop.abort();
+      store.close();
+    },
+  };
 }
 
 /** How many images are read and decoded side by side. */
@@ -114,59 +141,53 @@ export function imagesAtATime(): number {
   return LANES * (Number(process.env['UV_THREADPOOL_SIZE']) || POOL);
 }
 
+function numbered(samples: readonly Sample[], first: number): StoredSample[] {
+  return samples.map((sample, i) => ({ ...sample, image: first + i }));
+}
+
 /** A file that cannot be read or decoded is an outcome, a store that cannot be written an error. */
 async function prepareOne(
   file: string,
-  i: number,
+  image: number,
   writer: ImageStoreWriter,
   shortSide: number,
 ): Promise<Outcome> {
   let bytes;
   try {
-    bytes = await readWhole(file);
+    bytes = await readImageFile(file);
   } catch (error) {
-    return { reason: fileReason(error), from: 'file' };
+    return { reason: messageOf(error), from: 'file' };
   }
-  if (bytes === undefined) return { reason: `larger than ${FILE_BYTES / 1e9} GB`, from: 'file' };
   let decoded;
   try {
     decoded = await decodeImage(bytes, shortSide);
   } catch (error) {
     return { reason: messageOf(error), from: 'decoder' };
   }
-  writer.put(i, decoded);
+  writer.put(image, decoded);
   return { sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
-/**
- * A file's bytes, or undefined where there are too many to hold.
- *
- * What may wait for the disk is left to another thread. Size and close of an open file do not, and a hand-over would cost
- * more than they do.
- */
-async function readWhole(file: string): Promise<Buffer | undefined> {
-  const descriptor = await openAsync(file, 'r');
-  try {
-    const { size } = fstatSync(descriptor);
-    if (size > FILE_BYTES) return undefined;
-    const bytes = Buffer.allocUnsafe(size);
-    let length = 0;
-    while (length < size) {
-      const { bytesRead } = await readAsync(descriptor, bytes, length, size - length, length);
-      // The file has become shorter meanwhile.
-      if (bytesRead === 0) break;
-      length += bytesRead;
-    }
-    return bytes.subarray(0, length);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function fileReason(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT')
-    return 'the file is gone since the folder was listed, or its name is not valid UTF-8';
-  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
-  return messageOf(error);
+/** The images that can be used and the files that cannot. Throws UsageError where these are too many. */
+function judged(
+  folder: ImageFolder,
+  listed: Pick<ImageSet, 'train' | 'valid'>,
+  outcomes: readonly Outcome[],
+  strict: boolean,
+): Pick<PreparedImages, 'train' | 'valid' | 'skipped'> {
+  const ready = (samples: readonly StoredSample[]) =>
+    samples.flatMap((sample): PreparedSample[] => {
+      const outcome = outcomes[sample.image];
+      return outcome !== undefined && 'sha256' in outcome ? [{ ...sample, ...outcome }] : [];
+    });
+  const [train, valid] = [ready(listed.train), ready(listed.valid)];
+  const failed = [...listed.train, ...listed.valid].flatMap(({ path, image }): SkippedFile[] => {
+    const outcome = outcomes[image];
+    return outcome !== undefined && 'reason' in outcome ? [{ path, reason: outcome.reason }] : [];
+  });
+  const skipped = [...folder.skipped, ...failed];
+  if (strict) requireNoneSkipped(folder.root, skipped);
+  requireEveryClass(folder, train, 'training', failed);
+  requireEveryClass(folder, valid, 'validation', failed);
+  return { train, valid, skipped };
 }

@@ -13,7 +13,7 @@ import { trainAll, type TaskOutcome } from './run-pool.js';
 import type { RunTask } from './run-worker-protocol.js';
 import { runName } from './train-run.js';
 import type { TrainRequest } from './train.js';
-import { workbenchHandle } from './workbench.js';
+import { workbenchHandle } from './share-workbench.js';
 
 /** A comparison with the runs behind it. */
 export interface CompareOutcome {

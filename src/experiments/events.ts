@@ -9,11 +9,12 @@ export type ExperimentEvent =
   | {
       readonly type: 'run';
       readonly name: string;
-      readonly folder: string;
       readonly fromStep: number;
       readonly totalSteps: number;
       readonly epochs: number;
     }
+  /** The run's folder, once there is one. */
+  | { readonly type: 'recorded'; readonly name: string; readonly folder: string }
   | { readonly type: 'step'; readonly name: string; readonly record: StepRecord }
   | { readonly type: 'epoch'; readonly name: string; readonly record: EpochRecord }
   | { readonly type: 'run-end'; readonly name: string; readonly status: string }

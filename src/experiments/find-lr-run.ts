@@ -9,7 +9,10 @@ import { datasetDocument, datasetSummary, type DatasetSummary } from './dataset-
 import type { Environment } from './environment.js';
 import type { Emit } from './events.js';
 import { finderConfig, findLearningRate, type FoundRate } from './find-lr.js';
-import { openWorkbench } from './workbench.js';
+import { beginWorkbench } from './open-workbench.js';
+import { Upcoming } from './upcoming.js';
+import { whileDecoding } from './while-decoding.js';
+import type { OpenBench } from './workbench.js';
 
 /** What an experiment runs in. */
 export interface ExperimentContext {
@@ -40,53 +43,70 @@ export interface FinderOutcome {
   readonly curves: readonly RangeCurve[];
 }
 
+/** The chart as an SVG document. */
+type Draw = (found: FoundRate & { readonly config: FinderConfig }) => Promise<string>;
+
 /**
  * `onecycle find-lr`: range tests, recorded in a folder of their own. Interrupted, it records what was measured.
- * @param draw the chart as an SVG document
  */
 export async function runFinder(
   settings: Settings,
   { environment, emit, signal }: ExperimentContext,
-  draw: (found: FoundRate & { readonly config: FinderConfig }) => Promise<string>,
+  draw: Draw,
 ): Promise<FinderOutcome> {
   checkSweep(settings);
   const started = performance.now();
-  const bench = await openWorkbench(settings, { emit, signal });
-  try {
-    const config = finderConfig(bench, settings);
-    const workers = settings.workers ?? availableParallelism();
-    const where = { ...environment, workers };
-    const folder = await SweepFolder.create(settings.out, `find-lr-seed${config.seed}`, {
+  return whileDecoding(await beginWorkbench(settings, { emit, signal }), { emit, signal }, (open, stop) => {
+    return recordSweeps(open, settings, { environment, emit, signal: stop }, draw, started);
+  });
+}
+
+async function recordSweeps(
+  { bench, whole }: OpenBench,
+  settings: Settings,
+  { environment, emit, signal }: ExperimentContext,
+  draw: Draw,
+  started: number,
+): Promise<FinderOutcome> {
+  const config = finderConfig(bench, settings);
+  const workers = settings.workers ?? availableParallelism();
+  const where = { ...environment, workers };
+  const folder = new Upcoming(whole, async () =>
+    SweepFolder.create(settings.out, `find-lr-seed${config.seed}`, {
       config,
       environment: where,
-      dataset: datasetDocument(bench),
-    });
-    try {
-      const onPoint = (seed: number, point: RangePoint) => folder.appendPoint({ seed, ...recorded(point) });
-      const found = await findLearningRate(bench, config, { workers, emit, signal, onPoint });
-      const { curves, ...advice } = found;
-      const document: FinderDocument = {
-        schemaVersion: SCHEMA_VERSION,
-        command: 'find-lr',
-        status: signal.aborted ? 'interrupted' : 'completed',
-        run: folder.dir,
-        config,
-        environment: where,
-        dataset: datasetSummary(bench),
-        seconds: (performance.now() - started) / 1000,
-        curves: curves.map((curve) => ({ ...curve, points: curve.points.map(recorded) })),
-        ...advice,
-      };
-      await folder.writeSuggestion(advice);
-      const svg = await draw({ ...found, config });
-      await folder.writeCharts({ svg, png: await pngOf(svg) });
-      await folder.finish(document);
-      return { document, curves };
-    } finally {
-      await folder.close();
-    }
+      dataset: datasetDocument(await whole),
+    }),
+  );
+  try {
+    const onPoint = async (seed: number, point: RangePoint) => {
+      folder.act((open) => open.appendPoint({ seed, ...recorded(point) }));
+      await folder.madeIfKnown();
+    };
+    await folder.madeIfKnown();
+    const found = await findLearningRate(bench, config, { workers, emit, signal, onPoint });
+    const { curves, ...advice } = found;
+    const open = await folder.ready;
+    const document: FinderDocument = {
+      schemaVersion: SCHEMA_VERSION,
+      command: 'find-lr',
+      status: signal.aborted ? 'interrupted' : 'completed',
+      run: open.dir,
+      config,
+      environment: where,
+      dataset: datasetSummary(await whole),
+      seconds: (performance.now() - started) / 1000,
+      curves: curves.map((curve) => ({ ...curve, points: curve.points.map(recorded) })),
+      ...advice,
+    };
+    await open.writeSuggestion(advice);
+    const svg = await draw({ ...found, config });
+    await open.writeCharts({ svg, png: await pngOf(svg) });
+    await open.finish(document);
+    return { document, curves };
   } finally {
-    bench.close();
+    await folder.ready.catch(() => undefined);
+    await folder.here?.close();
   }
 }
 

@@ -1,3 +1,4 @@
+import type { ImageSet } from '../data/image-set.js';
 import type { Settings } from '../config/default-settings.js';
 import { resolveFinder, type FinderConfig } from '../config/finder-config.js';
 import type { RangeCurve } from '../stats/range-curve.js';
@@ -18,7 +19,7 @@ export interface FoundRate extends Recommendation {
  * recommends nothing: half a sweep says nothing about what the network bears.
  */
 export async function findLearningRate(
-  bench: Workbench,
+  bench: Workbench<ImageSet>,
   config: FinderConfig,
   context: SweepContext,
 ): Promise<FoundRate> {
@@ -44,7 +45,7 @@ export async function findLearningRate(
  * interrupted, and UsageError as `resolveFinder` does.
  */
 export async function adviseRate(
-  bench: Workbench,
+  bench: Workbench<ImageSet>,
   settings: Settings,
   context: SweepContext,
 ): Promise<Recommendation> {
@@ -54,7 +55,10 @@ export async function adviseRate(
 }
 
 /** The range tests that the settings ask for on this bench. Throws UsageError as `resolveFinder` does. */
-export function finderConfig({ imageSize, features, images }: Workbench, settings: Settings): FinderConfig {
+export function finderConfig(
+  { imageSize, features, images }: Workbench<ImageSet>,
+  settings: Settings,
+): FinderConfig {
   const known = { imageSize, frozen: features !== undefined, trainImages: images.train.length };
   return resolveFinder(settings, known);
 }

@@ -4,7 +4,8 @@ import type { Settings } from '../config/default-settings.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
 import { resolveConfig, type TrainRequest } from './train.js';
-import { openWorkbench, stepsPerEpoch, type Workbench } from './workbench.js';
+import { openWorkbench } from './open-workbench.js';
+import { stepsPerEpoch, type Workbench } from './workbench.js';
 
 /** A run of a comparison that is about to be trained. */
 export interface PlannedRun {

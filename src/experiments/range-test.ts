@@ -1,3 +1,4 @@
+import type { ImageSet } from '../data/image-set.js';
 import type { FinderConfig } from '../config/finder-config.js';
 import { lrRange } from '../schedule/lr-range.js';
 import { rangeStop } from '../stats/divergence.js';
@@ -20,7 +21,7 @@ export interface SweepContext {
   readonly emit: Emit;
   readonly signal: AbortSignal;
   /** Receives every point as soon as it is measured. */
-  readonly onPoint?: (seed: number, point: RangePoint) => void;
+  readonly onPoint?: (seed: number, point: RangePoint) => Promise<void>;
 }
 
 /**
@@ -31,7 +32,7 @@ export interface SweepContext {
  * streams and the order of the data have no state that could move.
  */
 export async function rangeTest(
-  bench: Workbench,
+  bench: Workbench<ImageSet>,
   given: FinderConfig,
   context: SweepContext,
 ): Promise<RangeCurve> {
@@ -52,7 +53,7 @@ export async function rangeTest(
 }
 
 async function sweep(
-  bench: Workbench,
+  bench: Workbench<ImageSet>,
   engine: Engine,
   config: FinderConfig,
   { emit, onPoint, signal }: SweepContext,
@@ -71,7 +72,7 @@ async function sweep(
       const loss = config.loss === 'train' ? record.loss : await validLoss(bench, engine);
       const point = { step, learningRate, loss, smoothedLoss: smooth(loss) };
       points.push(point);
-      onPoint?.(seed, point);
+      await onPoint?.(seed, point);
       state = stop.observe(state, { step, smoothedLoss: point.smoothedLoss, rawLoss: loss });
       const ended = state.stop !== 'end';
       emit({ type: 'sweep', seed, step: ended ? steps : step + 1, steps });
@@ -81,6 +82,6 @@ async function sweep(
   return { seed, points, divergedAt: null, stop: 'end' };
 }
 
-async function validLoss(bench: Workbench, engine: Engine): Promise<number> {
+async function validLoss(bench: Workbench<ImageSet>, engine: Engine): Promise<number> {
   return (await evaluate(engine, evaluationBatches(bench, engine, VALID_SUBSET))).loss;
 }

@@ -17,7 +17,8 @@ import type { TrainRequest } from './train.js';
 import type { TrainDocument } from './train-document.js';
 import { trainRun } from './train-run.js';
 import { planFrom, type TrainPlan } from './training-plan.js';
-import { openWorkbench, stepsPerEpoch, type Workbench } from './workbench.js';
+import { openWorkbench } from './open-workbench.js';
+import { stepsPerEpoch, wholeBench, type Workbench } from './workbench.js';
 
 /** A recorded run that may go on. */
 export interface ResumableRun {
@@ -62,7 +63,12 @@ export async function resumeTraining(run: ResumableRun, request: ResumeRequest):
     const { settings, showPlan } = request;
     if (settings.extendTo !== undefined) showPlan(plan);
     const workers = settings.workers ?? availableParallelism();
-    return trainRun(bench, plan.config, { ...request, out: settings.out, workers }, run.record.dir);
+    return trainRun(
+      wholeBench(bench),
+      plan.config,
+      { ...request, out: settings.out, workers },
+      run.record.dir,
+    );
   });
 }
 

@@ -1,3 +1,4 @@
+import type { ImageSet } from '../data/image-set.js';
 import type { RunConfig } from '../config/run-config.js';
 import { trainingBatches, validationBatches } from '../data/batches.js';
 import { initHead } from '../model/init-head.js';
@@ -25,12 +26,16 @@ export type EngineConfig = Pick<
 >;
 
 /** A fresh network with a new head on the workbench's backbone. */
-export function openRunEngine(bench: Workbench, config: EngineConfig, workers: number): Promise<Engine> {
+export function openRunEngine(
+  bench: Workbench<ImageSet>,
+  config: EngineConfig,
+  workers: number,
+): Promise<Engine> {
   return openEngine(networkSetup(bench, config), config.batchSize, workers);
 }
 
 function networkSetup(
-  { weights, firstTrained, imageSize, images }: Workbench,
+  { weights, firstTrained, imageSize, images }: Workbench<ImageSet>,
   config: EngineConfig,
 ): NetworkSetup {
   return {
@@ -47,7 +52,7 @@ function networkSetup(
 
 /** The training batches of one epoch from its `fromBatch`-th on. */
 export function epochBatches(
-  bench: Workbench,
+  bench: Workbench<ImageSet>,
   engine: Engine,
   config: EngineConfig,
   epoch: number,
@@ -72,7 +77,7 @@ export function epochBatches(
 
 /** All validation images, or about `limit` of them spread evenly over the classes. */
 export function evaluationBatches(
-  bench: Workbench,
+  bench: Workbench<ImageSet>,
   engine: Engine,
   limit = Infinity,
 ): AsyncIterable<TrainingBatch> {

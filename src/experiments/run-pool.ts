@@ -52,7 +52,7 @@ class RunThread {
     this.thread = new Worker(file, { workerData: { backend } });
     this.thread.on('message', (reply: RunWorkerReply) => {
       if (reply.type === 'event') {
-        if (reply.event.type === 'run') this.folder = reply.event.folder;
+        if (reply.event.type === 'recorded') this.folder = reply.event.folder;
         emit(reply.event);
       } else if (reply.type === 'done') this.settle?.({ document: reply.document });
       else this.fail(revived(reply));

@@ -2,7 +2,7 @@ import type { RunConfig } from '../config/run-config.js';
 import type { ExperimentEvent } from './events.js';
 import type { TrainDocument } from './train-document.js';
 import type { RunContext } from './train-run.js';
-import type { WorkbenchHandle } from './workbench.js';
+import type { WorkbenchHandle } from './share-workbench.js';
 
 /** What a thread that trains whole runs is started with. */
 export interface RunWorkerData {

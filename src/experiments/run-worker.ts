@@ -2,7 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { startBackend } from '../backend/choose.js';
 import type { RunTask, RunWorkerData, RunWorkerReply, RunWorkerRequest } from './run-worker-protocol.js';
 import { trainRun } from './train-run.js';
-import { attachWorkbench } from './workbench.js';
+import { attachWorkbench } from './share-workbench.js';
+import { wholeBench } from './workbench.js';
 
 // A thread that trains whole runs, one at a time, with a backend of its own.
 const port = parentPort;
@@ -18,7 +19,7 @@ async function train({ bench: handle, config, context, resume }: RunTask): Promi
   try {
     const emit = (event: RunWorkerReply & { type: 'event' }) => reply(event);
     const document = await trainRun(
-      bench,
+      wholeBench(bench),
       config,
       { ...context, emit: (event) => emit({ type: 'event', event }), signal: stop.signal },
       resume,

@@ -18,7 +18,8 @@ import { packCheckpoint, unpackCheckpoint } from './run-checkpoint.js';
 import { openRunEngine } from './run-engine.js';
 import { trainDocument, type TrainDocument } from './train-document.js';
 import { runEpochs, type RunStart } from './training-run.js';
-import { stepsPerEpoch, type Workbench } from './workbench.js';
+import { Upcoming } from './upcoming.js';
+import { stepsPerEpoch, type OpenBench } from './workbench.js';
 
 /** What a run needs beside workbench and configuration. */
 export interface RunContext {
@@ -35,11 +36,12 @@ export interface RunContext {
  * an interrupted run stands; the caller has made sure that configuration and data are that run's.
  */
 export async function trainRun(
-  bench: Workbench,
+  open: OpenBench,
   config: RunConfig,
   context: RunContext,
   resume?: string,
 ): Promise<TrainDocument> {
+  const { bench } = open;
   const name = runName(config);
   const schedule = planSchedule(config, stepsPerEpoch(bench, config));
   const engine = await openRunEngine(bench, config, context.workers);
@@ -47,7 +49,7 @@ export async function trainRun(
     const here = { ...context.environment, workers: engine.workers, sliceSize: engine.sliceSize };
     const start =
       resume === undefined
-        ? await startRun(bench, config, here, context.out, engine, schedule)
+        ? await startRun(open, config, here, context, engine, schedule)
         : await resumeRun(resume, config, here, engine, schedule, context.emit);
     const { folder, environment } = start;
     try {
@@ -55,18 +57,19 @@ export async function trainRun(
       emit({
         type: 'run',
         name,
-        folder: folder.dir,
         fromStep: start.from.state.step,
         totalSteps: schedule.end(start.from.state.scheduleState),
         epochs: config.epochs,
       });
       const end = await runEpochs({ bench, engine, config, schedule, folder, name, emit, signal }, start);
-      const document = trainDocument(folder.dir, bench, config, environment, schedule, end);
-      await concludeRun(folder, bench, document, end);
+      const [whole, recorded] = [await open.whole, await folder.ready];
+      const document = trainDocument(recorded.dir, whole, config, environment, schedule, end);
+      await concludeRun(recorded, whole, document, end);
       emit({ type: 'run-end', name, status: end.status });
       return document;
     } finally {
-      await folder.close();
+      await folder.ready.catch(() => undefined);
+      await folder.here?.close();
     }
   } finally {
     await engine.dispose();
@@ -82,25 +85,30 @@ export function runName({ arm, seed }: RunConfig): string {
 
 /** A run's folder with the point to go on from. */
 interface OpenRun extends RunStart {
-  readonly folder: RunFolder;
+  readonly folder: Upcoming<RunFolder>;
   readonly environment: RunEnvironment;
 }
 
 async function startRun(
-  bench: Workbench,
+  { whole }: OpenBench,
   config: RunConfig,
   environment: RunEnvironment,
-  out: string,
+  { out, emit }: RunContext,
   engine: Engine,
   { initialState }: StoppableSchedule,
 ): Promise<OpenRun> {
   const from = { state: initialRunState(initialState), replica: await engine.snapshot(), predictions: [] };
-  const folder = await createRun(out, runName(config), {
-    config,
-    environment,
-    dataset: datasetDocument(bench),
-    // With the folder, so that there is no moment at which a run could not be resumed.
-    checkpoint: encodeCheckpoint(packCheckpoint(from, { steps: 0, epochs: 0 })),
+  const folder = new Upcoming(whole, async () => {
+    const documents = {
+      config,
+      environment,
+      dataset: datasetDocument(await whole),
+      // With the folder, so that there is no moment at which a run could not be resumed.
+      checkpoint: encodeCheckpoint(packCheckpoint(from, { steps: 0, epochs: 0 })),
+    };
+    const made = await createRun(out, runName(config), documents);
+    emit({ type: 'recorded', name: runName(config), folder: made.dir });
+    return made;
   });
   return { folder, environment, from, best: null, unsaved: false };
 }
@@ -128,7 +136,7 @@ async function resumeRun(
     // Also where nothing is new: the program may have ended between an event and its checkpoint.
     await folder.writeEvents(state.events);
     return {
-      folder,
+      folder: Upcoming.of(folder),
       environment: resumed.environment,
       from: { ...saved, state },
       best,

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import type { ImageSet } from '../data/image-set.js';
 import { requireKnownArms } from '../config/arms.js';
 import type { RateTable, Settings } from '../config/default-settings.js';
 import { planSchedule } from '../config/plan-schedule.js';
@@ -9,7 +10,9 @@ import { resolveRate } from './resolve-rate.js';
 import type { TrainDocument } from './train-document.js';
 import { trainRun } from './train-run.js';
 import { planFrom, type TrainPlan } from './training-plan.js';
-import { openWorkbench, stepsPerEpoch, type Workbench } from './workbench.js';
+import { beginWorkbench, openWorkbench } from './open-workbench.js';
+import { whileDecoding } from './while-decoding.js';
+import { stepsPerEpoch, type Workbench } from './workbench.js';
 
 /** What a command hands over: options, the table of measured rates, and where it runs. */
 export interface TrainRequest extends ExperimentContext {
@@ -20,14 +23,12 @@ export interface TrainRequest extends ExperimentContext {
 /** `onecycle train`: one run from its first step. */
 export async function train(request: TrainRequest): Promise<TrainDocument> {
   const arm = armOf(request);
-  const bench = await openWorkbench(request.settings, request);
-  try {
-    const workers = request.settings.workers ?? availableParallelism();
-    const config = await resolveConfig(bench, request, arm, workers);
-    return await trainRun(bench, config, { ...request, out: request.settings.out, workers });
-  } finally {
-    bench.close();
-  }
+  const { settings } = request;
+  const workers = settings.workers ?? availableParallelism();
+  return whileDecoding(await beginWorkbench(settings, request), request, async (open, signal) => {
+    const config = await resolveConfig(open.bench, { ...request, signal }, arm, workers);
+    return trainRun(open, config, { ...request, signal, out: settings.out, workers });
+  });
 }
 
 /** The name under which a comparison knows the run. Throws UsageError where --lr names another arm. */
@@ -52,7 +53,7 @@ export async function planTraining(request: TrainRequest): Promise<TrainPlan> {
 
 /** Fixes what had to wait for data and weights: the image size, the views and the rate. */
 export async function resolveConfig(
-  bench: Workbench,
+  bench: Workbench<ImageSet>,
   { settings, rates, emit, signal }: TrainRequest,
   arm: string,
   workers: number,

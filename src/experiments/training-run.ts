@@ -1,4 +1,5 @@
 import type { RunConfig } from '../config/run-config.js';
+import type { ImageSet } from '../data/image-set.js';
 import { encodeCheckpoint } from '../record/checkpoint-file.js';
 import type { RunFolder } from '../record/run-files.js';
 import type { Rates } from '../schedule/schedule.js';
@@ -13,6 +14,7 @@ import type { Emit } from './events.js';
 import { isSound, packCheckpoint, type RunCheckpoint } from './run-checkpoint.js';
 import { startClock } from './run-clock.js';
 import { epochBatches, evaluationBatches } from './run-engine.js';
+import type { Upcoming } from './upcoming.js';
 import { stepsPerEpoch, type Workbench } from './workbench.js';
 
 /** Where a run diverged: the step, and the rates that it was made with. */
@@ -37,11 +39,12 @@ export interface RunEnd {
 
 /** What the loop works with. */
 export interface RunParts {
-  readonly bench: Workbench;
+  readonly bench: Workbench<ImageSet>;
   readonly engine: Engine;
   readonly config: RunConfig;
   readonly schedule: StoppableSchedule;
-  readonly folder: RunFolder;
+  /** Made once it is known which images there are. */
+  readonly folder: Upcoming<RunFolder>;
   readonly name: string;
   readonly emit: Emit;
   readonly signal: AbortSignal;
@@ -71,14 +74,16 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
     const saved: RunCheckpoint = { state: { ...state, ...clock.read() }, replica, predictions };
     // A diverged network is not worth keeping: the last good checkpoint stays.
     if (!isSound(replica)) return saved;
-    const offsets = await folder.sync();
+    const open = await folder.ready;
+    const offsets = await open.sync();
     encoded = encodeCheckpoint(packCheckpoint(saved, offsets), encoded?.buffer);
-    await folder.writeCheckpoint(encoded, { best: isBest });
+    await open.writeCheckpoint(encoded, { best: isBest });
     clock.saved();
     unsaved = false;
     return saved;
   };
 
+  await folder.madeIfKnown();
   if (unsaved) await checkpoint(false);
   while (state.epoch <= epochsPlanned() && failure === null && !signal.aborted) {
     const { epoch } = state;
@@ -89,7 +94,7 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
     for await (const records of trainStepGroups(engine, batches, schedule, position)) {
       const broken = records.find(({ loss }) => !Number.isFinite(loss));
       for (const record of records.slice(0, broken && records.indexOf(broken))) {
-        folder.appendStep(record);
+        folder.act((open) => open.appendStep(record));
         emit({ type: 'step', name, record });
         state = afterStep(state, record, batchLength(bench, config, record.step, epochSteps));
         unsaved = true;
@@ -99,12 +104,13 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
         break;
       }
       clock.end('step');
-      if (clock.isDueBefore('step')) await checkpoint(false);
+      await folder.madeIfKnown();
+      if (folder.here !== undefined && clock.isDueBefore('step')) await checkpoint(false);
       clock.begin('step');
     }
     if (failure !== null || state.step < epoch * epochSteps || signal.aborted) break;
 
-    if (unsaved && clock.isDueBefore('evaluation')) await checkpoint(false);
+    if (unsaved && folder.here !== undefined && clock.isDueBefore('evaluation')) await checkpoint(false);
     clock.begin('evaluation');
     const evaluation = await evaluate(engine, untilAborted(evaluationBatches(bench, engine), signal));
     // Half an evaluation says nothing: the epoch stays unfinished, and a resume evaluates anew.
@@ -119,7 +125,7 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
     }
     predictions = evaluation.predictions;
     const record = epochRecord(state, evaluation, clock.read().epochSeconds);
-    folder.appendEpoch(record);
+    folder.act((open) => open.appendEpoch(record));
     emit({ type: 'epoch', name, record });
     const isBest = isBetter(record, state.best);
     const event = earlyStopEvent(config, schedule, state, record);
@@ -127,7 +133,7 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
     clock.nextEpoch();
     if (event !== null) {
       state = { ...state, events: [...state.events, event] };
-      await folder.writeEvents(state.events);
+      await (await folder.ready).writeEvents(state.events);
       emit({ type: 'note', text: `${name}: ${event.text}` });
     }
     const saved = await checkpoint(isBest, replica);
@@ -151,7 +157,7 @@ async function* untilAborted<Batch>(
 }
 
 function batchLength(
-  { images }: Workbench,
+  { images }: Workbench<ImageSet>,
   { batchSize }: RunConfig,
   step: number,
   epochSteps: number,

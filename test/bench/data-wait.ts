@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { startBackend } from '../../src/backend/choose.js';
 import { readDefaults, type Settings } from '../../src/config/default-settings.js';
 import { epochBatches, openRunEngine } from '../../src/experiments/run-engine.js';
-import { openWorkbench } from '../../src/experiments/workbench.js';
+import { openWorkbench } from '../../src/experiments/open-workbench.js';
 import type { Engine } from '../../src/training/engine.js';
 
 // Share of an epoch in which the trainer waits for data: pixels read, crops and flips drawn, stored features gathered.

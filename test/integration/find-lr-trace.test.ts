@@ -8,7 +8,8 @@ import { readDefaults, type Settings } from '../../src/config/default-settings.j
 import { adviseRate, finderConfig } from '../../src/experiments/find-lr.js';
 import { rangeTest } from '../../src/experiments/range-test.js';
 import { epochBatches, openRunEngine } from '../../src/experiments/run-engine.js';
-import { openWorkbench, type Workbench } from '../../src/experiments/workbench.js';
+import { openWorkbench } from '../../src/experiments/open-workbench.js';
+import type { Workbench } from '../../src/experiments/workbench.js';
 import { fixed } from '../../src/schedule/fixed.js';
 import { fingerprint } from '../../src/training/fingerprint.js';
 import type { StepRecord } from '../../src/training/records.js';

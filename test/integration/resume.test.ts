@@ -61,7 +61,7 @@ describe('a resumed run', () => {
     // stops after at least so many steps (in the warm-up, at an epoch's end, in the descent), then other workers
     [[1], '2'],
     [[17], '3'],
-    [[2, 7, 20], '1'],
+    [[2, 14, 20], '1'],
   ])(
     'equals one that was never interrupted, bit for bit: stopped at %j, then --workers %s',
     async (stops, workers) => {

@@ -80,7 +80,7 @@ describe('the first signal', () => {
     const { exitCode, stdout, stderr } = await child;
     expect(exitCode).toBe(129);
     expect(stdout).toBe('');
-    expect(stderr).toContain('Interrupted before the first step: there is nothing to save.');
+    expect(stderr).toContain('Interrupted before anything was recorded: there is nothing to save.');
     expect(runFolders(join(root, 'none'))).toEqual([]);
   });
 });

@@ -30,7 +30,7 @@ function prepared(n: number, m: number, cacheBytes = 1e6): PreparedImages {
     });
     return { path: `x/${i}.jpg`, label: i % 3, sha256: '', image: 100 + i };
   });
-  const store = writer.finish();
+  const store = writer.store;
   onTestFinished(() => store.close());
   return {
     classNames: ['p', 'q', 'r'],

@@ -25,7 +25,7 @@ function filled(
   const writer = new ImageStoreWriter(images.length, options);
   // Backwards: the order of arrival must not matter.
   images.map((_, i) => images.length - 1 - i).forEach((i) => writer.put(i, images[i]!));
-  return writer.finish();
+  return writer.store;
 }
 
 describe('an image store', () => {
@@ -88,7 +88,7 @@ describe('an image store', () => {
   it('knows which images it has', () => {
     const writer = new ImageStoreWriter(3, { cacheBytes: 1e6 });
     writer.put(1, image(1));
-    const store = writer.finish();
+    const store = writer.store;
     expect(store.read(1)).toEqual(image(1));
     for (const missing of [-1, 0, 2, 3]) expect(() => store.read(missing)).toThrow(RangeError);
   });

@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { RunError, UsageError } from '../../../src/errors/errors.js';
 import { forEachBounded } from '../../../src/data/for-each-bounded.js';
 import { largestSide } from '../../../src/data/largest-side.js';
-import { prepareImages, type PrepareOptions } from '../../../src/data/prepare-images.js';
+import { beginPreparing, prepareImages, type PrepareOptions } from '../../../src/data/prepare-images.js';
 import { scanImageFolder } from '../../../src/data/scan-image-folder.js';
 import { asUnprivileged, folderWith, noisePng } from './image-folder-fixture.js';
 
@@ -49,6 +49,32 @@ describe('preparing images', () => {
       // round(1.25 * 8) = 10 pixels on the short side of 30 x 20.
       expect(prepared.store.size(image)).toEqual({ height: 10, width: 15, downscaled: true });
     }
+  });
+
+  it('decodes training images in the order in which they are wanted, the others after them', async () => {
+    const names = Array.from({ length: 100 }, (_, i) => `train/a/${i}.png`);
+    const one = await noisePng(30, 20);
+    const root = folderWith({
+      ...(await twoClasses()),
+      ...Object.fromEntries(names.map((name) => [name, one])),
+    });
+    const folder = await scanImageFolder(root, SCAN);
+    const order = Int32Array.from(folder.train, (_, i) => folder.train.length - 1 - i);
+    const { hoped, done, close } = beginPreparing(folder, { imageSize: 8, order });
+    onTestFinished(close);
+    const came: string[] = [];
+    const samples = [...hoped.train, ...hoped.valid];
+    const arrivals = samples.map(async ({ image, path }) => {
+      await hoped.arrival?.(image);
+      came.push(path);
+    });
+    await Promise.all([done, ...arrivals]);
+    const place = (path: string | undefined) => came.indexOf(path ?? '');
+    expect(came).toHaveLength(samples.length);
+    // About, since several are under way.
+    expect(place(hoped.train.at(-1)?.path)).toBeLessThan(50);
+    expect(place(hoped.train[0]?.path)).toBeGreaterThan(50);
+    expect(place(hoped.valid[0]?.path)).toBeGreaterThan(50);
   });
 
   it('gives the same pixels from memory and from a file', async () => {
