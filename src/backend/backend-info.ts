@@ -3,6 +3,12 @@ export const BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
 
 export type BackendName = (typeof BACKENDS)[number];
 
+/**
+ * How a product is added to a sum: rounded first (`separate`), or with one rounding for both (`fused`), which not every processor
+ * can do. Results differ in their last bits.
+ */
+export type Arithmetic = 'separate' | 'fused';
+
 /** The backend that computes, as records quote it. */
 export interface BackendInfo {
   readonly name: BackendName;
@@ -12,6 +18,8 @@ export interface BackendInfo {
   readonly gpu: boolean;
   /** The driver in words, where there is one to name. */
   readonly driver: string | null;
+  /** Absent where the backend does not tell. */
+  readonly arithmetic?: Arithmetic;
   /** Memory and limits of the device in bytes, by name, as far as it tells them. */
   readonly limits: Readonly<Record<string, number>>;
   /** Versions of the packages behind it. */

@@ -4,6 +4,7 @@ import { messageOf } from '../errors/message-of.js';
 import {
   BACKENDS,
   Unavailable,
+  type Arithmetic,
   type BackendInfo,
   type BackendName,
   type BackendRequest,
@@ -12,7 +13,8 @@ import { setCurrentBackend } from './current.js';
 import { cpuModel } from './processor.js';
 import { versionsOf } from './versions.js';
 import { Heap } from './wasm/heap.js';
-import { compileKernels, instantiateKernels } from './wasm/kernels-module.js';
+import { compileKernels } from './wasm/compile-kernels.js';
+import { instantiateKernels } from './wasm/kernels-module.js';
 
 export type { BackendInfo } from './backend-info.js';
 
@@ -85,8 +87,7 @@ async function start(name: BackendName, request: BackendRequest): Promise<Backen
       return startWebGpu(request);
     }
     case 'wasm':
-      await compileOrSay();
-      return onProcessor('wasm');
+      return { ...onProcessor('wasm'), arithmetic: await compileOrSay() };
     case 'cpu': {
       const { startCpu } = await import('./cpu/start.js');
       await startCpu();
@@ -95,11 +96,14 @@ async function start(name: BackendName, request: BackendRequest): Promise<Backen
   }
 }
 
-async function compileOrSay(): Promise<void> {
+async function compileOrSay(): Promise<Arithmetic> {
   const heap = new Heap();
   try {
-    await instantiateKernels(await compileKernels(), heap.memory);
+    const { module, arithmetic } = await compileKernels();
+    await instantiateKernels(module, heap.memory);
+    return arithmetic;
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const reason = messageOf(error);
     throw new Unavailable(`it does not start: ${reason}`, 'Reinstall the program: npm ci && npm run build.');
   } finally {

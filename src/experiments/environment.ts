@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import type { BackendInfo } from '../backend/choose.js';
+import type { Arithmetic, BackendInfo } from '../backend/backend-info.js';
 
 /** Where a run was computed: versions, backend, device and cores, as environment.json holds it. */
 export interface Environment {
@@ -11,6 +11,8 @@ export interface Environment {
   readonly device: string;
   /** Of a graphics card, where it tells; null elsewhere. */
   readonly driver: string | null;
+  /** Of wasm: how a product is added to a sum; null elsewhere. */
+  readonly arithmetic: Arithmetic | null;
   readonly cores: number;
   /** Runs that were trained side by side, in comparisons. */
   readonly jobs?: number;
@@ -34,6 +36,7 @@ export function describeEnvironment(backend: BackendInfo): Environment {
     backend: backend.name,
     device: backend.device,
     driver: backend.driver,
+    arithmetic: backend.arithmetic ?? null,
     cores: availableParallelism(),
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     versions: backend.versions,

@@ -4,7 +4,7 @@ import { fieldText, type RecordedRun } from './recorded-run.js';
 import { plainName, POLICY_SETTINGS, shouldAgree } from './setting-names.js';
 
 /** What a result may hang on beside the configuration. */
-const ENVIRONMENT = ['backend', 'onecycle', 'sliceSize'];
+const ENVIRONMENT = ['backend', 'arithmetic', 'onecycle', 'sliceSize'];
 /** What times hang on, but no result does. */
 const MACHINE = ['cpu', 'device', 'cores'];
 

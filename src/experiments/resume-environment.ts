@@ -28,7 +28,10 @@ export function resumedEnvironment(
   state: RunState,
 ): ResumedEnvironment {
   const before = typeof recorded['backend'] === 'string' ? recorded['backend'] : here.backend;
-  const changed = (['onecycle', 'sliceSize'] as const).filter((name) => recorded[name] !== here[name]);
+  // Backends that say nothing of their arithmetic are told apart by their names below.
+  const changed = (['onecycle', 'arithmetic', 'sliceSize'] as const).filter(
+    (name) => recorded[name] !== here[name] && typeof recorded[name] === typeof here[name],
+  );
   const notes = changed.map(
     (name) =>
       `The run was begun with ${name} ${String(recorded[name])} and goes on with ${here[name]}: its last digits may differ from those of a run that was never interrupted.`,

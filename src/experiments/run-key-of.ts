@@ -40,6 +40,7 @@ function keyOf(config: JsonObject, dataset: JsonObject, environment: JsonObject)
     files: dataset['files'] ?? null,
     weights: dataset['weightsSha256'] ?? null,
     backend: environment['backend'] ?? null,
+    arithmetic: environment['arithmetic'] ?? null,
     version: environment['onecycle'] ?? null,
   });
 }

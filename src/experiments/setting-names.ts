@@ -34,6 +34,7 @@ const PLAIN_NAMES: Readonly<Record<string, string>> = {
   earlyStop: 'patience of early stopping',
   replans: 'extension of the schedule',
   backend: 'backend',
+  arithmetic: 'how a product is added to a sum',
   onecycle: 'version of onecycle',
   sliceSize: 'images a gradient is computed on at once',
 };

@@ -14,6 +14,7 @@ test('the package carries all that it needs at run time, and no sources or tests
     'data/cifar10-mini/train/cat/00009.png',
     'data/weights/mobilenet_v2_0.35_224/model.json',
     'dist/backend/wasm/kernels.wasm',
+    'dist/backend/wasm/kernels-fused.wasm',
     'dist/cli/main.js',
     'dist/experiments/run-worker.js',
     'dist/training/wasm/team-worker.js',

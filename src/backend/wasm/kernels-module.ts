@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
-
 /**
- * The functions of kernels.wasm, each described where it is written, in kernels/. Addresses are byte offsets into the
+ * The functions of kernels.wasm and kernels-fused.wasm, each described where it is written, in kernels/. Addresses are byte offsets into the
  * memory, 0 is none; geometries are as `writeGeometry` writes them.
  */
 export interface TrainingKernels {
@@ -80,30 +78,10 @@ export interface TrainingKernels {
     momentum: number,
     weightDecay: number,
   ): void;
+  roundingOfSquare(x: number): number;
   imageInputScratchBytes(size: number): number;
   /** @param entry address of the image's place and box, see the class in kernels/image-input.as.ts */
   imageInput(entry: number, size: number, scratch: number, out: number): void;
-}
-
-/** Three folders below the package's root both as source and as built, so one relative path serves both. */
-const file = new URL('../../../dist/backend/wasm/kernels.wasm', import.meta.url);
-
-let compiled: Promise<WebAssembly.Module> | undefined;
-
-/** The kernels' code, compiled once for all threads. Throws where the module has not been built. */
-export function compileKernels(): Promise<WebAssembly.Module> {
-  compiled ??= read().then((bytes) => WebAssembly.compile(bytes));
-  return compiled;
-}
-
-async function read(): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return new Uint8Array(await readFile(file));
-  } catch (cause) {
-    throw new Error(`The training kernels are missing at ${file.pathname}; "npm run build" makes them.`, {
-      cause,
-    });
-  }
 }
 
 /** The kernels over a memory: they have no data, stack or globals of their own, so threads may share it. */

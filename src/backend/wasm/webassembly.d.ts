@@ -10,6 +10,7 @@ declare namespace WebAssembly {
   class Module {
     private readonly isModule: true;
   }
+  function validate(bytes: Uint8Array<ArrayBuffer>): boolean;
   function compile(bytes: Uint8Array<ArrayBuffer>): Promise<Module>;
   function instantiate(
     module: Module,

@@ -1,5 +1,6 @@
 import { floatsAt, Heap } from '../../backend/wasm/heap.js';
-import { compileKernels, instantiateKernels } from '../../backend/wasm/kernels-module.js';
+import { compileKernels } from '../../backend/wasm/compile-kernels.js';
+import { instantiateKernels } from '../../backend/wasm/kernels-module.js';
 import type { Rates } from '../../schedule/schedule.js';
 import type { Engine, StepOutcome } from '../engine.js';
 import { joined } from '../join.js';
@@ -51,7 +52,7 @@ export class WasmEngine implements Engine {
   static async open(setup: NetworkSetup, layout: Layout): Promise<WasmEngine> {
     const heap = new Heap();
     try {
-      const module = await compileKernels();
+      const { module } = await compileKernels();
       const kernels = await instantiateKernels(module, heap.memory);
       const plan = layOutNetwork(heap, kernels, setup, layout);
       const board = new JobBoard(heap.memory, plan.board);

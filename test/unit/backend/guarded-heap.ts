@@ -1,10 +1,7 @@
 import { expect } from 'vitest';
 import { floatsAt, Heap } from '../../../src/backend/wasm/heap.js';
-import {
-  compileKernels,
-  instantiateKernels,
-  type TrainingKernels,
-} from '../../../src/backend/wasm/kernels-module.js';
+import { compileKernels } from '../../../src/backend/wasm/compile-kernels.js';
+import { instantiateKernels, type TrainingKernels } from '../../../src/backend/wasm/kernels-module.js';
 
 /** Floats on a heap. */
 export interface Placed {
@@ -25,9 +22,11 @@ export class GuardedHeap {
     readonly kernels: TrainingKernels,
   ) {}
 
-  static async open(): Promise<GuardedHeap> {
+  /** @param kernels the build that the program would take, unless given */
+  static async open(kernels = compileKernels()): Promise<GuardedHeap> {
     const heap = new Heap();
-    return new GuardedHeap(heap, await instantiateKernels(await compileKernels(), heap.memory));
+    const { module } = await kernels;
+    return new GuardedHeap(heap, await instantiateKernels(module, heap.memory));
   }
 
   put(values: ArrayLike<number>): Placed {

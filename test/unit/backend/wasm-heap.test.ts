@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { compileKernels } from '../../../src/backend/wasm/compile-kernels.js';
 import { floatsAt, Heap } from '../../../src/backend/wasm/heap.js';
-import { compileKernels, instantiateKernels } from '../../../src/backend/wasm/kernels-module.js';
+import { instantiateKernels } from '../../../src/backend/wasm/kernels-module.js';
 import { RunError } from '../../../src/errors/errors.js';
 import { inputsOf, type ConvCase } from './conv-cases.js';
 import { convOnWasm } from './conv-on-wasm.js';
@@ -65,7 +66,7 @@ test("the memory of a closed heap is the next one's, all zeros again", () => {
 
 test('a full heap is an error that says so, and the heap lives on', async () => {
   const heap = new Heap();
-  const kernels = await instantiateKernels(await compileKernels(), heap.memory);
+  const kernels = await instantiateKernels((await compileKernels()).module, heap.memory);
   const first = heap.allocateFloats(3);
   floatsAt(heap.memory, first, 3).set([1, 2, 3]);
   // A gibibyte each: the fourth cannot fit into 4 GB. Nothing is written, so no memory is really used.

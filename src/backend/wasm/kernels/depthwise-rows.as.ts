@@ -1,3 +1,5 @@
+import { multiplyAdd } from './multiply-add.as';
+
 /** Bytes that a band of rows may have: it is walked through once for every four channels and stays in the L1 cache. */
 const BAND_BYTES: i32 = 12288;
 
@@ -22,5 +24,5 @@ export function rowOr(zeros: usize, image: usize, row: i32, height: i32, rowByte
 /** Three products with a column of the filter; a sum of its own, so that no chain of additions grows long. */
 @inline
 export function dot(x0: v128, x1: v128, x2: v128, w0: v128, w1: v128, w2: v128): v128 {
-  return f32x4.add(f32x4.add(f32x4.mul(x0, w0), f32x4.mul(x1, w1)), f32x4.mul(x2, w2));
+  return multiplyAdd(x2, w2, multiplyAdd(x1, w1, f32x4.mul(x0, w0)));
 }

@@ -1,4 +1,5 @@
 import { floats, Geometry } from './geometry.as';
+import { multiplyAdd } from './multiply-add.as';
 
 /**
  * dFilter += the gradient of a depthwise filter of 3 x 3, stride 1, padding 1, from rows `from` to `to` - 1 of the output's
@@ -31,29 +32,29 @@ export function tapsStrideOne(g: Geometry, x: usize, dy: usize, from: i32, to: i
           gradient += pixelBytes;
           const right = v128.load(gradient);
           let value = v128.load(input);
-          even0 = f32x4.add(even0, f32x4.mul(value, right));
-          even1 = f32x4.add(even1, f32x4.mul(value, here));
-          even2 = f32x4.add(even2, f32x4.mul(value, left));
+          even0 = multiplyAdd(value, right, even0);
+          even1 = multiplyAdd(value, here, even1);
+          even2 = multiplyAdd(value, left, even2);
           gradient += pixelBytes;
           input += pixelBytes;
           const next = v128.load(gradient);
           value = v128.load(input);
-          odd0 = f32x4.add(odd0, f32x4.mul(value, next));
-          odd1 = f32x4.add(odd1, f32x4.mul(value, right));
-          odd2 = f32x4.add(odd2, f32x4.mul(value, here));
+          odd0 = multiplyAdd(value, next, odd0);
+          odd1 = multiplyAdd(value, right, odd1);
+          odd2 = multiplyAdd(value, here, odd2);
           input += pixelBytes;
           left = right;
           here = next;
         }
         let value = v128.load(input);
-        even1 = f32x4.add(even1, f32x4.mul(value, here));
-        even2 = f32x4.add(even2, f32x4.mul(value, left));
+        even1 = multiplyAdd(value, here, even1);
+        even2 = multiplyAdd(value, left, even2);
         if (c == 0) {
           const right = v128.load(gradient + pixelBytes);
-          even0 = f32x4.add(even0, f32x4.mul(value, right));
+          even0 = multiplyAdd(value, right, even0);
           value = v128.load(input + pixelBytes);
-          odd1 = f32x4.add(odd1, f32x4.mul(value, right));
-          odd2 = f32x4.add(odd2, f32x4.mul(value, here));
+          odd1 = multiplyAdd(value, right, odd1);
+          odd2 = multiplyAdd(value, here, odd2);
         }
       }
       addTaps(taps, pixelBytes, f32x4.add(even0, odd0), f32x4.add(even1, odd1), f32x4.add(even2, odd2));
@@ -85,21 +86,21 @@ export function tapsStrideTwo(g: Geometry, x: usize, dy: usize, from: i32, to: i
         let gradient = dy + <usize>(row * outWidth) * pixelBytes + at;
         let d = v128.load(gradient);
         if (padLeft == 0) {
-          sum0 = f32x4.add(sum0, f32x4.mul(v128.load(input), d));
+          sum0 = multiplyAdd(v128.load(input), d, sum0);
           input += pixelBytes;
         }
         for (let j = 1; j < outWidth; j++) {
-          sum1 = f32x4.add(sum1, f32x4.mul(v128.load(input), d));
+          sum1 = multiplyAdd(v128.load(input), d, sum1);
           input += pixelBytes;
           const value = v128.load(input);
-          sum2 = f32x4.add(sum2, f32x4.mul(value, d));
+          sum2 = multiplyAdd(value, d, sum2);
           gradient += pixelBytes;
           d = v128.load(gradient);
-          sum0 = f32x4.add(sum0, f32x4.mul(value, d));
+          sum0 = multiplyAdd(value, d, sum0);
           input += pixelBytes;
         }
         // The last window ends beyond the image, its middle column is still there.
-        sum1 = f32x4.add(sum1, f32x4.mul(v128.load(input), d));
+        sum1 = multiplyAdd(v128.load(input), d, sum1);
       }
       addTaps(taps, pixelBytes, sum0, sum1, sum2);
       taps += 3 * pixelBytes;

@@ -1,6 +1,7 @@
 import { dot, rowOr } from './depthwise-rows.as';
 import { finish } from './finish.as';
 import { floats, Geometry } from './geometry.as';
+import { multiplyAdd } from './multiply-add.as';
 
 /**
  * Output rows `from` to `to` - 1 of a depthwise convolution of 3 x 3, stride 2, of one image, whose first window begins
@@ -110,22 +111,22 @@ export function rowFromTwo(
     let dA = v128.load(fromA);
     let dB = v128.load(fromB);
     if (padLeft == 0) {
-      const even = f32x4.add(f32x4.mul(dA, a0), f32x4.mul(dB, b0));
+      const even = multiplyAdd(dA, a0, f32x4.mul(dB, b0));
       v128.store(target, finish(even, target, floor, ceiling, true));
       target += pixelBytes;
     }
-    let odd = f32x4.add(f32x4.mul(dA, a1), f32x4.mul(dB, b1));
+    let odd = multiplyAdd(dA, a1, f32x4.mul(dB, b1));
     v128.store(target, finish(odd, target, floor, ceiling, true));
     for (let j = 1; j < outWidth; j++) {
-      let even = f32x4.add(f32x4.mul(dA, a2), f32x4.mul(dB, b2));
+      let even = multiplyAdd(dA, a2, f32x4.mul(dB, b2));
       fromA += pixelBytes;
       fromB += pixelBytes;
       dA = v128.load(fromA);
       dB = v128.load(fromB);
-      even = f32x4.add(even, f32x4.add(f32x4.mul(dA, a0), f32x4.mul(dB, b0)));
+      even = f32x4.add(even, multiplyAdd(dA, a0, f32x4.mul(dB, b0)));
       target += pixelBytes;
       v128.store(target, finish(even, target, floor, ceiling, true));
-      odd = f32x4.add(f32x4.mul(dA, a1), f32x4.mul(dB, b1));
+      odd = multiplyAdd(dA, a1, f32x4.mul(dB, b1));
       target += pixelBytes;
       v128.store(target, finish(odd, target, floor, ceiling, true));
     }
@@ -162,7 +163,7 @@ export function rowFromOne(
       let even = f32x4.mul(dA, a2);
       fromA += pixelBytes;
       dA = v128.load(fromA);
-      even = f32x4.add(even, f32x4.mul(dA, a0));
+      even = multiplyAdd(dA, a0, even);
       target += pixelBytes;
       v128.store(target, finish(even, target, floor, ceiling, true));
       target += pixelBytes;

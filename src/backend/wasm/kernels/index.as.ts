@@ -1,5 +1,6 @@
 export { convBackward, convForward, convScratchBytes, packFilter, packFilterTransposed } from './conv.as';
 export { depthwiseBackward, depthwiseForward } from './depthwise.as';
 export { imageInput, imageInputScratchBytes } from './image-input.as';
+export { roundingOfSquare } from './multiply-add.as';
 export { poolBackward, poolForward } from './pool.as';
 export { addInPlace, clear, maskInPlace, sgdMomentum } from './update.as';

@@ -1,3 +1,4 @@
+import { multiplyAdd } from './multiply-add.as';
 import { storeRow, TILE_COLUMNS } from './tile.as';
 
 /**
@@ -61,17 +62,17 @@ function outerTiles(
       const bLeft = v128.load(b);
       const bRight = v128.load(b, 16);
       let value = v128.load32_splat(four);
-      left0 = f32x4.add(left0, f32x4.mul(value, bLeft));
-      right0 = f32x4.add(right0, f32x4.mul(value, bRight));
+      left0 = multiplyAdd(value, bLeft, left0);
+      right0 = multiplyAdd(value, bRight, right0);
       value = v128.load32_splat(four, 4);
-      left1 = f32x4.add(left1, f32x4.mul(value, bLeft));
-      right1 = f32x4.add(right1, f32x4.mul(value, bRight));
+      left1 = multiplyAdd(value, bLeft, left1);
+      right1 = multiplyAdd(value, bRight, right1);
       value = v128.load32_splat(four, 8);
-      left2 = f32x4.add(left2, f32x4.mul(value, bLeft));
-      right2 = f32x4.add(right2, f32x4.mul(value, bRight));
+      left2 = multiplyAdd(value, bLeft, left2);
+      right2 = multiplyAdd(value, bRight, right2);
       value = v128.load32_splat(four, 12);
-      left3 = f32x4.add(left3, f32x4.mul(value, bLeft));
-      right3 = f32x4.add(right3, f32x4.mul(value, bRight));
+      left3 = multiplyAdd(value, bLeft, left3);
+      right3 = multiplyAdd(value, bRight, right3);
       b += bStep;
       four += aStep;
     }

@@ -1,4 +1,5 @@
 import { finish } from './finish.as';
+import { multiplyAdd } from './multiply-add.as';
 import { storeRow, TILE_ROWS } from './tile.as';
 
 /**
@@ -84,17 +85,17 @@ function productTiles(
       const bLeft = v128.load(b);
       const bRight = v128.load(b, 16);
       let value = v128.load32_splat(a0);
-      left0 = f32x4.add(left0, f32x4.mul(value, bLeft));
-      right0 = f32x4.add(right0, f32x4.mul(value, bRight));
+      left0 = multiplyAdd(value, bLeft, left0);
+      right0 = multiplyAdd(value, bRight, right0);
       value = v128.load32_splat(a1);
-      left1 = f32x4.add(left1, f32x4.mul(value, bLeft));
-      right1 = f32x4.add(right1, f32x4.mul(value, bRight));
+      left1 = multiplyAdd(value, bLeft, left1);
+      right1 = multiplyAdd(value, bRight, right1);
       value = v128.load32_splat(a2);
-      left2 = f32x4.add(left2, f32x4.mul(value, bLeft));
-      right2 = f32x4.add(right2, f32x4.mul(value, bRight));
+      left2 = multiplyAdd(value, bLeft, left2);
+      right2 = multiplyAdd(value, bRight, right2);
       value = v128.load32_splat(a3);
-      left3 = f32x4.add(left3, f32x4.mul(value, bLeft));
-      right3 = f32x4.add(right3, f32x4.mul(value, bRight));
+      left3 = multiplyAdd(value, bLeft, left3);
+      right3 = multiplyAdd(value, bRight, right3);
       a0 += 4;
       a1 += 4;
       a2 += 4;

@@ -1,8 +1,8 @@
 /**
  * The two innermost loops of every matrix product hold 4 x 8 results in registers.
  *
- * Each result is one chain of additions in the order of the summed index, product rounded before sum, so
- * its bits do not depend on which tile, block or batch it lies in. 4 x 8 uses 8 accumulators, 2 columns
+ * Each result is one chain of additions in the order of the summed index, so its bits do not depend on which
+ * tile, block or batch it lies in. 4 x 8 uses 8 accumulators, 2 columns
  * and 1 row value of the 15 registers that V8 has, and divides the channel counts of every MobileNet.
  */
 export const TILE_ROWS: i32 = 4;
