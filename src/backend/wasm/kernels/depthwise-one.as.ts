@@ -1,4 +1,4 @@
-import { dot, rowOr } from './depthwise-rows.as';
+import { addColumn, rowOr } from './depthwise-rows.as';
 import { finish } from './finish.as';
 import { floats, Geometry } from './geometry.as';
 
@@ -81,6 +81,7 @@ function band(
     const w20 = v128.load((w += tapStep));
     const w21 = v128.load((w += tapStep));
     const w22 = v128.load((w += tapStep));
+    const start = back ? f32x4.splat(0) : v128.load(bias + at);
     const first = at + <usize>from * pixelBytes;
     for (let row = fromRow; row < toRow; row++) {
       let r0 = rowOr(zeros, image, row - 1, height, rowBytes) + first;
@@ -91,13 +92,13 @@ function band(
       let x1 = v128.load(r1);
       let x2 = v128.load(r2);
       // Sums of this column's output and of the next one's, as far as their inputs have come by.
-      let current = dot(x0, x1, x2, w01, w11, w21);
-      let next = dot(x0, x1, x2, w00, w10, w20);
+      let current = addColumn(start, x0, x1, x2, w01, w11, w21);
+      let next = addColumn(start, x0, x1, x2, w00, w10, w20);
       if (from > 0) {
         x0 = v128.load(r0 - pixelBytes);
         x1 = v128.load(r1 - pixelBytes);
         x2 = v128.load(r2 - pixelBytes);
-        current = f32x4.add(current, dot(x0, x1, x2, w00, w10, w20));
+        current = addColumn(current, x0, x1, x2, w00, w10, w20);
       }
       for (let c = from + 1; c < to; c++) {
         r0 += pixelBytes;
@@ -106,10 +107,9 @@ function band(
         x0 = v128.load(r0);
         x1 = v128.load(r1);
         x2 = v128.load(r2);
-        let sum = f32x4.add(current, dot(x0, x1, x2, w02, w12, w22));
-        current = f32x4.add(next, dot(x0, x1, x2, w01, w11, w21));
-        next = dot(x0, x1, x2, w00, w10, w20);
-        if (!back) sum = f32x4.add(sum, v128.load(bias + at));
+        const sum = addColumn(current, x0, x1, x2, w02, w12, w22);
+        current = addColumn(next, x0, x1, x2, w01, w11, w21);
+        next = addColumn(start, x0, x1, x2, w00, w10, w20);
         v128.store(target, finish(sum, target, floor, ceiling, back));
         target += pixelBytes;
       }
@@ -117,9 +117,8 @@ function band(
         x0 = v128.load(r0 + pixelBytes);
         x1 = v128.load(r1 + pixelBytes);
         x2 = v128.load(r2 + pixelBytes);
-        current = f32x4.add(current, dot(x0, x1, x2, w02, w12, w22));
+        current = addColumn(current, x0, x1, x2, w02, w12, w22);
       }
-      if (!back) current = f32x4.add(current, v128.load(bias + at));
       v128.store(target, finish(current, target, floor, ceiling, back));
     }
   }

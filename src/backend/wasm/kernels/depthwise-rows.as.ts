@@ -21,8 +21,8 @@ export function rowOr(zeros: usize, image: usize, row: i32, height: i32, rowByte
   return row >= 0 && row < height ? image + <usize>row * rowBytes : zeros;
 }
 
-/** Three products with a column of the filter; a sum of its own, so that no chain of additions grows long. */
+/** sum + three products with a column of the filter. */
 @inline
-export function dot(x0: v128, x1: v128, x2: v128, w0: v128, w1: v128, w2: v128): v128 {
-  return multiplyAdd(x2, w2, multiplyAdd(x1, w1, f32x4.mul(x0, w0)));
+export function addColumn(sum: v128, x0: v128, x1: v128, x2: v128, w0: v128, w1: v128, w2: v128): v128 {
+  return multiplyAdd(x2, w2, multiplyAdd(x1, w1, multiplyAdd(x0, w0, sum)));
 }

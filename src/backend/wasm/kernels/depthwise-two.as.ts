@@ -1,4 +1,4 @@
-import { dot, rowOr } from './depthwise-rows.as';
+import { addColumn, rowOr } from './depthwise-rows.as';
 import { finish } from './finish.as';
 import { floats, Geometry } from './geometry.as';
 import { multiplyAdd } from './multiply-add.as';
@@ -37,6 +37,7 @@ export function bandStrideTwo(
     const w20 = v128.load((w += pixelBytes));
     const w21 = v128.load((w += pixelBytes));
     const w22 = v128.load((w += pixelBytes));
+    const start = v128.load(bias + at);
     for (let row = from; row < to; row++) {
       const top = 2 * row - g.padTop;
       let r0 = rowOr(zeros, image, top, height, rowBytes) + at;
@@ -44,9 +45,9 @@ export function bandStrideTwo(
       let r2 = rowOr(zeros, image, top + 2, height, rowBytes) + at;
       let target = out + <usize>(row * outWidth) * pixelBytes + at;
       // The first column is the left one of the first window, or its middle one.
-      let sum = f32x4.splat(0);
+      let sum = start;
       if (padLeft == 0) {
-        sum = dot(v128.load(r0), v128.load(r1), v128.load(r2), w00, w10, w20);
+        sum = addColumn(start, v128.load(r0), v128.load(r1), v128.load(r2), w00, w10, w20);
         r0 += pixelBytes;
         r1 += pixelBytes;
         r2 += pixelBytes;
@@ -55,24 +56,23 @@ export function bandStrideTwo(
         let x0 = v128.load(r0);
         let x1 = v128.load(r1);
         let x2 = v128.load(r2);
-        sum = f32x4.add(sum, dot(x0, x1, x2, w01, w11, w21));
+        sum = addColumn(sum, x0, x1, x2, w01, w11, w21);
         r0 += pixelBytes;
         r1 += pixelBytes;
         r2 += pixelBytes;
         x0 = v128.load(r0);
         x1 = v128.load(r1);
         x2 = v128.load(r2);
-        sum = f32x4.add(f32x4.add(sum, v128.load(bias + at)), dot(x0, x1, x2, w02, w12, w22));
+        sum = addColumn(sum, x0, x1, x2, w02, w12, w22);
         v128.store(target, finish(sum, target, floor, ceiling, false));
-        sum = dot(x0, x1, x2, w00, w10, w20);
+        sum = addColumn(start, x0, x1, x2, w00, w10, w20);
         r0 += pixelBytes;
         r1 += pixelBytes;
         r2 += pixelBytes;
         target += pixelBytes;
       }
       // The last window ends beyond the image, its middle column is still there.
-      const last = dot(v128.load(r0), v128.load(r1), v128.load(r2), w01, w11, w21);
-      sum = f32x4.add(f32x4.add(sum, v128.load(bias + at)), last);
+      sum = addColumn(sum, v128.load(r0), v128.load(r1), v128.load(r2), w01, w11, w21);
       v128.store(target, finish(sum, target, floor, ceiling, false));
     }
   }
