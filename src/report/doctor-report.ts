@@ -12,7 +12,11 @@ interface FolderView {
 interface BackendView {
   readonly name: string;
   readonly works: boolean;
-  readonly info?: { readonly device: string; readonly limits: Readonly<Record<string, number>> };
+  readonly info?: {
+    readonly device: string;
+    readonly arithmetic?: string;
+    readonly limits: Readonly<Record<string, number>>;
+  };
   readonly imagesPerSecond?: number | null;
   readonly why: string | null;
   readonly remedy?: string;
@@ -86,6 +90,7 @@ function deviceOf({ info }: BackendView): string {
   const { memory, largestBuffer } = info?.limits ?? {};
   return [
     info?.device ?? '',
+    ...(info?.arithmetic === 'fused' ? ['fused multiply-add'] : []),
     ...(memory === undefined ? [] : [`${gigabytes(memory)} of memory`]),
     ...(largestBuffer === undefined ? [] : [`buffers to ${gigabytes(largestBuffer)}`]),
   ].join(', ');

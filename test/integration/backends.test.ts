@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { compileKernels } from '../../src/backend/wasm/compile-kernels.js';
 import { runCli, scratchFolder } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
 
@@ -80,6 +81,8 @@ test('doctor tells what trains here, as a document and as a table', async () => 
     if (works) expect(imagesPerSecond).toBeGreaterThan(0);
     else expect(Math.min(why.length, remedy.length)).toBeGreaterThan(10);
   }
+  const wasm = found.backends.find(({ name }: { name: string }) => name === 'wasm');
+  expect(wasm.info.arithmetic).toBe((await compileKernels()).arithmetic);
   expect(found.folders.cache.writable).toBe(true);
   expect(found.bundledWeights).toContain('mobilenet_v2_0.35_224');
 });
