@@ -31,7 +31,10 @@ async function trained(name: string, env: Readonly<Record<string, string>>): Pro
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'onecycle-arithmetic-'));
   await tinyImages(join(root, 'data'), { train: 14, valid: 4 });
-  runs = { best: await trained('best', { ONECYCLE_ARITHMETIC: '' }), separate: await trained('separate', SEPARATE) };
+  runs = {
+    best: await trained('best', { ONECYCLE_ARITHMETIC: '' }),
+    separate: await trained('separate', SEPARATE),
+  };
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
