@@ -24,11 +24,13 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
 export interface CliOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Of Node itself. */
+  readonly flags?: readonly string[];
 }
 
 /** The same as a process that the test may signal. */
-export function startCli(args: readonly string[], { cwd, env = {} }: CliOptions = {}) {
-  return execa(process.execPath, [BIN, ...args], {
+export function startCli(args: readonly string[], { cwd, env = {}, flags = [] }: CliOptions = {}) {
+  return execa(process.execPath, [...flags, BIN, ...args], {
     reject: false,
     stdin: 'ignore',
     env: { NO_COLOR: '1', COLUMNS: '80', ...env },
