@@ -1,39 +1,51 @@
-import { filterDepth, Geometry } from './geometry.as';
+import { floats, Geometry } from './geometry.as';
 
 /**
  * Convolution as a matrix product: one row per output position, holding the patch of the image under the
  * filter in the order of the filter's own layout (row, column, channel), zeros where it overhangs.
  */
 export function gatherPatches(g: Geometry, image: usize, patches: usize, first: i32, count: i32): void {
-  const runFloats = g.filterWidth * g.inChannels;
-  const rowFloats = g.inWidth * g.inChannels;
+  // Read once: as far as the compiler knows, every store could change them.
+  const inWidth = g.inWidth;
+  const inHeight = g.inHeight;
+  const inChannels = g.inChannels;
+  const outWidth = g.outWidth;
+  const filterWidth = g.filterWidth;
+  const filterHeight = g.filterHeight;
+  const stride = g.stride;
+  const runFloats = filterWidth * inChannels;
+  const runBytes = floats(runFloats);
+  const rowBytes = floats(inWidth * inChannels);
   const end = first + count;
   let target = patches;
   for (let position = first; position < end; ) {
     // The rest of one output row: all of it shares its rows of the image.
-    const column = position % g.outWidth;
-    const line = position / g.outWidth;
-    const y = (line % g.outHeight) * g.stride - g.padTop;
-    const picture = image + (<usize>((line / g.outHeight) * g.inHeight * rowFloats) << 2);
-    const stop = min(g.outWidth, column + end - position);
+    const column = position % outWidth;
+    const line = position / outWidth;
+    const y = (line % g.outHeight) * stride - g.padTop;
+    const rows = image + <usize>((line / g.outHeight) * inHeight + y) * rowBytes;
+    const upright = y >= 0 && y + filterHeight <= inHeight;
+    const stop = min(outWidth, column + end - position);
     position += stop - column;
-    const xEnd = stop * g.stride - g.padLeft;
-    for (let x = column * g.stride - g.padLeft; x < xEnd; x += g.stride) {
-      const from = min(max(-x, 0), g.filterWidth);
-      const to = max(min(g.inWidth - x, g.filterWidth), from);
-      const source = picture + (<usize>(y * rowFloats + (x + from) * g.inChannels) << 2);
-      for (let i = 0; i < g.filterHeight; i++) {
-        const inside = y + i >= 0 && y + i < g.inHeight ? to - from : 0;
-        if (inside == g.filterWidth) {
-          copy(target, source + (<usize>(i * rowFloats) << 2), runFloats);
-        } else {
-          const before = inside > 0 ? from * g.inChannels : runFloats;
-          const floats = inside * g.inChannels;
-          clear(target, before);
-          copy(target + (<usize>before << 2), source + (<usize>(i * rowFloats) << 2), floats);
-          clear(target + (<usize>(before + floats) << 2), runFloats - before - floats);
+    const xEnd = stop * stride - g.padLeft;
+    for (let x = column * stride - g.padLeft; x < xEnd; x += stride) {
+      const from = min(max(-x, 0), filterWidth);
+      const to = max(min(inWidth - x, filterWidth), from);
+      let source = rows + floats((x + from) * inChannels);
+      if (upright && to - from == filterWidth) {
+        for (let i = 0; i < filterHeight; i++, target += runBytes, source += rowBytes) {
+          copy(target, source, runFloats);
         }
-        target += <usize>runFloats << 2;
+        continue;
+      }
+      for (let i = 0; i < filterHeight; i++, source += rowBytes) {
+        const inside = y + i >= 0 && y + i < inHeight ? to - from : 0;
+        const before = inside > 0 ? from * inChannels : runFloats;
+        const kept = inside * inChannels;
+        clear(target, before);
+        copy(target + floats(before), source, kept);
+        clear(target + floats(before + kept), runFloats - before - kept);
+        target += runBytes;
       }
     }
   }
