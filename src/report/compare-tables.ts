@@ -29,13 +29,18 @@ export function armTable(view: CompareView, layout: ReportLayout): string {
 /** What is told of each arm: a heading, and its text for an arm. */
 export type ArmFact = readonly [string, (arm: ArmView, curve: ArmCurves | undefined) => string];
 
+/** A bound of an accuracy as far as there are any: the t interval of two or three seeds may go on beyond. */
+function fraction(bound: number | null): number | null {
+  return bound === null ? null : Math.min(1, Math.max(0, bound));
+}
+
 /** The facts of the arms' table, those about the target only where there is one. */
 export function armFacts({ arms, superConvergence, config }: CompareView): readonly ArmFact[] {
   const target = formatFraction(superConvergence?.target ?? config.target ?? arms[0]?.finalAccuracy.mean);
   const facts: readonly ArmFact[] = [
     ['seeds', ({ runs, failed }) => seedCount(runs.length, failed.length)],
     ['final accuracy', ({ finalAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
-    ['95% interval', ({ finalAccuracy: { low, high } }) => formatInterval(low, high)],
+    ['95% interval', ({ finalAccuracy: { low, high } }) => formatInterval(fraction(low), fraction(high))],
     ['best accuracy', ({ bestAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
     ['valid loss', ({ validLoss: { mean, sd } }) => formatMeanSd(mean, sd)],
     ['time per run', (_, curve) => formatDuration(secondsPerRun(curve))],

@@ -56,6 +56,16 @@ test('every run shows its counts, also those that failed', () => {
   expect(text).toContain('3 (1 failed)');
 });
 
+test('no accuracy is said to lie beyond 0 and 1, however few seeds there are', () => {
+  const view = sampleComparison();
+  const wide = { mean: 0.84, sd: 0.02, low: -0.2, high: 1.003 };
+  const text = compareReport(
+    { ...view, arms: view.arms.map((arm) => ({ ...arm, finalAccuracy: wide })) },
+    layout,
+  );
+  expect(text).toMatch(/95% interval +\[0\.000, 1\.000\]/u);
+});
+
 test('narrow terminals get the arms as columns, uncut', () => {
   const narrow = compareReport(sampleComparison(), { ...layout, width: 60 });
   expect(narrow).toMatch(/^final accuracy +0\.717 ± 0\.008 +0\.738 ± 0\.009$/mu);
