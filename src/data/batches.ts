@@ -128,9 +128,9 @@ export async function* validationBatches(
 }
 
 /** Waits for the images that are still on their way. */
-async function arrived({ arrival }: ImageSet, samples: readonly StoredSample[]): Promise<void> {
+async function arrived({ arrival, store }: ImageSet, samples: readonly StoredSample[]): Promise<void> {
   if (arrival === undefined) return;
-  for (const { image } of samples) await arrival(image);
+  for (const { image } of samples) if (!store.has(image)) await arrival(image);
 }
 
 async function* withPixels(

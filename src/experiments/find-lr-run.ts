@@ -7,18 +7,15 @@ import { SweepFolder, type CurveLine } from '../record/sweep-folder.js';
 import type { RangeCurve, RangePoint } from '../stats/range-curve.js';
 import { datasetDocument, datasetSummary, type DatasetSummary } from './dataset-document.js';
 import type { Environment } from './environment.js';
-import type { Emit } from './events.js';
 import { finderConfig, findLearningRate, type FoundRate } from './find-lr.js';
-import { beginWorkbench } from './open-workbench.js';
+import { beginWorkbench, type BenchContext } from './open-workbench.js';
 import { Upcoming } from './upcoming.js';
 import { whileDecoding } from './while-decoding.js';
 import type { OpenBench } from './workbench.js';
 
 /** What an experiment runs in. */
-export interface ExperimentContext {
+export interface ExperimentContext extends BenchContext {
   readonly environment: Environment;
-  readonly emit: Emit;
-  readonly signal: AbortSignal;
 }
 
 /** `find-lr`'s JSON document, which is also its folder's result.json. */

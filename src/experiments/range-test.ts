@@ -8,7 +8,7 @@ import type { Engine } from '../training/engine.js';
 import { evaluate } from '../training/evaluate.js';
 import { fingerprint } from '../training/fingerprint.js';
 import { trainSteps } from '../training/train-steps.js';
-import type { Emit } from './events.js';
+import type { BenchContext } from './open-workbench.js';
 import { epochBatches, evaluationBatches, openRunEngine } from './run-engine.js';
 import type { Workbench } from './workbench.js';
 
@@ -16,10 +16,8 @@ import type { Workbench } from './workbench.js';
 const VALID_SUBSET = 64;
 
 /** What a sweep needs beside its configuration. */
-export interface SweepContext {
+export interface SweepContext extends BenchContext {
   readonly workers: number;
-  readonly emit: Emit;
-  readonly signal: AbortSignal;
   /** Receives every point as soon as it is measured. */
   readonly onPoint?: (seed: number, point: RangePoint) => Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * The functions of kernels.wasm and kernels-fused.wasm, each described where it is written, in kernels/. Addresses are byte offsets into the
- * memory, 0 is none; geometries are as `writeGeometry` writes them.
+ * The functions of kernels.wasm and kernels-fused.wasm, each described where it is written, in kernels/. Addresses are byte
+ * offsets into the memory, 0 is none; geometries are as `writeGeometry` writes them.
  */
 export interface TrainingKernels {
   convScratchBytes(geometry: number): number;
