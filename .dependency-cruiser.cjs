@@ -1,14 +1,17 @@
-/** The rooms of src and who may know whom: imports point to the right only. */
+/** The rooms of src from the top floor down. A room may import rooms of the floors below it, and itself. */
 const FLOORS = [
   ['cli'],
-  ['experiments', 'report'],
-  ['training', 'record'],
+  ['compare', 'doctor', 'report'],
+  ['train'],
+  ['find-lr'],
+  ['workbench'],
+  ['runs', 'engine'],
   ['model', 'data'],
-  ['backend'],
   ['config'],
   ['schedule', 'stats'],
-  ['random', 'errors'],
 ];
+
+const rooms = (names) => `^src/(${names.join('|')})/`;
 
 const upward = FLOORS.flatMap((floor, i) => {
   const above = FLOORS.slice(0, i).flat();
@@ -16,31 +19,52 @@ const upward = FLOORS.flatMap((floor, i) => {
   return {
     name: `${floor.join('-and-')}-imports-no-floor-above`,
     severity: 'error',
-    from: { path: `^src/(${floor.join('|')})/` },
-    to: { path: `^src/(${above.join('|')})/` },
+    from: { path: rooms(floor) },
+    to: { path: rooms(above) },
   };
 });
 
-/** A package belongs to the rooms named; nobody else may import it. */
-const owned = (name, rooms, pattern = `node_modules/${name}/`) => ({
-  name: `${name.replace(/\W/g, '-')}-belongs-to-${rooms.join('-')}`,
+/** Rooms on one floor that do not know each other. */
+const strangers = (from, to) => ({
+  name: `${from.join('-and-')}-does-not-know-${to.join('-and-')}`,
   severity: 'error',
-  from: { path: '^src/', pathNot: `^src/(${rooms.join('|')})` },
+  from: { path: rooms(from) },
+  to: { path: rooms(to) },
+});
+
+/** A package belongs to the rooms named; nobody else may import it. */
+const owned = (name, places, pattern = `node_modules/${name}/`) => ({
+  name: `${name.replace(/\W/g, '-')}-belongs-to-${places.join('-')}`,
+  severity: 'error',
+  from: { path: '^src/', pathNot: `^src/(${places.join('|')})` },
   to: { path: pattern },
 });
 
 module.exports = {
   forbidden: [
     ...upward,
+    strangers(['compare'], ['doctor', 'report']),
+    strangers(['doctor'], ['compare', 'report']),
+    strangers(['report'], ['compare', 'doctor']),
+    strangers(['runs'], ['engine']),
+    strangers(['engine'], ['runs']),
+    strangers(['model'], ['data']),
+    strangers(['data'], ['model']),
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'errors-and-random-import-nothing-of-ours',
+      severity: 'error',
+      from: { path: '^src/(errors|random)\\.ts' },
+      to: { path: '^src/' },
+    },
     owned('commander', ['cli/']),
     owned('cli-progress', ['cli/']),
     owned('asciichart', ['report/']),
     owned('echarts', ['report/']),
-    owned('sharp', ['data/', 'record/png']),
-    owned('tfjs', ['backend/', 'model/', 'training/'], 'node_modules/@tensorflow/'),
+    owned('sharp', ['data/images/decode', 'runs/png']),
+    owned('tfjs', ['engine/'], 'node_modules/@tensorflow/'),
     {
-      name: 'report-is-pure',
+      name: 'report-schedule-and-stats-are-pure',
       severity: 'error',
       from: { path: '^src/(report|schedule|stats)/' },
       to: { path: '^(node:)?(fs|child_process|worker_threads|process)' },

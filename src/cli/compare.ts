@@ -1,10 +1,10 @@
-import { compareDocument, type CompareDocument } from '../experiments/compare-document.js';
-import { compare, compareRecorded, type CompareOutcome } from '../experiments/compare.js';
-import { describeEnvironment } from '../experiments/environment.js';
+import { resolve } from 'node:path';
+import { compare, type CompareOutcome, compareRecorded } from '../compare/compare.js';
+import { compareDocument, type CompareDocument } from '../compare/document.js';
+import { UsageError } from '../errors.js';
+import { describeEnvironment } from '../workbench/environment.js';
 import { Exit } from './errors.js';
-import type { RawFlags } from './raw-flags.js';
-import { checkReportFolder } from './report-folder.js';
-import { inSession, type Session } from './session.js';
+import { inSession, type RawFlags, type Session } from './session.js';
 
 /** `onecycle compare [RUN...]`. */
 export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<void> {
@@ -26,8 +26,8 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
     const environment = describeEnvironment(await startBackend());
     const request = { settings, rates, environment, emit: progress.emit, signal };
     if (settings.plan) {
-      const { planComparison } = await import('../experiments/compare-plan.js');
-      const { comparePlanReport } = await import('../report/compare-plan-report.js');
+      const { planComparison } = await import('../compare/plan.js');
+      const { comparePlanReport } = await import('../report/pages/plan.js');
       const plan = await planComparison(request);
       session.print(plan, ({ width }) => comparePlanReport(plan, width));
       return;
@@ -65,7 +65,7 @@ async function show(
 }
 
 function loadReport() {
-  return import('../report/compare-report.js');
+  return import('../report/pages/compare.js');
 }
 
 /** Most runs side by side among those compared; runs of `train` were alone. */
@@ -81,4 +81,18 @@ function jobsOf(runs: CompareOutcome['runs']): number {
 /** A comparison's runs share what the frozen part makes of the images; a run of `train` is alone with it. */
 function sharesFeatures({ record: { config, environment } }: CompareOutcome['runs'][number]): boolean {
   return typeof config['views'] === 'number' && typeof environment['jobs'] === 'number';
+}
+
+/** Refuses, before anything is trained, a place for the report that would not do. Throws UsageError. */
+export function checkReportFolder(report: string, out: string): void {
+  if (/\.html?$/iu.test(report)) {
+    throw new UsageError(
+      `Expected a folder for --report but received ${report}. Give a folder: report.html and its charts go into it.`,
+    );
+  }
+  if (resolve(report) === resolve(out)) {
+    throw new UsageError(
+      `--report and --out are both ${out}, which holds run folders alone. Give --report another one.`,
+    );
+  }
 }

@@ -1,9 +1,7 @@
-import { examine } from '../experiments/doctor.js';
-import { doctorReport } from '../report/doctor-report.js';
+import { examine } from '../doctor/doctor.js';
+import { doctorReport } from '../report/pages/doctor.js';
 import { Exit } from './errors.js';
-import type { RawFlags } from './raw-flags.js';
-import { layout } from './session.js';
-import { listenForSignals } from './signals.js';
+import { layout, listenForSignals, type RawFlags } from './session.js';
 
 /** `onecycle doctor`: exits 0 where at least one backend trains, else 1. */
 export async function runDoctor(flags: RawFlags): Promise<void> {

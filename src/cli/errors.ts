@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { RunError, UsageError } from '../errors/errors.js';
+import { RunError, UsageError } from '../errors.js';
 
 /** Ends the program with a given exit code after everything has been said already. */
 export class Exit extends Error {

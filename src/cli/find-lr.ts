@@ -1,9 +1,8 @@
-import { describeEnvironment } from '../experiments/environment.js';
-import { runFinder } from '../experiments/find-lr-run.js';
-import { findLrReport } from '../report/find-lr-report.js';
-import { rangeSvg } from '../report/range-svg.js';
-import type { RawFlags } from './raw-flags.js';
-import { inSession } from './session.js';
+import { runFinder } from '../find-lr/find-lr.js';
+import { rangeSvg } from '../report/charts/range-svg.js';
+import { findLrReport } from '../report/pages/find-lr.js';
+import { describeEnvironment } from '../workbench/environment.js';
+import { inSession, type RawFlags } from './session.js';
 
 /** `onecycle find-lr`. */
 export function runFindLr(flags: RawFlags): Promise<void> {

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander';
 import { readFileSync } from 'node:fs';
-import { readDefaults, type RateTable, type Settings } from '../config/default-settings.js';
-import { flagName, OPTIONS, type CommandName, type OptionName, type OptionSpec } from '../config/options.js';
-import type { RawFlags } from './raw-flags.js';
+import { type CommandName, flagName, type OptionName, OPTIONS, type OptionSpec } from '../config/options.js';
+import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
+import type { RawFlags } from './session.js';
 
 const SUMMARY: Record<CommandName, string> = {
   'find-lr': 'learning-rate range test: a curve, suggestions, the rate to use',

@@ -1,6 +1,6 @@
 import cliProgress from 'cli-progress';
-import type { Emit, ExperimentEvent } from '../experiments/events.js';
-import type { EpochRecord } from '../training/records.js';
+import type { EpochRecord } from '../runs/documents.js';
+import type { Emit, ExperimentEvent } from '../workbench/events.js';
 
 /** Shows an experiment's events on stderr: bars on a terminal, plain lines elsewhere, notes only when quiet. */
 export interface ProgressView {

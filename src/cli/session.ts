@@ -1,12 +1,14 @@
-import { startBackend, type BackendInfo } from '../backend/choose.js';
-import type { RateTable, Settings } from '../config/default-settings.js';
+import { checkSettings, readConfigFile, readFlag } from '../config/check-settings.js';
 import type { GivenSettings } from '../config/options.js';
-import type { ReportLayout } from '../report/train-report.js';
+import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
+import type { BackendInfo } from '../engine/backends/backend-info.js';
+import { startBackend } from '../engine/backends/choose.js';
+import type { ReportLayout } from '../report/pages/train.js';
 import { Exit } from './errors.js';
-import type { RawFlags } from './raw-flags.js';
 import { openProgress, type ProgressView } from './progress.js';
-import { readSettings } from './read-settings.js';
-import { listenForSignals } from './signals.js';
+
+/** Flags as commander gathers them: texts, or booleans for flags without a value. */
+export type RawFlags = Readonly<Record<string, string | boolean>>;
 
 /** What every command works with. */
 export interface Session {
@@ -82,5 +84,79 @@ export function layout(settings: Pick<Settings, 'color'>, stream: NodeJS.WriteSt
   return {
     colour: settings.color && wanted,
     width: Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH,
+  };
+}
+
+/** Options as they apply, and what the user actually said: defaults < file < flags. */
+interface GivenOptions {
+  readonly settings: Settings;
+  readonly rates: RateTable;
+  /** Only what a flag or the config file says. */
+  readonly given: GivenSettings;
+}
+
+/** Resolves a command's options. Throws UsageError naming the option or key that is wrong. */
+async function readSettings(flags: RawFlags): Promise<GivenOptions> {
+  const { settings, rates } = readDefaults();
+  const given = checkSettings(
+    Object.fromEntries(
+      Object.entries(flags).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? readFlag(name, value) : value,
+      ]),
+    ),
+  );
+  const file = given.config === undefined ? {} : await readConfigFile(given.config);
+  // --no-color is commander's `color: false`; its unset default must not win over a file.
+  const { color, ...spoken } = given;
+  const shown = color === false ? { color: false } : {};
+  const said = { ...file, ...spoken, ...shown };
+  return { settings: { ...settings, ...said }, rates, given: said };
+}
+
+/** Exit codes that shells expect of a program ended by a signal: 128 plus its number. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/** The user's wish to stop, as an AbortSignal that experiments look at between two steps. */
+interface StopWish {
+  readonly signal: AbortSignal;
+  /** The exit code of the signal that came, or undefined. */
+  readonly exitCode: () => number | undefined;
+  /** Stops listening. */
+  readonly release: () => void;
+}
+
+/**
+ * The first SIGINT, SIGTERM or SIGHUP lets the current step finish and everything be saved; the second
+ * ends the process at once.
+ * @param onFirst tells the user what is going on
+ * @param onSecond puts the terminal in order
+ */
+export function listenForSignals({
+  onFirst,
+  onSecond,
+}: {
+  readonly onFirst: (name: string) => void;
+  readonly onSecond: () => void;
+}): StopWish {
+  const controller = new AbortController();
+  let exitCode: number | undefined;
+  const listeners = Object.entries(EXIT_CODES).map(([name, code]) => {
+    const listener = () => {
+      if (exitCode !== undefined) {
+        onSecond();
+        process.exit(code);
+      }
+      exitCode = code;
+      onFirst(name);
+      controller.abort();
+    };
+    process.on(name, listener);
+    return { name, listener };
+  });
+  return {
+    signal: controller.signal,
+    exitCode: () => exitCode,
+    release: () => listeners.forEach(({ name, listener }) => process.off(name, listener)),
   };
 }

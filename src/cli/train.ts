@@ -1,14 +1,12 @@
-import { UsageError } from '../errors/errors.js';
-import { describeEnvironment } from '../experiments/environment.js';
-import { openResumable, planResume, resumeTraining } from '../experiments/resume.js';
-import { planTraining, train } from '../experiments/train.js';
-import type { TrainPlan } from '../experiments/training-plan.js';
-import { readRun } from '../record/read-run.js';
-import { planReport } from '../report/plan-report.js';
-import { trainReport } from '../report/train-report.js';
+import { UsageError } from '../errors.js';
+import { planReport } from '../report/pages/plan.js';
+import { trainReport } from '../report/pages/train.js';
+import { readRun } from '../runs/read-run.js';
+import { openResumable, planResume, resumeTraining } from '../train/resume.js';
+import { planTraining, train, type TrainPlan } from '../train/train.js';
+import { describeEnvironment } from '../workbench/environment.js';
 import { Exit } from './errors.js';
-import type { RawFlags } from './raw-flags.js';
-import { inSession } from './session.js';
+import { inSession, type RawFlags } from './session.js';
 
 /** `onecycle train`. */
 export function runTrain(flags: RawFlags): Promise<void> {

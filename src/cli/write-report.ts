@@ -1,17 +1,20 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { dataFolder } from '../data/data-folder.js';
-import { thumbnail } from '../data/thumbnail.js';
-import type { CompareDocument } from '../experiments/compare-document.js';
-import type { RecordedRun } from '../experiments/recorded-run.js';
-import { writeFileAtomic } from '../record/atomic.js';
-import { explainWriteError } from '../record/write-error.js';
-import { pngOf } from '../record/png.js';
-import { compareCharts } from '../report/compare-charts.js';
-import { disputedImages, type ArmPredictions, type DisputedImage } from '../report/compare-pictures.js';
+import type { CompareDocument } from '../compare/document.js';
+import type { RecordedRun } from '../compare/read.js';
+import { dataFolder } from '../data/folder/scan.js';
+import { thumbnail } from '../data/images/decode.js';
+import { compareCharts } from '../report/charts/compare-charts.js';
 import type { CompareView } from '../report/compare-view.js';
-import { htmlReport } from '../report/html-report.js';
-import type { Picture } from '../report/html-pictures.js';
+import {
+  type ArmPredictions,
+  type DisputedImage,
+  disputedImages,
+  type Picture,
+} from '../report/pages/html/pictures.js';
+import { htmlReport } from '../report/pages/html/report.js';
+import { explainWriteError, writeFileAtomic } from '../runs/atomic.js';
+import { pngOf } from '../runs/png.js';
 
 /** Images shown in each direction, and their longer side in pixels. */
 const PICTURES = 12;

@@ -1,6 +1,6 @@
-import { UsageError } from '../errors/errors.js';
+import { UsageError } from '../errors.js';
+import { readConfigFile } from './check-settings.js';
 import type { GivenSettings, RateSetting } from './options.js';
-import { readConfigFile } from './read-config-file.js';
 
 /** One side of a comparison: what it changes in the common settings. */
 export interface Arm {

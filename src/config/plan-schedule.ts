@@ -1,9 +1,13 @@
-import { earlyStopping, type CycleRule } from '../schedule/early-stop.js';
-import { fixed, type Decay } from '../schedule/fixed.js';
+import {
+  type CycleRule,
+  earlyStopping,
+  neverStopping,
+  type StoppableSchedule,
+} from '../schedule/early-stop.js';
+import { type Decay, fixed } from '../schedule/fixed.js';
 import { oneCycle } from '../schedule/one-cycle.js';
 import { replanned } from '../schedule/replanned.js';
 import type { Schedule } from '../schedule/schedule.js';
-import { neverStopping, type StoppableSchedule } from '../schedule/stoppable.js';
 import type { RunConfig } from './run-config.js';
 
 /**

@@ -1,5 +1,6 @@
-import type { Settings } from './default-settings.js';
+import { UsageError } from '../errors.js';
 import type { Trainable } from './options.js';
+import type { Settings } from './settings.js';
 
 /** The settings that make a training run what it is. */
 type RunSettings = Pick<
@@ -106,4 +107,108 @@ export function resolveRun(
 /** Views kept of each image where a part is frozen; without augmentation they would all be the same. */
 export function effectiveViews({ augment, views }: Pick<Settings, 'augment' | 'views'>): number {
   return augment === 'none' ? 1 : views;
+}
+
+/** The settings that make a range test what it is. */
+type FinderSettings = Pick<
+  Settings,
+  | 'data'
+  | 'valSplit'
+  | 'weights'
+  | 'trainable'
+  | 'headLrMultiplier'
+  | 'batchSize'
+  | 'accumulate'
+  | 'epochs'
+  | 'weightDecay'
+  | 'labelSmoothing'
+  | 'seed'
+  | 'seeds'
+  | 'augment'
+  | 'momentum'
+  | 'minLr'
+  | 'maxLr'
+  | 'sweep'
+  | 'loss'
+  | 'smoothing'
+  | 'stopAt'
+  | 'trim'
+>;
+
+/** Range tests, resolved: every number that was used, as their config.json holds it. */
+export interface FinderConfig extends FinderSettings {
+  /** Tells these folders from those of training runs. */
+  readonly command: 'find-lr';
+  /** Pixels a side of the network's input. */
+  readonly imageSize: number;
+  /** Mini-batches of each seed's sweep. */
+  readonly steps: number;
+  /** Mini-batches of the training that the rate is for: `epochs` of batches as large as the sweep's. */
+  readonly trainingSteps: number;
+  /** Augmented views kept of each image, or null where every epoch draws afresh. */
+  readonly views: number | null;
+}
+
+const STEPS_OF_ONE_SEED = 100;
+const STEPS_OF_SEVERAL = 60;
+
+/**
+ * Fixes the numbers of the range tests on data whose size is known.
+ * @param known `trainImages`: what an accumulated batch must not exceed; `frozen`: whether views are kept
+ * @throws UsageError where options contradict each other or the data
+ */
+export function resolveFinder(
+  settings: Settings,
+  known: { readonly imageSize: number; readonly frozen: boolean; readonly trainImages: number },
+): FinderConfig {
+  checkSweep(settings);
+  const { batchSize, accumulate } = settings;
+  if (batchSize * accumulate > known.trainImages) {
+    throw new UsageError(
+      `Expected at most ${known.trainImages} images, all that there are to train on, in a step of --batch-size ${batchSize} times --accumulate ${accumulate} but received ${batchSize * accumulate}. Lower one of them.`,
+    );
+  }
+  return Object.freeze({
+    command: 'find-lr',
+    data: settings.data,
+    valSplit: settings.valSplit,
+    weights: settings.weights,
+    imageSize: known.imageSize,
+    trainable: settings.trainable,
+    headLrMultiplier: settings.headLrMultiplier,
+    batchSize,
+    accumulate,
+    epochs: settings.epochs,
+    weightDecay: settings.weightDecay,
+    labelSmoothing: settings.labelSmoothing,
+    seed: settings.seed,
+    seeds: settings.seeds,
+    augment: settings.augment,
+    views: known.frozen ? effectiveViews(settings) : null,
+    momentum: settings.momentum,
+    minLr: settings.minLr,
+    maxLr: settings.maxLr,
+    steps: settings.steps ?? (settings.seeds === 1 ? STEPS_OF_ONE_SEED : STEPS_OF_SEVERAL),
+    trainingSteps: settings.epochs * Math.ceil(known.trainImages / (batchSize * accumulate)),
+    sweep: settings.sweep,
+    loss: settings.loss,
+    smoothing: settings.smoothing,
+    stopAt: settings.stopAt,
+    trim: settings.trim,
+  });
+}
+
+/** What can be said before any data is read. Throws UsageError for a range or a trim that leaves nothing. */
+export function checkSweep({ minLr, maxLr, trim }: Pick<Settings, 'minLr' | 'maxLr' | 'trim'>): void {
+  if (minLr >= maxLr) {
+    throw new UsageError(
+      `Expected --min-lr below --max-lr but received --min-lr ${minLr} and --max-lr ${maxLr}.`,
+    );
+  }
+  const [share, points] = trim;
+  if (share >= 1 || !Number.isInteger(points)) {
+    throw new UsageError(
+      `Expected a share below 1 and a whole number of points for --trim, as in 0.1,5, but received ${share},${points}.`,
+    );
+  }
 }

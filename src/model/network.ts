@@ -1,3 +1,6 @@
+import { UsageError } from '../errors.js';
+import { randomStream } from '../random.js';
+
 /** A convolution with bias, and ReLU6 where the network has one; batch norm is already folded into it. */
 export interface ConvUnit {
   /** Unique in the network; its parameters are `${name}/kernel` and `${name}/bias`. */
@@ -36,3 +39,60 @@ export type Parameters = ReadonlyMap<
   string,
   { readonly shape: readonly number[]; readonly values: Float32Array }
 >;
+
+/** Which part of the network is trained: `--trainable`. The head always is. */
+export type TrainablePart = 'all' | 'head' | `last:${number}`;
+
+/**
+ * Index into `backbone.blocks` of the first block that is trained; `blocks.length` where none is.
+ *
+ * `last:N` counts inverted residuals (V2) or depthwise-separable blocks (V1) from the end; what follows
+ * the last of them (V2: Conv_1) is trained with them, the stem is not. Throws UsageError where N is no
+ * whole number of blocks that the network has.
+ */
+export function firstTrainableBlock(backbone: Backbone, trainable: TrainablePart): number {
+  if (trainable === 'all') return 0;
+  if (trainable === 'head') return backbone.blocks.length;
+  const stem = 1;
+  const after = backbone.version === 2 ? 1 : 0;
+  const countable = backbone.blocks.length - stem - after;
+  const digits = /^last:(\d+)$/.exec(trainable)?.[1];
+  const wanted = digits === undefined ? NaN : Number(digits);
+  if (!(wanted >= 1 && wanted <= countable)) {
+    const kind = backbone.version === 2 ? 'inverted residuals' : 'depthwise-separable blocks';
+    throw new UsageError(
+      `trainable ${JSON.stringify(trainable)}: expected all, head, or last:N with N from 1 to ${countable}, ` +
+        `the number of ${kind} of this MobileNet V${backbone.version}.`,
+    );
+  }
+  return stem + countable - wanted;
+}
+
+/** Name of the new classification layer; its parameters are head/kernel and head/bias. */
+export const HEAD = 'head';
+
+/** Weights of the classification layer: kernel [features, classes] row by row, bias [classes]. */
+export interface Head {
+  readonly kernel: Float32Array;
+  readonly bias: Float32Array;
+}
+
+/**
+ * A fresh head: kernel uniform in [-1/sqrt(features), 1/sqrt(features)), as torch.nn.Linear draws it, and
+ * bias zero. It depends on the three numbers alone, so that all arms of a comparison start alike.
+ */
+export function initHead(features: number, classes: number, seed: number): Head {
+  const stream = randomStream(seed, 'head');
+  const bound = 1 / Math.sqrt(features);
+  const kernel = Float32Array.from({ length: features * classes }, () => (2 * stream.uniform() - 1) * bound);
+  return { kernel, bias: new Float32Array(classes) };
+}
+
+/**
+ * Index of the first value that is NaN or infinite, or -1. A loop, because millions of weights are asked for, some after every
+ * epoch, and a callback takes eight times as long.
+ */
+export function firstNonFinite(values: Float32Array): number {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
+  return -1;
+}

@@ -1,5 +1,5 @@
-import type { EpochRecord, StepRecord } from '../training/records.js';
-import type { EpochSummary } from './train-report.js';
+import type { EpochRecord, StepRecord } from '../runs/documents.js';
+import type { EpochSummary } from './pages/train.js';
 
 /** A number over the seeds of an arm, with the 95% interval of its mean; null where it cannot be given. */
 export interface MetricSummary {

@@ -1,6 +1,5 @@
-import { expectMomentum, expectRate, expectStep, expectWhole, refuse } from './expect.js';
 import { linear } from './anneal.js';
-import type { Schedule } from './schedule.js';
+import { expectMomentum, expectRate, expectStep, expectWhole, refuse, type Schedule } from './schedule.js';
 
 /** The sweep of a learning-rate range test. */
 export interface LrRangeOptions {

@@ -1,7 +1,14 @@
+import { UsageError } from '../errors.js';
 import { annealings, type AnnealName } from './anneal.js';
-import { expectFactor, expectMomentum, expectRate, expectStep, expectWhole, refuse } from './expect.js';
-import type { Schedule } from './schedule.js';
-import { UsageError } from '../errors/errors.js';
+import {
+  expectFactor,
+  expectMomentum,
+  expectRate,
+  expectStep,
+  expectWhole,
+  refuse,
+  type Schedule,
+} from './schedule.js';
 
 /** What shapes a 1cycle schedule; only the budget and the maximum rate have no default. */
 export interface OneCycleOptions {

@@ -1,5 +1,4 @@
-import { expectStep } from './expect.js';
-import type { Schedule } from './schedule.js';
+import { expectStep, type Schedule } from './schedule.js';
 
 /** A plan, and the step from which it holds. */
 export interface PlanPiece<State> {

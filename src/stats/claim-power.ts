@@ -1,8 +1,7 @@
 import normalCdf from '@stdlib/stats-base-dists-normal-cdf';
 import normalQuantile from '@stdlib/stats-base-dists-normal-quantile';
 import tQuantile from '@stdlib/stats-base-dists-t-quantile';
-import { mean } from './describe.js';
-import { CONFIDENCE } from './confidence.js';
+import { CONFIDENCE, mean } from './describe.js';
 
 /** How far chance moves the difference of two arms, as shares. */
 export interface Spread {

@@ -34,3 +34,33 @@ export function standardDeviation(values: ArrayLike<number>, scale?: number): nu
 
 /** Far above binary rounding of a few operations (2e-16), far below one image of a million (1e-6). */
 const ROUNDING = 1e-12;
+
+/**
+ * The middle of `values` in order, and the mean of the two middle ones where their number is even; NaN
+ * where there are none or where one is NaN.
+ */
+export function median(values: readonly number[]): number {
+  if (values.some((value) => Number.isNaN(value))) return NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? NaN;
+  if (sorted.length % 2 === 1) return upper;
+  const lower = sorted[sorted.length / 2 - 1] ?? NaN;
+  // Infinity - Infinity is NaN: two infinite middles are one.
+  return lower === upper ? lower : (lower + upper) / 2;
+}
+
+/** The median of positive values on a logarithmic scale: of 1 and 100 it is 10. */
+export function geometricMedian(values: readonly number[]): number {
+  // An odd number has a middle of its own, which exp(log) would not return to the last bit.
+  return values.length % 2 === 1 ? median(values) : Math.exp(median(values.map(Math.log)));
+}
+
+/** A number for a sentence: rounded to two significant digits, as 0.012, 2.3e-4 or 150. */
+export function twoDigits(value: number): string {
+  const short = Number(value.toPrecision(2));
+  const plain = short === 0 || (Math.abs(short) >= 0.01 && Math.abs(short) < 1e4);
+  return plain ? String(short) : short.toExponential();
+}
+
+/** How often an interval shall hold the true value, in every interval that the project prints. */
+export const CONFIDENCE = 0.95;

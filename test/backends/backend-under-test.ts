@@ -1,6 +1,7 @@
-import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import { startBackend, type BackendInfo } from '../../src/backend/choose.js';
+import * as tf from '@tensorflow/tfjs-core';
+import type { BackendInfo } from '../../src/engine/backends/backend-info.js';
+import { startBackend } from '../../src/engine/backends/choose.js';
 
 /** The backend that this process tests. */
 export const BACKEND = process.env['BACKEND'] ?? 'wasm';

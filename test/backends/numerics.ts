@@ -1,14 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { readValues } from '../../src/engine/backends/device-failure.js';
 import {
   addInPlace,
   convBackward,
   convForward,
-  sgdUpdate,
   type ConvOptions,
-} from '../../src/backend/conv.js';
-import { readValues } from '../../src/backend/device-failure.js';
-import { randomStream } from '../../src/random/streams.js';
+  sgdUpdate,
+} from '../../src/engine/tfjs/conv.js';
+import { randomStream } from '../../src/random.js';
 import { BACKEND, onCpu, relativeError, startBoth } from './backend-under-test.js';
 
 // Against the 'cpu' backend, which computes in plain JavaScript: errors in units of the largest reference value. Sums

@@ -62,7 +62,7 @@ function webgpu() {
 
 /** Starts the built program's backend in a process of its own. */
 function tryStart(backend, env) {
-  const module = new URL('../../dist/backend/choose.js', import.meta.url).href;
+  const module = new URL('../../dist/engine/backends/choose.js', import.meta.url).href;
   const code = `const { startBackend } = await import(${JSON.stringify(module)});
     const { device, driver } = await startBackend(${JSON.stringify(backend)});
     console.log(JSON.stringify([device, driver].filter(Boolean).join(', ')));`;

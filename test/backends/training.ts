@@ -1,18 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { initHead } from '../../src/model/init-head.js';
-import { loadBackbone } from '../../src/model/load-backbone.js';
-import { resolveWeights } from '../../src/model/resolve-weights.js';
+import type { Engine } from '../../src/engine/engine.js';
+import { openEngine } from '../../src/engine/open-engine.js';
+import type { NetworkSetup } from '../../src/engine/params.js';
+import { LocalEngine } from '../../src/engine/tfjs/local-engine.js';
+import { WasmEngine } from '../../src/engine/wasm/engine.js';
+import { loadBackbone } from '../../src/model/load/backbone.js';
+import { resolveWeights } from '../../src/model/load/weights.js';
+import { initHead } from '../../src/model/network.js';
+import type { StepRecord } from '../../src/runs/documents.js';
 import type { Schedule } from '../../src/schedule/schedule.js';
-import type { Engine } from '../../src/training/engine.js';
-import { LocalEngine } from '../../src/training/local-engine.js';
-import { openEngine } from '../../src/training/open-engine.js';
-import type { StepRecord } from '../../src/training/records.js';
-import type { NetworkSetup } from '../../src/training/network-setup.js';
-import { trainStepGroups, trainSteps, type TrainingBatch } from '../../src/training/train-steps.js';
-import { WasmEngine } from '../../src/training/wasm/wasm-engine.js';
-import { randomBatch } from '../unit/training/random-batch.js';
-import { smallSetup } from '../unit/training/small-networks.js';
+import { type TrainingBatch, trainStepGroups, trainSteps } from '../../src/workbench/steps.js';
+import { randomBatch } from '../unit/engine/random-batch.js';
+import { smallSetup } from '../unit/engine/small-networks.js';
 import { BACKEND, IS_TFJS, onCpu, relativeError, startBoth } from './backend-under-test.js';
 
 // Three steps of the bundled MobileNetV2 against plain JavaScript: 53 layers deep, rounding grows from layer to layer.

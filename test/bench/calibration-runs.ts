@@ -1,6 +1,6 @@
-import type { RecordedRun } from '../../src/experiments/recorded-run.js';
-import { randomStream, type RandomStream } from '../../src/random/streams.js';
-import type { EpochRecord } from '../../src/training/records.js';
+import type { RecordedRun } from '../../src/compare/read.js';
+import { randomStream, type RandomStream } from '../../src/random.js';
+import type { EpochRecord } from '../../src/runs/documents.js';
 
 /** A made-up experiment whose truth is known. */
 export interface SimulatedExperiment {

@@ -14,13 +14,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { readDefaults } from '../../src/config/default-settings.js';
-import { compareRecorded } from '../../src/experiments/compare.js';
-import { compareRuns } from '../../src/experiments/compare-runs.js';
-import { rawDifference } from '../../src/experiments/arm-difference.js';
+import { compareRecorded } from '../../src/compare/compare.js';
+import { compareRuns, rawDifference } from '../../src/compare/conclude.js';
+import { readDefaults } from '../../src/config/settings.js';
 import { claimPower, imageVariances } from '../../src/stats/claim-power.js';
 import { mean } from '../../src/stats/describe.js';
-import { wilson } from '../../src/stats/proportion.js';
+import { wilson } from '../../src/stats/intervals.js';
 import { simulatedRuns } from './calibration-runs.js';
 
 const BIN = fileURLToPath(new URL('../../bin/onecycle.js', import.meta.url));

@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { startBackend } from '../../src/backend/choose.js';
-import { readDefaults, type Settings } from '../../src/config/default-settings.js';
-import { epochBatches, openRunEngine } from '../../src/experiments/run-engine.js';
-import { openWorkbench } from '../../src/experiments/open-workbench.js';
-import type { Engine } from '../../src/training/engine.js';
+import { readDefaults, type Settings } from '../../src/config/settings.js';
+import { startBackend } from '../../src/engine/backends/choose.js';
+import type { Engine } from '../../src/engine/engine.js';
+import { epochBatches, openRunEngine } from '../../src/workbench/run-engine.js';
+import { openWorkbench } from '../../src/workbench/workbench.js';
 
 // Share of an epoch in which the trainer waits for data: pixels read, crops and flips drawn, stored features gathered.
 // Computing features is the network's work and counts as such. Prints one JSON line.

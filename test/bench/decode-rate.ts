@@ -1,8 +1,8 @@
 import sharp from 'sharp';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { imagesAtATime, prepareImages } from '../../src/data/prepare-images.js';
-import { scanImageFolder } from '../../src/data/scan-image-folder.js';
+import { scanImageFolder } from '../../src/data/folder/scan.js';
+import { imagesAtATime, prepareImages } from '../../src/data/images/prepare.js';
 
 // Images decoded per second by the program (listed, hashed, checked, decoded, stored) and by bare sharp that decodes the
 // same files to the same size with as many at a time, in turns. Prints one JSON line.

@@ -1,18 +1,17 @@
 import { parseArgs } from 'node:util';
-import { startBackend } from '../../src/backend/choose.js';
-import { readDefaults, type Settings } from '../../src/config/default-settings.js';
 import type { Trainable } from '../../src/config/options.js';
 import { planSchedule } from '../../src/config/plan-schedule.js';
 import { resolveRun } from '../../src/config/run-config.js';
-import { finderConfig, findLearningRate } from '../../src/experiments/find-lr.js';
-import { epochBatches, evaluationBatches, openRunEngine } from '../../src/experiments/run-engine.js';
-import { openWorkbench } from '../../src/experiments/open-workbench.js';
-import { stepsPerEpoch, type Workbench } from '../../src/experiments/workbench.js';
-import { pairedDifference } from '../../src/stats/paired-difference.js';
-import { summarize } from '../../src/stats/t-interval.js';
-import { twoDigits } from '../../src/stats/two-digits.js';
-import { evaluate } from '../../src/training/evaluate.js';
-import { trainSteps } from '../../src/training/train-steps.js';
+import { readDefaults, type Settings } from '../../src/config/settings.js';
+import { startBackend } from '../../src/engine/backends/choose.js';
+import { finderConfig, findLearningRate } from '../../src/find-lr/find-lr.js';
+import { twoDigits } from '../../src/stats/describe.js';
+import { pairedDifference } from '../../src/stats/difference.js';
+import { summarize } from '../../src/stats/intervals.js';
+import { evaluate } from '../../src/workbench/evaluate.js';
+import { epochBatches, evaluationBatches, openRunEngine } from '../../src/workbench/run-engine.js';
+import { trainSteps } from '../../src/workbench/steps.js';
+import { openWorkbench, stepsPerEpoch, type Workbench } from '../../src/workbench/workbench.js';
 
 // Is the recommended rate a good one? Trains with it and with a grid of rates over four decades, on the same
 // seeds, and compares final accuracies. The grid's best is chosen by the very numbers it is judged by, which

@@ -1,11 +1,10 @@
 import { parseArgs } from 'node:util';
-import { startBackend } from '../../src/backend/choose.js';
-import { initHead } from '../../src/model/init-head.js';
-import { firstTrainableBlock } from '../../src/model/trainable-blocks.js';
-import { randomStream } from '../../src/random/streams.js';
-import type { Engine } from '../../src/training/engine.js';
-import type { FeatureShape, NetworkInput } from '../../src/training/network-input.js';
-import { openEngine } from '../../src/training/open-engine.js';
+import { startBackend } from '../../src/engine/backends/choose.js';
+import type { Engine } from '../../src/engine/engine.js';
+import type { FeatureShape, NetworkInput } from '../../src/engine/input.js';
+import { openEngine } from '../../src/engine/open-engine.js';
+import { firstTrainableBlock, initHead } from '../../src/model/network.js';
+import { randomStream } from '../../src/random.js';
 import { randomMobileNetV2 } from './random-mobilenet.js';
 
 // One measurement in a process of its own: full fine-tuning steps of MobileNetV2 on the same work as

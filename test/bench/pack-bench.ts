@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { BACKENDS } from '../../src/backend/backend-info.js';
-import { startBackend } from '../../src/backend/choose.js';
-import { initHead } from '../../src/model/init-head.js';
-import { openEngine } from '../../src/training/open-engine.js';
+import { BACKENDS } from '../../src/engine/backends/backend-info.js';
+import { startBackend } from '../../src/engine/backends/choose.js';
+import { openEngine } from '../../src/engine/open-engine.js';
+import { initHead } from '../../src/model/network.js';
 import { randomMobileNetV2 } from './random-mobilenet.js';
 
 // Speed of a full training step on every backend of a machine that is reached by copying files alone, beside PyTorch on

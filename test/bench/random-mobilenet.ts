@@ -1,5 +1,5 @@
 import type { Backbone, Block, ConvUnit, Parameters } from '../../src/model/network.js';
-import { randomStream } from '../../src/random/streams.js';
+import { randomStream } from '../../src/random.js';
 
 /** Expansion, channels, repeats and stride of MobileNetV2's stages (arXiv 1801.04381, table 2). */
 const STAGES = [

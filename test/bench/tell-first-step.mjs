@@ -1,4 +1,4 @@
-import { WasmEngine } from '../../dist/training/wasm/wasm-engine.js';
+import { WasmEngine } from '../../dist/engine/wasm/engine.js';
 
 // Loaded before the program: tells the parent process when the first training step is done.
 const { step } = WasmEngine.prototype;

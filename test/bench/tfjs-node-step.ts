@@ -2,7 +2,7 @@ import type * as core from '@tensorflow/tfjs-core';
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import type { Block, ConvUnit } from '../../src/model/network.js';
-import { randomStream } from '../../src/random/streams.js';
+import { randomStream } from '../../src/random.js';
 import { randomMobileNetV2 } from './random-mobilenet.js';
 
 // Peer measurement: the full fine-tuning step of our-step.ts as a user of tfjs-node writes it, with tfjs's own

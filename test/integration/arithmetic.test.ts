@@ -1,12 +1,11 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { compileFused, compileSeparate } from '../../src/backend/wasm/compile-kernels.js';
-import { instantiateKernels } from '../../src/backend/wasm/kernels-module.js';
+import { compileFused, compileSeparate, instantiateKernels } from '../../src/engine/wasm/compile-kernels.js';
 import { lines, SMALL_RUN } from './interrupted-run.js';
-import { runCli, type CliOptions } from './run-cli.js';
+import { type CliOptions, runCli } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
 
 /** What a user sets for the bits of processors that cannot fuse. */

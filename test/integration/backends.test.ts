@@ -1,7 +1,7 @@
+import { describe, expect, test } from 'vitest';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
-import { compileKernels } from '../../src/backend/wasm/compile-kernels.js';
+import { compileKernels } from '../../src/engine/wasm/compile-kernels.js';
 import { runCli, scratchFolder } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
 

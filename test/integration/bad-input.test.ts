@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   chmodSync,
   cpSync,
@@ -13,7 +14,6 @@ import {
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROOT, runCli } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
 

@@ -1,7 +1,7 @@
 import { execa } from 'execa';
+import { describe, expect, test } from 'vitest';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
 import { flagName, OPTIONS, type OptionSpec } from '../../src/config/options.js';
 import { ROOT, runCli, scratchFolder } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
@@ -26,7 +26,7 @@ async function modulesOf(args: readonly string[]) {
   return { ...result, modules: readFileSync(file, 'utf8') };
 }
 
-const HEAVY = ['@tensorflow', 'zod', 'sharp', 'echarts', 'cli-progress', '/dist/training/', '/dist/report/'];
+const HEAVY = ['@tensorflow', 'zod', 'sharp', 'echarts', 'cli-progress', '/dist/engine/', '/dist/report/'];
 
 describe('nothing heavy is loaded', () => {
   test.each([
@@ -59,7 +59,7 @@ describe('nothing heavy is loaded', () => {
     const tiny = ['--trainable', 'last:1', '--image-size', '32', '--epochs', '2', '--batch-size', '12'];
     const { code, modules, stderr } = await modulesOf([...run, ...tiny]);
     expect(code, stderr).toBe(0);
-    expect(modules).toContain('/dist/training/wasm/');
+    expect(modules).toContain('/dist/engine/wasm/');
     expect(modules).not.toContain('@tensorflow');
   });
 });

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { decodeCheckpoint } from '../../src/record/checkpoint-file.js';
-import { isJsonObject } from '../../src/record/json.js';
-import { startCli, type CliResult } from './run-cli.js';
+import { decodeCheckpoint } from '../../src/runs/checkpoint.js';
+import { isJsonObject } from '../../src/runs/json.js';
+import { type CliResult, startCli } from './run-cli.js';
 
 /** A checkpoint after every step, so that a run may stop anywhere and kills meet many writes. */
 export const EVERY_STEP = { ONECYCLE_CHECKPOINT_SECONDS: '0' };

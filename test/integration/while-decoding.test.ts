@@ -1,14 +1,14 @@
+import { beforeEach, describe, expect, it } from 'vitest';
 import { linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it } from 'vitest';
-import { startBackend } from '../../src/backend/choose.js';
-import { readDefaults } from '../../src/config/default-settings.js';
-import { describeEnvironment } from '../../src/experiments/environment.js';
-import type { ExperimentEvent } from '../../src/experiments/events.js';
-import { runFinder } from '../../src/experiments/find-lr-run.js';
-import { train } from '../../src/experiments/train.js';
+import { readDefaults } from '../../src/config/settings.js';
+import { startBackend } from '../../src/engine/backends/choose.js';
+import { runFinder } from '../../src/find-lr/find-lr.js';
+import { train } from '../../src/train/train.js';
+import { describeEnvironment } from '../../src/workbench/environment.js';
+import type { ExperimentEvent } from '../../src/workbench/events.js';
 import { lines, runFolders } from './interrupted-run.js';
 import { tinyImages } from './tiny-images.js';
 

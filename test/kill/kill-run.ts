@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isTemporaryName } from '../../src/record/atomic.js';
-import { readNewestCheckpoint } from '../../src/record/read-checkpoint.js';
-import { readRun } from '../../src/record/read-run.js';
+import { isTemporaryName } from '../../src/runs/atomic.js';
+import { readNewestCheckpoint } from '../../src/runs/checkpoint.js';
+import { readRun } from '../../src/runs/read-run.js';
 import { EVERY_STEP, lines, runFolders } from '../integration/interrupted-run.js';
 import { startCli } from '../integration/run-cli.js';
 

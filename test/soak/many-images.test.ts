@@ -1,7 +1,7 @@
+import { expect, it } from 'vitest';
 import { linkSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
-import { scanImageFolder } from '../../src/data/scan-image-folder.js';
+import { scanImageFolder } from '../../src/data/folder/scan.js';
 import { lines, runFolders } from '../integration/interrupted-run.js';
 import { scratchFolder } from '../integration/run-cli.js';
 import { tinyImages } from '../integration/tiny-images.js';

@@ -1,11 +1,11 @@
+import { expect, it } from 'vitest';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { expect, it } from 'vitest';
-import { startBackend } from '../../src/backend/choose.js';
-import { readDefaults } from '../../src/config/default-settings.js';
-import { describeEnvironment } from '../../src/experiments/environment.js';
-import { train } from '../../src/experiments/train.js';
+import { readDefaults } from '../../src/config/settings.js';
+import { startBackend } from '../../src/engine/backends/choose.js';
+import { train } from '../../src/train/train.js';
+import { describeEnvironment } from '../../src/workbench/environment.js';
 import { scratchFolder } from '../integration/run-cli.js';
 import { tinyImages } from '../integration/tiny-images.js';
 import { leastSquares } from './least-squares.js';

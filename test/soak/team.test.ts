@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { WHOLE } from '../../src/data/image.js';
-import { fingerprint } from '../../src/training/fingerprint.js';
-import type { NetworkInput } from '../../src/training/network-input.js';
-import { randomBatch, randomImage } from '../unit/training/random-batch.js';
-import { smallSetup } from '../unit/training/small-networks.js';
-import { engineOf } from '../unit/training/wasm-teams.js';
+import { WHOLE } from '../../src/data/images/image.js';
+import type { NetworkInput } from '../../src/engine/input.js';
+import { fingerprint } from '../../src/engine/params.js';
+import { randomBatch, randomImage } from '../unit/engine/random-batch.js';
+import { smallSetup } from '../unit/engine/small-networks.js';
+import { engineOf } from '../unit/engine/wasm-teams.js';
 
 const STEPS = 4000;
 /** Steps between two evaluations, whose images grow: memory is made larger while threads wait. */

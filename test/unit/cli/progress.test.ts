@@ -1,5 +1,5 @@
-import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { PassThrough } from 'node:stream';
 import { openProgress } from '../../../src/cli/progress.js';
 
 /** A terminal of 80 columns, and what was written to it. */

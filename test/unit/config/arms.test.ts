@@ -1,9 +1,9 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { UsageError } from '../../../src/errors/errors.js';
 import { readArms, requireKnownArms } from '../../../src/config/arms.js';
+import { UsageError } from '../../../src/errors.js';
 
 describe('one arm', () => {
   test.each([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { UsageError } from '../../../src/errors/errors.js';
-import { checkSettings, nearestOption, readFlag } from '../../../src/config/schema.js';
+import { checkSettings, nearestOption, readFlag } from '../../../src/config/check-settings.js';
+import { UsageError } from '../../../src/errors.js';
 
 describe('values that are taken', () => {
   test.each<[string, unknown]>([

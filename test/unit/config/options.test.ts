@@ -1,10 +1,9 @@
+import { describe, expect, test } from 'vitest';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
-import { readDefaults } from '../../../src/config/default-settings.js';
+import { checkSettings, readConfigFile } from '../../../src/config/check-settings.js';
 import { flagName, OPTIONS, type OptionSpec } from '../../../src/config/options.js';
-import { readConfigFile } from '../../../src/config/read-config-file.js';
-import { checkSettings } from '../../../src/config/schema.js';
+import { readDefaults } from '../../../src/config/settings.js';
 
 const file = fileURLToPath(new URL('../../../configs/default.json', import.meta.url));
 const raw = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { readDefaults } from '../../../src/config/default-settings.js';
 import { planSchedule } from '../../../src/config/plan-schedule.js';
 import { resolveRun, type RunConfig } from '../../../src/config/run-config.js';
+import { readDefaults } from '../../../src/config/settings.js';
 import { oneCycle } from '../../../src/schedule/one-cycle.js';
 
 function config(changes: Partial<RunConfig>): RunConfig {

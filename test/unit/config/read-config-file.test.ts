@@ -1,9 +1,9 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { UsageError } from '../../../src/errors/errors.js';
-import { readConfigFile } from '../../../src/config/read-config-file.js';
+import { readConfigFile } from '../../../src/config/check-settings.js';
+import { UsageError } from '../../../src/errors.js';
 
 async function configFile(content: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'onecycle-config-test-'));

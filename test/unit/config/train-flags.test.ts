@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readDefaults } from '../../../src/config/default-settings.js';
-import { shellLine, trainFlags } from '../../../src/config/train-flags.js';
+import { execFileSync } from 'node:child_process';
+import { shellLine, trainFlags } from '../../../src/compare/plan.js';
+import { readDefaults } from '../../../src/config/settings.js';
 
 const { settings } = readDefaults();
 const identity = { arm: '1cycle', lr: 5e-4, splitSeed: 0 };

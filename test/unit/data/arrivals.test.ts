@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Arrivals } from '../../../src/data/arrivals.js';
+import { Arrivals } from '../../../src/data/images/prepare.js';
 
 function store() {
   const there = new Set<number>();

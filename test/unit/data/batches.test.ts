@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { PreparedSample } from '../../../src/data/folder/image-folder.js';
 import {
   batchAt,
+  type EpochOptions,
   planBatch,
   trainingBatches,
   trainingOrder,
   validationBatches,
   viewOf,
-  type EpochOptions,
-} from '../../../src/data/batches.js';
-import { trainingBox, validationBox } from '../../../src/data/geometry.js';
-import { ImageStoreWriter } from '../../../src/data/image-store-writer.js';
-import type { PreparedSample } from '../../../src/data/image-folder.js';
-import type { Batch } from '../../../src/data/image.js';
-import type { PreparedImages } from '../../../src/data/prepare-images.js';
-import { randomStream } from '../../../src/random/streams.js';
+} from '../../../src/data/images/batches.js';
+import { trainingBox, validationBox } from '../../../src/data/images/crop.js';
+import type { Batch } from '../../../src/data/images/image.js';
+import type { PreparedImages } from '../../../src/data/images/prepare.js';
+import { ImageStoreWriter } from '../../../src/data/images/store-writer.js';
+import { randomStream } from '../../../src/random.js';
 import { noise } from './image-folder-fixture.js';
 
 /** n training and m validation images of different sizes; number in the store = 100 + position. */

@@ -1,9 +1,8 @@
-import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { decodeReason } from '../../../src/data/decode-reason.js';
-import { decodeImage } from '../../../src/data/decode.js';
-import type { DecodedImage } from '../../../src/data/image.js';
+import { deflateSync } from 'node:zlib';
+import { decodeImage, decodeReason } from '../../../src/data/images/decode.js';
+import type { DecodedImage } from '../../../src/data/images/image.js';
 import { noise, noisePng } from './image-folder-fixture.js';
 
 const pixel = ({ pixels, width }: DecodedImage, y: number, x: number) => [

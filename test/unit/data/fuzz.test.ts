@@ -1,14 +1,14 @@
+import { beforeAll, describe, expect, it } from 'vitest';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { decodeImage } from '../../../src/data/decode.js';
-import { prepareImages } from '../../../src/data/prepare-images.js';
-import { scanImageFolder } from '../../../src/data/scan-image-folder.js';
+import { scanImageFolder } from '../../../src/data/folder/scan.js';
+import { decodeImage } from '../../../src/data/images/decode.js';
+import { prepareImages } from '../../../src/data/images/prepare.js';
 import { seededRandom } from '../../integration/seeded-random.js';
-import { damagedFiles, type DamagedFile } from './damage.js';
+import { type DamagedFile, damagedFiles } from './damage.js';
 import { imageBombs } from './image-bombs.js';
 import { folderWith } from './image-folder-fixture.js';
-import { realImages, type RealImage } from './real-images.js';
+import { type RealImage, realImages } from './real-images.js';
 
 // The long form, through the command line: npm run test:soak.
 const FILES = 300;

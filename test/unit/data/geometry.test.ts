@@ -1,13 +1,13 @@
-import { readFileSync } from 'node:fs';
-import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { decodeImage } from '../../../src/data/decode.js';
-import { trainingBox, validationBox } from '../../../src/data/geometry.js';
-import type { CropBox, DecodedImage, ImageSize } from '../../../src/data/image.js';
-import { randomStream, type RandomStream } from '../../../src/random/streams.js';
+import { readFileSync } from 'node:fs';
+import { trainingBox, validationBox } from '../../../src/data/images/crop.js';
+import { decodeImage } from '../../../src/data/images/decode.js';
+import type { CropBox, DecodedImage, ImageSize } from '../../../src/data/images/image.js';
+import { randomStream, type RandomStream } from '../../../src/random.js';
 
 tf.enableProdMode();
 

@@ -1,14 +1,14 @@
+import fc from 'fast-check';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import fc from 'fast-check';
-import ts from 'typescript';
-import { describe, expect, it } from 'vitest';
-import { RunError } from '../../../src/errors/errors.js';
-import { defaultCacheBytes, ImageStoreWriter } from '../../../src/data/image-store-writer.js';
-import { openImageStore, type ImageStore, type ImageStoreHandle } from '../../../src/data/image-store.js';
-import type { DecodedImage } from '../../../src/data/image.js';
+import type { DecodedImage } from '../../../src/data/images/image.js';
+import { defaultCacheBytes, ImageStoreWriter } from '../../../src/data/images/store-writer.js';
+import { type ImageStore, type ImageStoreHandle, openImageStore } from '../../../src/data/images/store.js';
+import { RunError } from '../../../src/errors.js';
 import { folderWith, noise } from './image-folder-fixture.js';
 
 const image = (number: number, width = 10 + number, height = 8): DecodedImage => ({
@@ -115,7 +115,7 @@ describe('an image store', () => {
 async function readInWorker(handle: ImageStoreHandle, count: number): Promise<unknown> {
   const folder = folderWith({});
   mkdirSync(join(folder, 'code'));
-  const source = readFileSync('src/data/image-store.ts', 'utf8');
+  const source = readFileSync('src/data/images/store.ts', 'utf8');
   const { outputText } = ts.transpileModule(source, {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 },
   });

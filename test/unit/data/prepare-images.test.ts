@@ -1,13 +1,17 @@
+import sharp from 'sharp';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { createHash } from 'node:crypto';
 import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import sharp from 'sharp';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { RunError, UsageError } from '../../../src/errors/errors.js';
-import { forEachBounded } from '../../../src/data/for-each-bounded.js';
-import { largestSide } from '../../../src/data/largest-side.js';
-import { beginPreparing, prepareImages, type PrepareOptions } from '../../../src/data/prepare-images.js';
-import { scanImageFolder } from '../../../src/data/scan-image-folder.js';
+import { scanImageFolder } from '../../../src/data/folder/scan.js';
+import { largestSide } from '../../../src/data/images/decode.js';
+import {
+  beginPreparing,
+  forEachBounded,
+  prepareImages,
+  type PrepareOptions,
+} from '../../../src/data/images/prepare.js';
+import { RunError, UsageError } from '../../../src/errors.js';
 import { asUnprivileged, folderWith, noisePng } from './image-folder-fixture.js';
 
 const SCAN = { valSplit: 0.5, seed: 0, followLinks: false };

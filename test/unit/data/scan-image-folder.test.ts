@@ -1,10 +1,9 @@
-import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { UsageError } from '../../../src/errors/errors.js';
-import { scanImageFolder } from '../../../src/data/scan-image-folder.js';
-import { splitClass } from '../../../src/data/split-samples.js';
+import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { scanImageFolder, splitClass } from '../../../src/data/folder/scan.js';
+import { UsageError } from '../../../src/errors.js';
 import { asUnprivileged, emptyFiles, folderWith } from './image-folder-fixture.js';
 
 const OPTIONS = { valSplit: 0.2, seed: 0, followLinks: false };

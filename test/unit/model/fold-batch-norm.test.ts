@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { UsageError } from '../../../src/errors/errors.js';
-import { foldBatchNorm } from '../../../src/model/fold-batch-norm.js';
+import { UsageError } from '../../../src/errors.js';
+import { foldBatchNorm } from '../../../src/model/load/fold.js';
 
 const norm = {
   name: 'bn',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { initHead } from '../../../src/model/init-head.js';
+import { initHead } from '../../../src/model/network.js';
 
 test('the kernel is uniform within 1 / sqrt(features), the bias zero', () => {
   const { kernel, bias } = initHead(400, 100, 7);

@@ -1,7 +1,7 @@
+import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import '@tensorflow/tfjs-backend-cpu';
-import { randomStream } from '../../../src/random/streams.js';
+import { randomStream } from '../../../src/random.js';
 
 tf.enableProdMode();
 

@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, test } from 'vitest';
-import { loadBackbone } from '../../../src/model/load-backbone.js';
-import { resolveWeights } from '../../../src/model/resolve-weights.js';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { loadBackbone } from '../../../src/model/load/backbone.js';
+import { resolveWeights } from '../../../src/model/load/weights.js';
 import { mobileNetV1, mobileNetV2, type Spelling } from './keras-networks.js';
-import { savedByTfjs, writeModel, type LooseModelJson } from './model-folders.js';
+import { type LooseModelJson, savedByTfjs, writeModel } from './model-folders.js';
 import { features, layersFeatures, randomImages, relativeError } from './reference.js';
 
 /** Loads with tfjs-layers what lies on disk, for another input size. */

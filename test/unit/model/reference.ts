@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import type { Backbone, Parameters } from '../../../src/model/network.js';
-import { randomStream } from '../../../src/random/streams.js';
+import { randomStream } from '../../../src/random.js';
 
 /** Two images in [-1, 1], the network's input range: waves of random direction and phase, with some noise. */
 export function randomImages(size: number): tf.Tensor4D {

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import { UsageError } from '../../../src/errors/errors.js';
-import { loadBackbone } from '../../../src/model/load-backbone.js';
-import { writeModel, type LooseLayer, type LooseModelJson, type SavedModel } from './model-folders.js';
+import { UsageError } from '../../../src/errors.js';
+import { loadBackbone } from '../../../src/model/load/backbone.js';
+import { type LooseLayer, type LooseModelJson, type SavedModel, writeModel } from './model-folders.js';
 
 /** The message with which a model is refused after `change`; fails where it is not. */
 export async function refusal(

@@ -1,14 +1,14 @@
+import { beforeAll, describe, expect, test } from 'vitest';
 import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
-import { loadBackbone } from '../../../src/model/load-backbone.js';
+import { loadBackbone } from '../../../src/model/load/backbone.js';
 import { mobileNetV1 } from './keras-networks.js';
 import {
+  type LooseModelJson,
   savedByTfjs,
+  type SavedModel,
   temporaryFolder,
   writeModel,
-  type LooseModelJson,
-  type SavedModel,
 } from './model-folders.js';
 import { layer, messageOf, refusal } from './refusals.js';
 

@@ -1,8 +1,8 @@
+import { expect, test } from 'vitest';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
-import { expect, test } from 'vitest';
-import { UsageError } from '../../../src/errors/errors.js';
-import { bundledWeights, resolveWeights } from '../../../src/model/resolve-weights.js';
+import { UsageError } from '../../../src/errors.js';
+import { bundledWeights, resolveWeights } from '../../../src/model/load/weights.js';
 import { temporaryFolder } from './model-folders.js';
 
 test('a bundled name is found from wherever the program is started', () => {

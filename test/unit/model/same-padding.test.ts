@@ -1,7 +1,7 @@
-import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { samePadding } from '../../../src/model/same-padding.js';
+import { samePadding } from '../../../src/model/load/conv-stage.js';
 
 tf.enableProdMode();
 

@@ -1,13 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expect, test } from 'vitest';
-import { initHead } from '../../../src/model/init-head.js';
-import type { TrainedClassifier } from '../../../src/model/keras-layers.js';
-import { loadBackbone } from '../../../src/model/load-backbone.js';
-import { resolveWeights } from '../../../src/model/resolve-weights.js';
-import { saveLayersModel } from '../../../src/model/save-layers-model.js';
+import { loadBackbone } from '../../../src/model/load/backbone.js';
+import { resolveWeights } from '../../../src/model/load/weights.js';
+import { initHead } from '../../../src/model/network.js';
+import { saveLayersModel, type TrainedClassifier } from '../../../src/model/save.js';
 import { mobileNetV1 } from './keras-networks.js';
-import { savedByTfjs, writeModel, type LooseModelJson } from './model-folders.js';
+import { type LooseModelJson, savedByTfjs, writeModel } from './model-folders.js';
 import { features, randomImages, relativeError } from './reference.js';
 
 const classNames = ['ant', 'bee', 'line\nbreak'];

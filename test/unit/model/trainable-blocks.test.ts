@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { UsageError } from '../../../src/errors/errors.js';
-import type { Backbone } from '../../../src/model/network.js';
-import { firstTrainableBlock, type TrainablePart } from '../../../src/model/trainable-blocks.js';
+import { UsageError } from '../../../src/errors.js';
+import { type Backbone, firstTrainableBlock, type TrainablePart } from '../../../src/model/network.js';
 
 function backbone(version: 1 | 2): Backbone {
   const names = version === 1 ? ['conv1'] : ['Conv1', 'expanded_conv'];

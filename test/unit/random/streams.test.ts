@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hash32, permutation, randomStream } from '../../../src/random/streams.js';
+import { hash32, permutation, randomStream } from '../../../src/random.js';
 
 const draw = (n: number, seed: number, ...name: (string | number)[]) => {
   const stream = randomStream(seed, ...name);

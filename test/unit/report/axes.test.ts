@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { exponential, tickFormat } from '../../../src/report/tick-format.js';
-import { xAxis } from '../../../src/report/x-axis.js';
-import { yAxis } from '../../../src/report/y-axis.js';
+import { xAxis, yAxis } from '../../../src/report/charts/axes.js';
+import { exponential, tickFormat } from '../../../src/report/text/numbers.js';
 
 describe('tick labels', () => {
   test.each([

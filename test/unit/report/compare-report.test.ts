@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { compareReport } from '../../../src/report/compare-report.js';
+import { seedCurve } from '../../../src/report/charts/compare-charts.js';
 import type { CompareView } from '../../../src/report/compare-view.js';
-import { seedCurve } from '../../../src/report/seed-curve.js';
+import { compareReport } from '../../../src/report/pages/compare.js';
 import { sampleComparison } from './sample-runs.js';
 
 const layout = { width: 100, colour: false };

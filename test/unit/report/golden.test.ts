@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { compareReport } from '../../../src/report/compare-report.js';
-import { findLrReport } from '../../../src/report/find-lr-report.js';
-import { trainReport, type ReportLayout } from '../../../src/report/train-report.js';
-import { displayWidth } from '../../../src/report/text-width.js';
+import { compareReport } from '../../../src/report/pages/compare.js';
+import { findLrReport } from '../../../src/report/pages/find-lr.js';
+import { type ReportLayout, trainReport } from '../../../src/report/pages/train.js';
+import { displayWidth } from '../../../src/report/text/width.js';
 import { sampleComparison, sampleRangeTest, sampleTrainResult } from './sample-runs.js';
 
 const reports: Record<string, (layout: ReportLayout) => string> = {

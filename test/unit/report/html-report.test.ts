@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { compareCharts } from '../../../src/report/compare-charts.js';
-import { differenceSvg } from '../../../src/report/compare-difference-svg.js';
-import { disputedImages, type ArmPredictions } from '../../../src/report/compare-pictures.js';
-import { classAccuracy, commonMistakes, confusion } from '../../../src/report/confusion.js';
-import { htmlReport } from '../../../src/report/html-report.js';
-import { escapeHtml, html } from '../../../src/report/html-text.js';
+import { compareCharts } from '../../../src/report/charts/compare-charts.js';
+import { differenceSvg } from '../../../src/report/charts/difference-svg.js';
+import { classAccuracy, commonMistakes, confusion } from '../../../src/report/pages/html/classes.js';
+import { escapeHtml, html } from '../../../src/report/pages/html/html.js';
+import { type ArmPredictions, disputedImages } from '../../../src/report/pages/html/pictures.js';
+import { htmlReport } from '../../../src/report/pages/html/report.js';
 import { sampleComparison } from './sample-runs.js';
 
 /** A run's answers to images whose classes are `labels`. */

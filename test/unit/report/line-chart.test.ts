@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { lineChart, type ChartSeries } from '../../../src/report/line-chart.js';
-import { displayWidth } from '../../../src/report/text-width.js';
+import { type ChartSeries, lineChart } from '../../../src/report/charts/line-chart.js';
+import { displayWidth } from '../../../src/report/text/width.js';
 
 const epochs = [1, 2, 3, 4, 5];
 const accuracy: ChartSeries = { name: '1cycle', x: epochs, values: [0.62, 0.66, 0.69, 0.73, 0.74] };

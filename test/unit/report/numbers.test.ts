@@ -10,7 +10,7 @@ import {
   formatPoints,
   formatPValue,
   formatRate,
-} from '../../../src/report/numbers.js';
+} from '../../../src/report/text/numbers.js';
 
 describe('formatRate', () => {
   test.each([

@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest';
-import { medianCurve } from '../../../src/report/median-curve.js';
-import { rangeChart } from '../../../src/report/range-chart.js';
-import { findLrReport } from '../../../src/report/find-lr-report.js';
-import type { FindLrView } from '../../../src/report/range-view.js';
-import type { RangeCurve } from '../../../src/stats/range-curve.js';
+import { type FindLrView, medianCurve, rangeChart } from '../../../src/report/charts/range-chart.js';
+import { findLrReport } from '../../../src/report/pages/find-lr.js';
+import type { RangeCurve } from '../../../src/stats/range/curve.js';
 import { sampleRangeTest } from './sample-runs.js';
 
 /** A curve over 1e-6 to 1 in which the loss is given per decade and runs straight between. */

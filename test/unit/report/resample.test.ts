@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { lineLayer } from '../../../src/report/line-layer.js';
-import { finitePoints, resampleToColumns } from '../../../src/report/resample.js';
+import { lineLayer } from '../../../src/report/charts/plot.js';
+import { finitePoints, resampleToColumns } from '../../../src/report/charts/resample.js';
 
 test('what is no number is left out', () => {
   const points = [null, NaN, Infinity, -Infinity, 1].map((y, x) => ({ x, y }));

@@ -1,9 +1,9 @@
+import type { FindLrView } from '../../../src/report/charts/range-chart.js';
 import type { ArmView, CompareView, MetricSummary, TimesView } from '../../../src/report/compare-view.js';
-import type { FindLrView } from '../../../src/report/range-view.js';
-import type { EpochSummary, TrainResultView } from '../../../src/report/train-report.js';
-import type { RangeCurve, RangePoint } from '../../../src/stats/range-curve.js';
-import type { Spread } from '../../../src/stats/suggestions-over-seeds.js';
-import type { EpochRecord, StepRecord } from '../../../src/training/records.js';
+import type { EpochSummary, TrainResultView } from '../../../src/report/pages/train.js';
+import type { EpochRecord, StepRecord } from '../../../src/runs/documents.js';
+import type { RangeCurve, RangePoint } from '../../../src/stats/range/curve.js';
+import type { Spread } from '../../../src/stats/range/suggestions.js';
 
 // Plausible records of the bundled data's size: 400 validation images, 38 steps an epoch, 5 epochs.
 const EPOCHS = 5;

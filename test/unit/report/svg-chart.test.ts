@@ -1,9 +1,7 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import { rangeSvg } from '../../../src/report/range-svg.js';
-import { svgChart } from '../../../src/report/svg-chart.js';
-import { labelLevels } from '../../../src/report/svg-marker-labels.js';
-import type { SvgChartSpec } from '../../../src/report/svg-spec.js';
+import { rangeSvg } from '../../../src/report/charts/range-svg.js';
+import { labelLevels, svgChart, type SvgChartSpec } from '../../../src/report/charts/svg.js';
 import { sampleRangeTest } from './sample-runs.js';
 
 const spec: SvgChartSpec = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { trainReport } from '../../../src/report/train-report.js';
+import { trainReport } from '../../../src/report/pages/train.js';
 import { sampleTrainResult } from './sample-runs.js';
 
 const layout = { width: 80, colour: false };

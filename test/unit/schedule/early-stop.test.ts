@@ -1,10 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { earlyStopping, type CycleRule, type EarlyStopState } from '../../../src/schedule/early-stop.js';
+import {
+  type CycleRule,
+  earlyStopping,
+  type EarlyStopState,
+  neverStopping,
+  type StoppableSchedule,
+} from '../../../src/schedule/early-stop.js';
 import { fixed } from '../../../src/schedule/fixed.js';
 import { oneCycle } from '../../../src/schedule/one-cycle.js';
 import type { Rates } from '../../../src/schedule/schedule.js';
-import { neverStopping, type StoppableSchedule } from '../../../src/schedule/stoppable.js';
 
 const STEPS_PER_EPOCH = 4;
 

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { UsageError } from '../../../src/errors/errors.js';
-import { fixed, type Decay, type FixedState } from '../../../src/schedule/fixed.js';
+import { readFileSync } from 'node:fs';
+import { UsageError } from '../../../src/errors.js';
+import { type Decay, fixed, type FixedState } from '../../../src/schedule/fixed.js';
 
 const policies = (
   JSON.parse(readFileSync(new URL('../../golden/oracles/one-cycle.json', import.meta.url), 'utf8')) as {

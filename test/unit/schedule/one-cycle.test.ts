@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { UsageError } from '../../../src/errors/errors.js';
+import { readFileSync } from 'node:fs';
+import { UsageError } from '../../../src/errors.js';
 import { oneCycle, type OneCycleOptions } from '../../../src/schedule/one-cycle.js';
 
 interface TorchArgs {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fixed, type Decay } from '../../../src/schedule/fixed.js';
+import { type Decay, fixed } from '../../../src/schedule/fixed.js';
 import { lrRange } from '../../../src/schedule/lr-range.js';
 import { oneCycle, type OneCycleOptions } from '../../../src/schedule/one-cycle.js';
 import type { Rates, Schedule } from '../../../src/schedule/schedule.js';

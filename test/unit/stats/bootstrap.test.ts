@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bootstrapMeanOverImages } from '../../../src/stats/bootstrap.js';
-import { randomStream } from '../../../src/random/streams.js';
+import { randomStream } from '../../../src/random.js';
+import { bootstrapMeanOverImages } from '../../../src/stats/intervals.js';
 
 /** `won` images that the arm alone got right, `lost` that the baseline did, of `n`. */
 const images = (won: number, lost: number, n: number) =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { secondsToTarget, stepsToTarget, summarizeTimes } from '../../../src/stats/censored.js';
+import { secondsToTarget, stepsToTarget, summarizeTimes } from '../../../src/stats/times.js';
 
 const epochs = [
   { step: 8, seconds: 3, accuracy: 0.5 },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { randomStream } from '../../../src/random.js';
 import { claimPower, imagesToClaim, imageVariances, seedsToClaim } from '../../../src/stats/claim-power.js';
 import { pairedPower } from '../../../src/stats/power.js';
-import { randomStream } from '../../../src/random/streams.js';
 
 const SPREAD = { sd: 0.025, between: 0.03, within: 0.1, images: 400 };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { rangeStop, type RangeStopState } from '../../../src/stats/divergence.js';
-import { smooth } from '../../../src/stats/smoothing.js';
+import { smooth } from '../../../src/stats/range/curve.js';
+import { rangeStop, type RangeStopState } from '../../../src/stats/range/stop.js';
 import { asCurve, collapsing, noisy, recorded, type Sweep } from './range-tests.js';
 
 const run = (losses: readonly number[], classes = 2, stopAt = 4, beta = 0.98): RangeStopState => {

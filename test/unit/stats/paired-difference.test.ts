@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pairedDifference } from '../../../src/stats/paired-difference.js';
+import { pairedDifference } from '../../../src/stats/difference.js';
 
 // Extra hours of sleep under two drugs: the data of Student's paper (1908), R's `sleep`.
 const DRUG_1 = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0, 2];

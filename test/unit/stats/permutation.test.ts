@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { permutationTest } from '../../../src/stats/permutation.js';
+import { permutationTest } from '../../../src/stats/tests.js';
 
 describe('permutationTest', () => {
   it('counts sign patterns as worked by hand', () => {

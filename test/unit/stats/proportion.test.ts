@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { wilson } from '../../../src/stats/proportion.js';
+import { wilson } from '../../../src/stats/intervals.js';
 
 describe('wilson', () => {
   // scipy.stats.binomtest(k, n).proportion_ci(.95, 'wilson'), SciPy 1.17.1

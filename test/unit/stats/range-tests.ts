@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { randomStream } from '../../../src/random/streams.js';
-import { rangeStop } from '../../../src/stats/divergence.js';
-import type { RangeCurve } from '../../../src/stats/range-curve.js';
-import { smooth } from '../../../src/stats/smoothing.js';
+import { randomStream } from '../../../src/random.js';
+import { type RangeCurve, smooth } from '../../../src/stats/range/curve.js';
+import { rangeStop } from '../../../src/stats/range/stop.js';
 
 /** Rates and raw losses of a range test. */
 export interface Sweep {

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readValley } from '../../../src/stats/loss-valley.js';
-import { geometricMedian, median } from '../../../src/stats/median.js';
-import { poolCurves } from '../../../src/stats/pooled-curve.js';
-import { unimodalFit } from '../../../src/stats/unimodal-fit.js';
+import { geometricMedian, median } from '../../../src/stats/describe.js';
+import { poolCurves } from '../../../src/stats/range/curve.js';
+import { readValley, unimodalFit } from '../../../src/stats/range/recommend.js';
 import { asCurve, collapsing } from './range-tests.js';
 
 describe('unimodalFit', () => {

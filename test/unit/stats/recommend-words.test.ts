@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { twoDigits } from '../../../src/stats/two-digits.js';
+import { twoDigits } from '../../../src/stats/describe.js';
 
 it.each([
   [0, '0'],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { RangeCurve } from '../../../src/stats/range-curve.js';
-import { recommend } from '../../../src/stats/recommendation.js';
-import { suggestOverSeeds } from '../../../src/stats/suggestions-over-seeds.js';
+import type { RangeCurve } from '../../../src/stats/range/curve.js';
+import { recommend } from '../../../src/stats/range/recommend.js';
+import { suggestOverSeeds } from '../../../src/stats/range/suggestions.js';
 import { asCurve, collapsing, measured, noisy, recorded, type Sweep } from './range-tests.js';
 
 // Range tests of folded MobileNets: where the loss falls fastest, is lowest, and collapses.

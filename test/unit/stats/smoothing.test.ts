@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { movingAverage, smooth } from '../../../src/stats/smoothing.js';
+import { readFileSync } from 'node:fs';
+import { movingAverage, smooth } from '../../../src/stats/range/curve.js';
 
 const { curves } = JSON.parse(
   readFileSync(new URL('../../golden/oracles/suggest.json', import.meta.url), 'utf8'),

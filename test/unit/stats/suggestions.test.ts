@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { smooth } from '../../../src/stats/smoothing.js';
-import { suggest } from '../../../src/stats/suggestions.js';
+import { readFileSync } from 'node:fs';
+import { smooth } from '../../../src/stats/range/curve.js';
+import { suggest } from '../../../src/stats/range/suggestions.js';
 
 interface OracleCurve {
   num_it: number;

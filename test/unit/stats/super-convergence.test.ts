@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { superConvergence, type PairedTimes } from '../../../src/stats/super-convergence.js';
+import { type PairedTimes, superConvergence } from '../../../src/stats/times.js';
 
 /** A pair whose baseline had 1,000 steps and whose arm had 400. */
 const pair = (baseline: number | null, arm: number | null): PairedTimes => ({

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { summarize, tHalfWidth } from '../../../src/stats/t-interval.js';
+import { summarize, tHalfWidth } from '../../../src/stats/intervals.js';
 
 describe('tHalfWidth', () => {
   // The 97.5% points of Student's t as every textbook prints them.

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { randomStream, type RandomStream } from '../../../src/random/streams.js';
-import { bootstrapMeanOverImages } from '../../../src/stats/bootstrap.js';
+import { randomStream, type RandomStream } from '../../../src/random.js';
 import { mean } from '../../../src/stats/describe.js';
-import { pairedDifference } from '../../../src/stats/paired-difference.js';
+import { pairedDifference } from '../../../src/stats/difference.js';
+import { bootstrapMeanOverImages } from '../../../src/stats/intervals.js';
 import { verdict } from '../../../src/stats/verdict.js';
 
 /** Box and Muller. */

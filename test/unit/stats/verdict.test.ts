@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bootstrapMeanOverImages } from '../../../src/stats/bootstrap.js';
-import { combine } from '../../../src/stats/combine.js';
-import { pairedDifference, type PairedDifference } from '../../../src/stats/paired-difference.js';
-import { verdict, type VerdictInput } from '../../../src/stats/verdict.js';
+import { pairedDifference, type PairedDifference } from '../../../src/stats/difference.js';
+import { bootstrapMeanOverImages } from '../../../src/stats/intervals.js';
+import { combine, verdict, type VerdictInput } from '../../../src/stats/verdict.js';
 
 const seeds = (mean: number, low: number, high: number, n = 3, pValue = 0.01): PairedDifference => ({
   mean,

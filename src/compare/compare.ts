@@ -1,0 +1,155 @@
+import { availableParallelism } from 'node:os';
+import { readArms, requireKnownArms } from '../config/arms.js';
+import type { Settings } from '../config/settings.js';
+import { RunError, UsageError } from '../errors.js';
+import { runName } from '../train/run.js';
+import type { TrainRequest } from '../train/train.js';
+import type { Environment } from '../workbench/environment.js';
+import { workbenchHandle } from '../workbench/share.js';
+import type { Comparison } from './conclude.js';
+import { BenchCache, type PlannedRun, planRuns } from './grid.js';
+import { type RunTask, type TaskOutcome, trainAll } from './pool.js';
+import { type FailedRun, readRuns, type ReadRuns, type RecordedRun } from './read.js';
+import { findRecorded, plannedRunKey } from './recorded.js';
+
+/** A comparison with the runs behind it. */
+export interface CompareOutcome {
+  readonly comparison: Comparison;
+  readonly runs: readonly RecordedRun[];
+  readonly failed: readonly FailedRun[];
+  readonly status: 'completed' | 'interrupted' | 'failed';
+}
+
+/** Fewer finished seeds than this in an arm make a comparison fail. */
+const FEWEST_SEEDS = 2;
+
+/** Compares what lies in run folders; trains nothing. The first of --policies is the baseline. */
+export async function compareRecorded(dirs: readonly string[], settings: Settings): Promise<CompareOutcome> {
+  const read = await readRuns(dirs);
+  const arms = [...new Set([...read.finished, ...read.failed].map(({ arm }) => arm))];
+  if (arms.length === 0) {
+    throw new UsageError(
+      'None of the folders holds a training run. Name folders that train or compare made.',
+    );
+  }
+  const inOrder = arms.sort((a, b) => orderOf(a, settings) - orderOf(b, settings));
+  return outcomeOf(inOrder, read, settings, false);
+}
+
+/** The arms of --policies in their order, each followed by its own variants, then others as they came. */
+function orderOf(arm: string, { policies }: Settings): number {
+  const at = policies.indexOf(arm);
+  if (at >= 0) return at;
+  const kin = policies.findLastIndex(
+    (policy) => arm.startsWith(`${policy}:`) || arm.startsWith(`${policy}@`),
+  );
+  return kin < 0 ? policies.length : kin + 0.5;
+}
+
+/** Trains every arm with every seed, taking finished runs of the same key from --out, and compares. */
+export async function compare(request: TrainRequest): Promise<CompareOutcome> {
+  const { settings, signal } = request;
+  const arms = await readArms(settings.policies, settings.momentum);
+  requireKnownArms(
+    settings.lr,
+    arms.map(({ name }) => name),
+  );
+  const benches = new BenchCache(request);
+  try {
+    const planned = await planRuns(request, arms, benches);
+    const { dirs, lost } = await trainMissing(request, planned);
+    const { finished, failed, notes } = await readRuns(dirs);
+    const names = arms.map(({ name }) => name);
+    return await outcomeOf(
+      names,
+      { finished, failed: [...failed, ...lost], notes },
+      settings,
+      signal.aborted,
+    );
+  } finally {
+    benches.close();
+  }
+}
+
+/** Trains what --out does not hold yet. Answers the folders of all runs, and the runs that broke off. */
+async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[]) {
+  const { settings, environment, emit, signal } = request;
+  const recorded = await findRecorded(settings.out);
+  const dirs: string[] = [];
+  const missing: (PlannedRun & { readonly resume: string | undefined })[] = [];
+  for (const run of planned) {
+    const found = recorded.get(plannedRunKey(run.bench, run.config, environment));
+    if (found?.state === 'ended') {
+      emit({ type: 'note', text: `${runName(run.config)} is taken from ${found.dir}` });
+      dirs.push(found.dir);
+    } else {
+      if (found !== undefined) emit({ type: 'note', text: `${runName(run.config)} goes on in ${found.dir}` });
+      missing.push({ ...run, resume: found?.dir });
+    }
+  }
+  const jobs = Math.min(missing.length, settings.jobs ?? defaultJobs(environment));
+  const workers = settings.workers ?? Math.max(1, Math.floor(availableParallelism() / Math.max(1, jobs)));
+  const tasks = missing.map(({ bench, config, resume }): RunTask => {
+    const context = { environment: { ...environment, jobs }, out: settings.out, workers };
+    return { bench: workbenchHandle(bench), config, context, resume };
+  });
+  // What goes wrong with it is met again, and told, where the statistics are needed.
+  loadStatistics().catch(() => undefined);
+  const outcomes = await trainAll(tasks, { jobs, backend: environment.backend, emit, signal });
+  throwWhereAllAreWrong(outcomes);
+  const lost = outcomes.flatMap((outcome, i): FailedRun[] => {
+    const run = missing[i];
+    if (outcome === undefined || run === undefined) return [];
+    if ('document' in outcome) {
+      dirs.push(outcome.document.run);
+      return [];
+    }
+    const { error, folder = '' } = outcome;
+    if (!(error instanceof RunError || error instanceof UsageError)) throw error;
+    const { arm, seed } = run.config;
+    emit({ type: 'note', text: `${runName(run.config)} broke off: ${error.message}` });
+    return [{ run: folder, arm, seed, pair: run.pair, reason: error.message, record: null, key: null }];
+  });
+  return { dirs, lost };
+}
+
+/** Hundreds of small files, which are read while the runs train. */
+function loadStatistics() {
+  return import('./conclude.js');
+}
+
+/** One backend a run needs a core each; a GPU is one device, whatever the number of cores. */
+function defaultJobs({ backend }: Environment): number {
+  return backend === 'wasm' || backend === 'cpu' ? availableParallelism() : 1;
+}
+
+/** What is wrong with every run is wrong with the options, the data or the place, and no result. */
+function throwWhereAllAreWrong(outcomes: readonly (TaskOutcome | undefined)[]): void {
+  const [first] = outcomes;
+  const isWrong = (outcome: TaskOutcome | undefined) =>
+    outcome !== undefined && 'error' in outcome && outcome.error instanceof UsageError;
+  if (first !== undefined && 'error' in first && outcomes.every(isWrong)) throw first.error;
+}
+
+async function outcomeOf(
+  arms: readonly string[],
+  { finished, failed, notes }: ReadRuns,
+  settings: Settings,
+  interrupted: boolean,
+): Promise<CompareOutcome> {
+  // However the folders were given: every list is in the order of the arms, then of the seeds.
+  const inOrder = <Run extends { readonly arm: string; readonly pair: number }>(
+    runs: readonly Run[],
+  ): Run[] => runs.toSorted((a, b) => arms.indexOf(a.arm) - arms.indexOf(b.arm) || a.pair - b.pair);
+  const [runs, lost] = [inOrder(finished), inOrder(failed)];
+  const { compareRuns } = await loadStatistics();
+  const compared = compareRuns(arms, runs, lost, settings.target);
+  const comparison = { ...compared, warnings: [...notes, ...compared.warnings] };
+  // One seed on purpose is a comparison without a claim; one seed left of several is a failure.
+  const enough = comparison.arms.every(
+    (arm) =>
+      arm.runs.length > 0 && arm.runs.length >= Math.min(FEWEST_SEEDS, arm.runs.length + arm.failed.length),
+  );
+  const status = interrupted ? 'interrupted' : enough ? 'completed' : 'failed';
+  return { comparison, runs, failed: lost, status };
+}

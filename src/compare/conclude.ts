@@ -1,0 +1,310 @@
+import { UsageError } from '../errors.js';
+import { SCHEMA_VERSION } from '../runs/documents.js';
+import { pairedDifference, type PairedDifference } from '../stats/difference.js';
+import {
+  type BootstrapInterval,
+  bootstrapMeanOverImages,
+  summarize,
+  type Summary,
+} from '../stats/intervals.js';
+import { holm, mcnemar } from '../stats/tests.js';
+import {
+  secondsToTarget,
+  stepsToTarget,
+  summarizeTimes,
+  superConvergence,
+  type SuperConvergence,
+  type TimesSummary,
+} from '../stats/times.js';
+import { verdict, type Verdict } from '../stats/verdict.js';
+import type { BestEpoch } from '../train/run-state.js';
+import { fairnessWarnings } from './fairness.js';
+import type { FailedRun, RecordedRun } from './read.js';
+
+/** What `compare` concludes from recorded runs. */
+export interface Comparison {
+  readonly schemaVersion: number;
+  readonly command: 'compare';
+  readonly arms: readonly ComparedArm[];
+  readonly differences: readonly ArmDifference[];
+  /** The last arm against the first. */
+  readonly difference: ArmDifference | null;
+  readonly verdict: Verdict;
+  readonly superConvergence: SuperConvergence | null;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Compares arms over their finished runs; the first arm is the baseline.
+ * @param names the arms in order
+ * @param target accuracy for steps to target, or undefined for the baseline's mean final accuracy
+ */
+export function compareRuns(
+  names: readonly string[],
+  runs: readonly RecordedRun[],
+  failed: readonly FailedRun[],
+  target: number | undefined,
+): Comparison {
+  const [baseline, ...others] = names.map((name): ArmRuns => ({ name, runs: runsOf(name, runs) }));
+  if (baseline === undefined) throw new UsageError('compare needs at least one arm.');
+  const aim = target ?? (baseline.runs.length > 0 ? summarize(finals(baseline.runs)).mean : undefined);
+  const arms = [baseline, ...others].map((arm) => comparedArm(arm, failed, aim));
+  const raw = others.map((arm) => ({ arm, ...rawDifference(arm, baseline) }));
+  const adjusted = holm(raw.map(({ paired }) => paired?.pValue ?? null));
+  const differences = raw.map(({ arm, paired, overImages, perSeed }, i): ArmDifference => ({
+    arm: arm.name,
+    baseline: baseline.name,
+    metric: 'finalAccuracy',
+    mean: paired?.mean ?? null,
+    low: paired?.low ?? null,
+    high: paired?.high ?? null,
+    pValue: paired?.pValue ?? null,
+    adjustedPValue: adjusted[i] ?? null,
+    method: paired?.method ?? 'paired t',
+    overImages,
+    perSeed,
+  }));
+  const last = raw.at(-1);
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    command: 'compare',
+    arms,
+    differences,
+    difference: differences.at(-1) ?? null,
+    verdict:
+      last === undefined
+        ? { claim: 'none', sentence: `Only ${baseline.name} was run: there is nothing to compare it with.` }
+        : verdict({
+            arm: last.arm.name,
+            baseline: baseline.name,
+            overSeeds: last.paired,
+            overImages: last.overImages,
+            adjustedPValue: adjusted.at(-1) ?? null,
+          }),
+    superConvergence:
+      last === undefined || aim === undefined ? null : superConvergenceOf(last.arm.runs, baseline.runs, aim),
+    warnings: [...fairnessWarnings(runs), ...lossWarnings([baseline, ...others], failed)],
+  };
+}
+
+/** In the order of the seeds, however the folders were given. */
+function runsOf(name: string, runs: readonly RecordedRun[]): RecordedRun[] {
+  return runs.filter(({ arm }) => arm === name).sort((a, b) => a.pair - b.pair);
+}
+
+function superConvergenceOf(arm: readonly RecordedRun[], baseline: readonly RecordedRun[], target: number) {
+  const pairs = pairsOf(arm, baseline).map((pair) => ({
+    arm: stepsOf(pair.arm, target),
+    baseline: stepsOf(pair.baseline, target),
+    armBudget: pair.arm.record.steps.length,
+    baselineBudget: pair.baseline.record.steps.length,
+  }));
+  return superConvergence(pairs, target);
+}
+
+/** An arm against the baseline in final accuracy, paired by seed. */
+export interface ArmDifference {
+  readonly arm: string;
+  readonly baseline: string;
+  readonly metric: 'finalAccuracy';
+  /** arm - baseline. */
+  readonly mean: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly pValue: number | null;
+  readonly adjustedPValue: number | null;
+  readonly method: string;
+  /** The mean difference over validation images, with a bootstrap interval. */
+  readonly overImages: BootstrapInterval | null;
+  /** Images that one arm alone got right, seed by seed, with McNemar's exact p; for display. */
+  readonly perSeed: readonly SeedDifference[];
+}
+
+/** Two runs of one seed on the same images. */
+export interface SeedDifference {
+  readonly seed: number;
+  readonly difference: number;
+  readonly onlyArm: number;
+  readonly onlyBaseline: number;
+  readonly pValue: number;
+}
+
+/** What pairs of runs say, before it is corrected for the number of comparisons. */
+export interface RawDifference {
+  readonly paired: PairedDifference | null;
+  readonly overImages: BootstrapInterval | null;
+  readonly perSeed: readonly SeedDifference[];
+}
+
+/** A run and the baseline's run with the same seed. */
+export interface Pair {
+  readonly arm: RecordedRun;
+  readonly baseline: RecordedRun;
+}
+
+/** Runs of both arms by seed; runs without a partner are left out. */
+export function pairsOf(arm: readonly RecordedRun[], baseline: readonly RecordedRun[]): Pair[] {
+  return arm.flatMap((run) => {
+    const partner = baseline.find(({ pair }) => pair === run.pair);
+    return partner === undefined ? [] : [{ arm: run, baseline: partner }];
+  });
+}
+
+/** The difference of two arms over seeds and over images. */
+export function rawDifference(arm: ArmRuns, baseline: ArmRuns): RawDifference {
+  const pairs = pairsOf(arm.runs, baseline.runs);
+  const paired: PairedDifference | null =
+    pairs.length === 0
+      ? null
+      : pairedDifference(finals(pairs.map((p) => p.arm)), finals(pairs.map((p) => p.baseline)));
+  const images = imageDifferences(pairs);
+  return {
+    paired,
+    overImages: images === null ? null : bootstrapMeanOverImages(meanOfRows(images)),
+    perSeed: pairs.flatMap((pair, i) => {
+      const row = images?.[i];
+      if (row === undefined) return [];
+      const onlyArm = row.filter((value) => value > 0).length;
+      const onlyBaseline = row.filter((value) => value < 0).length;
+      return [
+        {
+          seed: pair.baseline.seed,
+          difference: pair.arm.final.validAccuracy - pair.baseline.final.validAccuracy,
+          onlyArm,
+          onlyBaseline,
+          pValue: mcnemar(onlyArm, onlyBaseline),
+        },
+      ];
+    }),
+  };
+}
+
+/**
+ * A row a pair, a column a validation image: 1 where the arm alone is right, -1 where the baseline alone is, else
+ * 0. Null where the pairs were not all judged on one list of images.
+ */
+export function imageDifferences(pairs: readonly Pair[]): number[][] | null {
+  const [first] = pairs;
+  const images = first?.arm.record.predictions?.map(({ image }) => image);
+  if (images === undefined) return null;
+  const rows = pairs.map(({ arm, baseline }) => {
+    const [own, its] = [rightAnswers(arm, images), rightAnswers(baseline, images)];
+    return own === null || its === null ? null : own.map((right, i) => right - (its[i] ?? 0));
+  });
+  const known = rows.filter((row) => row !== null);
+  return known.length === rows.length ? known : null;
+}
+
+/** 1 for each image that a run classified rightly at its end, else 0; null where it saw other images. */
+function rightAnswers({ record: { predictions } }: RecordedRun, images: readonly string[]): number[] | null {
+  if (predictions === null || predictions.length !== images.length) return null;
+  if (predictions.some(({ image }, i) => image !== images[i])) return null;
+  return predictions.map(({ label, final }) => Number(final.predicted === label));
+}
+
+function meanOfRows(rows: readonly (readonly number[])[]): number[] {
+  return (rows[0] ?? []).map((_, i) => rows.reduce((sum, row) => sum + (row[i] ?? 0), 0) / rows.length);
+}
+
+/** An arm's finished runs in the order of their seeds. */
+export interface ArmRuns {
+  readonly name: string;
+  readonly runs: readonly RecordedRun[];
+}
+
+/** A number over an arm's seeds; null where no run finished. */
+export type OverSeeds =
+  Summary | { readonly mean: null; readonly sd: null; readonly low: null; readonly high: null };
+
+/** One arm over its seeds. */
+export interface ComparedArm {
+  readonly policy: string;
+  readonly runs: readonly {
+    readonly run: string;
+    readonly seed: number;
+    readonly best: BestEpoch;
+    readonly final: BestEpoch;
+  }[];
+  readonly bestAccuracy: OverSeeds;
+  readonly finalAccuracy: OverSeeds;
+  readonly validLoss: OverSeeds;
+  /** To the end of the first epoch whose evaluation stood at the target. */
+  readonly stepsToTarget: TimesSummary | null;
+  /** As stepsToTarget, in wall-clock seconds of training and evaluation. */
+  readonly secondsToTarget: TimesSummary | null;
+  readonly failed: readonly { readonly run: string; readonly seed: number; readonly reason: string }[];
+}
+
+/** What an arm's runs come to. */
+export function comparedArm(
+  { name, runs }: ArmRuns,
+  failed: readonly FailedRun[],
+  target: number | undefined,
+): ComparedArm {
+  const over = (value: (run: RecordedRun) => number): OverSeeds =>
+    runs.length === 0 ? { mean: null, sd: null, low: null, high: null } : summarize(runs.map(value));
+  const times = (value: (run: RecordedRun, target: number) => number | null): TimesSummary | null =>
+    target === undefined || runs.length === 0 ? null : summarizeTimes(runs.map((run) => value(run, target)));
+  return {
+    policy: name,
+    runs: runs.map(({ record, seed, best, final }) => ({ run: record.dir, seed, best, final })),
+    bestAccuracy: over(({ best }) => best.validAccuracy),
+    finalAccuracy: over(({ final }) => final.validAccuracy),
+    validLoss: over(({ final }) => final.validLoss),
+    stepsToTarget: times(stepsOf),
+    secondsToTarget: times(secondsOf),
+    failed: failed.filter(({ arm }) => arm === name).map(({ run, seed, reason }) => ({ run, seed, reason })),
+  };
+}
+
+/** Final accuracies, from 0 to 1. */
+export function finals(runs: readonly RecordedRun[]): number[] {
+  return runs.map(({ final }) => final.validAccuracy);
+}
+
+/** Steps after which a run first stood at the target, null where it never did. */
+export function stepsOf({ record, stepsPerEpoch }: RecordedRun, target: number): number | null {
+  const epochs = record.epochs.map(({ epoch, validAccuracy }) => ({
+    step: epoch * stepsPerEpoch,
+    accuracy: validAccuracy,
+  }));
+  return stepsToTarget(epochs, target);
+}
+
+function secondsOf({ record }: RecordedRun, target: number): number | null {
+  return secondsToTarget(
+    record.epochs.map(({ seconds, validAccuracy }) => ({ seconds, accuracy: validAccuracy })),
+    target,
+  );
+}
+
+/** What is missing from a comparison, one sentence each: runs that failed, runs without a partner. */
+export function lossWarnings(arms: readonly ArmRuns[], failed: readonly FailedRun[]): string[] {
+  return [...failedWarnings(arms, failed), ...unpairedWarnings(arms)];
+}
+
+/** Seeds that failed are no accident that may be forgotten: what is left flatters the arm. */
+function failedWarnings(arms: readonly ArmRuns[], failed: readonly FailedRun[]): string[] {
+  return arms.flatMap(({ name, runs }) => {
+    const lost = failed.filter(({ arm }) => arm === name).length;
+    if (lost === 0) return [];
+    const rest =
+      runs.length === 0
+        ? 'Nothing can be said about it.'
+        : 'Its means are over those that finished, which flatters it.';
+    return [`${name} did not finish with ${lost} of ${lost + runs.length} seeds. ${rest}`];
+  });
+}
+
+function unpairedWarnings([baseline, ...others]: readonly ArmRuns[]): string[] {
+  if (baseline === undefined) return [];
+  return others.flatMap((arm) => {
+    const paired = pairsOf(arm.runs, baseline.runs).length;
+    const unpaired = arm.runs.length + baseline.runs.length - 2 * paired;
+    if (unpaired === 0) return [];
+    const verb = unpaired === 1 ? '1 run' : `${unpaired} runs`;
+    return [
+      `${verb} of ${arm.name} and ${baseline.name} ${unpaired === 1 ? 'has' : 'have'} no partner with the same seed and ${unpaired === 1 ? 'counts' : 'count'} in no difference.`,
+    ];
+  });
+}

@@ -1,0 +1,118 @@
+import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
+import type { CompareOutcome } from './compare.js';
+import type { Comparison } from './conclude.js';
+import type { RecordedRun } from './read.js';
+
+/** `compare`'s JSON document. */
+export interface CompareDocument extends Comparison {
+  readonly status: CompareOutcome['status'];
+  readonly config: CompareConfig;
+  /** Of this process where it trained, else that of the first run. */
+  readonly environment: JsonObject;
+  readonly dataset: JsonObject | null;
+  readonly seconds: number;
+}
+
+/** What was compared, resolved from the records, so that reading runs tells the same as training them. */
+export interface CompareConfig {
+  readonly policies: readonly string[];
+  /** The baseline's first seed, and how many there are. */
+  readonly seed: number | null;
+  readonly seeds: number;
+  /** As given; null for the baseline's mean final accuracy. */
+  readonly target: number | null;
+  /** A rate for all arms, or one for each. */
+  readonly lr: JsonValue;
+  /** Settings in which the arms differ, by arm. */
+  readonly perArm: Readonly<Record<string, JsonObject>>;
+  /** And all settings that they share. */
+  readonly [setting: string]: unknown;
+}
+
+/**
+ * Puts a comparison's document together.
+ * @param trainedHere the environment where this process trained, else undefined
+ */
+export function compareDocument(
+  { comparison, runs, failed, status }: CompareOutcome,
+  { target, seconds, trainedHere }: CompareContext,
+): CompareDocument {
+  const records = [...runs, ...failed].flatMap(({ record }) => (record === null ? [] : [record]));
+  const [first] = records;
+  return {
+    ...comparison,
+    status,
+    config: configOf(comparison, { runs, failed }, target),
+    environment: trainedHere ?? withoutVersion(first?.environment ?? {}),
+    dataset: first === undefined ? null : summaryOf(first.dataset),
+    seconds,
+  };
+}
+
+/** What the records do not tell. */
+export interface CompareContext {
+  readonly target: number | undefined;
+  readonly seconds: number;
+  readonly trainedHere: JsonObject | undefined;
+}
+
+/** Settings that are each run's own, or that the arm's name tells. */
+const PER_RUN = new Set(['arm', 'seed']);
+
+/** Settings in which arms differ, by arm; an arm without any record has none. */
+function settingsPerArm(names: readonly string[], runs: readonly Pick<RecordedRun, 'arm' | 'record'>[]) {
+  const configs = names.flatMap((name) => {
+    const run = runs.find(({ arm }) => arm === name);
+    return run === undefined ? [] : [{ name, config: run.record.config }];
+  });
+  const keys = [...new Set(configs.flatMap(({ config }) => Object.keys(config)))].filter(
+    (key) => !PER_RUN.has(key),
+  );
+  const differing = keys.filter(
+    (key) => new Set(configs.map(({ config }) => JSON.stringify(config[key] ?? null))).size > 1,
+  );
+  const pick = (config: JsonObject, wanted: readonly string[]): JsonObject =>
+    Object.fromEntries(wanted.map((key) => [key, config[key] ?? null]));
+  const shared = keys.filter((key) => !differing.includes(key));
+  return {
+    shared: pick(configs[0]?.config ?? {}, shared),
+    perArm: Object.fromEntries(configs.map(({ name, config }) => [name, pick(config, differing)])),
+  };
+}
+
+function configOf(
+  { arms }: Comparison,
+  { runs, failed }: Pick<CompareOutcome, 'runs' | 'failed'>,
+  target: number | undefined,
+): CompareConfig {
+  const names = arms.map(({ policy }) => policy);
+  const all = [...runs, ...failed];
+  const recorded = all.flatMap(({ arm, record }) => (record === null ? [] : [{ arm, record }]));
+  const { shared, perArm } = settingsPerArm(names, recorded);
+  const pairs = new Set(all.map(({ pair }) => pair));
+  const own = Object.entries(perArm).map(([name, settings]): [string, JsonValue] => [
+    name,
+    settings['lr'] ?? null,
+  ]);
+  return {
+    ...shared,
+    policies: names,
+    seed: pairs.size === 0 ? null : Math.min(...pairs),
+    seeds: pairs.size,
+    target: target ?? null,
+    lr: shared['lr'] ?? Object.fromEntries(own),
+    perArm,
+  };
+}
+
+/** dataset.json without the list of files and their hashes, as every other document has it. */
+function summaryOf(dataset: JsonObject): JsonObject {
+  const { classes, train, valid, counts, skipped } = dataset;
+  const summary = { classes, train, valid, counts, skipped };
+  return isJsonObject(summary) ? JSON.parse(JSON.stringify(summary)) : {};
+}
+
+/** The document has a schemaVersion of its own. */
+function withoutVersion(environment: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => name !== 'schemaVersion'));
+}

@@ -1,0 +1,202 @@
+import { isJsonObject, type JsonObject, runKey } from '../runs/json.js';
+import { fieldText, type RecordedRun } from './read.js';
+
+/** What a result may hang on beside the configuration. */
+const ENVIRONMENT = ['backend', 'arithmetic', 'onecycle', 'sliceSize'];
+/** What times hang on, but no result does. */
+const MACHINE = ['cpu', 'device', 'cores'];
+
+/** Every way in which the runs differ beyond the policies they compare, one sentence each. */
+export function fairnessWarnings(runs: readonly RecordedRun[]): string[] {
+  const settings = [...new Set(runs.flatMap(({ record }) => Object.keys(record.config)))];
+  return [
+    ...settings
+      .filter(shouldAgree)
+      .map((name) => differing(runs, name, ({ record }) => setting(record.config, name))),
+    ...withinArms(runs),
+    ...ENVIRONMENT.map((name) => differing(runs, name, ({ record }) => fieldText(record.environment, name))),
+    otherWeights(runs),
+    otherFiles(runs, 'train', 'trained on the same images. A difference may be the images, not the policy.'),
+    otherFiles(runs, 'valid', 'judged on the same validation images, so their accuracies do not compare.'),
+    otherBudgets(runs),
+    ...momentumWarnings(runs),
+    ...events(runs),
+    otherMachines(runs),
+  ].filter((warning) => warning !== undefined);
+}
+
+/** The values of runs, each with the arms (and seeds, where an arm has several values) that have it; undefined where all agree. */
+function groups(runs: readonly RecordedRun[], value: (run: RecordedRun) => string): string | undefined {
+  const byValue = new Map<string, RecordedRun[]>();
+  for (const run of runs) byValue.set(value(run), [...(byValue.get(value(run)) ?? []), run]);
+  if (byValue.size < 2) return undefined;
+  const whole = (arm: string, members: readonly RecordedRun[]) =>
+    runs.filter((run) => run.arm === arm).length === members.filter((run) => run.arm === arm).length;
+  return [...byValue]
+    .map(([text, members]) => {
+      const arms = [...new Set(members.map(({ arm }) => arm))].map((arm) => {
+        if (whole(arm, members)) return arm;
+        const seeds = members.filter((run) => run.arm === arm).map(({ seed }) => seed);
+        return `${arm} with seed ${seeds.join(', ')}`;
+      });
+      return `${text} (${arms.join('; ')})`;
+    })
+    .join(', ');
+}
+
+function differing(
+  runs: readonly RecordedRun[],
+  name: string,
+  value: (run: RecordedRun) => string,
+): string | undefined {
+  const found = groups(runs, value);
+  return found === undefined ? undefined : `The runs differ in ${plainName(name)}: ${found}.`;
+}
+
+/** A run that was never extended says nothing of it. */
+function setting(config: JsonObject, name: string): string {
+  return name === 'replans' && config[name] === undefined ? 'none' : fieldText(config, name);
+}
+
+/** Arms may differ in their policy's settings, an arm's own runs may not. */
+function withinArms(runs: readonly RecordedRun[]): (string | undefined)[] {
+  return [...new Set(runs.map(({ arm }) => arm))].flatMap((arm) => {
+    const own = runs.filter((run) => run.arm === arm);
+    return Object.keys(POLICY_SETTINGS).map((name) => {
+      const found = groups(own, ({ record }) => fieldText(record.config, name));
+      return found === undefined
+        ? undefined
+        : `The runs of ${arm} differ among themselves in ${plainName(name)}: ${found}.`;
+    });
+  });
+}
+
+function otherWeights(runs: readonly RecordedRun[]): string | undefined {
+  const found = groups(runs, ({ record }) => {
+    const hash = fieldText(record.dataset, 'weightsSha256').slice(0, 8);
+    return `${fieldText(record.config, 'weights')}, SHA-256 ${hash}…`;
+  });
+  const hashes = new Set(runs.map(({ record }) => record.dataset['weightsSha256']));
+  return hashes.size < 2 ? undefined : `The runs did not start from the same weights: ${found}.`;
+}
+
+function otherFiles(
+  runs: readonly RecordedRun[],
+  part: 'train' | 'valid',
+  consequence: string,
+): string | undefined {
+  const filesOf = ({ record: { dataset } }: RecordedRun) => {
+    const files = dataset['files'];
+    return isJsonObject(files) ? (files[part] ?? null) : null;
+  };
+  const keys = runs.map((run) => runKey(filesOf(run)));
+  if (new Set(keys).size < 2) return undefined;
+  const names = new Map([...new Set(keys)].map((key, i) => [key, String.fromCharCode(65 + (i % 26))]));
+  const found = groups(runs, (run) => {
+    const files = filesOf(run);
+    const set = names.get(runKey(files)) ?? '';
+    return `set ${set} of ${Array.isArray(files) ? files.length : 'unknown size'}`;
+  });
+  return `The runs were not ${consequence.replace(/([.,])/u, `: ${found}$1`)}`;
+}
+
+/** The same number of epochs is no longer the same budget where early stopping or other data cut it. */
+function otherBudgets(runs: readonly RecordedRun[]): string | undefined {
+  const found = groups(runs, ({ record }) => `${record.steps.length}`);
+  return found === undefined ? undefined : `The runs were trained for different numbers of steps: ${found}.`;
+}
+
+/** Momentum belongs to the policy, but a cycle around another level than the fixed one is a second difference. */
+function momentumWarnings(runs: readonly RecordedRun[]): string[] {
+  const levels = new Map<string, { low: number; high: number }>();
+  for (const { arm, record } of runs) {
+    const momenta = record.steps.map(({ momentum }) => momentum);
+    if (momenta.length > 0) {
+      const low = momenta.reduce((least, value) => Math.min(least, value));
+      levels.set(arm, { low, high: momenta.reduce((most, value) => Math.max(most, value)) });
+    }
+  }
+  const arms = [...levels];
+  const range = ({ low, high }: { low: number; high: number }) =>
+    low === high ? `${low}` : `${low} to ${high}`;
+  return arms.flatMap(([arm, own], i) =>
+    arms.slice(i + 1).flatMap(([other, its]) => {
+      const apart = own.low > its.high || its.low > own.high;
+      return apart
+        ? [
+            `The arms differ in the level of momentum: ${arm} ${range(own)}, ${other} ${range(its)}. A difference may be the momentum's, not the schedule's.`,
+          ]
+        : [];
+    }),
+  );
+}
+
+/** What changed a run's course on the way; early stopping is a setting that all arms share. */
+function events(runs: readonly RecordedRun[]): string[] {
+  return runs.flatMap(({ record, arm, seed }) =>
+    record.events
+      .filter(({ type }) => type !== 'early-stop')
+      .map(({ text }) => `${arm} with seed ${seed}: ${text}`),
+  );
+}
+
+function otherMachines(runs: readonly RecordedRun[]): string | undefined {
+  const differ = MACHINE.some(
+    (name) => new Set(runs.map(({ record }) => fieldText(record.environment, name))).size > 1,
+  );
+  return differ
+    ? 'The runs were timed on different machines, so their seconds do not compare. Steps and accuracies do.'
+    : undefined;
+}
+
+/** Settings in which arms may differ because they are the policy. */
+const POLICY_SETTINGS: Readonly<Record<string, string>> = {
+  policy: 'policy',
+  lr: 'learning rate',
+  momentum: 'momentum of the fixed policy',
+  momentumRange: 'momentum range',
+  decay: 'decay',
+  decayAt: 'places of the decay',
+  decayEvery: 'epochs between two decays',
+  decayFactor: 'decay factor',
+  patience: 'patience of the plateau decay',
+  pctStart: 'share of the warm-up',
+  divFactor: 'maximum over initial rate',
+  finalDivFactor: 'initial over final rate',
+  anneal: 'annealing',
+  threePhase: 'third phase',
+  onStop: 'what early stopping waits for',
+};
+
+/** Settings that differ from run to run in every comparison, or say only where things lie or how files were chosen. */
+const PER_RUN_SETTINGS = new Set(['arm', 'seed', 'data', 'weights', 'valSplit', 'splitSeed', 'followLinks']);
+
+const PLAIN_NAMES: Readonly<Record<string, string>> = {
+  ...POLICY_SETTINGS,
+  trainable: 'trained part',
+  headLrMultiplier: "head's rate over the backbone's",
+  batchSize: 'batch size',
+  epochs: 'number of epochs',
+  weightDecay: 'weight decay',
+  labelSmoothing: 'label smoothing',
+  augment: 'augmentation',
+  views: 'views kept of each image',
+  imageSize: 'image size in pixels',
+  earlyStop: 'patience of early stopping',
+  replans: 'extension of the schedule',
+  backend: 'backend',
+  arithmetic: 'how a product is added to a sum',
+  onecycle: 'version of onecycle',
+  sliceSize: 'images a gradient is computed on at once',
+};
+
+/** A setting in plain words: `batchSize` is «batch size». */
+function plainName(setting: string): string {
+  const spelled = setting.replace(/[A-Z]/gu, (letter) => ` ${letter.toLowerCase()}`);
+  return Object.hasOwn(PLAIN_NAMES, setting) ? (PLAIN_NAMES[setting] ?? spelled) : spelled;
+}
+
+/** Whether runs that are compared should agree in a setting. */
+function shouldAgree(setting: string): boolean {
+  return !Object.hasOwn(POLICY_SETTINGS, setting) && !PER_RUN_SETTINGS.has(setting);
+}

@@ -1,0 +1,310 @@
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { readArms } from '../config/arms.js';
+import { flagName, type OptionName, OPTIONS, type OptionSpec } from '../config/options.js';
+import { planSchedule } from '../config/plan-schedule.js';
+import { readDefaults, type Settings } from '../config/settings.js';
+import { SCHEMA_VERSION } from '../runs/documents.js';
+import {
+  claimPower,
+  imagesToClaim,
+  imageVariances,
+  seedsToClaim,
+  type Spread,
+} from '../stats/claim-power.js';
+import { median } from '../stats/describe.js';
+import { pairedDifference } from '../stats/difference.js';
+import type { TrainRequest } from '../train/train.js';
+import type { Environment } from '../workbench/environment.js';
+import { epochBatches, openRunEngine } from '../workbench/run-engine.js';
+import { trainSteps } from '../workbench/steps.js';
+import { datasetSummary, type DatasetSummary, stepsPerEpoch } from '../workbench/workbench.js';
+import { finals, imageDifferences, type Pair, pairsOf } from './conclude.js';
+import { BenchCache, type PlannedRun, planRuns } from './grid.js';
+import { isFinished, readForComparison } from './read.js';
+import { findRecorded, plannedArmKey, plannedRunKey, readableRuns, recordedArmKey } from './recorded.js';
+
+/** One run of a plan. */
+export interface PlannedCommand {
+  readonly arm: string;
+  readonly seed: number;
+  /** A line for a shell. */
+  readonly command: string;
+  /** The folder that holds this run already, else null. */
+  readonly recorded: string | null;
+}
+
+/** What `compare --plan` answers: nothing was trained. */
+export interface ComparePlan {
+  readonly schemaVersion: number;
+  readonly command: 'compare';
+  readonly status: 'completed';
+  readonly config: Settings;
+  readonly environment: Environment;
+  readonly dataset: DatasetSummary;
+  readonly seconds: number;
+  readonly plan: {
+    readonly runs: readonly PlannedCommand[];
+    readonly power: PlanPower;
+    readonly time: PlanTime;
+    /** What compares the runs once they have come, for a shell. */
+    readonly compare: string;
+  };
+}
+
+/** Plans a comparison for other machines: the commands, what they will be able to show, and how long they take. */
+export async function planComparison(request: TrainRequest): Promise<ComparePlan> {
+  const { settings, environment } = request;
+  const started = performance.now();
+  const arms = await readArms(settings.policies, settings.momentum);
+  const benches = new BenchCache(request);
+  try {
+    const planned = await planRuns(request, arms, benches);
+    const [first] = planned;
+    if (first === undefined) throw new Error('a comparison has at least one arm and one seed');
+    const recorded = await findRecorded(settings.out);
+    const runs = planned.map((run): PlannedCommand => {
+      const { arm, seed } = run.config;
+      const found = recorded.get(plannedRunKey(run.bench, run.config, environment));
+      const line = shellLine(['onecycle', 'train', ...flagsOf(run, environment)]);
+      return { arm, seed, command: line, recorded: found?.state === 'ended' ? found.dir : null };
+    });
+    const jobs = settings.jobs ?? availableParallelism();
+    const missing = planned.filter((_, i) => runs[i]?.recorded === null);
+    return {
+      schemaVersion: SCHEMA_VERSION,
+      command: 'compare',
+      status: 'completed',
+      config: settings,
+      environment,
+      dataset: datasetSummary(first.bench),
+      plan: {
+        runs,
+        compare: compareLine(settings),
+        power: await planPower(
+          request,
+          planned,
+          arms.map(({ name }) => name),
+        ),
+        time: await planTime(request, planned, missing, jobs),
+      },
+      seconds: (performance.now() - started) / 1000,
+    };
+  } finally {
+    benches.close();
+  }
+}
+
+/** Everything that the line must not leave to the machine that runs it: places, split, rate, backend, the arm's name. */
+function flagsOf({ config, settings }: PlannedRun, { backend }: Environment): string[] {
+  const { arm, lr, seed, splitSeed } = config;
+  return trainFlags(
+    {
+      ...settings,
+      arm,
+      lr,
+      seed,
+      splitSeed,
+      data: placeOf(settings.data),
+      weights: placeOf(settings.weights),
+      backend: asBackend(backend),
+      out: resolve(settings.out),
+    },
+    readDefaults().settings,
+  );
+}
+
+/** Arms in another order than the default would have another baseline. */
+function compareLine({ policies, target, out }: Settings): string {
+  const usual = readDefaults().settings.policies;
+  const words = [
+    ...(policies.join() === usual.join() ? [] : ['--policies', policies.join()]),
+    ...(target === undefined ? [] : ['--target', String(target)]),
+  ];
+  return `${shellLine(['onecycle', 'compare', ...words, resolve(out)])}/*`;
+}
+
+/** A path from the root, so that it means the same in every folder; a bundled name as it is. */
+function placeOf(given: string): string {
+  return existsSync(given) ? resolve(given) : given;
+}
+
+function asBackend(name: string): Settings['backend'] {
+  return name === 'tensorflow' || name === 'webgpu' || name === 'wasm' || name === 'cpu' ? name : 'auto';
+}
+
+/** What a planned comparison will be able to show; accuracies as shares. */
+export interface PlanPower {
+  /** The true difference that is asked about. */
+  readonly difference: number;
+  readonly spread: Spread;
+  /** Pairs of recorded runs that the spread was seen on; 0 where it is assumed. */
+  readonly pairs: number;
+  /** As planned, and the chance to show the difference with so many; null with one seed, which shows nothing. */
+  readonly seeds: number;
+  readonly chance: number | null;
+  /** Seeds that show the difference 4 times in 5; null where 1,000 do not. */
+  readonly seedsNeeded: number | null;
+  /** Validation images below which no number of seeds shows the difference 4 times in 5. */
+  readonly imagesNeeded: number;
+}
+
+const DIFFERENCE = 0.02;
+/** Between seeds, fine-tuning a small network for a few epochs; on images, two runs that disagree on some 15%. */
+const ASSUMED = { sd: 0.02, between: 0.05, within: 0.1 };
+
+/** The power of the last arm against the first, at the spread seen so far in --out, or an assumed one. */
+export async function planPower(
+  { settings, environment }: TrainRequest,
+  planned: readonly PlannedRun[],
+  arms: readonly string[],
+): Promise<PlanPower> {
+  const keys = new Map(
+    planned.map(({ bench, config }) => [config.arm, plannedArmKey(bench, config, environment)]),
+  );
+  const runs = (await readableRuns(settings.out)).filter((record) =>
+    [...keys.values()].includes(recordedArmKey(record)),
+  );
+  const read = (await Promise.all(runs.map(({ dir }) => readForComparison(dir)))).filter(isFinished);
+  const ofArm = (arm: string | undefined) => read.filter((run) => run.arm === arm);
+  const pairs = arms.length < 2 ? [] : pairsOf(ofArm(arms.at(-1)), ofArm(arms[0]));
+  const images = planned[0]?.bench.images.valid.length ?? 1;
+  const seen = seenSpread(pairs, images);
+  const spread = seen ?? { ...ASSUMED, images };
+  return {
+    difference: DIFFERENCE,
+    spread,
+    pairs: seen === null ? 0 : pairs.length,
+    seeds: settings.seeds,
+    chance: settings.seeds < 2 ? null : claimPower(DIFFERENCE, spread, settings.seeds),
+    seedsNeeded: seedsToClaim(DIFFERENCE, spread),
+    imagesNeeded: imagesToClaim(DIFFERENCE, spread),
+  };
+}
+
+/** Null where pairs are too few to show a spread, or show none. */
+function seenSpread(pairs: readonly Pair[], images: number): Spread | null {
+  const rows = imageDifferences(pairs);
+  if (pairs.length < 2 || rows === null || images < 2) return null;
+  const { sd } = pairedDifference(finals(pairs.map((p) => p.arm)), finals(pairs.map((p) => p.baseline)));
+  return sd === null || sd === 0 ? null : { sd, ...imageVariances(rows), images };
+}
+
+/** How long the runs of a plan take. */
+export interface PlanTime {
+  /** Of one run, in seconds. */
+  readonly secondsPerRun: number;
+  /** What that is taken from: finished runs in --out, or some steps that were timed now. */
+  readonly from: 'runs' | 'steps';
+  /** How many of these. */
+  readonly count: number;
+  /** Runs that are still to be trained. */
+  readonly missing: number;
+  /** One after the other, in seconds. */
+  readonly totalSeconds: number;
+}
+
+/** Timing stops after so many seconds or steps, whichever comes first; the first step warms up. */
+const SECONDS = 8;
+const STEPS = 12;
+/** A forward pass alone costs about a third of a training step. */
+const EVALUATION_SHARE = 1 / 3;
+
+/** Estimates from runs of the same arms in --out, else from a short timing on this machine. */
+export async function planTime(
+  request: TrainRequest,
+  planned: readonly PlannedRun[],
+  missing: readonly PlannedRun[],
+  workers: number,
+): Promise<PlanTime> {
+  const seen = await recordedSeconds(request, planned);
+  const timed = seen.length > 0 ? null : await timeSteps(request, planned, workers);
+  const secondsPerRun = timed === null ? median(seen) : timed.seconds;
+  return {
+    secondsPerRun,
+    from: timed === null ? 'runs' : 'steps',
+    count: timed === null ? seen.length : timed.steps,
+    missing: missing.length,
+    totalSeconds: secondsPerRun * missing.length,
+  };
+}
+
+async function recordedSeconds({ settings, environment }: TrainRequest, planned: readonly PlannedRun[]) {
+  const keys = new Set(planned.map(({ bench, config }) => plannedArmKey(bench, config, environment)));
+  return (await readableRuns(settings.out))
+    .filter((record) => record.status === 'completed' && keys.has(recordedArmKey(record)))
+    .map(({ epochs }) => epochs.reduce((sum, { seconds }) => sum + seconds, 0));
+}
+
+async function timeSteps({ signal }: TrainRequest, [first]: readonly PlannedRun[], workers: number) {
+  if (first === undefined) return { seconds: 0, steps: 0 };
+  const { bench, config } = first;
+  const epochSteps = stepsPerEpoch(bench, config);
+  const schedule = planSchedule(config, epochSteps);
+  const engine = await openRunEngine(bench, config, workers);
+  try {
+    const started = performance.now();
+    const times: number[] = [];
+    let before = started;
+    const position = { epoch: 1, firstStep: 0, scheduleState: schedule.initialState, signal };
+    for await (const { step } of trainSteps(
+      engine,
+      epochBatches(bench, engine, config, 1, 0),
+      schedule,
+      position,
+    )) {
+      const now = performance.now();
+      times.push((now - before) / 1000);
+      before = now;
+      if (step >= STEPS || now - started > SECONDS * 1000) break;
+    }
+    signal.throwIfAborted();
+    const typical = median(times.length > 1 ? times.slice(1) : times);
+    const evaluated = bench.images.valid.length / bench.images.train.length;
+    const seconds = typical * schedule.totalSteps * (1 + EVALUATION_SHARE * evaluated);
+    return { seconds, steps: times.length };
+  } finally {
+    await engine.dispose();
+  }
+}
+
+/** Options that say nothing about a run, or that only a person at a terminal wants. */
+const NEVER = new Set<OptionName>([
+  'config',
+  'json',
+  'quiet',
+  'color',
+  'debug',
+  'resume',
+  'extendTo',
+  'dryRun',
+  'jobs',
+]);
+/** Options that are spelled out even where they have their default: the run's identity and place. */
+const ALWAYS = new Set<OptionName>(['arm', 'policy', 'lr', 'seed', 'splitSeed', 'backend', 'out']);
+
+/** The flags that make `onecycle train` train exactly these settings, whatever the defaults of `defaults` are. */
+export function trainFlags(settings: Settings, defaults: Settings): string[] {
+  const names = Object.keys(OPTIONS).filter((name): name is OptionName => {
+    const spec: OptionSpec | undefined = Object.hasOwn(OPTIONS, name)
+      ? OPTIONS[name as OptionName]
+      : undefined;
+    return spec?.commands.includes('train') === true;
+  });
+  return names.flatMap((name) => {
+    const value = settings[name];
+    if (NEVER.has(name) || value === undefined) return [];
+    if (!ALWAYS.has(name) && JSON.stringify(value) === JSON.stringify(defaults[name])) return [];
+    if (typeof value === 'boolean') return value ? [flagName(name)] : [];
+    return [flagName(name), Array.isArray(value) ? value.join(',') : String(value)];
+  });
+}
+
+/** A command as a POSIX shell reads it. */
+export function shellLine(words: readonly string[]): string {
+  return words
+    .map((word) => (/^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+    .join(' ');
+}

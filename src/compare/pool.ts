@@ -1,0 +1,122 @@
+import { Worker } from 'node:worker_threads';
+import type { RunConfig } from '../config/run-config.js';
+import { RunError, UsageError } from '../errors.js';
+import type { RunContext, TrainDocument } from '../train/run.js';
+import type { Emit, ExperimentEvent } from '../workbench/events.js';
+import type { WorkbenchHandle } from '../workbench/share.js';
+
+/** What became of a task: its document, or the error that ended it and the folder it has by then. */
+export type TaskOutcome =
+  { readonly document: TrainDocument } | { readonly error: Error; readonly folder?: string | undefined };
+
+/**
+ * Trains runs side by side, `jobs` threads at a time with a backend each, in the order given. Results do
+ * not depend on `jobs`. After an abort running tasks save and end; waiting ones are not begun (undefined).
+ */
+export async function trainAll(
+  tasks: readonly RunTask[],
+  { jobs, backend, emit, signal }: { jobs: number; backend: string; emit: Emit; signal: AbortSignal },
+): Promise<(TaskOutcome | undefined)[]> {
+  const outcomes: (TaskOutcome | undefined)[] = tasks.map(() => undefined);
+  const waiting = tasks.entries();
+  const serve = async () => {
+    let thread = new RunThread(backend, emit);
+    const stop = () => thread.stop();
+    signal.addEventListener('abort', stop);
+    try {
+      for (const [i, task] of waiting) {
+        if (signal.aborted) return;
+        // A thread that died took its own run with it, not those that wait.
+        if (thread.dead) thread = new RunThread(backend, emit);
+        outcomes[i] = await thread.train(task);
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await thread.close();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(jobs, tasks.length) }, serve));
+  return outcomes;
+}
+
+/** One thread that trains one run at a time. */
+class RunThread {
+  /** Whether the thread has ended by itself. */
+  dead = false;
+  private readonly thread: Worker;
+  private settle: ((outcome: TaskOutcome) => void) | undefined;
+  private folder: string | undefined;
+
+  constructor(backend: string, emit: Emit) {
+    // The compiled file, also when this one runs from its source: threads start plain JavaScript.
+    const file = new URL('../../dist/compare/worker.js', import.meta.url);
+    this.thread = new Worker(file, { workerData: { backend } });
+    this.thread.on('message', (reply: RunWorkerReply) => {
+      if (reply.type === 'event') {
+        if (reply.event.type === 'recorded') this.folder = reply.event.folder;
+        emit(reply.event);
+      } else if (reply.type === 'done') this.settle?.({ document: reply.document });
+      else this.fail(revived(reply));
+    });
+    this.thread.on('error', (error: Error) => this.die(error.message));
+    this.thread.on('exit', (code) => this.die(`it ended with code ${code}`));
+  }
+
+  train(task: RunTask): Promise<TaskOutcome> {
+    return new Promise((resolve) => {
+      this.folder = task.resume;
+      this.settle = resolve;
+      this.post({ type: 'train', task });
+    });
+  }
+
+  stop(): void {
+    this.post({ type: 'stop' });
+  }
+
+  async close(): Promise<void> {
+    await this.thread.terminate();
+  }
+
+  /** Settling a promise again does nothing, so the first cause stands. */
+  private die(reason: string): void {
+    this.dead = true;
+    this.fail(new RunError(`A worker thread died: ${reason}`));
+  }
+
+  private fail(error: Error): void {
+    this.settle?.({ error, folder: this.folder });
+  }
+
+  private post(request: RunWorkerRequest): void {
+    this.thread.postMessage(request);
+  }
+}
+
+/** Errors lose their class between threads; the exit code depends on it. */
+function revived({ name, message, stack }: RunWorkerReply & { type: 'error' }): Error {
+  if (name === 'UsageError') return new UsageError(message);
+  if (name === 'RunError') return new RunError(message);
+  return Object.assign(new Error(message), { stack });
+}
+
+/** What a thread that trains whole runs is started with. */
+export interface RunWorkerData {
+  readonly backend: string;
+}
+
+/** One run to train, on the bench that all runs share. */
+export interface RunTask {
+  readonly bench: WorkbenchHandle;
+  readonly config: RunConfig;
+  readonly context: Pick<RunContext, 'environment' | 'out' | 'workers'>;
+  /** An interrupted run's folder to go on with. */
+  readonly resume: string | undefined;
+}
+
+export type RunWorkerRequest = { readonly type: 'train'; readonly task: RunTask } | { readonly type: 'stop' };
+
+export type RunWorkerReply =
+  | { readonly type: 'event'; readonly event: ExperimentEvent }
+  | { readonly type: 'done'; readonly document: TrainDocument }
+  | { readonly type: 'error'; readonly name: string; readonly message: string; readonly stack: string };

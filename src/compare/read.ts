@@ -1,0 +1,226 @@
+import { readFile, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError } from '../errors.js';
+import { type EpochRecord, RUN_FILES } from '../runs/documents.js';
+import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
+import { readRun, type RunRecord } from '../runs/read-run.js';
+import { type BestEpoch, isBetter } from '../train/run-state.js';
+import { recordedRunKey } from './recorded.js';
+
+/** Runs that belong into one comparison, and what was left out of it. */
+export interface ReadRuns {
+  readonly finished: readonly RecordedRun[];
+  readonly failed: readonly FailedRun[];
+  /** Sentences about runs that were given but count for nothing. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Reads the folders of a comparison. A folder of a range test is left out, and a run that lies in several
+ * folders counts once, both with a note: the same numbers twice would look like certainty.
+ *
+ * @throws UsageError where a folder is given twice (also through a link), where folders are damaged or no runs
+ *   (all of them are named), where runs have other classes, and where an arm has two different runs of one seed
+ */
+export async function readRuns(dirs: readonly string[]): Promise<ReadRuns> {
+  await refuseRepeated(dirs);
+  const notes: string[] = [];
+  const problems: string[] = [];
+  const read: (RecordedRun | FailedRun)[] = [];
+  for (const dir of dirs) {
+    if (await isRangeTest(dir)) {
+      notes.push(`${dir} is a range test, not a training run: it is left out.`);
+      continue;
+    }
+    try {
+      read.push(await readForComparison(dir));
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      problems.push(error.message);
+    }
+  }
+  if (problems.length === 1) throw new UsageError(problems[0] ?? '');
+  if (problems.length > 1) {
+    throw new UsageError(
+      `${problems.length} of the ${dirs.length} folders cannot be compared:\n${problems.map((text) => `  ${text}`).join('\n')}`,
+    );
+  }
+  const once = eachRunOnce(read, notes);
+  refuseOtherClasses(once);
+  refuseRivals(once.filter(isFinished));
+  return {
+    finished: once.filter(isFinished),
+    failed: once.filter((run): run is FailedRun => !isFinished(run)),
+    notes,
+  };
+}
+
+async function refuseRepeated(dirs: readonly string[]): Promise<void> {
+  const seen = new Map<string, string>();
+  for (const dir of dirs) {
+    const real = await realpath(dir).catch(() => dir);
+    const before = seen.get(real);
+    if (before === dir) throw new UsageError(`${dir} is given twice. Name each run once.`);
+    if (before !== undefined) {
+      throw new UsageError(`${before} and ${dir} are the same folder. Name each run once.`);
+    }
+    seen.set(real, dir);
+  }
+}
+
+async function isRangeTest(dir: string): Promise<boolean> {
+  try {
+    const config: JsonValue = JSON.parse(await readFile(join(dir, RUN_FILES.config), 'utf8'));
+    return isJsonObject(config) && config['command'] === 'find-lr';
+  } catch {
+    // Whoever reads the run in full says better what is wrong with it.
+    return false;
+  }
+}
+
+/** Of runs with one key the first that finished, else the first. */
+function eachRunOnce(read: readonly (RecordedRun | FailedRun)[], notes: string[]) {
+  const kept = new Map<string, RecordedRun | FailedRun>();
+  for (const run of read) {
+    const key = run.key ?? dirOf(run);
+    const before = kept.get(key);
+    if (before === undefined) {
+      kept.set(key, run);
+      continue;
+    }
+    const better = isFinished(run) && !isFinished(before) ? run : before;
+    const other = better === run ? before : run;
+    kept.set(key, better);
+    notes.push(
+      isFinished(better) && !isFinished(other)
+        ? `${dirOf(other)} did not finish, but ${dirOf(better)} is the same run and did: that one counts.`
+        : `${dirOf(better)} and ${dirOf(other)} are the same run (same settings, data and seed): it counts once.`,
+    );
+  }
+  return [...kept.values()];
+}
+
+/** Where a run lies. */
+function dirOf(run: RecordedRun | FailedRun): string {
+  return isFinished(run) ? run.record.dir : run.run;
+}
+
+function refuseOtherClasses(runs: readonly (RecordedRun | FailedRun)[]): void {
+  const [first, ...others] = runs.flatMap(({ record }) => (record === null ? [] : [record]));
+  if (first === undefined) return;
+  const classes = ({ dataset }: typeof first) => JSON.stringify(dataset['classes'] ?? null);
+  const other = others.find((record) => classes(record) !== classes(first));
+  if (other === undefined) return;
+  throw new UsageError(
+    `${first.dir} and ${other.dir} were trained on different data sets: the classes are ${shortList(first.dataset['classes'])} and ${shortList(other.dataset['classes'])}. ` +
+      'Accuracies on different tasks cannot be compared; name runs of one data set.',
+  );
+}
+
+function shortList(classes: JsonValue | undefined): string {
+  if (!Array.isArray(classes)) return 'not recorded';
+  const shown = classes.slice(0, 5).map(String).join(', ');
+  return classes.length > 5 ? `${shown} and ${classes.length - 5} more` : shown;
+}
+
+/** Two different runs of one arm and seed leave open which of them pairs with the other arm's. */
+function refuseRivals(runs: readonly RecordedRun[]): void {
+  for (const [i, run] of runs.entries()) {
+    const rival = runs.slice(0, i).find(({ arm, pair }) => arm === run.arm && pair === run.pair);
+    if (rival === undefined) continue;
+    const names = [...new Set([...Object.keys(run.record.config), ...Object.keys(rival.record.config)])];
+    const differing = names.filter(
+      (name) => JSON.stringify(run.record.config[name]) !== JSON.stringify(rival.record.config[name]),
+    );
+    const what = differing.length > 0 ? `in ${differing.join(', ')}` : 'in data, weights, backend or version';
+    throw new UsageError(
+      `${rival.record.dir} and ${run.record.dir} are both ${run.arm} with seed ${run.seed} but differ ${what}: a comparison takes one run an arm and seed. ` +
+        'Name the runs of one experiment, or give arms of their own to runs with train --arm NAME.',
+    );
+  }
+}
+
+/** What finished and other runs have in common: which run it is. */
+interface RunIdentity {
+  readonly arm: string;
+  readonly seed: number;
+  /** What pairs it with the other arm's runs: the seed less the arm's shift. */
+  readonly pair: number;
+}
+
+/** A recorded run as a comparison reads it. */
+export interface RecordedRun extends RunIdentity {
+  readonly record: RunRecord;
+  /** Equal for runs that would be the same if trained again. */
+  readonly key: string;
+  readonly best: BestEpoch;
+  readonly final: BestEpoch;
+  readonly stepsPerEpoch: number;
+}
+
+/** A run that cannot be compared, and why. */
+export interface FailedRun extends RunIdentity {
+  readonly run: string;
+  readonly reason: string;
+  /** What was recorded of it; null where it has no folder. */
+  readonly record: RunRecord | null;
+  /** Null where nothing was recorded. */
+  readonly key: string | null;
+}
+
+/** Whether a run has a final result. */
+export function isFinished(run: RecordedRun | FailedRun): run is RecordedRun {
+  return 'final' in run;
+}
+
+/** Reads a run's folder for a comparison. Throws UsageError where it is no run of `train` or is damaged. */
+export async function readForComparison(dir: string): Promise<RecordedRun | FailedRun> {
+  const record = await readRun(dir);
+  const { arm, policy, seed } = record.config;
+  if (typeof seed !== 'number' || typeof policy !== 'string') {
+    throw new UsageError(`${dir}/config.json names no policy and seed: this is no run of onecycle train.`);
+  }
+  const name = typeof arm === 'string' ? arm : policy;
+  const identity = { arm: name, seed, pair: seed - shiftOf(name), record, key: recordedRunKey(record) };
+  if (record.status !== 'completed') return { ...identity, run: dir, reason: reasonOf(record) };
+  const final = record.epochs.at(-1);
+  if (final === undefined) {
+    throw new UsageError(
+      `${dir} is damaged: it is marked completed but epochs.jsonl is empty. Put the original back, or remove the run.`,
+    );
+  }
+  return {
+    ...identity,
+    best: summaryOf(record.epochs.reduce((best, epoch) => (isBetter(epoch, best) ? epoch : best))),
+    final: summaryOf(final),
+    stepsPerEpoch: record.steps.length / record.epochs.length,
+  };
+}
+
+/** Arms as `1cycle@100` shift their seeds, for A/A tests. */
+function shiftOf(arm: string): number {
+  return Number(/@(\d+)$/.exec(arm)?.[1] ?? 0);
+}
+
+function reasonOf({ status, result, epochs, steps, config }: RunRecord): string {
+  const failure: JsonValue | undefined = result?.['failure'];
+  if (isJsonObject(failure) && typeof failure['message'] === 'string') return failure['message'];
+  const planned = typeof config['epochs'] === 'number' ? ` of ${config['epochs']}` : '';
+  const so = `after ${epochs.length}${planned} epochs (${steps.length} steps)`;
+  return status === 'unfinished'
+    ? `unfinished: it has no result.json ${so}; it is still running, or was killed`
+    : `it was ${status} ${so}`;
+}
+
+function summaryOf({ epoch, validAccuracy, correct, total, validLoss }: EpochRecord): BestEpoch {
+  return { epoch, validAccuracy, correct, total, validLoss };
+}
+
+/** A field of a run's configuration, data set or environment as text, for comparing runs. */
+export function fieldText(document: JsonObject, name: string): string {
+  const value = document[name];
+  if (value === undefined) return 'not recorded';
+  if (value === null) return 'none';
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
+  return typeof value === 'string' ? value : JSON.stringify(value).replace(/^\[|\]$/gu, '');
+}

@@ -1,0 +1,226 @@
+import sharp, { type Sharp } from 'sharp';
+import { closeSync, fstatSync, open, read } from 'node:fs';
+import { isAbsolute, join, relative } from 'node:path';
+import { promisify } from 'node:util';
+import { messageOf } from '../../errors.js';
+import type { ImageFolder } from '../folder/image-folder.js';
+import type { DecodedImage } from './image.js';
+
+/** Megapixels beyond which an image is refused: a few kilobytes can claim gigabytes. */
+const MEGAPIXEL_LIMIT = 100;
+/** Seconds that one decode may take. */
+const SECONDS_LIMIT = 5;
+
+const REASONS: readonly (readonly [RegExp, (detail: string) => string])[] = [
+  [/buffer is empty/i, () => 'the file is empty'],
+  [/exceeds pixel limit/i, () => `more than ${MEGAPIXEL_LIMIT} megapixels: make it smaller`],
+  [
+    /unsupported image format/i,
+    () => 'its content is no image of a known kind (JPEG, PNG, WebP, GIF, TIFF, AVIF), or is cut short',
+  ],
+  [/timeout/i, () => `decoding took more than ${SECONDS_LIMIT} seconds`],
+  [
+    /premature end|read error|unexpected end|corrupt|truncat/i,
+    (detail) => `damaged or cut short (${detail})`,
+  ],
+];
+
+/** Puts what the decoder says into one line for the user. */
+export function decodeReason(error: unknown): string {
+  const message = messageOf(error);
+  // libheif puts a dozen lines on seeking before the line that tells.
+  const lines = message
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.startsWith('source: bad seek'));
+  const detail = (lines[0] ?? 'unknown error').trim();
+  const known = REASONS.find(([pattern]) => pattern.test(detail));
+  return known === undefined ? `cannot be decoded (${detail})` : known[1](detail);
+}
+
+// One thread an image, many images at once; nothing is decoded twice, so caching would be waste.
+sharp.cache(false);
+sharp.concurrency(1);
+
+const FORMATS: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'gif', 'tiff', 'heif']);
+
+/**
+ * Longest side kept, in short sides. Training crops of half the area and at most 4:3 fit only while an
+ * image is no longer than 8/3 of its short side; beyond that all crops are at the centre. So the ends
+ * of longer images are never looked at, and a 20 x 5,000,000 one need not be kept.
+ */
+const LONGEST = 4;
+
+/** Bytes of a file, and pixels of an image, up to which it is tried as a thumbnail. */
+const SMALL_FILE = 16_384;
+const SMALL_IMAGE = 65_536;
+/** How PNG and JPEG files begin. */
+const SIGNATURES = [Buffer.from([0x89, 0x50, 0x4e, 0x47]), Buffer.from([0xff, 0xd8, 0xff])];
+
+const INPUT = { failOn: 'error', limitInputPixels: MEGAPIXEL_LIMIT * 1e6 } as const;
+
+/**
+ * Decodes a photograph to 8-bit sRGB: upright by EXIF, first frame, transparency on white, aspect kept.
+ *
+ * The short side becomes min(original, shortSide) pixels, never more; of images longer than 4 short
+ * sides the centre is kept. Throws Error with a reason for the user: not an image, cut short, over 100
+ * megapixels, over 5 seconds.
+ */
+export async function decodeImage(bytes: Buffer, shortSide: number): Promise<DecodedImage> {
+  try {
+    const thumbnail = await decodeThumbnail(bytes, shortSide);
+    if (thumbnail !== undefined) return thumbnail;
+    const image = sharp(bytes, INPUT);
+    const { format, autoOrient } = await image.metadata();
+    if (!FORMATS.has(format)) throw new Error(`content of kind ${format}, which is not accepted`);
+    const short = Math.min(autoOrient.width, autoOrient.height);
+    const downscaled = short > shortSide;
+    const scaled = (side: number) => (downscaled ? Math.round((side * shortSide) / short) : side);
+    const full = { width: scaled(autoOrient.width), height: scaled(autoOrient.height) };
+    const longest = LONGEST * Math.min(full.width, full.height);
+    const kept = { width: Math.min(full.width, longest), height: Math.min(full.height, longest) };
+
+    upright(image);
+    if (downscaled) image.resize({ ...full, fit: 'fill' });
+    if (kept.width < full.width || kept.height < full.height) {
+      const left = Math.floor((full.width - kept.width) / 2);
+      const top = Math.floor((full.height - kept.height) / 2);
+      image.extract({ left, top, ...kept });
+    }
+    return { ...(await pixelsOf(image)), downscaled };
+  } catch (error) {
+    throw new Error(decodeReason(error), { cause: error });
+  }
+}
+
+/**
+ * A small PNG or JPEG file is mostly a thumbnail, which needs no look at its header first. What turns out larger, or cannot be
+ * decoded, is undefined and goes the long way.
+ */
+async function decodeThumbnail(bytes: Buffer, shortSide: number): Promise<DecodedImage | undefined> {
+  if (
+    bytes.length > SMALL_FILE ||
+    !SIGNATURES.some((start) => bytes.subarray(0, start.length).equals(start))
+  ) {
+    return undefined;
+  }
+  try {
+    const pixels = await pixelsOf(upright(sharp(bytes, { ...INPUT, limitInputPixels: SMALL_IMAGE })));
+    const [short, long] = [pixels.height, pixels.width].sort((a, b) => a - b) as [number, number];
+    return short > shortSide || long > LONGEST * short ? undefined : { ...pixels, downscaled: false };
+  } catch {
+    return undefined;
+  }
+}
+
+function upright(image: Sharp): Sharp {
+  return image
+    .timeout({ seconds: SECONDS_LIMIT })
+    .autoOrient()
+    .flatten({ background: '#fff' })
+    .toColourspace('srgb');
+}
+
+async function pixelsOf(image: Sharp): Promise<Pick<DecodedImage, 'pixels' | 'height' | 'width'>> {
+  const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels instead of 3`);
+  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { pixels, height: info.height, width: info.width };
+}
+
+/** The longer side of an image file in pixels, from its header alone; undefined where that cannot be read. */
+async function longerSide(file: string): Promise<number | undefined> {
+  try {
+    const { width, height } = await sharp(file, INPUT).metadata();
+    return Math.max(width, height);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bytes of a file beyond which it is not read: 100 megapixels uncompressed are 300 MB. */
+const FILE_BYTES = 1e9;
+
+const openAsync = promisify(open);
+const readAsync = promisify(read);
+
+/**
+ * A file's bytes. Throws Error with a reason for the user.
+ *
+ * What may wait for the disk is left to another thread. Size and close of an open file do not, and a hand-over would cost
+ * more than they do.
+ */
+export async function readImageFile(file: string): Promise<Buffer> {
+  try {
+    const descriptor = await openAsync(file, 'r');
+    try {
+      return await readWhole(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    throw new Error(fileReason(error), { cause: error });
+  }
+}
+
+async function readWhole(descriptor: number): Promise<Buffer> {
+  const { size } = fstatSync(descriptor);
+  if (size > FILE_BYTES) throw new Error(`larger than ${FILE_BYTES / 1e9} GB`);
+  const bytes = Buffer.allocUnsafe(size);
+  let length = 0;
+  while (length < size) {
+    const { bytesRead } = await readAsync(descriptor, bytes, length, size - length, length);
+    // The file has become shorter meanwhile.
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return bytes.subarray(0, length);
+}
+
+function fileReason(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT')
+    return 'the file is gone since the folder was listed, or its name is not valid UTF-8';
+  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
+  return messageOf(error);
+}
+
+/** Headers that are read: enough to tell thumbnails from photographs. */
+const PROBES = 32;
+
+/**
+ * The longest side in pixels among training images spread evenly over the list; 0 where no header can be
+ * read. Serves to choose an image size before anything is decoded.
+ */
+export async function largestSide({ root, train }: ImageFolder): Promise<number> {
+  const stride = Math.max(1, Math.ceil(train.length / PROBES));
+  const probes = train.filter((_, i) => i % stride === 0);
+  const sides = await Promise.all(probes.map(({ path }) => longerSide(join(root, path))));
+  return Math.max(0, ...sides.map((side) => side ?? 0));
+}
+
+/** Up to this many pixels a side an image is kept to the pixel. */
+const SMALL = 64;
+
+/**
+ * A small copy of an image as a data URI, upright, on white, at most `side` pixels a side and never enlarged; null where
+ * the file is not there, cannot be read or lies outside the data folder.
+ */
+export async function thumbnail(root: string, path: string, side: number): Promise<string | null> {
+  const inside = relative(root, join(root, path));
+  if (inside.startsWith('..') || isAbsolute(inside)) return null;
+  try {
+    const image = sharp(join(root, path), { limitInputPixels: MEGAPIXEL_LIMIT * 1e6 }).timeout({
+      seconds: SECONDS_LIMIT,
+    });
+    const { width, height } = await image.metadata();
+    image
+      .autoOrient()
+      .flatten({ background: '#fff' })
+      .resize(side, side, { fit: 'inside', withoutEnlargement: true });
+    const tiny = Math.max(width, height) <= SMALL;
+    const bytes = await (tiny ? image.png() : image.jpeg({ quality: 82 })).toBuffer();
+    return `data:image/${tiny ? 'png' : 'jpeg'};base64,${bytes.toString('base64')}`;
+  } catch {
+    return null;
+  }
+}

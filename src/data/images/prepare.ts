@@ -1,0 +1,340 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { messageOf, UsageError } from '../../errors.js';
+import type {
+  ImageFolder,
+  PreparedSample,
+  Sample,
+  SkippedFile,
+  StoredSample,
+} from '../folder/image-folder.js';
+import type { ImageSet } from './batches.js';
+import { decodeImage, readImageFile } from './decode.js';
+import { ImageStoreWriter, type StoreOptions } from './store-writer.js';
+
+/** Short side of a decoded image over the image size: room for crops without enlarging. */
+const ROOM = 1.25;
+/** Images under way for each thread of Node's pool, which reads and decodes: enough that it need not wait for the main thread. */
+const LANES = 3;
+/** Threads of the pool where UV_THREADPOOL_SIZE names no other number. */
+const POOL = 4;
+
+/** A data set whose images are decoded. */
+export interface PreparedImages extends ImageSet {
+  readonly train: readonly PreparedSample[];
+  readonly valid: readonly PreparedSample[];
+  readonly skipped: readonly SkippedFile[];
+  /** What a reader of the results should know of the data, in words for the user. */
+  readonly notes: readonly string[];
+}
+
+/** How images are prepared. */
+export interface PrepareOptions extends StoreOptions {
+  /** Pixels a side of the network's input. */
+  readonly imageSize: number;
+  /** Whether a skipped file is an error. */
+  readonly strict?: boolean | undefined;
+  /** The training images, by their positions in the list, in the order in which they will be wanted; else as listed. */
+  readonly order?: Int32Array | undefined;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Stops between two images; the promise then rejects with its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Images that are being decoded. */
+interface ComingImages {
+  /** All that are listed, in the hope that each can be decoded. */
+  readonly hoped: ImageSet;
+  /** Aborted as soon as that hope fails, for whatever reason. */
+  readonly dashed: AbortSignal;
+  /** Those that could be; see {@link prepareImages}. */
+  readonly done: Promise<PreparedImages>;
+  /** Stops what is under way and closes the store. */
+  close(): void;
+}
+
+type Outcome = { readonly sha256: string } | { readonly reason: string; readonly from: 'file' | 'decoder' };
+
+/**
+ * Reads, hashes and decodes every image, some at a time, and those that fail once more, alone.
+ *
+ * Images that fail are left out with a reason. Throws UsageError where that leaves a class without
+ * training or validation images, and for any skipped file where `strict`; RunError where the disk is
+ * full. The caller closes the store.
+ */
+export async function prepareImages(folder: ImageFolder, options: PrepareOptions): Promise<PreparedImages> {
+  const coming = beginPreparing(folder, options);
+  try {
+    return await coming.done;
+  } catch (error) {
+    coming.close();
+    throw error;
+  }
+}
+
+/** Does the same while the caller goes on; the caller closes what is coming. */
+export function beginPreparing(folder: ImageFolder, options: PrepareOptions): ComingImages {
+  const { classNames } = folder;
+  const train = numbered(folder.train, 0);
+  const valid = numbered(folder.valid, train.length);
+  const writer = new ImageStoreWriter(train.length + valid.length, options);
+  const { store } = writer;
+  const stop = new AbortController();
+  const dashed = new AbortController();
+  const arrivals = new Arrivals((image) => store.has(image), dashed.signal);
+  const shortSide = Math.round(ROOM * options.imageSize);
+  const outcomes: Outcome[] = [];
+
+  const prepare = async ({ path, image }: StoredSample) => {
+    options.signal?.throwIfAborted();
+    stop.signal.throwIfAborted();
+    const outcome = await prepareOne(join(folder.root, path), image, writer, shortSide);
+    outcomes[image] = outcome;
+    if ('sha256' in outcome) arrivals.announce(image);
+    else dashed.abort(new Error(`${path} cannot be decoded`));
+  };
+  const prepareAll = async () => {
+    const first = Array.from(options.order ?? train.keys(), (i) => train[i]).filter(
+      (one) => one !== undefined,
+    );
+    const all = [...first, ...valid];
+    let done = 0;
+    await forEachBounded(all, imagesAtATime(), async (sample) => {
+      await prepare(sample);
+      options.onProgress?.(++done, all.length);
+    });
+    // All threads of the decoder write what went wrong into one buffer, and clear it: the reason that an image fails for is
+    // surely its own only where no other is decoded beside it.
+    for (const sample of [...train, ...valid]) {
+      const outcome = outcomes[sample.image];
+      if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder') await prepare(sample);
+    }
+    options.signal?.throwIfAborted();
+    return judged(folder, { train, valid }, outcomes, options.strict === true);
+  };
+  const done = prepareAll().then(
+    (usable) => ({
+      classNames,
+      ...usable,
+      notes: datasetNotes(classNames, usable.train, usable.valid),
+      store,
+    }),
+    (error: unknown) => {
+      dashed.abort(error);
+      throw error;
+    },
+  );
+  // Who waits for nothing but what is hoped for is told by `dashed`.
+  done.catch(() => undefined);
+  return {
+    hoped: { classNames, train, valid, store, arrival: (image) => arrivals.of(image) },
+    dashed: dashed.signal,
+    done,
+    close() {
+      stop.abort();
+      store.close();
+    },
+  };
+}
+
+/** How many images are read and decoded side by side. */
+export function imagesAtATime(): number {
+  return LANES * (Number(process.env['UV_THREADPOOL_SIZE']) || POOL);
+}
+
+function numbered(samples: readonly Sample[], first: number): StoredSample[] {
+  return samples.map((sample, i) => ({ ...sample, image: first + i }));
+}
+
+/** A file that cannot be read or decoded is an outcome, a store that cannot be written an error. */
+async function prepareOne(
+  file: string,
+  image: number,
+  writer: ImageStoreWriter,
+  shortSide: number,
+): Promise<Outcome> {
+  let bytes;
+  try {
+    bytes = await readImageFile(file);
+  } catch (error) {
+    return { reason: messageOf(error), from: 'file' };
+  }
+  let decoded;
+  try {
+    decoded = await decodeImage(bytes, shortSide);
+  } catch (error) {
+    return { reason: messageOf(error), from: 'decoder' };
+  }
+  writer.put(image, decoded);
+  return { sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+/** The images that can be used and the files that cannot. Throws UsageError where these are too many. */
+function judged(
+  folder: ImageFolder,
+  listed: Pick<ImageSet, 'train' | 'valid'>,
+  outcomes: readonly Outcome[],
+  strict: boolean,
+): Pick<PreparedImages, 'train' | 'valid' | 'skipped'> {
+  const ready = (samples: readonly StoredSample[]) =>
+    samples.flatMap((sample): PreparedSample[] => {
+      const outcome = outcomes[sample.image];
+      return outcome !== undefined && 'sha256' in outcome ? [{ ...sample, ...outcome }] : [];
+    });
+  const [train, valid] = [ready(listed.train), ready(listed.valid)];
+  const failed = [...listed.train, ...listed.valid].flatMap(({ path, image }): SkippedFile[] => {
+    const outcome = outcomes[image];
+    return outcome !== undefined && 'reason' in outcome ? [{ path, reason: outcome.reason }] : [];
+  });
+  const skipped = [...folder.skipped, ...failed];
+  if (strict) requireNoneSkipped(folder.root, skipped);
+  requireEveryClass(folder, train, 'training', failed);
+  requireEveryClass(folder, valid, 'validation', failed);
+  return { train, valid, skipped };
+}
+
+/** Tells who waits for an image that it has come. */
+export class Arrivals {
+  private readonly awaited = new Map<number, { promise: Promise<void>; came: () => void }>();
+
+  /**
+   * @param has whether an image is there
+   * @param end aborted once some image will never come: whoever waits is told then, whichever image it is
+   */
+  constructor(
+    private readonly has: (image: number) => boolean,
+    private readonly end: AbortSignal,
+  ) {}
+
+  /** Resolves once the image is there; rejects with the end's reason. */
+  async of(image: number): Promise<void> {
+    if (this.has(image)) return;
+    this.end.throwIfAborted();
+    const waiting = this.awaited.get(image) ?? this.promised(image);
+    return waiting.promise;
+  }
+
+  /** To be called for every image, once it is there. */
+  announce(image: number): void {
+    this.awaited.get(image)?.came();
+    this.awaited.delete(image);
+  }
+
+  private promised(image: number) {
+    let came: () => void = () => undefined;
+    const promise = new Promise<void>((resolve, reject) => {
+      const fail = () => reject(this.end.reason as Error);
+      this.end.addEventListener('abort', fail, { once: true });
+      came = () => {
+        this.end.removeEventListener('abort', fail);
+        resolve();
+      };
+    });
+    const waiting = { promise, came };
+    this.awaited.set(image, waiting);
+    return waiting;
+  }
+}
+
+/**
+ * Visits all items with at most `limit` visits under way. After a failure no further visit begins, and
+ * the first error is thrown once those under way have ended: nothing runs on behind the caller's back.
+ */
+export async function forEachBounded<T>(
+  items: readonly T[],
+  limit: number,
+  visit: (item: T, index: number) => Promise<void>,
+): Promise<void> {
+  const queue = items.entries();
+  const errors: unknown[] = [];
+  const lane = async () => {
+    for (const [index, item] of queue) {
+      try {
+        await visit(item, index);
+      } catch (error) {
+        errors.push(error);
+      }
+      if (errors.length > 0) return;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, limit) }, lane));
+  if (errors.length > 0) throw errors[0];
+}
+
+/** Files named in an error. */
+const LISTED = 20;
+
+/** Throws UsageError that lists the files which cannot be used, if there are any. */
+function requireNoneSkipped(root: string, skipped: readonly SkippedFile[]): void {
+  if (skipped.length === 0) return;
+  throw new UsageError(
+    `${skipped.length} file(s) in ${root} cannot be used, and --strict allows none:\n${listFiles(skipped)}\n` +
+      'Expected readable images only; repair or remove these, or run without --strict to leave them out.',
+  );
+}
+
+/** Throws UsageError where a class has nothing left in a part ('training' or 'validation'), listing what failed. */
+function requireEveryClass(
+  folder: ImageFolder,
+  ready: readonly Sample[],
+  part: string,
+  failed: readonly SkippedFile[],
+): void {
+  const labels = new Set(ready.map(({ label }) => label));
+  const empty = folder.classNames.filter((_, label) => !labels.has(label));
+  if (empty.length === 0) return;
+  throw new UsageError(
+    `No ${part} image of ${empty.map((name) => `"${name}"`).join(', ')} in ${folder.root} can be used:\n` +
+      `${listFiles(failed)}\nExpected at least one per class; repair these files, or add images.`,
+  );
+}
+
+function listFiles(files: readonly SkippedFile[]): string {
+  const lines = files.slice(0, LISTED).map(({ path, reason }) => `  ${path}: ${reason}`);
+  if (files.length > LISTED) lines.push(`  and ${files.length - LISTED} more`);
+  return lines.join('\n');
+}
+
+/** Training images of the largest class over those of the smallest, from which on a note is due. */
+const IMBALANCE = 2;
+/** Examples named in a note. */
+const EXAMPLES = 3;
+
+/** What a reader of the results should know of the data: images on both sides, uneven classes. */
+function datasetNotes(
+  classNames: readonly string[],
+  train: readonly PreparedSample[],
+  valid: readonly PreparedSample[],
+): string[] {
+  return [sharedImages(train, valid), unevenClasses(classNames, train)].filter((note) => note !== undefined);
+}
+
+function sharedImages(
+  train: readonly PreparedSample[],
+  valid: readonly PreparedSample[],
+): string | undefined {
+  const trained = new Map(train.map(({ sha256, path }) => [sha256, path]));
+  const pairs = valid.flatMap(({ sha256, path }) => {
+    const twin = trained.get(sha256);
+    return twin === undefined ? [] : [`${path} = ${twin}`];
+  });
+  if (pairs.length === 0) return undefined;
+  const more = pairs.length > EXAMPLES ? `, and ${pairs.length - EXAMPLES} more` : '';
+  return (
+    `${pairs.length} of ${valid.length} validation images are training images too, byte for byte ` +
+    `(${pairs.slice(0, EXAMPLES).join(', ')}${more}): the validation accuracy flatters`
+  );
+}
+
+function unevenClasses(classNames: readonly string[], train: readonly PreparedSample[]): string | undefined {
+  const counts = classNames.map(() => 0);
+  for (const { label } of train) counts[label] = (counts[label] ?? 0) + 1;
+  const [most, least] = [Math.max(...counts), Math.min(...counts)];
+  if (most < IMBALANCE * least) return undefined;
+  const named = (count: number) => `"${classNames[counts.indexOf(count)]}" has ${count}`;
+  const share = ((100 * most) / train.length).toFixed(0);
+  return (
+    `uneven classes: ${named(most)} training images, ${named(least)}; ` +
+    `always guessing the largest class would be right for ${share} % of the training images`
+  );
+}

@@ -1,0 +1,103 @@
+import { writeSync } from 'node:fs';
+import { tmpdir, totalmem } from 'node:os';
+import { constrainedMemory } from 'node:process';
+import { messageOf, RunError } from '../../errors.js';
+import type { DecodedImage } from './image.js';
+import { openNamelessFile } from './nameless-file.js';
+import { ABSENT, ImageStore, type ImageStoreHandle, IN_FILE } from './store.js';
+
+/** Bytes of one piece of shared memory: large, so that 100,000 thumbnails need only a few. */
+const CHUNK_BYTES = 32 * 2 ** 20;
+
+/** Where the pixels go. */
+export interface StoreOptions {
+  /** Bytes of pixels kept in memory; see {@link defaultCacheBytes}. */
+  readonly cacheBytes?: number | undefined;
+  /** Folder of the temporary file for the others; the system's where none is given. */
+  readonly cacheDir?: string | undefined;
+}
+
+/** Bytes kept in memory where nobody says otherwise: 2 GB, or a quarter of this machine's or container's memory. */
+export function defaultCacheBytes(): number {
+  const limit = constrainedMemory();
+  return Math.min(2e9, totalmem() / 4, limit > 0 ? limit / 4 : Infinity);
+}
+
+/** Fills an image store, each number at most once and in any order. This thread may read it meanwhile. */
+export class ImageStoreWriter {
+  /** With what was put in so far. Closed, it takes nothing more. */
+  readonly store: ImageStore;
+  private readonly chunks: SharedArrayBuffer[] = [];
+  private readonly tables: { -readonly [Name in keyof ImageStoreHandle]: ImageStoreHandle[Name] };
+  /** Bytes of shared memory that may still be claimed. */
+  private budget: number;
+  /** First free byte of the last chunk. */
+  private used = 0;
+  private fileBytes = 0;
+
+  constructor(
+    count: number,
+    private readonly options: StoreOptions = {},
+  ) {
+    this.budget = options.cacheBytes ?? defaultCacheBytes();
+    this.tables = {
+      chunks: this.chunks,
+      file: undefined,
+      chunk: new Int32Array(new SharedArrayBuffer(4 * count)).fill(ABSENT),
+      offset: new Float64Array(new SharedArrayBuffer(8 * count)),
+      height: new Int32Array(new SharedArrayBuffer(4 * count)),
+      width: new Int32Array(new SharedArrayBuffer(4 * count)),
+      downscaled: new Uint8Array(new SharedArrayBuffer(count)),
+    };
+    this.store = new ImageStore(this.tables);
+  }
+
+  /** Throws RunError where the temporary file cannot be written, and Error where the store is closed. */
+  put(image: number, { pixels, height, width, downscaled }: DecodedImage): void {
+    if (this.store.closed) throw new Error('the image store is closed');
+    const { chunk, offset } = this.tables;
+    const memory = this.memoryFor(pixels.length);
+    if (memory === undefined) {
+      offset[image] = this.spill(pixels);
+    } else {
+      new Uint8Array(memory, this.used).set(pixels);
+      offset[image] = this.used;
+      this.used += pixels.length;
+    }
+    this.tables.height[image] = height;
+    this.tables.width[image] = width;
+    this.tables.downscaled[image] = downscaled ? 1 : 0;
+    chunk[image] = memory === undefined ? IN_FILE : this.chunks.length - 1;
+  }
+
+  /** The last chunk, a new one where that is full, or undefined where memory is used up. */
+  private memoryFor(bytes: number): SharedArrayBuffer | undefined {
+    const last = this.chunks.at(-1);
+    if (last !== undefined && this.used + bytes <= last.byteLength) return last;
+    if (bytes > this.budget) return undefined;
+    const fresh = new SharedArrayBuffer(Math.max(bytes, Math.floor(Math.min(CHUNK_BYTES, this.budget))));
+    this.budget -= fresh.byteLength;
+    this.used = 0;
+    this.chunks.push(fresh);
+    return fresh;
+  }
+
+  private spill(pixels: Uint8Array): number {
+    const directory = this.options.cacheDir ?? tmpdir();
+    try {
+      const file = (this.tables.file ??= openNamelessFile(directory));
+      const begin = this.fileBytes;
+      for (let done = 0; done < pixels.length;) {
+        done += writeSync(file, pixels, done, pixels.length - done, begin + done);
+      }
+      this.fileBytes += pixels.length;
+      return begin;
+    } catch (error) {
+      const reason = messageOf(error);
+      throw new RunError(
+        `Cannot write decoded images to a temporary file in ${directory} (${reason}). They do not fit in the memory ` +
+          'allowed for them; expected a folder with free space. Free some space, or set TMPDIR to a larger disk.',
+      );
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import type { Rates } from '../schedule/schedule.js';
+import type { FeatureShape, ImageInput, NetworkInput } from './input.js';
+import type { TrainedState } from './params.js';
+
+/** What one step did. */
+export interface StepOutcome {
+  /** Mean loss of the batch before the update. */
+  readonly loss: number;
+  /** As the optimizer holds them after the step. */
+  readonly rates: Rates;
+}
+
+/** A step whose loss is still being computed. */
+export interface BegunStep {
+  /** Reads the loss, once; waits for the device. */
+  readonly loss: () => Promise<number>;
+  readonly rates: Rates;
+}
+
+/** Steps on a device that computes beside the program, where every reading makes the two wait for each other. */
+export interface LateSteps {
+  /** Steps between two readings of the losses. */
+  readonly every: number;
+  /** As `step`; a loss that is never read is freed with the engine. */
+  begin(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<BegunStep>;
+}
+
+/**
+ * Computes with one network, on one thread or on several; the results are the same bits.
+ *
+ * Every method throws RunError where the device or a thread has died, and Error after `dispose`.
+ */
+export interface Engine {
+  /** Images per slice of a training batch; on the record. */
+  readonly sliceSize: number;
+  /** Threads that compute. */
+  readonly workers: number;
+  /** Outputs of the frozen part for one image. */
+  readonly featureShape: FeatureShape;
+  /** Outputs of the frozen part, n x h x w x c values. */
+  features(input: ImageInput): Promise<Float32Array>;
+  /** One mini-batch: gradients slice by slice, summed in order, one update. */
+  step(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<StepOutcome>;
+  /** Where it pays to read losses late. */
+  readonly late?: LateSteps | undefined;
+  /** n x classes values. */
+  logits(input: NetworkInput): Promise<Float32Array>;
+  snapshot(): Promise<TrainedState>;
+  /** Throws Error, and changes nothing, where the state is of another network. */
+  restore(state: TrainedState): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** The values of all parts, one after another. */
+export function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

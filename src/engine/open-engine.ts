@@ -1,0 +1,25 @@
+import { backendTraits, requireFits } from './backends/current.js';
+import type { Engine } from './engine.js';
+import type { NetworkSetup } from './params.js';
+import { activationBytes, largestActivationBytes, sliceSize } from './shapes.js';
+import { WasmEngine } from './wasm/engine.js';
+
+/**
+ * An engine for one run.
+ * @param batchSize images of a full batch; with the network and the image size it fixes the slices
+ * @param workers threads, of which no more are used than a batch has slices; one where the backend has no others
+ * @throws UsageError where a slice does not fit the device, naming the batch size that would
+ */
+export async function openEngine(setup: NetworkSetup, batchSize: number, workers: number): Promise<Engine> {
+  const { backbone, firstTrained, imageSize } = setup;
+  const traits = backendTraits();
+  const slice = sliceSize(activationBytes(backbone, firstTrained, imageSize), batchSize, traits);
+  requireFits(largestActivationBytes(backbone, imageSize), slice);
+  if (traits.threads) {
+    const threads = Math.min(workers, Math.ceil(batchSize / slice));
+    return WasmEngine.open(setup, { sliceSize: slice, batchSize, threads });
+  }
+  // tfjs is loaded where it computes alone.
+  const { LocalEngine } = await import('./tfjs/local-engine.js');
+  return new LocalEngine(setup, slice);
+}

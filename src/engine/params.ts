@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import { type Backbone, HEAD, type Head, type Parameters } from '../model/network.js';
+
+/** In what parameters are updated differently. */
+export interface OptimizerTerms {
+  /** L2 penalty added to the gradient of every parameter but biases. */
+  readonly weightDecay: number;
+  /** The head's rate over the backbone's; 1 where the head alone is trained. */
+  readonly headLrMultiplier: number;
+}
+
+/** All that makes a network and its optimizer, as plain data. */
+export interface NetworkSetup extends OptimizerTerms {
+  readonly backbone: Backbone;
+  readonly parameters: Parameters;
+  readonly head: Head;
+  /** Index of the first trained block; blocks.length trains the head alone. */
+  readonly firstTrained: number;
+  /** Pixels a side. */
+  readonly imageSize: number;
+  readonly labelSmoothing: number;
+}
+
+/** The rate of a parameter over the backbone's, and its weight decay. */
+export function termsOf(
+  name: string,
+  { headLrMultiplier, weightDecay }: OptimizerTerms,
+): { readonly rateMultiplier: number; readonly weightDecay: number } {
+  return {
+    rateMultiplier: name.startsWith(`${HEAD}/`) ? headLrMultiplier : 1,
+    weightDecay: name.endsWith('/bias') ? 0 : weightDecay,
+  };
+}
+
+/** Weights and momentum buffers by name, as checkpoints hold them. */
+export interface TrainedState {
+  readonly weights: ReadonlyMap<string, Float32Array>;
+  readonly velocities: ReadonlyMap<string, Float32Array>;
+}
+
+/** A network's parameters, each with its values of a state. Throws Error where they are not all there, so before any is set. */
+export function matchState<Parameter extends { readonly name: string; readonly length: number }>(
+  parameters: readonly Parameter[],
+  state: TrainedState,
+): (Parameter & { readonly weights: Float32Array; readonly velocities: Float32Array })[] {
+  return parameters.map((parameter) => {
+    const { name, length } = parameter;
+    const [weights, velocities] = [state.weights.get(name), state.velocities.get(name)];
+    if (weights?.length !== length || velocities?.length !== length) {
+      throw new Error(`the saved state does not fit the network at ${name}`);
+    }
+    return { ...parameter, weights, velocities };
+  });
+}
+
+/** SHA-256 over every trained weight and every momentum buffer, bit for bit. */
+export function fingerprint({ weights, velocities }: TrainedState): string {
+  const hash = createHash('sha256');
+  for (const values of [weights, velocities]) {
+    for (const [name, { buffer, byteOffset, byteLength }] of values) {
+      hash.update(name).update(new Uint8Array(buffer, byteOffset, byteLength));
+    }
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,71 @@
+import type { Backbone } from '../model/network.js';
+import type { BackendTraits } from './backends/current.js';
+import type { FeatureShape } from './input.js';
+import { outputSide } from './wasm/geometry.js';
+
+/**
+ * Height, width and channels of what the trained part starts from, for one image.
+ * The pooled vector where the head alone is trained, the image itself where nothing is frozen.
+ */
+export function featureShape(backbone: Backbone, firstTrained: number, imageSize: number): FeatureShape {
+  if (firstTrained === backbone.blocks.length) return [1, 1, backbone.features];
+  const last = unitOutputs(backbone, imageSize).findLast((output) => output.block < firstTrained);
+  return last === undefined ? [imageSize, imageSize, 3] : [last.side, last.side, last.channels];
+}
+
+/**
+ * Bytes that a training step needs for one image, by which batches are cut: the outputs of the trained units and a few gradients
+ * of the largest, as tfjs backends hold them. Where gradients take their place it is less; the slices are the same.
+ */
+export function activationBytes(backbone: Backbone, firstTrained: number, imageSize: number): number {
+  const outputs = unitOutputs(backbone, imageSize).map((o) => ({
+    ...o,
+    bytes: o.side * o.side * o.channels * 4,
+  }));
+  const kept = outputs.reduce((sum, { block, bytes }) => sum + (block >= firstTrained ? bytes : 0), 0);
+  return kept + 4 * Math.max(...outputs.map(({ bytes }) => bytes));
+}
+
+/** Bytes of the largest single activation of one image, in a forward pass or a training step. */
+export function largestActivationBytes(backbone: Backbone, imageSize: number): number {
+  return Math.max(
+    imageSize * imageSize * 3 * 4,
+    ...unitOutputs(backbone, imageSize).map(({ side, channels }) => side * side * channels * 4),
+  );
+}
+
+/** Side in pixels and channels of every convolution's output, in order. */
+function unitOutputs(
+  backbone: Backbone,
+  imageSize: number,
+): { block: number; side: number; channels: number }[] {
+  let side = imageSize;
+  return backbone.blocks.flatMap((block, index) =>
+    block.units.map((unit) => {
+      side = outputSide(side, unit.stride);
+      return { block: index, side, channels: unit.filterShape[unit.kind === 'conv' ? 3 : 2] };
+    }),
+  );
+}
+
+/**
+ * Images per slice. On a backend a batch is always cut alike, by network, image size and batch size alone, never by
+ * cores or free memory: so the sums, and with them every bit of a run, are the same on any machine.
+ * @param bytesPerImage activations kept for one image, see activationBytes
+ * @param traits of the backend that computes
+ */
+export function sliceSize(
+  bytesPerImage: number,
+  batchSize: number,
+  { maxSlice, sliceBytes }: Pick<BackendTraits, 'maxSlice' | 'sliceBytes'>,
+): number {
+  return Math.max(1, Math.min(batchSize, maxSlice, Math.floor(sliceBytes / bytesPerImage)));
+}
+
+/** The slices of n images as [from, to) in order. */
+export function slicesOf(n: number, size: number): { from: number; to: number }[] {
+  return Array.from({ length: Math.ceil(n / size) }, (_, i) => ({
+    from: i * size,
+    to: Math.min(n, (i + 1) * size),
+  }));
+}

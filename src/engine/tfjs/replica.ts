@@ -1,0 +1,178 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { CropBox, DecodedImage } from '../../data/images/image.js';
+import type { Rates } from '../../schedule/schedule.js';
+import { readValues } from '../backends/device-failure.js';
+import type { NetworkInput } from '../input.js';
+import { matchState, type NetworkSetup, type TrainedState } from '../params.js';
+import { Classifier } from './classifier.js';
+import { Sgd } from './sgd.js';
+
+/** One copy of network and optimizer on this thread's tfjs backend. */
+export class Replica {
+  private readonly classifier: Classifier;
+  private readonly sgd: Sgd;
+
+  constructor(private readonly setup: NetworkSetup) {
+    this.classifier = new Classifier(setup.backbone, setup.firstTrained, setup.parameters, setup.head);
+    this.sgd = new Sgd(this.classifier.trained, setup);
+  }
+
+  /** Trained parameters by name, in the order of the network. */
+  get trained(): ReadonlyMap<string, tf.Variable> {
+    return this.classifier.trained;
+  }
+
+  /** Outputs of the frozen part for a slice, n x h x w x c; the caller disposes them. */
+  features(input: NetworkInput): tf.Tensor4D {
+    return tf.tidy(() => {
+      if (input.kind === 'images') {
+        return this.classifier.features(imageTensor(input.images, input.boxes, this.setup.imageSize));
+      }
+      const [h, w, c] = input.shape;
+      return tf.tensor4d(input.values, [input.values.length / (h * w * c), h, w, c]);
+    });
+  }
+
+  /** Logits of a slice, [n, classes]; the caller disposes them. */
+  logits(input: NetworkInput): tf.Tensor2D {
+    return tf.tidy(() => this.classifier.logits(this.features(input)));
+  }
+
+  /**
+   * Loss sum of a slice and its share of the gradient of the batch's mean loss; the caller disposes both.
+   * @param batchSize images of the whole batch
+   */
+  gradients(
+    input: NetworkInput,
+    labels: Int32Array,
+    batchSize: number,
+  ): { lossSum: tf.Scalar; gradients: Map<string, tf.Tensor> } {
+    // The passes free their tensors themselves as they go; the tidy is for a pass that throws half way.
+    const { lossSum, named } = tf.tidy(() => {
+      const features = this.features(input);
+      const { logits, tape } = this.classifier.forward(features);
+      const loss = softmaxCrossEntropy(logits, labels, this.setup.labelSmoothing, batchSize);
+      const gradients = this.classifier.backward(tape, loss.dLogits);
+      return { lossSum: loss.lossSum, named: Object.fromEntries(gradients) };
+    });
+    return { lossSum, gradients: new Map(Object.entries(named)) };
+  }
+
+  /** Updates the weights; returns the rates as the optimizer holds them. */
+  update(gradients: ReadonlyMap<string, tf.Tensor>, rates: Rates): Rates {
+    this.sgd.rates = rates;
+    this.sgd.apply(gradients);
+    return this.sgd.rates;
+  }
+
+  async snapshot(): Promise<TrainedState> {
+    return { weights: await download(this.classifier.trained), velocities: await download(this.sgd.buffers) };
+  }
+
+  restore(state: TrainedState): void {
+    const parameters = [...this.classifier.trained].map(([name, weight]) => ({
+      name,
+      weight,
+      length: weight.size,
+    }));
+    for (const { name, weight, weights, velocities } of matchState(parameters, state)) {
+      upload(weight, weights);
+      upload(this.sgd.velocityOf(name), velocities);
+    }
+  }
+
+  dispose(): void {
+    this.sgd.dispose();
+    this.classifier.dispose();
+  }
+}
+
+async function download(variables: ReadonlyMap<string, tf.Variable>): Promise<Map<string, Float32Array>> {
+  const values = new Map<string, Float32Array>();
+  for (const [name, variable] of variables) values.set(name, await readValues(variable));
+  return values;
+}
+
+function upload(variable: tf.Variable, values: Float32Array): void {
+  tf.tidy(() => variable.assign(tf.tensor(values, variable.shape, 'float32')));
+}
+
+/** Loss of a slice of a batch and where the backward pass starts. */
+interface SliceLoss {
+  /** Sum of the images' losses, a scalar. */
+  readonly lossSum: tf.Scalar;
+  /** Gradient of the batch's mean loss with respect to this slice's logits, [n, classes]. */
+  readonly dLogits: tf.Tensor2D;
+}
+
+/**
+ * Softmax cross-entropy with label smoothing: the target is 1 - s + s / classes for the image's class and
+ * s / classes for every other (Szegedy et al., arXiv 1512.00567, section 7).
+ *
+ * @param logits [n, classes]
+ * @param labels class of each image, n of them
+ * @param batchSize images of the whole batch, over which the loss is averaged
+ */
+export function softmaxCrossEntropy(
+  logits: tf.Tensor2D,
+  labels: Int32Array,
+  smoothing: number,
+  batchSize: number,
+): SliceLoss {
+  const classes = logits.shape[1];
+  const [lossSum, dLogits] = tf.tidy(() => {
+    // The wasm backend rounds oneHot's own on and off values to integers.
+    const oneHot = tf.cast(tf.oneHot(tf.tensor1d(labels, 'int32'), classes), 'float32');
+    const targets = tf.add(tf.mul(oneHot, 1 - smoothing), smoothing / classes);
+    const logProbabilities = tf.logSoftmax(logits);
+    const loss = tf.neg<tf.Scalar>(tf.sum(tf.mul(targets, logProbabilities)));
+    const gradient = tf.mul<tf.Tensor2D>(tf.sub(tf.exp(logProbabilities), targets), 1 / batchSize);
+    return [loss, gradient] as const;
+  });
+  return { lossSum, dLogits };
+}
+
+/**
+ * Crops, mirrors and resizes images on the backend: [n, size, size, 3] in [-1, 1].
+ * Bilinear; decoding has already shrunk large images to within 1.25 of the size.
+ */
+export function imageTensor(
+  images: readonly DecodedImage[],
+  boxes: readonly CropBox[],
+  size: number,
+): tf.Tensor4D {
+  return tf.tidy(() => {
+    const parts = runsOfEqualSize(images).map(([from, to]) =>
+      cropRun(images.slice(from, to), boxes.slice(from, to), size),
+    );
+    const pixels = parts.length === 1 && parts[0] !== undefined ? parts[0] : tf.concat(parts, 0);
+    return tf.sub(tf.mul(pixels, 1 / 127.5), 1);
+  });
+}
+
+function cropRun(images: readonly DecodedImage[], boxes: readonly CropBox[], size: number): tf.Tensor4D {
+  const { height = 0, width = 0 } = images[0] ?? {};
+  const bytes = height * width * 3;
+  const values = new Float32Array(images.length * bytes);
+  images.forEach((image, i) => values.set(image.pixels, i * bytes));
+  const box = Float32Array.from(boxes.flatMap(({ y1, x1, y2, x2 }) => [y1, x1, y2, x2]));
+  return tf.image.cropAndResize(
+    tf.tensor4d(values, [images.length, height, width, 3]),
+    tf.tensor2d(box, [boxes.length, 4]),
+    tf.range(0, images.length, 1, 'int32'),
+    [size, size],
+    'bilinear',
+  );
+}
+
+/** One cropAndResize serves all neighbours of equal size; photographs of a camera often are. */
+function runsOfEqualSize(images: readonly DecodedImage[]): [number, number][] {
+  const runs: [number, number][] = [];
+  images.forEach((image, i) => {
+    const before = images[i - 1];
+    const run = runs.at(-1);
+    if (run !== undefined && before?.height === image.height && before.width === image.width) run[1] = i + 1;
+    else runs.push([i, i + 1]);
+  });
+  return runs;
+}

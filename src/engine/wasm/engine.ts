@@ -1,0 +1,172 @@
+import type { Rates } from '../../schedule/schedule.js';
+import { type Engine, joined, type StepOutcome } from '../engine.js';
+import { type FeatureShape, type ImageInput, inputLength, type NetworkInput, sliceInput } from '../input.js';
+import { matchState, type NetworkSetup, type TrainedState } from '../params.js';
+import { slicesOf } from '../shapes.js';
+import { compileKernels, instantiateKernels } from './compile-kernels.js';
+import { floatsAt, Heap } from './heap.js';
+import { InputArea } from './input-area.js';
+import { JobBoard, Op } from './job-board.js';
+import { type Layout, layOutNetwork } from './layout.js';
+import { type NetworkPlan, parametersOf } from './network-plan.js';
+import { TeamMember } from './team-member.js';
+import { Team } from './team.js';
+
+/**
+ * The engine of the processor: one network in memory that threads share. A batch's slices are dealt out, their gradients
+ * are summed in the order of the slices, and every unit's weights are updated once; so the bits are the same for any number of threads.
+ */
+export class WasmEngine implements Engine {
+  readonly sliceSize: number;
+  readonly featureShape: FeatureShape;
+  private readonly inputs: InputArea;
+  /** Address and size in floats of what the frozen part and the head make of the images of one job. */
+  private output: { readonly address: number; readonly floats: number } | undefined;
+  private disposed = false;
+  /** Ends with the call that is under way; board, inputs and outputs have one place each. */
+  private turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    private readonly heap: Heap,
+    private readonly plan: NetworkPlan,
+    private readonly board: JobBoard,
+    private readonly member: TeamMember,
+    private readonly team: Team,
+  ) {
+    this.sliceSize = plan.sliceSize;
+    this.featureShape = plan.featureShape;
+    this.inputs = new InputArea(heap, plan);
+    for (const unit of plan.frozen) member.pack(unit);
+    this.packTrained();
+  }
+
+  /** Throws RunError where the network does not fit on the heap. */
+  static async open(setup: NetworkSetup, layout: Layout): Promise<WasmEngine> {
+    const heap = new Heap();
+    try {
+      const { module } = await compileKernels();
+      const kernels = await instantiateKernels(module, heap.memory);
+      const plan = layOutNetwork(heap, kernels, setup, layout);
+      const board = new JobBoard(heap.memory, plan.board);
+      const member = new TeamMember(heap.memory, kernels, plan, board, 0);
+      const team = new Team(heap.memory, module, plan, board, member);
+      return new WasmEngine(heap, plan, board, member, team);
+    } catch (error) {
+      heap.close();
+      throw error;
+    }
+  }
+
+  get workers(): number {
+    return this.team.size;
+  }
+
+  features(input: ImageInput): Promise<Float32Array> {
+    return this.inParts(input, Op.features, this.plan.featureFloats);
+  }
+
+  logits(input: NetworkInput): Promise<Float32Array> {
+    return this.inParts(input, Op.logits, this.plan.classes);
+  }
+
+  step(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<StepOutcome> {
+    return this.inTurn(async () => {
+      const batchSize = labels.length;
+      const { rowCount, trained, sliceSize, losses } = this.plan;
+      if (batchSize === 0 || batchSize > this.plan.batchSize) {
+        throw new Error(`a batch of ${batchSize} images where ${this.plan.batchSize} are planned for`);
+      }
+      const job = { ...this.inputs.put(input, labels), batchSize };
+      const units = { kind: job.kind, items: trained.length + 1 };
+      const slices = Math.ceil(batchSize / sliceSize);
+      let rows = 0;
+      for (let slice = 0; slice < slices;) {
+        // The first row holds the sum of all earlier slices.
+        if (slice > 0) {
+          await this.team.run({ ...units, op: Op.sumRows, rows });
+          rows = 1;
+        }
+        const items = Math.min(rowCount - rows, slices - slice);
+        await this.team.run({ ...job, op: Op.gradients, items, firstItem: slice, firstRow: rows });
+        slice += items;
+        rows += items;
+      }
+      this.board.rates = rates;
+      await this.team.run({ ...units, op: Op.update, rows });
+      const lossSum = new Float64Array(this.heap.memory.buffer, losses, slices).reduce(
+        (sum, loss) => sum + loss,
+        0,
+      );
+      return { loss: lossSum / batchSize, rates: this.board.rates };
+    });
+  }
+
+  snapshot(): Promise<TrainedState> {
+    return this.inTurn(async () => {
+      const { weights, velocities } = this.plan;
+      const copies = (from: number) =>
+        new Map(
+          parametersOf(this.plan).map(({ name, offset, length }) => [
+            name,
+            floatsAt(this.heap.memory, from + offset * 4, length).slice(),
+          ]),
+        );
+      return { weights: copies(weights), velocities: copies(velocities) };
+    });
+  }
+
+  restore(state: TrainedState): Promise<void> {
+    return this.inTurn(async () => {
+      for (const { offset, length, ...values } of matchState(parametersOf(this.plan), state)) {
+        for (const part of ['weights', 'velocities'] as const) {
+          floatsAt(this.heap.memory, this.plan[part] + offset * 4, length).set(values[part]);
+        }
+      }
+      this.packTrained();
+    });
+  }
+
+  /** Ends what is under way with an error, if need be. */
+  async dispose(): Promise<void> {
+    this.disposed = true;
+    await this.team.close();
+    await this.turn;
+    this.heap.close();
+  }
+
+  /** One call after another, none after the engine was disposed: its memory may be another's then. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(() => {
+      if (this.disposed) throw new Error('The engine was disposed.');
+      return work();
+    });
+    this.turn = result.catch(() => undefined);
+    return result;
+  }
+
+  private packTrained(): void {
+    for (const unit of [...this.plan.trained, this.plan.head]) this.member.pack(unit);
+  }
+
+  /** What an operation makes of any number of images, as many at a time as the plan has room for. */
+  private inParts(input: NetworkInput, op: Op, floats: number): Promise<Float32Array> {
+    return this.inTurn(async () => {
+      const parts: Float32Array[] = [];
+      for (const { from, to } of slicesOf(inputLength(input), this.plan.capacity)) {
+        const job = this.inputs.put(sliceInput(input, from, to), undefined);
+        const output = this.outputOf(this.plan.capacity * floats);
+        const items = Math.ceil((to - from) / this.sliceSize);
+        await this.team.run({ ...job, op, items, output });
+        parts.push(floatsAt(this.heap.memory, output, (to - from) * floats).slice());
+      }
+      return joined(parts);
+    });
+  }
+
+  private outputOf(floats: number): number {
+    if (this.output === undefined || this.output.floats < floats) {
+      this.output = { address: this.heap.allocateFloats(floats), floats };
+    }
+    return this.output.address;
+  }
+}

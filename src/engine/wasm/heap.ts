@@ -1,0 +1,73 @@
+import { RunError } from '../../errors.js';
+
+const PAGE = 65536;
+/** A wasm memory ends at 4 GB. */
+const PAGES = 65536;
+/** Vector loads may reach beyond the last float, to whole panels of 8. */
+const BEYOND = 64;
+const LINE = 64;
+
+/**
+ * Memories of closed heaps, for the next ones: V8 frees a memory where it comes to collect garbage, and to come sooner is no
+ * reason for it that hundreds of megabytes hang on so small an object.
+ */
+const spares: { readonly memory: WebAssembly.Memory; readonly written: number }[] = [];
+
+/** Memory that kernels and threads share, handed out from front to back; nothing is given back before the whole. */
+export class Heap {
+  readonly memory: WebAssembly.Memory;
+  /** How far earlier heaps have written. */
+  private readonly written: number;
+  // Address 0 means none.
+  private top = LINE;
+  private closed = false;
+
+  constructor() {
+    // The largest, which is the last to have to grow.
+    const spare = spares.pop();
+    this.memory = spare?.memory ?? new WebAssembly.Memory({ initial: 1, maximum: PAGES, shared: true });
+    this.written = spare?.written ?? 0;
+  }
+
+  /** The address of so many bytes, zeros, on a cache line of their own. Throws RunError where the memory is full. */
+  allocate(bytes: number): number {
+    const address = this.top;
+    const top = address + Math.ceil(bytes / LINE) * LINE;
+    const pages = Math.ceil((top + BEYOND) / PAGE) - this.memory.buffer.byteLength / PAGE;
+    if (pages > 0) this.grow(pages, bytes);
+    this.top = top;
+    const doubles = (Math.min(top, this.written) - address) / Float64Array.BYTES_PER_ELEMENT;
+    if (doubles > 0) new Float64Array(this.memory.buffer, address, doubles).fill(0);
+    return address;
+  }
+
+  /** Leaves the memory to the next heap: from here on nobody may read or write it. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    spares.push({ memory: this.memory, written: Math.max(this.top, this.written) });
+    spares.sort((a, b) => a.memory.buffer.byteLength - b.memory.buffer.byteLength);
+  }
+
+  allocateFloats(count: number): number {
+    return this.allocate(count * Float32Array.BYTES_PER_ELEMENT);
+  }
+
+  private grow(pages: number, bytes: number): void {
+    try {
+      this.memory.grow(pages);
+    } catch (cause) {
+      const held = (this.top / 2 ** 30).toFixed(1);
+      throw new RunError(
+        `The wasm heap (4 GB) is full: ${(bytes / 2 ** 20).toFixed(1)} MiB could not be allocated on top of ${held} GiB. ` +
+          'Use a smaller image size or batch size, fewer --workers, or a narrower network.',
+        { cause },
+      );
+    }
+  }
+}
+
+/** The floats at an address, in place. */
+export function floatsAt({ buffer }: WebAssembly.Memory, address: number, count: number): Float32Array {
+  return new Float32Array(buffer, address, count);
+}

@@ -1,0 +1,125 @@
+import { addColumn, rowOr } from './depthwise-rows.as';
+import { finish } from './tile.as';
+import { floats, Geometry } from './geometry.as';
+
+/**
+ * Rows `fromRow` to `toRow` - 1 and columns `from` to `to` - 1 of a depthwise convolution of 3 x 3, stride 1, padding 1, of one
+ * image. Each input is loaded once for the three outputs that it goes into.
+ */
+export function bandStrideOne(
+  g: Geometry,
+  image: usize,
+  fromRow: i32,
+  toRow: i32,
+  from: i32,
+  to: i32,
+  filter: usize,
+  bias: usize,
+  zeros: usize,
+  out: usize,
+  low: f32,
+  high: f32,
+): void {
+  const tapStep = floats(g.inChannels);
+  band(g, image, fromRow, toRow, from, to, filter, tapStep, bias, zeros, out, low, high, false);
+}
+
+/**
+ * The same with the filter turned by 180 degrees and no bias: the input's gradient from the output's, which is `image` here. It
+ * replaces the activations in `out`.
+ */
+export function bandStrideOneBack(
+  g: Geometry,
+  image: usize,
+  fromRow: i32,
+  toRow: i32,
+  from: i32,
+  to: i32,
+  filter: usize,
+  zeros: usize,
+  out: usize,
+  low: f32,
+  high: f32,
+): void {
+  const pixelBytes = floats(g.inChannels);
+  const last = filter + 8 * pixelBytes;
+  band(g, image, fromRow, toRow, from, to, last, <usize>0 - pixelBytes, 0, zeros, out, low, high, true);
+}
+
+/** Inlined into both. `tapStep` bytes on from a tap of the filter lies the next. */
+@inline
+function band(
+  g: Geometry,
+  image: usize,
+  fromRow: i32,
+  toRow: i32,
+  from: i32,
+  to: i32,
+  tap: usize,
+  tapStep: usize,
+  bias: usize,
+  zeros: usize,
+  out: usize,
+  low: f32,
+  high: f32,
+  back: bool,
+): void {
+  const floor = f32x4.splat(low);
+  const ceiling = f32x4.splat(high);
+  const height = g.inHeight;
+  const width = g.inWidth;
+  const pixelBytes = floats(g.inChannels);
+  const rowBytes = <usize>width * pixelBytes;
+  for (let at: usize = 0; at < pixelBytes; at += 16) {
+    let w = tap + at;
+    const w00 = v128.load(w);
+    const w01 = v128.load((w += tapStep));
+    const w02 = v128.load((w += tapStep));
+    const w10 = v128.load((w += tapStep));
+    const w11 = v128.load((w += tapStep));
+    const w12 = v128.load((w += tapStep));
+    const w20 = v128.load((w += tapStep));
+    const w21 = v128.load((w += tapStep));
+    const w22 = v128.load((w += tapStep));
+    const start = back ? f32x4.splat(0) : v128.load(bias + at);
+    const first = at + <usize>from * pixelBytes;
+    for (let row = fromRow; row < toRow; row++) {
+      let r0 = rowOr(zeros, image, row - 1, height, rowBytes) + first;
+      let r1 = image + <usize>row * rowBytes + first;
+      let r2 = rowOr(zeros, image, row + 1, height, rowBytes) + first;
+      let target = out + <usize>row * rowBytes + first;
+      let x0 = v128.load(r0);
+      let x1 = v128.load(r1);
+      let x2 = v128.load(r2);
+      // Sums of this column's output and of the next one's, as far as their inputs have come by.
+      let current = addColumn(start, x0, x1, x2, w01, w11, w21);
+      let next = addColumn(start, x0, x1, x2, w00, w10, w20);
+      if (from > 0) {
+        x0 = v128.load(r0 - pixelBytes);
+        x1 = v128.load(r1 - pixelBytes);
+        x2 = v128.load(r2 - pixelBytes);
+        current = addColumn(current, x0, x1, x2, w00, w10, w20);
+      }
+      for (let c = from + 1; c < to; c++) {
+        r0 += pixelBytes;
+        r1 += pixelBytes;
+        r2 += pixelBytes;
+        x0 = v128.load(r0);
+        x1 = v128.load(r1);
+        x2 = v128.load(r2);
+        const sum = addColumn(current, x0, x1, x2, w02, w12, w22);
+        current = addColumn(next, x0, x1, x2, w01, w11, w21);
+        next = addColumn(start, x0, x1, x2, w00, w10, w20);
+        v128.store(target, finish(sum, target, floor, ceiling, back));
+        target += pixelBytes;
+      }
+      if (to < width) {
+        x0 = v128.load(r0 + pixelBytes);
+        x1 = v128.load(r1 + pixelBytes);
+        x2 = v128.load(r2 + pixelBytes);
+        current = addColumn(current, x0, x1, x2, w02, w12, w22);
+      }
+      v128.store(target, finish(current, target, floor, ceiling, back));
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The two innermost loops of every matrix product hold 4 x 8 results in registers.
+ *
+ * Each result is one chain of additions in the order of the summed index, so its bits do not depend on which
+ * tile, block or batch it lies in. 4 x 8 uses 8 accumulators, 2 columns
+ * and 1 row value of the 15 registers that V8 has, and divides the channel counts of every MobileNet.
+ */
+export const TILE_ROWS: i32 = 4;
+export const TILE_COLUMNS: i32 = 8;
+
+/** Stores a row of a tile, of which `columns` belong to the matrix. */
+@inline
+export function storeRow(out: usize, left: v128, right: v128, columns: i32): void {
+  if (columns >= TILE_COLUMNS) {
+    v128.store(out, left);
+    v128.store(out, right, 16);
+  } else {
+    storeLanes(out, left, right, columns);
+  }
+}
+
+/** Stores the first `columns` (1 to 7) of eight values. */
+function storeLanes(out: usize, left: v128, right: v128, columns: i32): void {
+  let rest = left;
+  if (columns >= 4) {
+    v128.store(out, left);
+    out += 16;
+    rest = right;
+  }
+  const lanes = columns & 3;
+  if (lanes > 0) store<f32>(out, f32x4.extract_lane(rest, 0));
+  if (lanes > 1) store<f32>(out, f32x4.extract_lane(rest, 1), 4);
+  if (lanes > 2) store<f32>(out, f32x4.extract_lane(rest, 2), 8);
+}
+
+/**
+ * What becomes of a sum before it is stored. Forward it is clamped, as ReLU6 does. Backward it is a gradient that replaces
+ * the activation it belongs to: it is kept where that lay strictly between the bounds, and else 0.
+ *
+ * pmin and pmax, unlike min and max, are single instructions, and this operand order keeps a NaN.
+ */
+@inline
+export function finish(sum: v128, out: usize, floor: v128, ceiling: v128, masked: bool): v128 {
+  if (!masked) return f32x4.pmin(f32x4.pmax(sum, floor), ceiling);
+  const activation = v128.load(out);
+  return v128.and(sum, v128.and(f32x4.gt(activation, floor), f32x4.lt(activation, ceiling)));
+}
+
+/** The same for one number. */
+@inline
+export function finishOne(sum: f32, out: usize, low: f32, high: f32, masked: bool): f32 {
+  if (masked) {
+    const activation = load<f32>(out);
+    return activation > low && activation < high ? sum : 0;
+  }
+  if (sum < low) return low;
+  return sum > high ? high : sum;
+}

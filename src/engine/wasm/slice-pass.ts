@@ -1,0 +1,165 @@
+import type { TrainingKernels } from './compile-kernels.js';
+import { floatsAt } from './heap.js';
+import type { ArenaPlan, NetworkPlan, UnitPlan } from './network-plan.js';
+
+/** Bounds of no activation. */
+const UNBOUNDED = { low: -Infinity, high: Infinity };
+
+/**
+ * One thread's passes over slices of images: forward, and backward with gradients taking the place of the activations that
+ * they belong to, so that training needs no more memory than the activations.
+ */
+export class SlicePass {
+  private readonly headOnly: boolean;
+
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    private readonly kernels: TrainingKernels,
+    private readonly plan: NetworkPlan,
+    private readonly arena: ArenaPlan,
+  ) {
+    this.headOnly = plan.trained.length === 0;
+  }
+
+  /** From network inputs in the arena to the frozen part's outputs at `output`. */
+  features(images: number, output: number): void {
+    const { frozen, positions, channels, featureFloats } = this.plan;
+    if (this.headOnly) {
+      const last = this.forward(frozen, images, this.arena.images, this.arena.frozen);
+      this.kernels.poolForward(last, output, images, positions, channels);
+    } else if (frozen.length > 0) {
+      this.forward(frozen, images, this.arena.images, this.arena.frozen.with(-1, output));
+    } else if (output !== this.arena.images) {
+      // Where nothing is frozen, the features are the images themselves.
+      const count = images * featureFloats;
+      floatsAt(this.memory, output, count).set(floatsAt(this.memory, this.arena.images, count));
+    }
+  }
+
+  /** From features to logits [images, classes], whose address is returned. */
+  logits(images: number, features: number): number {
+    const { trained, head, positions, channels } = this.plan;
+    const { pooled, logits } = this.arena;
+    if (!this.headOnly) {
+      const last = this.forward(trained, images, features, this.arena.trained);
+      this.kernels.poolForward(last, pooled, images, positions, channels);
+    }
+    return this.forward([head], images, this.headOnly ? features : pooled, [logits]);
+  }
+
+  /**
+   * Gradients of a slice, for the mean loss over `batchSize` images, into a row of all trained parameters.
+   * @returns the sum of the slice's losses
+   */
+  gradients(labels: Int32Array, features: number, row: number, batchSize: number): number {
+    const { trained, head, parameterFloats, positions, channels, labelSmoothing, classes } = this.plan;
+    const { pooled } = this.arena;
+    const images = labels.length;
+    const logits = floatsAt(this.memory, this.logits(images, features), images * classes);
+    const loss = softmaxCrossEntropyInPlace(logits, labels, labelSmoothing, batchSize);
+    this.kernels.clear(row, parameterFloats);
+    this.backwardUnit(head, images, this.headOnly ? features : pooled, logits.byteOffset, row, UNBOUNDED);
+    const last = trained.at(-1);
+    const out = this.arena.trained.at(-1);
+    if (last === undefined || out === undefined) return loss;
+    this.kernels.poolBackward(out, pooled, images, positions, channels, last.low, last.high);
+    this.backward(images, features, row);
+    return loss;
+  }
+
+  /** Outputs of the units in sequence at `outs`; the address of the last. */
+  private forward(
+    units: readonly UnitPlan[],
+    images: number,
+    input: number,
+    outs: readonly number[],
+  ): number {
+    const outOf = (index: number) => (index < 0 ? input : (outs[index] ?? 0));
+    units.forEach((unit, i) => {
+      const { kind, geometry, kernel, bias, panels, panelBias, low, high, adds, outFloats } = unit;
+      const [x, y] = [outOf(i - 1), outOf(i)];
+      if (kind === 'conv') {
+        this.kernels.convForward(geometry, images, x, panels, panelBias, y, this.arena.scratch, low, high);
+      } else {
+        this.kernels.depthwiseForward(geometry, images, x, kernel, bias, y, this.plan.zeros, low, high);
+      }
+      if (adds !== null) this.kernels.addInPlace(y, outOf(adds), images * outFloats);
+    });
+    return outOf(units.length - 1);
+  }
+
+  private backward(images: number, features: number, row: number): void {
+    const { trained } = this.plan;
+    const outs = this.arena.trained;
+    for (let i = trained.length - 1; i >= 0; i--) {
+      const unit = trained[i];
+      if (unit === undefined) continue;
+      const [x, dy] = [i > 0 ? (outs[i - 1] ?? 0) : features, outs[i] ?? 0];
+      const before = trained[i - 1] ?? UNBOUNDED;
+      const count = images * unit.inFloats;
+      // The block's input has a second gradient: that of the sum at the block's end.
+      const second = unit.needInput && unit.blockEnd !== null ? outs[unit.blockEnd] : undefined;
+      if (second !== undefined && before.high < Infinity) {
+        this.kernels.maskInPlace(second, x, count, before.low, before.high);
+      }
+      this.backwardUnit(unit, images, x, dy, row, before);
+      if (second !== undefined) this.kernels.addInPlace(x, second, count);
+    }
+  }
+
+  /** @param before bounds of the activation that made the input x */
+  private backwardUnit(
+    unit: UnitPlan,
+    images: number,
+    x: number,
+    dy: number,
+    row: number,
+    before: { readonly low: number; readonly high: number },
+  ): void {
+    const { weights, zeros } = this.plan;
+    const { low, high } = before;
+    const { kind, geometry, kernel, transposed, needInput } = unit;
+    const dKernel = row + kernel - weights;
+    const dBias = row + unit.bias - weights;
+    const { scratch } = this.arena;
+    const { convBackward, depthwiseBackward } = this.kernels;
+    if (kind === 'conv') {
+      convBackward(geometry, images, x, dy, transposed, dKernel, dBias, zeros, scratch, low, high);
+    } else {
+      depthwiseBackward(geometry, images, x, dy, kernel, dKernel, dBias, zeros, needInput, low, high);
+    }
+  }
+}
+
+/**
+ * Softmax cross-entropy with label smoothing: the target is 1 - s + s / classes for the image's class and s / classes for
+ * every other (Szegedy et al., arXiv 1512.00567, section 7).
+ *
+ * @param logits [n, classes]; the gradient of the batch's mean loss with respect to them takes their place
+ * @param labels class of each image, n of them
+ * @param batchSize images of the whole batch, over which the loss is averaged
+ * @returns the sum of the images' losses
+ */
+export function softmaxCrossEntropyInPlace(
+  logits: Float32Array,
+  labels: Int32Array,
+  smoothing: number,
+  batchSize: number,
+): number {
+  const classes = logits.length / labels.length;
+  const share = smoothing / classes;
+  let lossSum = 0;
+  labels.forEach((label, i) => {
+    const row = logits.subarray(i * classes, (i + 1) * classes);
+    // Shifted by the largest, so that nothing overflows.
+    const largest = row.reduce((most, logit) => Math.max(most, logit), -Infinity);
+    const logSum = largest + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
+    row.forEach((logit, k) => {
+      const logProbability = logit - logSum;
+      const target = share + (k === label ? 1 - smoothing : 0);
+      lossSum -= target * logProbability;
+      row[k] = (Math.exp(logProbability) - target) / batchSize;
+    });
+  });
+  return lossSum;
+}

@@ -1,0 +1,134 @@
+import type { TrainingKernels } from './compile-kernels.js';
+import { floatsAt } from './heap.js';
+import { imageEntry } from './image-table.js';
+import { InputKind, type Job, type JobBoard, Op } from './job-board.js';
+import type { ArenaPlan, NetworkPlan, TrainedUnitPlan, UnitPlan } from './network-plan.js';
+import { SlicePass } from './slice-pass.js';
+
+/** What every thread of a team does alike, the first one's own included. */
+export class TeamMember {
+  private readonly arena: ArenaPlan;
+  private readonly pass: SlicePass;
+  private readonly losses: Float64Array;
+  private readonly labels: Int32Array;
+
+  /** @param thread its number, which is that of its arena */
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    private readonly kernels: TrainingKernels,
+    private readonly plan: NetworkPlan,
+    private readonly board: JobBoard,
+    thread: number,
+  ) {
+    const arena = plan.arenas[thread];
+    if (arena === undefined) throw new Error(`the plan has no arena for thread ${thread}`);
+    this.arena = arena;
+    this.pass = new SlicePass(memory, kernels, plan, arena);
+    this.losses = new Float64Array(memory.buffer, plan.losses, plan.capacity / plan.sliceSize);
+    this.labels = new Int32Array(memory.buffer, plan.labels, plan.capacity);
+  }
+
+  /** Takes items of the job that is up until none is left. */
+  work(): void {
+    const job = this.board.read();
+    for (let item = this.board.take(job); item !== undefined; item = this.board.take(job)) {
+      this.perform(job, item);
+    }
+  }
+
+  /** Packs a unit's weights as the kernels read them. */
+  pack({ kind, geometry, kernel, bias, panels, panelBias, transposed, outChannels }: UnitPlan): void {
+    if (kind === 'depthwise') return;
+    this.kernels.packFilter(geometry, kernel, panels);
+    if (transposed !== 0) this.kernels.packFilterTransposed(geometry, kernel, transposed);
+    floatsAt(this.memory, panelBias, outChannels).set(floatsAt(this.memory, bias, outChannels));
+  }
+
+  private perform(job: Job, item: number): void {
+    switch (job.op) {
+      case Op.gradients:
+        return this.gradients(job, item);
+      case Op.sumRows:
+        return this.sumRows(job, item);
+      case Op.update:
+        return this.update(job, item);
+      case Op.features: {
+        const { from, images } = this.sliceOf(job, item);
+        this.loadImages(from, images);
+        this.pass.features(images, job.output + from * this.plan.featureFloats * 4);
+        return;
+      }
+      case Op.logits: {
+        const { from, images } = this.sliceOf(job, item);
+        const logits = this.pass.logits(images, this.featuresOf(job, from, images));
+        const count = images * this.plan.classes;
+        const target = floatsAt(this.memory, job.output + from * this.plan.classes * 4, count);
+        target.set(floatsAt(this.memory, logits, count));
+      }
+    }
+  }
+
+  private gradients(job: Job, slice: number): void {
+    const { from, images } = this.sliceOf(job, slice);
+    const row = this.plan.rows + (job.firstRow + slice - job.firstItem) * this.plan.parameterFloats * 4;
+    const features = this.featuresOf(job, from, images);
+    const labels = this.labels.slice(from, from + images);
+    this.losses[slice] = this.pass.gradients(labels, features, row, job.batchSize);
+  }
+
+  private sumRows({ rows }: Job, unit: number): void {
+    const rowBytes = this.plan.parameterFloats * 4;
+    for (const { offset, length } of this.trainedUnit(unit).parameters) {
+      const first = this.plan.rows + offset * 4;
+      for (let row = 1; row < rows; row++) this.kernels.addInPlace(first, first + row * rowBytes, length);
+    }
+  }
+
+  private update({ rows }: Job, unit: number): void {
+    const { weights, velocities, rows: gradients, parameterFloats } = this.plan;
+    const { learningRate, momentum } = this.board.rates;
+    const planned = this.trainedUnit(unit);
+    for (const { offset, length, rateMultiplier, weightDecay } of planned.parameters) {
+      const at = offset * 4;
+      this.kernels.sgdMomentum(
+        weights + at,
+        velocities + at,
+        gradients + at,
+        rows,
+        parameterFloats * 4,
+        length,
+        learningRate * rateMultiplier,
+        momentum,
+        weightDecay,
+      );
+    }
+    this.pack(planned);
+  }
+
+  /** The trained units in sequence, after them the head. */
+  private trainedUnit(index: number): TrainedUnitPlan {
+    return this.plan.trained[index] ?? this.plan.head;
+  }
+
+  private sliceOf({ images }: Job, slice: number): { from: number; images: number } {
+    const from = slice * this.plan.sliceSize;
+    return { from, images: Math.min(this.plan.sliceSize, images - from) };
+  }
+
+  /** The address of a slice's features: as they were given, or made of the images. */
+  private featuresOf({ kind, input }: Job, from: number, images: number): number {
+    if (kind === InputKind.features) return input + from * this.plan.featureFloats * 4;
+    this.loadImages(from, images);
+    this.pass.features(images, this.arena.features);
+    return this.arena.features;
+  }
+
+  /** Crops, mirrors and resizes images to network inputs in the arena. */
+  private loadImages(from: number, images: number): void {
+    const { imageSize } = this.plan;
+    for (let i = 0; i < images; i++) {
+      const out = this.arena.images + i * imageSize ** 2 * 3 * 4;
+      this.kernels.imageInput(imageEntry(this.plan, from + i), imageSize, this.arena.scratch, out);
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import { workerData } from 'node:worker_threads';
+import { instantiateKernels } from './compile-kernels.js';
+import { JobBoard, takesPart } from './job-board.js';
+import { TeamMember } from './team-member.js';
+import type { TeamWorkerData } from './team.js';
+
+// One more thread on the network that the first one laid out: it takes no messages, the board says what to do. What is thrown
+// here ends the thread, of which the team hears.
+const { memory, module, plan, thread }: TeamWorkerData = workerData;
+const board = new JobBoard(memory, plan.board);
+const member = new TeamMember(memory, await instantiateKernels(module, memory), plan, board, thread);
+
+const { number, signal } = board.join();
+for (let seen = signal; ;) {
+  seen = board.awaitSignal(seen);
+  if (!takesPart(number, seen)) continue;
+  member.work();
+  board.finish();
+}

@@ -1,0 +1,86 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { messageOf, RunError } from '../../errors.js';
+import { InputKind, type JobBoard, type JobOrder } from './job-board.js';
+import type { NetworkPlan } from './network-plan.js';
+import type { TeamMember } from './team-member.js';
+
+/** What a further thread is started with. */
+export interface TeamWorkerData {
+  readonly memory: WebAssembly.Memory;
+  readonly module: WebAssembly.Module;
+  readonly plan: NetworkPlan;
+  /** Number of its arena. */
+  readonly thread: number;
+}
+
+/** How long to sleep before looking whether a thread has died, in milliseconds. */
+const PATIENCE = 100;
+
+/** The threads that share a network's memory: this one and as many workers as the plan has further arenas. */
+export class Team {
+  private readonly workers: readonly Worker[];
+  /** Why there will be no more results. */
+  private death: RunError | undefined;
+  private readonly headOnly: boolean;
+
+  constructor(
+    memory: WebAssembly.Memory,
+    module: WebAssembly.Module,
+    plan: NetworkPlan,
+    private readonly board: JobBoard,
+    private readonly member: TeamMember,
+  ) {
+    this.headOnly = plan.trained.length === 0;
+    this.workers = plan.arenas.slice(1).map((_, i) => {
+      const workerData: TeamWorkerData = { memory, module, plan, thread: i + 1 };
+      // The compiled file, also when this one runs from its source: threads start plain JavaScript.
+      const worker = new Worker(new URL('../../../dist/engine/wasm/team-worker.js', import.meta.url), {
+        workerData,
+      });
+      worker.on('error', (error) => this.die(`failed: ${messageOf(error)}`));
+      worker.on('exit', (code) => this.die(`died with code ${code}`));
+      worker.unref();
+      return worker;
+    });
+  }
+
+  get size(): number {
+    return this.workers.length + 1;
+  }
+
+  /** Does a job with all threads that have started. Throws RunError where one has died or failed. */
+  async run(job: JobOrder): Promise<void> {
+    if (this.death !== undefined) throw this.death;
+    if (this.isSmall(job)) {
+      this.board.put(job);
+      this.member.work();
+      return;
+    }
+    const threads = this.board.post(job);
+    try {
+      this.member.work();
+    } finally {
+      while (!this.board.awaitFinish(threads, PATIENCE)) {
+        await nextTurn();
+        if (this.death !== undefined) throw this.death;
+      }
+    }
+  }
+
+  /** A head on stored features is trained sooner than another thread wakes. */
+  private isSmall({ kind }: JobOrder): boolean {
+    return this.headOnly && kind === InputKind.features;
+  }
+
+  async close(): Promise<void> {
+    this.death ??= new RunError('The engine was disposed.');
+    await Promise.all(this.workers.map((worker) => worker.terminate()));
+  }
+
+  private die(how: string): void {
+    this.death ??= new RunError(
+      `A worker thread ${how}. Where memory is short, use fewer --workers or --jobs.`,
+    );
+  }
+}

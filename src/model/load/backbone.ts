@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { messageOf, UsageError } from '../../errors.js';
+import { type Backbone, type Block, type ConvUnit, firstNonFinite, type Parameters } from '../network.js';
+import type { ConvStage } from './conv-stage.js';
+import { type BatchNorm, foldBatchNorm } from './fold.js';
+import { type LayerGraph, linkLayers } from './graph.js';
+import { matchMobileNet, type MobileNetPlan, type StageBlock } from './match.js';
+import { parseModelJson } from './model-json.js';
+import { readWeightFiles, type WeightTensor } from './weight-files.js';
+
+/** A MobileNet as read from disk, as plain data that may cross threads. */
+export interface LoadedBackbone {
+  readonly backbone: Backbone;
+  /** Batch norm folded; each its own array. */
+  readonly parameters: Parameters;
+  /** Of model.json's bytes followed by those of the weight files in the manifest's order, in hexadecimal. */
+  readonly sha256: string;
+}
+
+const maxJsonBytes = 50 * 2 ** 20;
+
+/**
+ * Reads the MobileNet V1 or V2 of a TFJS layers-model, of any width, with or without its classification
+ * layers and with batch norm separate or folded already. Each file is read once.
+ * Throws UsageError, naming the file, for anything that is not such a network with finite float32 weights.
+ */
+export async function loadBackbone(modelJsonPath: string): Promise<LoadedBackbone> {
+  try {
+    return await load(modelJsonPath);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(
+      `weights ${modelJsonPath}: ${error.message}\nExpected a TFJS layers-model of MobileNet V1 or V2 in float32, ` +
+        'as tensorflowjs_converter or tfjs save one.',
+      { cause: error },
+    );
+  }
+}
+
+async function load(path: string): Promise<LoadedBackbone> {
+  const json = await readJson(path);
+  const { layers, manifest } = parseModelJson(json.toString('utf8'));
+  const graph = linkLayers(layers);
+  const plan = matchMobileNet(graph);
+  const hash = createHash('sha256').update(json);
+  const weights = await readWeightFiles(dirname(path), manifest, (bytes) => void hash.update(bytes));
+  return { ...buildBackbone(plan, graph, weights), sha256: hash.digest('hex') };
+}
+
+async function readJson(path: string): Promise<Buffer> {
+  try {
+    const found = await stat(path);
+    if (!found.isFile()) throw new UsageError('this is no regular file');
+    if (found.size > maxJsonBytes) {
+      throw new UsageError(`expected a model.json of at most ${maxJsonBytes} bytes, found ${found.size}`);
+    }
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+type FilterShape = ConvUnit['filterShape'];
+
+/**
+ * The backbone of a plan with its parameters, batch norm folded in.
+ *
+ * Throws UsageError, naming the weight, where one is missing, has not the shape that its layer gives it,
+ * is not finite, or belongs to no layer. Weights of layers outside the plan (the classifier) are passed over.
+ */
+function buildBackbone(
+  plan: MobileNetPlan,
+  graph: LayerGraph,
+  weights: ReadonlyMap<string, WeightTensor>,
+): { backbone: Backbone; parameters: Parameters } {
+  const source = new WeightSource(weights);
+  const parameters = new Map<string, WeightTensor>();
+  let channels = 3;
+  const blocks = plan.blocks.map((block): Block => {
+    const inputChannels = channels;
+    const units = block.stages.map((stage) => {
+      const unit = readUnit(stage, channels, source, parameters);
+      channels = stage.filters ?? channels;
+      return unit;
+    });
+    requireAddable(block, inputChannels, channels);
+    return { name: block.name, units, residual: block.residual };
+  });
+  source.requireAllKnown(graph, plan);
+  const alpha = widthMultiplier(plan, blocks);
+  const { version, trainedSize } = plan;
+  return { backbone: { version, alpha, trainedSize, blocks, features: channels }, parameters };
+}
+
+/**
+ * Read off the block where rounding to multiples of 8 bites least: V1's last (1024 channels at 1.0), V2's last
+ * inverted residual (320). The stem would say 0.5 for 0.35, which both have 16 channels there.
+ */
+function widthMultiplier({ version }: MobileNetPlan, blocks: readonly Block[]): number {
+  const widest = version === 1 ? blocks.at(-1) : blocks.at(-2);
+  return (widest?.units.at(-1)?.filterShape[3] ?? 0) / (version === 1 ? 1024 : 320);
+}
+
+function readUnit(
+  stage: ConvStage,
+  channels: number,
+  source: WeightSource,
+  into: Map<string, WeightTensor>,
+): ConvUnit {
+  const { name, kind, stride, relu6 } = stage;
+  const out = stage.filters ?? channels;
+  const filterShape: FilterShape = [...stage.kernelSize, channels, kind === 'conv' ? out : 1];
+  const kernel = source.take(`${name}/${kind === 'conv' ? 'kernel' : 'depthwise_kernel'}`, filterShape);
+  const bias = stage.useBias ? source.take(`${name}/bias`, [out]) : new Float32Array(out);
+  const folded = foldBatchNorm({ kernel, bias }, batchNormOf(stage, out, source));
+  into.set(`${name}/kernel`, { shape: filterShape, values: finite(folded.kernel, `${name}/kernel`) });
+  into.set(`${name}/bias`, { shape: [out], values: finite(folded.bias, `${name}/bias`) });
+  return { name, kind, stride, relu6, filterShape };
+}
+
+function batchNormOf(
+  { batchNorm }: ConvStage,
+  channels: number,
+  source: WeightSource,
+): BatchNorm | undefined {
+  if (batchNorm === undefined) return undefined;
+  const { name, epsilon, scale, center } = batchNorm;
+  return {
+    name,
+    epsilon,
+    gamma: scale ? source.take(`${name}/gamma`, [channels]) : undefined,
+    beta: center ? source.take(`${name}/beta`, [channels]) : undefined,
+    mean: source.take(`${name}/moving_mean`, [channels]),
+    variance: source.take(`${name}/moving_variance`, [channels]),
+  };
+}
+
+function requireAddable({ name, residual, stages }: StageBlock, before: number, after: number): void {
+  if (residual && (before !== after || stages.some((stage) => stage.stride !== 1))) {
+    throw new UsageError(
+      `${name} adds its input of ${before} channels to an output of another shape (${after} channels)`,
+    );
+  }
+}
+
+/** Hands out each weight by name and shape, and knows what was never asked for. */
+class WeightSource {
+  readonly #taken = new Set<string>();
+
+  constructor(private readonly weights: ReadonlyMap<string, WeightTensor>) {}
+
+  take(name: string, shape: readonly number[]): Float32Array {
+    const found = this.weights.get(name);
+    if (found === undefined) throw new UsageError(`weight «${name}» is missing from the weights manifest`);
+    if (JSON.stringify(found.shape) !== JSON.stringify(shape)) {
+      throw new UsageError(
+        `weight «${name}»: expected the shape [${shape.join(', ')}], found [${found.shape.join(', ')}]`,
+      );
+    }
+    this.#taken.add(name);
+    return finite(found.values, name);
+  }
+
+  requireAllKnown(graph: LayerGraph, plan: MobileNetPlan): void {
+    const stages = plan.blocks.flatMap((block) => block.stages);
+    const used = new Set(stages.flatMap((stage) => [stage.name, stage.batchNorm?.name]));
+    for (const name of this.weights.keys()) {
+      const layer = name.slice(0, name.lastIndexOf('/'));
+      if (!this.#taken.has(name) && (used.has(layer) || !graph.layers.has(layer))) {
+        throw new UsageError(`weight «${name}» belongs to no layer of the network`);
+      }
+    }
+  }
+}
+
+function finite(values: Float32Array, name: string): Float32Array {
+  const at = firstNonFinite(values);
+  if (at >= 0) throw new UsageError(`weight «${name}» holds ${values[at]} at index ${at}`);
+  return values;
+}

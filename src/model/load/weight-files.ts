@@ -1,0 +1,156 @@
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import { isAbsolute, join, relative, sep } from 'node:path';
+import { messageOf, UsageError } from '../../errors.js';
+import type { WeightEntry, WeightGroup } from './model-json.js';
+
+/** A tensor of a weight file; `values` may be a view into the file's bytes. */
+export interface WeightTensor {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+// MobileNetV2 1.4 with its top has 25 MB; nothing that is a MobileNet comes near this.
+const maxBytes = 512 * 2 ** 20;
+const maxFiles = 1000;
+
+/**
+ * Reads the tensors of a weights manifest from `folder`, each file once, in the manifest's order.
+ *
+ * Nothing is allocated before the declared shapes and the sizes of the files agree and stay below
+ * 512 MB. A path must stay inside the folder, symlinks followed. `onBytes` sees each group's bytes
+ * (for a hash). Throws UsageError naming the file or tensor.
+ */
+export async function readWeightFiles(
+  folder: string,
+  manifest: readonly WeightGroup[],
+  onBytes: (bytes: Uint8Array) => void,
+): Promise<Map<string, WeightTensor>> {
+  const sizes = manifest.map((group) => declaredBytes(group));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  if (total > maxBytes) {
+    throw new UsageError(`the weights manifest declares ${total} bytes; at most ${maxBytes} are read`);
+  }
+  const listed = manifest.reduce((sum, group) => sum + group.paths.length, 0);
+  if (listed > maxFiles)
+    throw new UsageError(`the weights manifest lists ${listed} files; at most ${maxFiles} are read`);
+  const files = await Promise.all(manifest.map((group) => locate(folder, group)));
+  requireOnce(files.flat().map((file) => file.path));
+  for (const [i, group] of manifest.entries()) {
+    const found = (files[i] ?? []).reduce((sum, file) => sum + file.size, 0);
+    if (found !== sizes[i]) {
+      throw new UsageError(
+        `${group.paths.join(', ')}: expected ${sizes[i]} bytes by the shapes in the manifest, found ${found}`,
+      );
+    }
+  }
+  const tensors = new Map<string, WeightTensor>();
+  for (const [i, group] of manifest.entries()) {
+    const bytes = new Uint8Array(sizes[i] ?? 0);
+    let offset = 0;
+    for (const file of files[i] ?? []) {
+      await readInto(file, bytes.subarray(offset, offset + file.size));
+      offset += file.size;
+    }
+    onBytes(bytes);
+    cut(group.weights, bytes, tensors);
+  }
+  return tensors;
+}
+
+function declaredBytes(group: WeightGroup): number {
+  return group.weights.reduce((sum, entry) => {
+    if (entry.quantization !== undefined) {
+      throw new UsageError(
+        `weight «${entry.name}» is quantized; training starts from float32: convert without quantization`,
+      );
+    }
+    // An optimizer counts its steps in an int32, four bytes as well.
+    const unread = entry.group === 'optimizer' && entry.dtype === 'int32';
+    if (entry.dtype !== 'float32' && !unread) {
+      throw new UsageError(`weight «${entry.name}»: expected float32, found ${entry.dtype}`);
+    }
+    return sum + 4 * count(entry);
+  }, 0);
+}
+
+function count(entry: WeightEntry): number {
+  return entry.shape.reduce((product, length) => product * length, 1);
+}
+
+async function locate(folder: string, group: WeightGroup): Promise<LocatedFile[]> {
+  return await Promise.all(group.paths.map((path) => locateWeightFile(folder, path)));
+}
+
+function requireOnce(paths: readonly string[]): void {
+  const seen = new Set<string>();
+  const twice = paths.find((path) => seen.size === seen.add(path).size);
+  if (twice !== undefined) throw new UsageError(`weight file ${JSON.stringify(twice)} is listed twice`);
+}
+
+async function readInto({ path }: LocatedFile, target: Uint8Array): Promise<void> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path);
+    for (let done = 0; done < target.length;) {
+      const { bytesRead } = await file.read(target, done, target.length - done);
+      if (bytesRead === 0)
+        throw new UsageError(`weight file ${JSON.stringify(path)} ended while it was read`);
+      done += bytesRead;
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`weight file ${JSON.stringify(path)} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  } finally {
+    await file?.close();
+  }
+}
+
+/** TFJS writes little-endian float32, which is what every platform of Node with a release has. */
+function cut(entries: readonly WeightEntry[], bytes: Uint8Array, into: Map<string, WeightTensor>): void {
+  let offset = 0;
+  for (const entry of entries) {
+    const length = count(entry);
+    const start = offset;
+    offset += 4 * length;
+    if (entry.group === 'optimizer') continue;
+    if (into.has(entry.name)) throw new UsageError(`weight «${entry.name}» is declared twice`);
+    into.set(entry.name, { shape: entry.shape, values: new Float32Array(bytes.buffer, start, length) });
+  }
+}
+
+/** A weight file that is there: its real path and its size in bytes. */
+interface LocatedFile {
+  readonly path: string;
+  readonly size: number;
+}
+
+/**
+ * Finds a weight file that model.json names. Throws UsageError where it is missing, no regular file, or
+ * leaves the folder of model.json: by an absolute path, by `..`, or by a symlink. A model.json from elsewhere
+ * could otherwise make the program read any file of the user's.
+ */
+async function locateWeightFile(folder: string, path: string): Promise<LocatedFile> {
+  const escapes = isAbsolute(path) || path.split(/[\\/]/).includes('..') || path.includes('\0');
+  if (escapes) throw outside(path);
+  try {
+    const real = await realpath(join(folder, path));
+    const inside = relative(await realpath(folder), real);
+    if (isAbsolute(inside) || inside.split(sep)[0] === '..') throw outside(path);
+    const found = await stat(real);
+    if (!found.isFile()) throw new UsageError(`weight file ${JSON.stringify(path)} is no regular file`);
+    return { path: real, size: found.size };
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`weight file ${JSON.stringify(path)} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function outside(path: string): UsageError {
+  return new UsageError(
+    `weight file ${JSON.stringify(path)} lies outside the folder of model.json; put it inside`,
+  );
+}

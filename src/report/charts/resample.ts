@@ -1,0 +1,63 @@
+/** A point of a curve; `y` may be missing (null) or not a number. */
+export interface CurvePoint {
+  readonly x: number;
+  readonly y: number | null;
+}
+
+/** A point of which both coordinates are numbers. */
+export interface FinitePoint {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** The points that can be drawn: null, NaN and infinite coordinates are left out. */
+export function finitePoints(points: readonly CurvePoint[]): FinitePoint[] {
+  return points.flatMap(({ x, y }) =>
+    y !== null && Number.isFinite(y) && Number.isFinite(x) ? [{ x, y }] : [],
+  );
+}
+
+/**
+ * One value for each column of a chart: the mean of the points that fall into it, and between points the
+ * straight line on the chart (so on a logarithmic axis linear in the logarithm); null before the first and
+ * after the last point.
+ */
+export function resampleToColumns(
+  points: readonly FinitePoint[],
+  column: (x: number) => number,
+  columns: number,
+): (number | null)[] {
+  const binned = new Map<number, { at: number; y: number }[]>();
+  for (const { x, y } of points) {
+    const at = column(x);
+    const bin = binned.get(Math.round(at));
+    if (bin === undefined) binned.set(Math.round(at), [{ at, y }]);
+    else bin.push({ at, y });
+  }
+  const means = new Map<number, { at: number; y: number }>();
+  for (const [index, bin] of binned) {
+    const mean = (numbers: readonly number[]): number =>
+      numbers.reduce((sum, one) => sum + one, 0) / bin.length;
+    means.set(index, { at: mean(bin.map(({ at }) => at)), y: mean(bin.map(({ y }) => y)) });
+  }
+  const placed = [...means.values()].sort((a, b) => a.at - b.at);
+  let next = 0;
+  return Array.from({ length: columns }, (_, index) => {
+    const own = means.get(index);
+    if (own !== undefined) return own.y;
+    while (next < placed.length && (placed[next]?.at ?? 0) < index) next += 1;
+    const [before, after] = [placed[next - 1], placed[next]];
+    if (before === undefined || after === undefined) return null;
+    return before.y + ((after.y - before.y) * (index - before.at)) / (after.at - before.at);
+  });
+}
+
+/** Lowest and highest of the numbers, without the argument limit of Math.min; [Infinity, -Infinity] of none. */
+export function extent(values: Iterable<number>): [low: number, high: number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return [low, high];
+}

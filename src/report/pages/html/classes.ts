@@ -1,0 +1,155 @@
+import { formatFraction, formatPoints } from '../../text/numbers.js';
+import { html, type Html, htmlTable, signed } from './html.js';
+import type { ArmPredictions } from './pictures.js';
+
+/** More classes than this and a matrix can no longer be read. */
+const LARGEST_MATRIX = 24;
+const MISTAKES = 15;
+
+/** Accuracy of every class, arm by arm, and what was taken for what; null where there are no predictions. */
+export function classesSection(arms: readonly ArmPredictions[], classes: readonly string[]): Html | null {
+  const known = arms.filter(({ runs }) => runs.length > 0);
+  if (known.length === 0) return null;
+  const counted = known.map((arm) => ({ arm, counts: confusion(arm, classes.length) }));
+  const table = accuracyTable(counted, classes);
+  return html`<h2>Class by class</h2>
+    ${
+      classes.length > LARGEST_MATRIX
+        ? html`<details>
+            <summary>Accuracy of each of ${classes.length} classes</summary>
+            ${table}
+          </details> `
+        : table
+    }
+    <h3>What was taken for what</h3>
+    <p class="soft">
+      Final predictions, summed over the seeds of an arm.
+      ${
+        classes.length > LARGEST_MATRIX
+          ? 'The most frequent mistakes.'
+          : 'Rows are the true classes, columns the predictions; colour is the share of the row: blue where right, orange where wrong.'
+      }
+    </p>
+    <div class="matrices">
+      ${counted.map(({ arm, counts }) =>
+        classes.length > LARGEST_MATRIX
+          ? mistakes(arm.policy, counts, classes)
+          : matrix(arm.policy, counts, classes),
+      )}
+    </div> `;
+}
+
+interface CountedArm {
+  readonly arm: ArmPredictions;
+  readonly counts: Confusion;
+}
+
+function accuracyTable(arms: readonly CountedArm[], classes: readonly string[]): Html {
+  const [first, last] = [arms[0], arms.at(-1)];
+  const differs = arms.length > 1;
+  const images = first?.arm.runs[0] ?? [];
+  return htmlTable(
+    [
+      { header: 'class' },
+      { header: 'images', number: true },
+      ...arms.map(({ arm }) => ({ header: arm.policy, number: true })),
+      ...(differs ? [{ header: `${last?.arm.policy} − ${first?.arm.policy}, points`, number: true }] : []),
+    ],
+    classes.map((name, label) => {
+      const accuracies = arms.map(({ counts }) => classAccuracy(counts, label));
+      const [from, to] = [accuracies[0] ?? null, accuracies.at(-1) ?? null];
+      return [
+        name,
+        String(images.filter((line) => line.label === label).length),
+        ...accuracies.map((accuracy) => formatFraction(accuracy)),
+        ...(differs ? [signed(formatPoints(from === null || to === null ? null : to - from))] : []),
+      ];
+    }),
+  );
+}
+
+function matrix(policy: string, counts: Confusion, classes: readonly string[]): Html {
+  return html`<div class="matrix">
+    <h3>${policy}</h3>
+    <table>
+      <thead>
+        <tr>
+          <th></th>
+          ${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${counts.map((row, label) => {
+          const total = row.reduce((sum, count) => sum + count, 0);
+          return html`<tr>
+            <th scope="row">${classes[label] ?? ''}</th>
+            ${row.map((count, predicted) => cell(count, total, label === predicted))}
+          </tr> `;
+        })}
+      </tbody>
+    </table>
+  </div> `;
+}
+
+/** Blue and orange of Okabe and Ito, thinned by the share; the text turns white on dark ground. */
+function cell(count: number, total: number, right: boolean): Html {
+  const share = total === 0 ? 0 : count / total;
+  const strength = share === 0 ? 0 : 0.08 + 0.92 * (right ? share : Math.min(1, 1.6 * share));
+  const rgb = right ? '0,114,178' : '213,94,0';
+  return html`<td
+    style="background:rgba(${rgb},${strength.toFixed(2)});color:${strength > 0.55 ? '#fff' : '#1f2328'}"
+  >
+    ${count === 0 ? '' : count}
+  </td>`;
+}
+
+function mistakes(policy: string, counts: Confusion, classes: readonly string[]): Html {
+  return html`<div class="matrix">
+    <h3>${policy}</h3>
+    ${htmlTable(
+      [{ header: 'true class' }, { header: 'taken for' }, { header: 'times', number: true }],
+      commonMistakes(counts, MISTAKES).map(({ label, predicted, count }) => [
+        classes[label] ?? '',
+        classes[predicted] ?? '',
+        String(count),
+      ]),
+    )}
+  </div> `;
+}
+
+/** `counts[label][predicted]`: images of class `label` that were taken for class `predicted`, over all runs. */
+type Confusion = readonly (readonly number[])[];
+
+/** The final predictions of an arm's runs, summed. */
+export function confusion({ runs }: ArmPredictions, classes: number): Confusion {
+  const counts = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0));
+  for (const { label, final } of runs.flat()) {
+    const row = counts[label];
+    if (row !== undefined && row[final.predicted] !== undefined)
+      row[final.predicted] = (row[final.predicted] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** Share of a class that was recognised, over all runs; null for a class without validation images. */
+export function classAccuracy(counts: Confusion, label: number): number | null {
+  const row = counts[label] ?? [];
+  const total = row.reduce((sum, count) => sum + count, 0);
+  return total === 0 ? null : (row[label] ?? 0) / total;
+}
+
+/** A mistake and how often it was made. */
+interface Mistake {
+  readonly label: number;
+  readonly predicted: number;
+  readonly count: number;
+}
+
+/** The most frequent mistakes, the most frequent first. */
+export function commonMistakes(counts: Confusion, most: number): Mistake[] {
+  return counts
+    .flatMap((row, label) => row.map((count, predicted) => ({ label, predicted, count })))
+    .filter(({ label, predicted, count }) => label !== predicted && count > 0)
+    .sort((a, b) => b.count - a.count)
+    .slice(0, most);
+}

@@ -1,0 +1,125 @@
+import { printable } from '../../text/width.js';
+
+/** Markup that is safe to put into a page. */
+export class Html {
+  constructor(readonly markup: string) {}
+}
+
+/** What may stand in a template: texts and numbers are escaped, markup and lists of it are not. */
+type Part = string | number | Html | readonly Html[] | null;
+
+/** A piece of a page: html`<td>${name}</td>` escapes `name`; null leaves its place empty. */
+export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
+  return new Html(
+    strings.map((text, i) => text + (i < parts.length ? markupOf(parts[i] ?? null) : '')).join(''),
+  );
+}
+
+/** Markup that was made elsewhere, such as a chart. */
+export function trusted(markup: string): Html {
+  return new Html(markup);
+}
+
+function markupOf(part: Part): string {
+  if (part === null) return '';
+  if (part instanceof Html) return part.markup;
+  if (typeof part === 'string' || typeof part === 'number') return escapeHtml(String(part));
+  return part.map(({ markup }) => markup).join('');
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** A text as it stands in HTML or SVG, in elements and in quoted attributes. */
+export function escapeHtml(text: string): string {
+  return printable(text).replace(/[&<>"']/gu, (char) => ENTITIES[char] ?? char);
+}
+
+/** A column of a table in a page: numbers go to the right. */
+interface HtmlColumn {
+  readonly header: string;
+  readonly number?: boolean;
+}
+
+/** A table that scrolls by itself where the page is narrow; texts in cells are escaped. */
+export function htmlTable(
+  columns: readonly HtmlColumn[],
+  rows: readonly (readonly (string | Html)[])[],
+): Html {
+  const kind = (index: number): string => (columns[index]?.number === true ? 'num' : '');
+  return html`<div class="wide">
+    <table>
+      <thead>
+        <tr>
+          ${columns.map(({ header }, i) => html`<th class="${kind(i)}">${header}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (row) =>
+            html`<tr>
+              ${row.map((cell, i) => html`<td class="${kind(i)}">${cell}</td>`)}
+            </tr> `,
+        )}
+      </tbody>
+    </table>
+  </div> `;
+}
+
+/** A difference in percentage points, coloured by its sign. */
+export function signed(text: string): Html {
+  const sign = text.startsWith('+') ? 'plus' : text.startsWith('-') ? 'minus' : '';
+  return html`<span class="${sign}">${text.replace(/^-/u, '−')}</span>`;
+}
+
+/** The page's style sheet: no fonts and no pictures from elsewhere, readable on a phone and on paper. */
+export const STYLE = `
+:root { --ink: #1f2328; --soft: #5b6470; --line: #d9dee4; --ground: #f6f7f9; --blue: #0072b2; --orange: #d55e00; --green: #00785a; }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
+main { max-width: 1120px; margin: 0 auto; padding: 32px 20px 64px; }
+h1 { font-size: 1.7rem; margin: 0 0 4px; line-height: 1.25; }
+h2 { font-size: 1.2rem; margin: 44px 0 12px; padding-bottom: 6px; border-bottom: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 20px 0 8px; }
+p { margin: 8px 0; max-width: 80ch; }
+.soft { color: var(--soft); font-size: .92rem; }
+.verdict { background: #fff; border: 1px solid var(--line); border-left: 6px solid var(--soft); border-radius: 8px; padding: 16px 20px; margin: 20px 0; }
+.verdict.claimed { border-left-color: var(--green); }
+.verdict strong { display: block; font-size: 1.15rem; margin-bottom: 4px; }
+.verdict p { margin: 0; }
+.warning { background: #fff6e5; border: 1px solid #eed9a8; border-left: 6px solid #c98a00; border-radius: 8px; padding: 8px 16px; margin: 8px 0; }
+.failure { background: #fdeceb; border-color: #efc4c0; border-left-color: #b3261e; }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); gap: 16px; }
+figure { margin: 0; background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
+figure svg { width: 100%; height: auto; display: block; }
+figure.full { grid-column: 1 / -1; overflow-x: auto; }
+figure.full svg { min-width: 640px; }
+.wide { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 8px; margin: 8px 0; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+th, td { padding: 7px 14px; text-align: left; border-bottom: 1px solid #edf0f3; vertical-align: top; }
+tr:last-child > td, tr:last-child > th { border-bottom: 0; }
+thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
+.num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.plus { color: var(--blue); } .minus { color: var(--orange); }
+code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
+.matrices { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr)); gap: 16px; }
+.matrix { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 12px; overflow-x: auto; }
+.matrix h3 { margin: 0 0 8px; }
+.matrix table { width: auto; margin: 0 auto; font-size: .78rem; border-collapse: separate; border-spacing: 2px; }
+.matrix td { width: 34px; height: 30px; padding: 0; border: 0; text-align: center; vertical-align: middle; border-radius: 3px; font-variant-numeric: tabular-nums; }
+.matrix th { padding: 0 6px; border: 0; font-weight: 500; white-space: nowrap; text-align: right; vertical-align: middle; color: var(--ink); }
+.matrix thead th { vertical-align: bottom; text-align: left; padding: 0; }
+.matrix thead th span { writing-mode: vertical-rl; transform: rotate(180deg); padding: 4px 0; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px; }
+.picture { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 10px; font-size: .82rem; line-height: 1.4; overflow-wrap: anywhere; }
+.picture img, .picture .missing { display: block; width: 96px; height: 96px; object-fit: contain; margin: 0 auto 8px; background: var(--ground); border-radius: 4px; }
+.picture .missing { display: grid; place-items: center; text-align: center; color: var(--soft); }
+.picture .right { color: var(--green); font-weight: 600; }
+details > summary { cursor: pointer; color: var(--soft); }
+@media print { body { background: #fff; } figure, .verdict, .matrix, .picture { break-inside: avoid; } }
+`;

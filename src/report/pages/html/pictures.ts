@@ -1,0 +1,111 @@
+import type { PredictionRecord } from '../../../runs/documents.js';
+import { html, type Html, trusted } from './html.js';
+
+/** An image of the gallery with its small copy as a data URI; null where the file could not be read. */
+export interface Picture extends DisputedImage {
+  readonly uri: string | null;
+}
+
+/** The images that one arm gets right and the other does not; null where there are none. */
+export function picturesSection(
+  { won, lost }: { readonly won: readonly Picture[]; readonly lost: readonly Picture[] },
+  classes: readonly string[],
+): Html | null {
+  const [first] = [...won, ...lost];
+  const [baseline, arm] = first?.answers.map(({ policy }) => policy) ?? [];
+  if (baseline === undefined || arm === undefined) return null;
+  return html`<h2>Where they differ</h2>
+    <p class="soft">
+      The validation images that the runs of ${baseline} and of ${arm} judge most differently, with the final
+      prediction of each run.
+    </p>
+    ${gallery(`More often right with ${arm}`, won, classes)}${gallery(`More often right with ${baseline}`, lost, classes)}`;
+}
+
+function gallery(title: string, pictures: readonly Picture[], classes: readonly string[]): Html | null {
+  if (pictures.length === 0) return null;
+  return html`<h3>${title}</h3>
+    <div class="pictures">${pictures.map((picture) => card(picture, classes))}</div> `;
+}
+
+function card({ image, label, answers, uri }: Picture, classes: readonly string[]): Html {
+  const name = classes[label] ?? '';
+  const shown =
+    uri === null || !/^data:image\/(png|jpeg);base64,[\w+/=]+$/u.test(uri)
+      ? html`<span class="missing">not found here</span>`
+      : html`<img src="${trusted(uri)}" alt="${name}" loading="lazy" />`;
+  return html`<div class="picture">
+    ${shown}<b title="${image}">${name}</b>${answers.map(
+      ({ policy, classes: predicted }) =>
+        html`<br />${policy}:
+          ${predicted.map(
+            ([answer, times], i) =>
+              html`${i > 0 ? ', ' : ''}<span class="${answer === label ? 'right' : ''}"
+                  >${classes[answer] ?? '?'}</span
+                >${times > 1 ? ` ×${times}` : ''}`,
+          )}`,
+    )}
+  </div> `;
+}
+
+/** The predictions of an arm's runs on one list of validation images. */
+export interface ArmPredictions {
+  readonly policy: string;
+  /** A list a run, in the order of the seeds. */
+  readonly runs: readonly (readonly PredictionRecord[])[];
+}
+
+/** An image on which two arms differ. */
+export interface DisputedImage {
+  /** Relative to the data folder. */
+  readonly image: string;
+  readonly label: number;
+  /** Share of the arm's runs that were right less that of the baseline's, from -1 to 1. */
+  readonly lead: number;
+  /** For each arm, the predicted classes with the number of runs, the most frequent first. */
+  readonly answers: readonly {
+    readonly policy: string;
+    readonly classes: readonly (readonly [number, number])[];
+  }[];
+}
+
+/**
+ * The images that the last arm and the first judge most differently, at most `most` in each direction: those that
+ * one arm's runs get right and the other's get wrong most consistently.
+ */
+export function disputedImages(
+  arms: readonly ArmPredictions[],
+  most: number,
+): { readonly won: DisputedImage[]; readonly lost: DisputedImage[] } {
+  const [baseline, arm] = [arms[0], arms.at(-1)];
+  const images = baseline?.runs[0] ?? [];
+  if (baseline === undefined || arm === undefined || arm === baseline || arm.runs.length === 0)
+    return { won: [], lost: [] };
+  const all = images.map(({ image, label }, i): DisputedImage => ({
+    image,
+    label,
+    lead: rightShare(arm, i, label) - rightShare(baseline, i, label),
+    answers: [baseline, arm].map(({ policy, runs }) => ({
+      policy,
+      classes: tally(runs.map((run) => run[i]?.final.predicted ?? -1)),
+    })),
+  }));
+  const sorted = all.toSorted((a, b) => b.lead - a.lead);
+  return {
+    won: sorted.filter(({ lead }) => lead > 0).slice(0, most),
+    lost: sorted
+      .toReversed()
+      .filter(({ lead }) => lead < 0)
+      .slice(0, most),
+  };
+}
+
+function rightShare({ runs }: ArmPredictions, index: number, label: number): number {
+  return runs.filter((run) => run[index]?.final.predicted === label).length / runs.length;
+}
+
+function tally(predicted: readonly number[]): [number, number][] {
+  const counts = new Map<number, number>();
+  for (const label of predicted) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]);
+}

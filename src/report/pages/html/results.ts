@@ -1,0 +1,128 @@
+import type { CompareView } from '../../compare-view.js';
+import { formatAccuracy, formatInterval, formatPoints, formatPValue } from '../../text/numbers.js';
+import { differencesNote, failures, superConvergenceText, timesNote } from '../../words/compare.js';
+import { armFacts } from '../compare.js';
+import { html, type Html, htmlTable, signed } from './html.js';
+
+/** The verdict, and everything that speaks against leaning on it. */
+export function verdictSection(view: CompareView): Html {
+  const { claim, sentence } = view.verdict;
+  const nothing = sentence.startsWith('No comparison') ? 'No comparison' : 'No difference shown';
+  const title = claim === 'none' ? nothing : `${claim} is better here`;
+  const rest = sentence
+    .replace(/^(No difference shown|No comparison): /u, '')
+    .replace(/^\S+ is better here: /u, '');
+  return html`<section class="verdict ${claim === 'none' ? '' : 'claimed'}">
+      <strong>${title}</strong>
+      <p>${capital(rest)}</p>
+    </section>
+    ${failures(view).map((text) => html`<p class="warning failure">${text}</p> `)}${view.warnings.map(
+      (text) => html`<p class="warning">${text}</p> `,
+    )}`;
+}
+
+/** A name such as 1cycle stays as it is. */
+function capital(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
+
+/** The arms side by side. */
+export function armsSection(view: CompareView): Html {
+  const facts = armFacts(view);
+  return html`<h2>The arms</h2>
+    ${htmlTable(
+      [{ header: '' }, ...view.arms.map(({ policy }) => ({ header: policy, number: true }))],
+      facts.map(([name, text]) => [name, ...view.arms.map((arm, i) => text(arm, view.curves[i]))]),
+    )}
+    <p class="soft">Mean ± standard deviation over seeds. ${timesNote(view)}</p>
+    <p>${superConvergenceText(view)}</p> `;
+}
+
+/** Differences over seeds, over images, and seed by seed. */
+export function differencesSection(view: CompareView): Html | null {
+  if (view.differences.length === 0) return null;
+  const perSeed = view.differences.flatMap(({ arm, baseline, perSeed: seeds = [] }) =>
+    seeds.map((seed) => [
+      `${arm} − ${baseline}`,
+      String(seed.seed),
+      signed(formatPoints(seed.difference)),
+      String(seed.onlyArm),
+      String(seed.onlyBaseline),
+      formatPValue(seed.pValue),
+    ]),
+  );
+  return html`<h2>The differences</h2>
+    ${htmlTable(
+      [
+        { header: 'difference' },
+        { header: 'points', number: true },
+        { header: '95% over seeds', number: true },
+        { header: '95% over images', number: true },
+        { header: 'p', number: true },
+        { header: 'adjusted p', number: true },
+        { header: 'method' },
+      ],
+      view.differences.map(
+        ({ arm, baseline, mean, low, high, overImages, pValue, adjustedPValue, method }) => [
+          html`<b>${arm} − ${baseline}</b>`,
+          signed(formatPoints(mean)),
+          formatInterval(low, high, formatPoints),
+          formatInterval(overImages?.low, overImages?.high, formatPoints),
+          formatPValue(pValue),
+          formatPValue(adjustedPValue),
+          method,
+        ],
+      ),
+    )}
+    <p class="soft">${differencesNote(view)}</p>
+    ${
+      perSeed.length === 0
+        ? null
+        : html`<h3>Seed by seed</h3>
+            ${htmlTable(
+              [
+                { header: 'difference' },
+                { header: 'seed', number: true },
+                { header: 'points', number: true },
+                { header: 'only the arm right', number: true },
+                { header: 'only the baseline right', number: true },
+                { header: "McNemar's exact p", number: true },
+              ],
+              perSeed,
+            )}
+            <p class="soft">
+              McNemar's test compares two trained networks on the same images; it knows nothing of other
+              seeds, and so nothing of the policies.
+            </p> `
+    }`;
+}
+
+/** Every run with its counts and its folder. */
+export function runsSection({ arms }: CompareView): Html {
+  return html`<h2>The runs</h2>
+    ${htmlTable(
+      [
+        { header: 'arm' },
+        { header: 'seed', number: true },
+        { header: 'final accuracy', number: true },
+        { header: 'best accuracy', number: true },
+        { header: 'in epoch', number: true },
+        { header: 'folder' },
+      ],
+      arms.flatMap(({ policy, runs, failed }) => [
+        ...runs.map(({ run, seed, final, best }) => [
+          policy,
+          String(seed),
+          formatAccuracy(final.correct, final.total),
+          formatAccuracy(best.correct, best.total),
+          String(best.epoch),
+          html`<code>${run}</code>`,
+        ]),
+        ...failed.map(({ run, seed }) => [policy, String(seed), 'failed', '', '', html`<code>${run}</code>`]),
+      ]),
+    )}
+    <p class="soft">
+      The best epoch was picked by these same validation images, so it reads high: the final accuracy is what
+      is compared.
+    </p> `;
+}

@@ -1,0 +1,130 @@
+import { stepCharts } from '../charts/step-charts.js';
+import { joinBlocks, paragraph } from '../text/layout.js';
+import { counted, formatCount, formatDuration, formatPoints, formatRate } from '../text/numbers.js';
+import type { ReportLayout } from './train.js';
+
+/** A run that has not been trained: its rates and momenta step by step. */
+export interface PlanView {
+  readonly config: { readonly policy: string; readonly epochs: number; readonly batchSize: number };
+  readonly stepsPerEpoch: number;
+  /** Steps that were taken before; `steps` follow them [0]. */
+  readonly trained?: number;
+  readonly steps: readonly {
+    readonly step: number;
+    readonly epoch: number;
+    readonly learningRate: number;
+    readonly momentum: number;
+  }[];
+}
+
+/** A schedule before it is spent: charts of rate and momentum, and the numbers that shape them. */
+export function planReport(
+  { config, stepsPerEpoch, trained = 0, steps }: PlanView,
+  { width, colour }: ReportLayout,
+): string {
+  const { policy, epochs, batchSize } = config;
+  const highest = steps.reduce(
+    (top, step) => (step.learningRate > top.learningRate ? step : top),
+    steps[0] ?? NO_STEP,
+  );
+  const [first, last] = [steps[0] ?? NO_STEP, steps.at(-1) ?? NO_STEP];
+  return joinBlocks([
+    paragraph(
+      `${policy}: ${counted(epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${batchSize}, ${counted(trained + steps.length, 'step')} in all. ${trained === 0 ? 'Nothing was trained.' : `${counted(trained, 'step')} of them trained before; the rest:`}`,
+      width,
+    ),
+    stepCharts([{ name: policy, steps: steps.map((step) => ({ ...step, loss: 0 })) }], width, colour),
+    paragraph(
+      `The rate starts at ${formatRate(first.learningRate)}, is highest at step ${highest.step} (epoch ${highest.epoch}) with ${formatRate(highest.learningRate)}, and ends at ${formatRate(last.learningRate)}.`,
+      width,
+    ),
+  ]);
+}
+
+const NO_STEP = { step: 0, epoch: 1, learningRate: 0, momentum: 0 };
+
+/** What the report needs of the plan's JSON document. */
+export interface ComparePlanView {
+  readonly plan: {
+    readonly runs: readonly {
+      readonly arm: string;
+      readonly seed: number;
+      readonly command: string;
+      readonly recorded: string | null;
+    }[];
+    readonly power: {
+      readonly difference: number;
+      readonly spread: { readonly sd: number; readonly images: number };
+      readonly pairs: number;
+      readonly seeds: number;
+      readonly chance: number | null;
+      readonly seedsNeeded: number | null;
+      readonly imagesNeeded: number;
+    };
+    readonly time: {
+      readonly secondsPerRun: number;
+      readonly from: 'runs' | 'steps';
+      readonly count: number;
+      readonly missing: number;
+      readonly totalSeconds: number;
+    };
+    readonly compare: string;
+  };
+}
+
+/** A plan as a shell script: one command a line, never broken, and all else as comments at most `width` wide. */
+export function comparePlanReport({ plan }: ComparePlanView, width: number): string {
+  const comment = (text: string): string => paragraph(text, width - 2).replace(/^/gmu, '# ');
+  const { runs, power, time, compare } = plan;
+  const points = formatPoints(power.difference).replace('+', '');
+  return [
+    ...runs.filter(({ recorded }) => recorded === null).map(({ command }) => command),
+    '#',
+    ...runs
+      .filter(({ recorded }) => recorded !== null)
+      .map(({ arm, seed, recorded }) => comment(`${arm} with seed ${seed} is there already: ${recorded}`)),
+    comment(powerText(power, points)),
+    comment(timeText(time)),
+    `# When all have come: ${compare}`,
+  ].join('\n');
+}
+
+function powerText(power: ComparePlanView['plan']['power'], points: string): string {
+  const { spread, pairs, seeds, chance, seedsNeeded, imagesNeeded } = power;
+  const sd = (100 * spread.sd).toFixed(1);
+  const source =
+    pairs > 0
+      ? `a spread between seeds of ${sd} points, as seen on ${counted(pairs, 'pair')} of runs so far (a few pairs tell it roughly)`
+      : `an assumed spread between seeds of ${sd} points (no runs of these arms yet; plan again once some have come)`;
+  const planned =
+    chance === null
+      ? 'One seed shows no difference, however large.'
+      : `With ${counted(seeds, 'seed')} an arm a true difference of ${points} points is shown ${percent(chance)} of the time.`;
+  const needed =
+    seedsNeeded === null
+      ? `No number of seeds shows it four times in five: ${counted(spread.images, 'validation image')} are too few, it takes more than about ${formatCount(imagesNeeded)}.`
+      : `To show it four times in five takes ${counted(seedsNeeded, 'seed')} an arm.`;
+  return `Power: ${planned} ${needed} This is at ${source}, and with chance in the images counted too.`;
+}
+
+function percent(share: number): string {
+  return share < 0.01 ? 'less than 1%' : `${Math.round(100 * share)}%`;
+}
+
+function timeText({
+  secondsPerRun,
+  from,
+  count,
+  missing,
+  totalSeconds,
+}: ComparePlanView['plan']['time']): string {
+  const source =
+    from === 'runs'
+      ? `as ${counted(count, 'recorded run')} took`
+      : `estimated from ${counted(count, 'step')} on this machine`;
+  const all =
+    missing === 0
+      ? 'nothing is left to train'
+      : `${counted(missing, 'run')} to train, ${formatDuration(totalSeconds)} one after the other`;
+  return `Time: about ${formatDuration(secondsPerRun)} a run (${source}); ${all}.`;
+}

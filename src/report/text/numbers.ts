@@ -1,0 +1,121 @@
+/** What stands where there is no number: missing, NaN or infinite. */
+export const MISSING = '–';
+
+type Maybe = number | null | undefined;
+
+function known(value: Maybe): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+/** A learning rate or another number of any size: 5e-4, 1.2e-3, 0.35, 10. */
+export function formatRate(rate: Maybe, significant = 3): string {
+  if (!known(rate)) return MISSING;
+  if (rate === 0) return '0';
+  const size = Math.abs(rate);
+  return size < 0.1 || size >= 1e5
+    ? exponential(rate, significant)
+    : trimZeros(rate.toPrecision(significant));
+}
+
+/** A fraction with a fixed number of decimals: 0.735. */
+export function formatFraction(value: Maybe, decimals = 3): string {
+  return known(value) ? value.toFixed(decimals) : MISSING;
+}
+
+/** An accuracy with the counts behind it: 0.735 (294/400). */
+export function formatAccuracy(correct: number, total: number): string {
+  return total > 0 ? `${formatFraction(correct / total)} (${correct}/${total})` : `${MISSING} (0/0)`;
+}
+
+/** A difference of two accuracies in percentage points, with its sign: +1.9, -0.3. */
+export function formatPoints(difference: Maybe): string {
+  if (!known(difference)) return MISSING;
+  const points = (100 * difference).toFixed(1);
+  if (Number(points) === 0) return '0.0';
+  return difference > 0 ? `+${points}` : points;
+}
+
+/** A duration: 350 ms, 4.2 s, 42 s, 1 m 23 s, 2 h 05 m. */
+export function formatDuration(seconds: Maybe): string {
+  if (!known(seconds)) return MISSING;
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const two = (part: number): string => String(part).padStart(2, '0');
+  if (whole < 3600) return `${Math.floor(whole / 60)} m ${two(whole % 60)} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} m`;
+}
+
+/** A whole number with commas between thousands: 12,345. */
+export function formatCount(count: Maybe): string {
+  return known(count) ? String(Math.round(count)).replace(/\B(?=(\d{3})+$)/gu, ',') : MISSING;
+}
+
+/** A number with its noun, in the plural where it is not one: 1 seed, 3 seeds. */
+export function counted(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** An interval in brackets, a dash where a side is missing: [0.689, 0.776]. */
+export function formatInterval(
+  low: Maybe,
+  high: Maybe,
+  format: (value: Maybe) => string = formatFraction,
+): string {
+  return known(low) && known(high) ? `[${format(low)}, ${format(high)}]` : MISSING;
+}
+
+/** Mean and standard deviation: 0.737 ± 0.005; the mean alone where there is no deviation. */
+export function formatMeanSd(
+  mean: Maybe,
+  sd: Maybe,
+  format: (value: Maybe) => string = formatFraction,
+): string {
+  return known(mean) && known(sd) ? `${format(mean)} ± ${format(sd)}` : format(mean);
+}
+
+/** A p-value: 0.031, and < 0.001 below that. */
+export function formatPValue(p: Maybe): string {
+  if (!known(p)) return MISSING;
+  return p < 0.001 ? '< 0.001' : p.toFixed(3);
+}
+
+/** Decimal places that a multiple of `unit` needs (0.25 needs two), at most 12. */
+function decimalsOf(unit: number): number {
+  for (let decimals = 0; decimals < 12; decimals++) {
+    const scaled = unit * 10 ** decimals;
+    if (Math.abs(scaled - Math.round(scaled)) < 1e-6 * scaled) return decimals;
+  }
+  return 12;
+}
+
+/** Drops the zeros at the end of a fraction: 1.50 becomes 1.5, and 2.00 becomes 2. */
+function trimZeros(digits: string): string {
+  return digits.includes('.') ? digits.replace(/\.?0+$/u, '') : digits;
+}
+
+/** A number in short exponential form with at most `significant` digits: 5e-4, 1.2e-3, -3e5. */
+export function exponential(value: number, significant: number): string {
+  const [mantissa = '', exponent = ''] = value.toExponential(Math.max(0, significant - 1)).split('e');
+  return `${trimZeros(mantissa)}e${exponent.replace('+', '')}`;
+}
+
+/**
+ * Labels of an axis whose marks are multiples of `unit`: as many decimals as the unit needs (0.75, 0.80), and
+ * the exponential form where all are below 0.01 or one has six digits before the point (1.2e-4).
+ */
+export function tickFormat(unit: number, largest: number): (value: number) => string {
+  if (largest >= 0.01 && largest < 1e5) {
+    const decimals = decimalsOf(unit);
+    return (value) => (Math.abs(value) < unit / 2 ? 0 : value).toFixed(decimals);
+  }
+  return (value) => {
+    if (Math.abs(value) < unit / 2) return '0';
+    const magnitude = Math.floor(Math.log10(Math.abs(value)) + 1e-9);
+    const last = Math.floor(Math.log10(unit) + 1e-9);
+    const unitDigits = decimalsOf(unit / 10 ** last);
+    return exponential(value, Math.max(1, magnitude - last + unitDigits + 1));
+  };
+}

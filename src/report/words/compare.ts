@@ -1,0 +1,59 @@
+import type { CompareView } from '../compare-view.js';
+import { formatFraction, formatInterval } from '../text/numbers.js';
+
+/** The super-convergence factor with its interval or bound, what it is a ratio of, and what it leaves open. */
+export function superConvergenceText({
+  superConvergence: found,
+  difference,
+  arms,
+  config,
+}: CompareView): string {
+  const arm = difference?.arm ?? arms.at(-1)?.policy ?? 'the last arm';
+  const baseline = difference?.baseline ?? arms[0]?.policy ?? 'the first';
+  if (found === null)
+    return 'Super-convergence factor: none (it takes a target accuracy that both arms reach).';
+  const { target, factor, low, high, bound, note } = found;
+  const decimals = (value: number | null | undefined): string => formatFraction(value, 2);
+  const lead = bound === 'none' ? '' : `${bound} `;
+  const origin = config.target === null ? `, ${baseline}'s mean final accuracy` : '';
+  return (
+    `Super-convergence factor: ${lead}${decimals(factor)}${interval(low, high, decimals)}, steps of ${baseline} over steps of ${arm} ` +
+    `up to an accuracy of ${formatFraction(target)}${origin}; above 1, ${arm} is faster. ${note}`
+  ).trimEnd();
+}
+
+function interval(low: number | null, high: number | null, format: (value: number) => string): string {
+  if (low !== null && high !== null) return ` ${formatInterval(low, high, (value) => format(value ?? NaN))}`;
+  if (low !== null) return ` (95% interval: at least ${format(low)})`;
+  return high === null ? '' : ` (95% interval: at most ${format(high)})`;
+}
+
+/** How the differences were judged, and which of several the verdict is about. */
+export function differencesNote({ differences, difference }: CompareView): string {
+  const methods = [...new Set(differences.map(({ method }) => method))];
+  const what = `Difference of the final accuracy in percentage points, paired by seed; method: ${methods.join(', ')}.`;
+  if (differences.length < 2 || difference === null) return what;
+  return (
+    `${what} p is adjusted for ${differences.length} comparisons (Holm). The verdict and the super-convergence factor are ` +
+    `about ${difference.arm} against ${difference.baseline}.`
+  );
+}
+
+/** What the times mean; empty where nothing was timed. */
+export function timesNote({ arms, jobs, sharedFeatures }: CompareView): string {
+  if (arms.every(({ runs }) => runs.length === 0)) return '';
+  const beside = jobs > 1 ? `, with up to ${jobs} runs side by side, which slow each other` : '';
+  const shared = sharedFeatures
+    ? " What the frozen part makes of the images is computed once for all runs, at the first ones' cost: compare steps, not seconds."
+    : '';
+  return `Times are wall-clock seconds of training and evaluation${beside}; targets are looked for at the end of each epoch.${shared}`;
+}
+
+/** Every run without a result, with the reason. */
+export function failures({ arms }: CompareView): string[] {
+  return arms.flatMap(({ policy, failed }) =>
+    failed.map(
+      ({ run, seed, reason }) => `${policy} with seed ${seed}${run === '' ? '' : ` (${run})`}: ${reason}`,
+    ),
+  );
+}

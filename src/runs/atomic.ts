@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { RunError, UsageError } from '../errors.js';
+
+interface AtomicOptions {
+  /** Decides between UsageError and RunError. Default 'run'. */
+  readonly phase?: WritePhase;
+  /** Where the file that is replaced goes, in the same folder; without it, it is gone. */
+  readonly previous?: string;
+}
+
+/**
+ * Writes a file whole or not at all, and durably: when the promise resolves, the content outlives a power cut.
+ *
+ * Until then `path` holds what it held before (with `previous`, `path` or `previous` does). Throws UsageError or
+ * RunError as `explainWriteError` has it.
+ */
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  { phase = 'run', previous }: AtomicOptions = {},
+): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    await writeDurably(temporary, data);
+    if (previous !== undefined) await rename(path, previous).catch(unlessMissing);
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw explainWriteError(error, path, phase);
+  }
+}
+
+/** A hidden name beside `path` that nobody else uses. */
+export function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`);
+}
+
+/** Whether `temporaryName` made this name: what a killed process may have left behind. */
+export function isTemporaryName(name: string): boolean {
+  return /^\..+\.\d+-[0-9a-f]{8}\.tmp$/.test(name);
+}
+
+/** Writes a new file and waits until its content is on the disk. Throws the system's error, EEXIST included. */
+export async function writeDurably(path: string, data: string | Uint8Array): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    await file.writeFile(data);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Waits until the names in a folder are on the disk: a rename alone does not outlive a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
+  // Windows opens no folders, and needs none of this.
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some network file systems know no fsync of a folder; there is nothing more to be had from them.
+    if (errnoOf(error) !== 'EINVAL' && errnoOf(error) !== 'ENOTSUP') throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+function unlessMissing(error: unknown): void {
+  if (errnoOf(error) !== 'ENOENT') throw error;
+}
+
+/** 'start', 'resume': the user gave a bad place for a new run, or an old one to go on with; 'run': it went bad later. */
+type WritePhase = 'start' | 'resume' | 'run';
+
+const FULL =
+  'Free some space there and start again; what was written before is whole, and a training run goes on with --resume.';
+
+/** By errno: what happened, what to do about it at the start, and what to do in the middle of a run. */
+const REASONS: Readonly<Record<string, { what: string; start: string; run: string }>> = {
+  ENOSPC: { what: 'no space is left on that device', start: FULL, run: FULL },
+  EDQUOT: { what: 'the disk quota there is used up', start: FULL, run: FULL },
+  EROFS: {
+    what: 'that file system is read-only',
+    start: 'Give a folder that can be written with --out.',
+    run: 'Make it writable and go on with --resume.',
+  },
+  EACCES: {
+    what: 'permission was denied',
+    start: 'Give a folder that you may write to with --out.',
+    run: 'Make it writable and go on with --resume.',
+  },
+  ENOENT: {
+    what: 'its folder is not there',
+    start: 'Give an existing place with --out.',
+    run: 'It was removed or moved while the run was going on. Put it back and go on with --resume, or start again.',
+  },
+  ENOTDIR: {
+    what: 'a part of that path is a file, not a folder',
+    start: 'Give a folder with --out.',
+    run: 'Remove that file and go on with --resume.',
+  },
+};
+
+/** Errnos that say the same as another. */
+const ALIASES: Readonly<Record<string, string>> = { EPERM: 'EACCES', EEXIST: 'ENOTDIR' };
+
+/** Errnos that are the machine's fault in every phase. */
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT']);
+
+/**
+ * Says in words why `path` could not be written: what, where and what to do.
+ *
+ * A UsageError before the run goes on, except where there is no space; a RunError in the middle of it.
+ * Anything that carries no errno is handed back as it is.
+ */
+export function explainWriteError(error: unknown, path: string, phase: WritePhase): unknown {
+  const code = errnoOf(error);
+  if (code === undefined) return error;
+  const known = REASONS[ALIASES[code] ?? code];
+  const what = known?.what ?? (error instanceof Error ? error.message : code);
+  const advice =
+    known?.[phase === 'start' ? 'start' : 'run'] ??
+    'Check that place, then start again, or go on with --resume.';
+  const message = `Could not write ${path}: ${what} (${code}). ${advice}`;
+  const options = { cause: error };
+  const isUsage = phase !== 'run' && !NO_SPACE.has(code);
+  return isUsage ? new UsageError(message, options) : new RunError(message, options);
+}
+
+/** The errno of a system error, such as 'ENOENT'; undefined for any other value. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}

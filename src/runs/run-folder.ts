@@ -1,0 +1,298 @@
+import { rmSync } from 'node:fs';
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError } from '../errors.js';
+import { errnoOf, explainWriteError, isTemporaryName, syncFolder, temporaryName, writeDurably, writeFileAtomic } from './atomic.js';
+import { checkpointPath, type FoundCheckpoint, readNewestCheckpoint } from './checkpoint.js';
+import { type EpochRecord, type PredictionRecord, RUN_FILES, type RunEvent, type RunResult, SCHEMA_VERSION, type StepRecord } from './documents.js';
+import { jsonText } from './json.js';
+import { type JsonlOffsets, JsonlWriter, offsetsOf, truncateTo } from './jsonl.js';
+import { heldLock, lockPath, lockRun, ownLockText, type RunLock } from './lock.js';
+import { readEnvironment } from './read-run.js';
+
+/** What is known before the first step; plain JSON data, but for the checkpoint. environment.json gets `schemaVersion` besides. */
+export interface RunDocuments {
+  readonly config: object;
+  readonly environment: object;
+  readonly dataset: object;
+  /** To go on from where the program ends before it writes one; with offsets of 0. */
+  readonly checkpoint?: Uint8Array;
+}
+
+/** A run to go on with, from `checkpoint`. */
+interface OpenedRun {
+  readonly run: RunFolder;
+  readonly checkpoint: FoundCheckpoint;
+  /** Sentences for the user: a lock that was taken over, a damaged checkpoint that was passed over. */
+  readonly notes: readonly string[];
+}
+
+const FIRST_CHECKPOINT = checkpointPath('', 'last');
+
+/**
+ * Makes the folder `outDir`/`name`, or `name`-2, -3 and so on where that exists, and opens it. `outDir` is made
+ * too. The folder appears whole or not at all. Throws UsageError where it cannot be made, RunError where there is
+ * no space, RangeError for a name that is no plain visible file name and for numbers that are not finite.
+ */
+export async function createRun(outDir: string, name: string, documents: RunDocuments): Promise<RunFolder> {
+  const files = {
+    [RUN_FILES.config]: documentText(documents.config),
+    [RUN_FILES.environment]: documentText({ schemaVersion: SCHEMA_VERSION, ...documents.environment }),
+    [RUN_FILES.dataset]: documentText(documents.dataset),
+    [RUN_FILES.steps]: '',
+    [RUN_FILES.epochs]: '',
+    ...(documents.checkpoint && { [FIRST_CHECKPOINT]: documents.checkpoint }),
+  };
+  const { dir, lock } = await makeFolder(outDir, name, files, [RUN_FILES.checkpoints]);
+  try {
+    return await RunFolder.open(dir, lock, false);
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true }).catch(() => undefined);
+    throw explainWriteError(error, dir, 'start');
+  }
+}
+
+/**
+ * Opens a run's folder to go on with it: takes its lock, cuts the JSONL files back to what the newest whole
+ * checkpoint counts on, and removes what a killed process left half-written. The old result stays until the first
+ * line is appended. Throws UsageError where the folder is no run, is in use, or has no checkpoint to go on from.
+ */
+export async function openRun(dir: string): Promise<OpenedRun> {
+  await readEnvironment(dir);
+  const lock = await lockRun(dir);
+  try {
+    const checkpoint = await readNewestCheckpoint(dir);
+    const offsets = offsetsOf(checkpoint.header);
+    if (offsets === undefined) {
+      throw new UsageError(
+        `Expected offsets.steps and offsets.epochs in ${checkpointPath(dir, checkpoint.generation)} but there are none. Start the run anew.`,
+      );
+    }
+    await truncateTo(join(dir, RUN_FILES.steps), offsets.steps);
+    await truncateTo(join(dir, RUN_FILES.epochs), offsets.epochs);
+    if (checkpoint.generation === 'previous') {
+      // Else the next checkpoint would put the damaged one in the place of the only whole one.
+      await rename(checkpointPath(dir, 'previous'), checkpointPath(dir, 'last'));
+    }
+    await removeLeftovers(dir);
+    await removeLeftovers(join(dir, RUN_FILES.checkpoints));
+    const run = await RunFolder.open(dir, lock, true);
+    return { run, checkpoint, notes: [lock.note, checkpoint.note].filter((note) => note !== null) };
+  } catch (error) {
+    await lock.release();
+    throw explainWriteError(error, dir, 'resume');
+  }
+}
+
+/** Only for the holder of the lock: another writer's temporary files would be taken for leftovers. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    // Those of the lock belong to whoever just asks for it.
+    if (!isTemporaryName(name) || name.startsWith('..lock')) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/**
+ * A run's folder, open for writing and locked. Every method throws RunError where the disk refuses.
+ *
+ * A checkpoint is written in this order, so that it never counts on lines that are not on the disk:
+ * `sync`, then `encodeCheckpoint` with the offsets as `offsets` in its header, then `writeCheckpoint`.
+ */
+export class RunFolder {
+  /** Whether what an earlier part of the run concluded still lies there. */
+  #concluded: boolean;
+  #closed = false;
+
+  private constructor(
+    /** The folder's path. */
+    readonly dir: string,
+    private readonly lock: RunLock,
+    private readonly steps: JsonlWriter,
+    private readonly epochs: JsonlWriter,
+    concluded: boolean,
+  ) {
+    this.#concluded = concluded;
+  }
+
+  /** Opens a folder that this process has locked, at the end of its lines; `concluded`: it may hold a result. */
+  static async open(dir: string, lock: RunLock, concluded: boolean): Promise<RunFolder> {
+    const steps = await JsonlWriter.open(join(dir, RUN_FILES.steps));
+    try {
+      return new RunFolder(dir, lock, steps, await JsonlWriter.open(join(dir, RUN_FILES.epochs)), concluded);
+    } catch (error) {
+      await steps.close();
+      throw error;
+    }
+  }
+
+  /** Adds a line to steps.jsonl, which readers see with the next epoch, `sync` or `close`. */
+  appendStep(record: StepRecord): void {
+    this.#goOn();
+    this.steps.append(record);
+  }
+
+  /** Adds a line to epochs.jsonl and shows readers all lines, the steps' first. */
+  appendEpoch(record: EpochRecord): void {
+    this.#goOn();
+    this.epochs.append(record);
+    this.steps.flush();
+    this.epochs.flush();
+  }
+
+  /** Waits until all lines are on the disk and returns the lengths that a checkpoint is to hold as `offsets`. */
+  async sync(): Promise<JsonlOffsets> {
+    return { steps: await this.steps.sync(), epochs: await this.epochs.sync() };
+  }
+
+  /** Makes `bytes` the last checkpoint and keeps the one before it; with `best` they also become the best one. */
+  async writeCheckpoint(
+    bytes: Uint8Array,
+    { best = false }: { readonly best?: boolean } = {},
+  ): Promise<void> {
+    // Best first: if the program ends in between, going on from the older last one finds the same best again.
+    if (best) await writeFileAtomic(checkpointPath(this.dir, 'best'), bytes);
+    const previous = checkpointPath(this.dir, 'previous');
+    await writeFileAtomic(checkpointPath(this.dir, 'last'), bytes, { previous });
+  }
+
+  /** Writes events.jsonl as a whole; without events there is none. */
+  async writeEvents(events: readonly RunEvent[]): Promise<void> {
+    const path = join(this.dir, RUN_FILES.events);
+    const text = events.map((event) => `${jsonText(event)}\n`).join('');
+    if (text !== '') await writeFileAtomic(path, text);
+    else await rm(path, { force: true });
+  }
+
+  /** Replaces config.json or environment.json of a run that goes on otherwise than it began; its result is void. */
+  async replace(name: 'config' | 'environment', content: object): Promise<void> {
+    this.#goOn();
+    const document = name === 'config' ? content : { schemaVersion: SCHEMA_VERSION, ...content };
+    await writeFileAtomic(join(this.dir, RUN_FILES[name]), `${jsonText(document, 2)}\n`);
+  }
+
+  /** Writes predictions.jsonl as a whole. */
+  async writePredictions(lines: Iterable<PredictionRecord>): Promise<void> {
+    const text = Array.from(lines, (line) => `${jsonText(line)}\n`).join('');
+    await writeFileAtomic(join(this.dir, RUN_FILES.predictions), text);
+  }
+
+  /** Writes model/, replacing it as a whole; `files` by name, without folders. */
+  async writeModel(files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
+    const path = join(this.dir, RUN_FILES.model);
+    const [fresh, old] = [temporaryName(path), temporaryName(path)];
+    try {
+      await mkdir(fresh);
+      for (const [name, data] of Object.entries(files)) await writeDurably(join(fresh, name), data);
+      await syncFolder(fresh);
+      // A folder that is not empty cannot be renamed over.
+      await rename(path, old).catch(() => undefined);
+      await rename(fresh, path);
+      await syncFolder(this.dir);
+    } catch (error) {
+      throw explainWriteError(error, path, 'run');
+    } finally {
+      for (const left of [fresh, old])
+        await rm(left, { recursive: true, force: true }).catch(() => undefined);
+    }
+  }
+
+  /** Ends the record: result.json, written last. It begins with `schemaVersion`. */
+  async finish(result: RunResult): Promise<void> {
+    await this.sync();
+    const text = jsonText({ schemaVersion: SCHEMA_VERSION, ...result }, 2);
+    await writeFileAtomic(join(this.dir, RUN_FILES.result), `${text}\n`);
+    this.#concluded = true;
+  }
+
+  /** Writes what is left and gives the folder free, also where writing fails; a second call does nothing. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      await this.steps.close();
+    } finally {
+      await this.epochs.close().finally(() => this.lock.release());
+    }
+  }
+
+  /** A run that goes on has no result any more: else a reader would take the old one for the new. */
+  #goOn(): void {
+    if (!this.#concluded) return;
+    for (const name of [RUN_FILES.result, RUN_FILES.predictions]) {
+      const path = join(this.dir, name);
+      try {
+        rmSync(path, { force: true });
+      } catch (error) {
+        throw explainWriteError(error, path, 'run');
+      }
+    }
+    this.#concluded = false;
+  }
+}
+
+/** A folder that was just made and is locked by this process. */
+interface MadeFolder {
+  readonly dir: string;
+  readonly lock: RunLock;
+}
+
+/**
+ * Makes the folder `outDir`/`name`, or `name`-2, -3 and so on where that exists, with these files and folders in
+ * it; a file's name may lead into one of the folders. `outDir` is made too. The folder appears whole or not at all. Throws UsageError where it cannot be made,
+ * RunError where there is no space, RangeError for a name that is no plain visible file name.
+ */
+export async function makeFolder(
+  outDir: string,
+  name: string,
+  files: Readonly<Record<string, string | Uint8Array>>,
+  folders: readonly string[] = [],
+): Promise<MadeFolder> {
+  if (!/^[^./\\\0][^/\\\0]*$/.test(name)) {
+    throw new RangeError(
+      `Expected a file name without folders and leading dot for a run but received ${JSON.stringify(name)}.`,
+    );
+  }
+  const lockText = ownLockText();
+  let made = temporaryName(join(outDir, name));
+  try {
+    await mkdir(outDir, { recursive: true });
+    await mkdir(made);
+    await writeDurably(lockPath(made), lockText);
+    for (const folder of folders) await mkdir(join(made, folder));
+    for (const [file, data] of Object.entries(files)) await writeDurably(join(made, file), data);
+    for (const folder of folders) await syncFolder(join(made, folder));
+    await syncFolder(made);
+    made = await moveToFreeName(made, join(outDir, name));
+    await syncFolder(outDir);
+    return { dir: made, lock: heldLock(made, lockText) };
+  } catch (error) {
+    await rm(made, { recursive: true, force: true }).catch(() => undefined);
+    throw explainWriteError(error, join(outDir, name), 'start');
+  }
+}
+
+/** A whole JSON file's text. Throws RangeError for numbers that are not finite. */
+export function documentText(value: object): string {
+  return `${jsonText(value, 2)}\n`;
+}
+
+/** Renames a folder to `path`, or `path`-2, -3 and so on; nobody else can get the same name. */
+async function moveToFreeName(from: string, path: string): Promise<string> {
+  for (let n = 1; ; n++) {
+    const candidate = n === 1 ? path : `${path}-${n}`;
+    // A rename fails on a folder with something in it, but it would replace an empty one, or on Windows fail otherwise.
+    if (await exists(candidate)) continue;
+    try {
+      await rename(from, candidate);
+      return candidate;
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && !(await exists(candidate))) throw error;
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined)) !== undefined;
+}

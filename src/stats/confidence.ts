@@ -1,2 +1,0 @@
-/** How often an interval shall hold the true value, in every interval that the project prints. */
-export const CONFIDENCE = 0.95;

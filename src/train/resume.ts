@@ -1,0 +1,262 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { checkSettings } from '../config/check-settings.js';
+import { flagName, type GivenSettings, OPTIONS } from '../config/options.js';
+import { planSchedule } from '../config/plan-schedule.js';
+import { effectiveViews, type Replan, resolveRun, type RunConfig } from '../config/run-config.js';
+import { readDefaults, type Settings } from '../config/settings.js';
+import { UsageError } from '../errors.js';
+import { readNewestCheckpoint } from '../runs/checkpoint.js';
+import { RUN_FILES } from '../runs/documents.js';
+import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
+import { readRun, type RunRecord } from '../runs/read-run.js';
+import {
+  datasetDocument,
+  openWorkbench,
+  stepsPerEpoch,
+  wholeBench,
+  type Workbench,
+} from '../workbench/workbench.js';
+import { applyReplans, extendedConfig } from './replan.js';
+import { lastBackend } from './resume-environment.js';
+import { type RunState, unpackCheckpoint } from './run-state.js';
+import { type TrainDocument, trainRun } from './run.js';
+import { planFrom, type TrainPlan, type TrainRequest } from './train.js';
+
+/** A recorded run that may go on. */
+interface ResumableRun {
+  readonly record: RunRecord;
+  readonly config: RunConfig;
+  /** The backend it was last trained on, where that is known. */
+  readonly backend: string | undefined;
+  /** As the user gave them: they say where data and weights lie now. */
+  readonly given: GivenSettings;
+}
+
+/** What a resume tells before it goes on. */
+interface ResumeRequest extends TrainRequest {
+  /** Called with the new plan of a run that is extended. */
+  readonly showPlan: (plan: TrainPlan) => void;
+}
+
+/**
+ * Reads the run that `--resume` names. Throws UsageError where it is none, contradicts what was given, has ended, or
+ * failed.
+ */
+export async function openResumable(dir: string, given: GivenSettings): Promise<ResumableRun> {
+  const record = await readRun(dir);
+  const config = recordedRunConfig(record.config, join(dir, RUN_FILES.config));
+  refuseContradictions(dir, config, given);
+  if (record.status === 'failed') {
+    throw new UsageError(
+      `${dir} diverged, and would do so again: a resumed run takes the same steps. Start a new one with a lower --lr.`,
+    );
+  }
+  if (record.status === 'completed' && given.extendTo === undefined) {
+    throw new UsageError(
+      `${dir} is completed: there is nothing left to train. --extend-to EPOCHS plans more than its ${config.epochs} epochs.`,
+    );
+  }
+  return { record, config, backend: lastBackend(record.environment), given };
+}
+
+/** `onecycle train --resume RUN`: goes on from the newest checkpoint as if the run had never been interrupted. */
+export async function resumeTraining(run: ResumableRun, request: ResumeRequest): Promise<TrainDocument> {
+  return withPlan(run, request, async (bench, plan) => {
+    const { settings, showPlan } = request;
+    if (settings.extendTo !== undefined) showPlan(plan);
+    const workers = settings.workers ?? availableParallelism();
+    return trainRun(
+      wholeBench(bench),
+      plan.config,
+      { ...request, out: settings.out, workers },
+      run.record.dir,
+    );
+  });
+}
+
+/** What `--resume RUN --dry-run` shows: the steps that are left; nothing is changed. */
+export async function planResume(run: ResumableRun, request: TrainRequest): Promise<TrainPlan> {
+  return withPlan(run, request, async (_, plan) => plan);
+}
+
+async function withPlan<Result>(
+  { record, config, given }: ResumableRun,
+  request: TrainRequest,
+  work: (bench: Workbench, plan: TrainPlan) => Promise<Result>,
+): Promise<Result> {
+  const { dir } = record;
+  const settings = settingsOf(config, request.settings, given);
+  const { state } = unpackCheckpoint(await readNewestCheckpoint(dir));
+  const { extendTo } = request.settings;
+  const planned = extendTo === undefined ? config : extendedConfig(config, extendTo, state.step);
+  const bench = await openWorkbench(settings, request);
+  try {
+    refuseChangedData(dir, record.dataset, bench, settings.weights);
+    return await work(bench, remaining(dir, bench, planned, state));
+  } finally {
+    bench.close();
+  }
+}
+
+function remaining(dir: string, bench: Workbench, config: RunConfig, state: RunState): TrainPlan {
+  const epochSteps = stepsPerEpoch(bench, config);
+  const schedule = planSchedule(config, epochSteps);
+  const { scheduleState } = applyReplans(dir, state, config, schedule);
+  return planFrom(config, schedule, epochSteps, { trained: state.step, state: scheduleState });
+}
+
+/** Where these lie may change between two parts of a run; their hashes may not. */
+const MOVABLE = new Set(['data', 'weights']);
+
+/**
+ * The configuration that a run's config.json holds.
+ * @param path of config.json, for messages
+ * @throws UsageError where it is not that of a training run, lacks something, or holds what no option may be
+ */
+export function recordedRunConfig(document: JsonObject, path: string): RunConfig {
+  const { arm, replans, ...options } = document;
+  if (typeof arm !== 'string' || typeof options['policy'] !== 'string') {
+    throw new UsageError(`${path} names no policy and arm: expected the folder of a run of onecycle train.`);
+  }
+  // null stands for an option that was not given.
+  const given = checkSettings(
+    Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)),
+    path,
+  );
+  const { imageSize, lr } = given;
+  if (imageSize === undefined || typeof lr !== 'number') {
+    throw new UsageError(`Expected numbers for "imageSize" and "lr" in ${path}. Is it that of a run?`);
+  }
+  const frozen = given.views !== undefined;
+  const config = resolveRun({ ...readDefaults().settings, ...given }, { imageSize, lr, arm, frozen });
+  const missing = Object.keys(config).filter((name) => !Object.hasOwn(document, name));
+  if (missing.length > 0) {
+    throw new UsageError(
+      `${path} lacks ${missing.join(', ')}: another onecycle wrote it. Start the run anew.`,
+    );
+  }
+  return replans === undefined ? config : Object.freeze({ ...config, replans: readReplans(replans, path) });
+}
+
+function readReplans(value: JsonValue, path: string): readonly Replan[] {
+  const wrong = () => new UsageError(`Expected a list of steps and epochs for "replans" in ${path}.`);
+  const isList = (list: JsonValue): list is readonly JsonValue[] => Array.isArray(list);
+  if (!isList(value)) throw wrong();
+  return value.map((entry) => {
+    const { step, fromEpochs, toEpochs } = isJsonObject(entry) ? entry : {};
+    if (!isCount(step) || !isCount(fromEpochs) || !isCount(toEpochs)) throw wrong();
+    return { step, fromEpochs, toEpochs };
+  });
+}
+
+function isCount(value: JsonValue | undefined): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+/**
+ * Throws UsageError with the difference where an option that was given says otherwise than the run's configuration.
+ * Options that make no difference to the result, and where data and weights lie now, may be given freely.
+ */
+export function refuseContradictions(dir: string, config: RunConfig, given: GivenSettings): void {
+  const recorded: Readonly<Record<string, unknown>> = { ...config };
+  const differences = Object.entries(given).flatMap(([name, value]) => {
+    if (!Object.hasOwn(recorded, name) || MOVABLE.has(name)) return [];
+    const meant =
+      name === 'lr' ? rateMeant(value, config) : name === 'views' ? viewsMeant(value, config) : value;
+    const held = recorded[name];
+    return JSON.stringify(meant) === JSON.stringify(held)
+      ? []
+      : [`  ${flagName(name)}: ${shown(held)} in the run, ${shown(meant)} given`];
+  });
+  if (differences.length === 0) return;
+  const epochs = given.epochs === undefined || given.epochs === config.epochs;
+  const hint = epochs ? '' : ' More epochs are planned with --extend-to.';
+  throw new UsageError(
+    `${dir} was started with other settings:\n${differences.join('\n')}\nLeave these out to go on with it, or start a new run without --resume.${hint}`,
+  );
+}
+
+/** A rate that was found then is not found again: `auto` and `from:RUN` mean the recorded number. */
+function rateMeant(value: unknown, { lr, arm, policy }: RunConfig): unknown {
+  const own = typeof value === 'object' && value !== null ? Object.entries(value) : [['', value]];
+  const found = [arm, policy, ''].map((name) => own.find(([key]) => key === name)?.[1]);
+  const stated: unknown = found.find((entry) => entry !== undefined);
+  return typeof stated === 'number' ? stated : lr;
+}
+
+function viewsMeant(value: unknown, { augment, views }: RunConfig): unknown {
+  return views === null || typeof value !== 'number' ? views : effectiveViews({ augment, views: value });
+}
+
+function shown(value: unknown): string {
+  return value === null ? 'none' : typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** The settings with which a run's data and weights are opened again. */
+function settingsOf(config: RunConfig, settings: Settings, given: GivenSettings): Settings {
+  const options = Object.entries(config).filter(
+    ([name, value]) => value !== null && Object.hasOwn(OPTIONS, name),
+  );
+  return {
+    ...settings,
+    ...checkSettings(Object.fromEntries(options)),
+    data: given.data ?? config.data,
+    weights: given.weights ?? config.weights,
+  };
+}
+
+/** Files that a message names; there may be thousands. */
+const NAMED = 5;
+
+/**
+ * Throws UsageError where the images or the starting weights are others than those of the recorded run, naming them.
+ * @param recorded the run's dataset.json
+ * @param weights how the user names the weights
+ */
+function refuseChangedData(dir: string, recorded: JsonObject, bench: Workbench, weights: string): void {
+  const now: JsonValue = JSON.parse(JSON.stringify(datasetDocument(bench)));
+  if (!isJsonObject(now)) throw new Error('expected an object');
+  const advice = 'Put back what the run was started with, or start a new run without --resume.';
+  const changes = changesOf(filesOf(recorded), filesOf(now));
+  if (changes.length > 0) {
+    const more = changes.length > NAMED ? `, and ${changes.length - NAMED} more` : '';
+    throw new UsageError(
+      `${dir} was trained on other images than there are now: ${changes.slice(0, NAMED).join(', ')}${more}. ${advice}`,
+    );
+  }
+  for (const name of ['classes', 'files']) {
+    if (JSON.stringify(recorded[name]) !== JSON.stringify(now[name])) {
+      throw new UsageError(`${dir} was trained on the same images in another order of ${name}. ${advice}`);
+    }
+  }
+  if (recorded['weightsSha256'] !== now['weightsSha256']) {
+    throw new UsageError(
+      `${dir} was started from other weights than those of ${weights} now: expected SHA-256 ${String(recorded['weightsSha256'])} but received ${bench.weights.sha256}. ${advice}`,
+    );
+  }
+}
+
+/** Every file with what it was: its part of the data, its class and its hash. */
+function filesOf(dataset: JsonObject): Map<string, string> {
+  const { files } = dataset;
+  const parts = isJsonObject(files) ? Object.entries(files) : [];
+  return new Map(
+    parts.flatMap(([part, list]) =>
+      (Array.isArray(list) ? list : []).map((file: JsonValue): [string, string] => {
+        const { path, ...rest } = isJsonObject(file) ? file : {};
+        return [String(path), JSON.stringify([part, rest])];
+      }),
+    ),
+  );
+}
+
+function changesOf(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
+  const gone = [...before].flatMap(([path, what]) => {
+    const found = now.get(path);
+    if (found === undefined) return [`${path} is missing or cannot be read`];
+    return found === what ? [] : [`${path} has changed`];
+  });
+  const added = [...now.keys()].filter((path) => !before.has(path)).map((path) => `${path} is new`);
+  return [...gone, ...added];
+}

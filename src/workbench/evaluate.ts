@@ -1,0 +1,46 @@
+import type { Engine } from '../engine/engine.js';
+import type { Prediction } from '../runs/documents.js';
+import type { TrainingBatch } from './steps.js';
+
+/** What the network makes of a list of labelled images. */
+export interface Evaluation {
+  /** Mean cross-entropy, without label smoothing. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly correct: number;
+  readonly total: number;
+  /** One for each image, in the order of the batches. */
+  readonly predictions: readonly Prediction[];
+}
+
+/** Runs the network over all batches; the weights stay as they are. */
+export async function evaluate(engine: Engine, batches: AsyncIterable<TrainingBatch>): Promise<Evaluation> {
+  const predictions: Prediction[] = [];
+  let lossSum = 0;
+  let correct = 0;
+  for await (const { input, labels } of batches) {
+    const logits = await engine.logits(input);
+    const classes = logits.length / labels.length;
+    labels.forEach((label, i) => {
+      const { prediction, loss } = judge(logits.subarray(i * classes, (i + 1) * classes), label);
+      predictions.push(prediction);
+      lossSum += loss;
+      // Logits of a network that has become NaN have no largest: nothing was predicted.
+      if (prediction.predicted === label && !Number.isNaN(loss)) correct++;
+    });
+  }
+  const total = predictions.length;
+  return { loss: lossSum / total, accuracy: correct / total, correct, total, predictions };
+}
+
+/** Softmax over one image's logits, shifted by the largest so that nothing overflows. */
+function judge(logits: Float32Array, label: number): { prediction: Prediction; loss: number } {
+  let predicted = 0;
+  logits.forEach((logit, i) => {
+    if (logit > (logits[predicted] ?? -Infinity)) predicted = i;
+  });
+  const largest = logits[predicted] ?? NaN;
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
+  const loss = Math.log(sum) + largest - (logits[label] ?? NaN);
+  return { prediction: { predicted, probability: 1 / sum }, loss };
+}

@@ -1,0 +1,25 @@
+import type { EpochRecord, StepRecord } from '../runs/documents.js';
+
+/** What an experiment tells while it goes on; the terminal decides how to show it. */
+export type ExperimentEvent =
+  /** Images read and decoded so far. */
+  | { readonly type: 'decode'; readonly done: number; readonly total: number }
+  | { readonly type: 'note'; readonly text: string }
+  /** A training run begins, or goes on from `fromStep`. */
+  | {
+      readonly type: 'run';
+      readonly name: string;
+      readonly fromStep: number;
+      readonly totalSteps: number;
+      readonly epochs: number;
+    }
+  /** The run's folder, once there is one. */
+  | { readonly type: 'recorded'; readonly name: string; readonly folder: string }
+  | { readonly type: 'step'; readonly name: string; readonly record: StepRecord }
+  | { readonly type: 'epoch'; readonly name: string; readonly record: EpochRecord }
+  | { readonly type: 'run-end'; readonly name: string; readonly status: string }
+  /** One seed of a range test. */
+  | { readonly type: 'sweep'; readonly seed: number; readonly step: number; readonly steps: number };
+
+/** Receives events in order. */
+export type Emit = (event: ExperimentEvent) => void;

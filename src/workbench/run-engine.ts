@@ -1,0 +1,91 @@
+import type { RunConfig } from '../config/run-config.js';
+import { type ImageSet, trainingBatches, validationBatches } from '../data/images/batches.js';
+import type { Engine } from '../engine/engine.js';
+import { openEngine } from '../engine/open-engine.js';
+import type { NetworkSetup } from '../engine/params.js';
+import { initHead } from '../model/network.js';
+import { networkBatches, unstored } from './features.js';
+import type { TrainingBatch } from './steps.js';
+import type { Workbench } from './workbench.js';
+
+/** Images evaluated at a time; large batches cost nothing, the engine slices them. */
+const EVALUATION_BATCH = 64;
+
+/** The settings that shape network, optimizer and data of a run; a range test has them too. */
+export type EngineConfig = Pick<
+  RunConfig,
+  | 'seed'
+  | 'trainable'
+  | 'batchSize'
+  | 'labelSmoothing'
+  | 'weightDecay'
+  | 'headLrMultiplier'
+  | 'augment'
+  | 'views'
+>;
+
+/** A fresh network with a new head on the workbench's backbone. */
+export function openRunEngine(
+  bench: Workbench<ImageSet>,
+  config: EngineConfig,
+  workers: number,
+): Promise<Engine> {
+  return openEngine(networkSetup(bench, config), config.batchSize, workers);
+}
+
+function networkSetup(
+  { weights, firstTrained, imageSize, images }: Workbench<ImageSet>,
+  config: EngineConfig,
+): NetworkSetup {
+  return {
+    backbone: weights.backbone,
+    parameters: weights.parameters,
+    head: initHead(weights.backbone.features, images.classNames.length, config.seed),
+    firstTrained,
+    imageSize,
+    labelSmoothing: config.labelSmoothing,
+    weightDecay: config.weightDecay,
+    headLrMultiplier: config.trainable === 'head' ? 1 : config.headLrMultiplier,
+  };
+}
+
+/** The training batches of one epoch from its `fromBatch`-th on. */
+export function epochBatches(
+  bench: Workbench<ImageSet>,
+  engine: Engine,
+  config: EngineConfig,
+  epoch: number,
+  fromBatch: number,
+): AsyncIterable<TrainingBatch> {
+  const { batchSize, seed, augment, views } = config;
+  const features = bench.features && {
+    store: bench.features.train,
+    slot: (index: number, view: number) => index * (views ?? 1) + Math.max(0, view),
+  };
+  const batches = trainingBatches(bench.images, {
+    batchSize,
+    seed,
+    epoch,
+    augment,
+    views: views ?? undefined,
+    fromStep: fromBatch,
+    needs: features && unstored(features),
+  });
+  return networkBatches(engine, batches, features);
+}
+
+/** All validation images, or about `limit` of them spread evenly over the classes. */
+export function evaluationBatches(
+  bench: Workbench<ImageSet>,
+  engine: Engine,
+  limit = Infinity,
+): AsyncIterable<TrainingBatch> {
+  const stride = Math.max(1, Math.ceil(bench.images.valid.length / limit));
+  const images = { ...bench.images, valid: bench.images.valid.filter((_, i) => i % stride === 0) };
+  const features = bench.features && {
+    store: bench.features.valid,
+    slot: (index: number) => index * stride,
+  };
+  const batches = validationBatches(images, EVALUATION_BATCH, features && unstored(features));
+  return networkBatches(engine, batches, features);
+}

@@ -1,0 +1,46 @@
+import type { PreparedImages } from '../data/images/prepare.js';
+import { type ImageStoreHandle, openImageStore } from '../data/images/store.js';
+import { FeatureStore, type FeatureStoreHandle } from './features.js';
+import type { Workbench } from './workbench.js';
+
+/** A workbench as plain data: other threads of the process work on the same memory. */
+export interface WorkbenchHandle extends Omit<Workbench, 'images' | 'features' | 'close'> {
+  readonly images: Omit<PreparedImages, 'store'>;
+  readonly store: ImageStoreHandle;
+  readonly features: { readonly train: FeatureStoreHandle; readonly valid: FeatureStoreHandle } | undefined;
+}
+
+/** What another thread needs to work on the same bench. */
+export function workbenchHandle({
+  images: { store, ...images },
+  features,
+  weights,
+  imageSize,
+  firstTrained,
+}: Workbench): WorkbenchHandle {
+  return {
+    images,
+    store: store.handle,
+    weights,
+    imageSize,
+    firstTrained,
+    features: features && { train: features.train.handle, valid: features.valid.handle },
+  };
+}
+
+/** The bench of a handle, in a thread that does not own it. */
+export function attachWorkbench({ store, features, ...handle }: WorkbenchHandle): Workbench {
+  const stores = features && {
+    train: new FeatureStore(features.train),
+    valid: new FeatureStore(features.valid),
+  };
+  return {
+    ...handle,
+    images: { ...handle.images, store: openImageStore(store) },
+    features: stores,
+    close() {
+      stores?.train.close({ remove: false });
+      stores?.valid.close({ remove: false });
+    },
+  };
+}

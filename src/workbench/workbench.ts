@@ -1,0 +1,224 @@
+import { freemem, totalmem } from 'node:os';
+import { effectiveViews, type RunConfig } from '../config/run-config.js';
+import type { Settings } from '../config/settings.js';
+import type { SkippedFile } from '../data/folder/image-folder.js';
+import { dataFolder, scanImageFolder } from '../data/folder/scan.js';
+import { batchesPerEpoch, type ImageSet, trainingOrder } from '../data/images/batches.js';
+import { largestSide } from '../data/images/decode.js';
+import { beginPreparing, type PreparedImages } from '../data/images/prepare.js';
+import { featureShape } from '../engine/shapes.js';
+import { UsageError } from '../errors.js';
+import { loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
+import { resolveWeights } from '../model/load/weights.js';
+import { firstTrainableBlock } from '../model/network.js';
+import type { Emit } from './events.js';
+import { FeatureStore } from './features.js';
+
+/** What the runs of one experiment share: decoded images, weights, and the frozen part's features. */
+export interface Workbench<Images extends ImageSet = PreparedImages> {
+  readonly images: Images;
+  readonly weights: LoadedBackbone;
+  /** Pixels a side of the network's input. */
+  readonly imageSize: number;
+  /** Index of the first trained block. */
+  readonly firstTrained: number;
+  /** Features of (image, view) and of the validation images; absent where nothing is frozen. */
+  readonly features: { readonly train: FeatureStore; readonly valid: FeatureStore } | undefined;
+  /** Frees caches and removes temporary files. */
+  close(): void;
+}
+
+/** A workbench to begin on, some of whose images may still be on their way. */
+export interface OpenBench {
+  readonly bench: Workbench<ImageSet>;
+  /** The same with all its images, once they are there; rejects where some will not come. */
+  readonly whole: Promise<Workbench>;
+}
+
+/** A bench all of whose images are there. */
+export function wholeBench(bench: Workbench): OpenBench {
+  return { bench, whole: Promise.resolve(bench) };
+}
+
+/** Mini-batches of an epoch, the last and smaller one included. */
+export function stepsPerEpoch(
+  { images }: Pick<Workbench<ImageSet>, 'images'>,
+  { batchSize }: Pick<RunConfig, 'batchSize'>,
+): number {
+  return batchesPerEpoch(images.train.length, batchSize);
+}
+
+/** A workbench whose images are being decoded. */
+interface DecodingBench {
+  /** With all images that are listed, in the hope that each can be decoded. */
+  readonly hoped: OpenBench;
+  /** Aborted as soon as that hope fails, for whatever reason. */
+  readonly dashed: AbortSignal;
+  /** With the images that can be used; rejects as {@link openWorkbench} does. */
+  readonly settled: Promise<Workbench>;
+  /** Stops what is under way and closes all benches. */
+  close(): void;
+}
+
+/** Whom a bench tells what it does, and who stops it. */
+export interface BenchContext {
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+const MEGABYTE = 1e6;
+/** Above this many pixels a side, images are photographs and not thumbnails. */
+const THUMBNAIL_SIDE = 64;
+const THUMBNAIL_INPUT = 96;
+
+/** Reads data and weights and checks them against each other. Throws UsageError for whatever is wrong with them. */
+export async function openWorkbench(settings: Settings, context: BenchContext): Promise<Workbench> {
+  const { settled, close } = await beginWorkbench(settings, context);
+  try {
+    return await settled;
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/**
+ * Does the same, but lets the caller begin while the images are being decoded, those first that the first epoch wants first.
+ * The caller closes what it gets.
+ */
+export async function beginWorkbench(
+  settings: Settings,
+  { emit, signal }: BenchContext,
+): Promise<DecodingBench> {
+  const weights = await loadBackbone(resolveWeights(settings.weights));
+  const firstTrained = firstTrainableBlock(weights.backbone, settings.trainable);
+  const folder = await scanImageFolder(await dataFolder(settings.data), {
+    valSplit: settings.valSplit,
+    seed: settings.splitSeed ?? settings.seed,
+    followLinks: settings.followLinks,
+  });
+  const imageSize = settings.imageSize ?? (await defaultImageSize(folder, weights));
+  if (imageSize % 32 !== 0) {
+    throw new UsageError(
+      `Expected a number divisible by 32 for --image-size but received ${imageSize}. Try ${Math.max(32, Math.round(imageSize / 32) * 32)}.`,
+    );
+  }
+  requireBatch(settings, folder.train.length, folder.root);
+  const coming = beginPreparing(folder, {
+    imageSize,
+    strict: settings.strict,
+    order: trainingOrder(folder.train.length, settings.seed, 1),
+    cacheBytes: cacheBytes(),
+    signal,
+    onProgress: (done, total) => emit({ type: 'decode', done, total }),
+  });
+  const stores: FeatureStore[] = [];
+  const close = () => {
+    coming.close();
+    for (const store of stores) store.close({ remove: true });
+  };
+  const benchOf = <Images extends ImageSet>(images: Images): Workbench<Images> => {
+    const features = firstTrained === 0 ? undefined : openFeatureStores(images);
+    stores.push(...Object.values(features ?? {}));
+    return { images, weights, imageSize, firstTrained, features, close };
+  };
+  const bench = benchOf(coming.hoped);
+  const settled = coming.done.then((images) => {
+    requireBatch(settings, images.train.length, folder.root);
+    for (const { path, reason } of images.skipped) emit({ type: 'note', text: `skipped ${path}: ${reason}` });
+    for (const text of images.notes) emit({ type: 'note', text });
+    return coming.dashed.aborted ? benchOf(images) : { ...bench, images };
+  });
+  const whole = settled.then((settledBench) => {
+    coming.dashed.throwIfAborted();
+    return settledBench;
+  });
+  // Not everybody who begins waits for both.
+  for (const promise of [settled, whole]) promise.catch(() => undefined);
+  return { hoped: { bench, whole }, dashed: coming.dashed, settled, close };
+
+  function openFeatureStores({ train, valid }: ImageSet) {
+    const shape = featureShape(weights.backbone, firstTrained, imageSize);
+    return {
+      train: FeatureStore.create(shape, train.length * effectiveViews(settings), cacheBytes()),
+      valid: FeatureStore.create(shape, valid.length, cacheBytes()),
+    };
+  }
+}
+
+function requireBatch({ batchSize }: Settings, trainImages: number, root: string): void {
+  if (batchSize <= trainImages) return;
+  throw new UsageError(
+    `Expected at most ${trainImages} for --batch-size, the number of training images in ${root}, ` +
+      `but received ${batchSize}. Give --batch-size ${trainImages} or less, or add images.`,
+  );
+}
+
+/** What one cache may keep in memory, in bytes; the rest goes to a temporary file. */
+function cacheBytes(): number {
+  return Math.min(1000 * MEGABYTE, totalmem() / 8, freemem() / 2);
+}
+
+async function defaultImageSize(
+  folder: Parameters<typeof largestSide>[0],
+  weights: LoadedBackbone,
+): Promise<number> {
+  return (await largestSide(folder)) <= THUMBNAIL_SIDE ? THUMBNAIL_INPUT : weights.backbone.trainedSize;
+}
+
+/**
+ * Works on images while they are being decoded, in the hope that each can be. Where one cannot, that work is broken off and
+ * forgotten, and done again from its start on those that can: its result does not depend on when an image was there.
+ *
+ * @param work ends with an error if `whole` does, and leaves nothing behind then; its signal is aborted then too
+ */
+export async function whileDecoding<Result>(
+  { hoped, dashed, settled, close }: DecodingBench,
+  { emit, signal }: BenchContext,
+  work: (open: OpenBench, signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  try {
+    try {
+      return await work(hoped, AbortSignal.any([signal, dashed]));
+    } catch (error) {
+      if (!dashed.aborted) throw error;
+    }
+    const bench = await settled;
+    emit({ type: 'note', text: 'starting again without the images that cannot be used' });
+    return await work(wholeBench(bench), signal);
+  } finally {
+    close();
+  }
+}
+
+/** The data in short, as every JSON document holds it. */
+export interface DatasetSummary {
+  readonly classes: readonly string[];
+  readonly train: number;
+  readonly valid: number;
+  /** Images of each class, in the order of `classes`. */
+  readonly counts: readonly { readonly class: string; readonly train: number; readonly valid: number }[];
+  readonly skipped: readonly SkippedFile[];
+}
+
+/** The data of a workbench in short. */
+export function datasetSummary({ images: { classNames, train, valid, skipped } }: Workbench): DatasetSummary {
+  const counted = classNames.map((name, label) => ({
+    class: name,
+    train: train.filter((sample) => sample.label === label).length,
+    valid: valid.filter((sample) => sample.label === label).length,
+  }));
+  return { classes: classNames, train: train.length, valid: valid.length, counts: counted, skipped };
+}
+
+/** dataset.json: the summary, every file with its hash, and the hash of the weights that training started from. */
+export function datasetDocument(bench: Workbench): object {
+  const files = (samples: Workbench['images']['train']) =>
+    samples.map(({ path, label, sha256 }) => ({ path, label, sha256 }));
+  const { train, valid } = bench.images;
+  return {
+    ...datasetSummary(bench),
+    weightsSha256: bench.weights.sha256,
+    files: { train: files(train), valid: files(valid) },
+  };
+}

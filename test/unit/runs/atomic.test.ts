@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { RunError, UsageError } from '../../../src/errors.js';
+import {
+  explainWriteError,
+  isTemporaryName,
+  temporaryName,
+  writeFileAtomic,
+} from '../../../src/runs/atomic.js';
+import { freshFolder } from './fresh-folder.js';
+
+describe('writeFileAtomic', () => {
+  it('writes and replaces text and bytes, and leaves nothing else', async () => {
+    const dir = freshFolder();
+    const path = join(dir, 'file');
+    await writeFileAtomic(path, 'bienenfleißig');
+    expect(readFileSync(path, 'utf8')).toBe('bienenfleißig');
+    await writeFileAtomic(path, Uint8Array.of(0, 255, 10));
+    expect([...readFileSync(path)]).toEqual([0, 255, 10]);
+    expect(readdirSync(dir)).toEqual(['file']);
+  });
+
+  it('keeps the one before under another name', async () => {
+    const dir = freshFolder();
+    const [path, previous] = [join(dir, 'last'), join(dir, 'previous')];
+    for (const generation of ['1', '2', '3']) await writeFileAtomic(path, generation, { previous });
+    expect(readFileSync(path, 'utf8')).toBe('3');
+    expect(readFileSync(previous, 'utf8')).toBe('2');
+  });
+
+  it('removes its temporary file where the rename fails, and keeps what was there', async () => {
+    const dir = freshFolder();
+    mkdirSync(join(dir, 'taken'));
+    writeFileSync(join(dir, 'taken', 'content'), '');
+    await expect(writeFileAtomic(join(dir, 'taken'), 'x')).rejects.toThrow(RunError);
+    expect(readdirSync(dir)).toEqual(['taken']);
+    expect(readdirSync(join(dir, 'taken'))).toEqual(['content']);
+  });
+
+  it('says what a folder that is gone means at the start and in a run', async () => {
+    const path = join(freshFolder(), 'gone', 'file');
+    await expect(writeFileAtomic(path, 'x', { phase: 'start' })).rejects.toThrow(UsageError);
+    await expect(writeFileAtomic(path, 'x')).rejects.toThrow(RunError);
+    await expect(writeFileAtomic(path, 'x')).rejects.toThrow(
+      `Could not write ${path}: its folder is not there (ENOENT)`,
+    );
+  });
+
+  it('hides its temporary names and knows them again', () => {
+    expect(basename(temporaryName('/a/b.json'))).toMatch(/^\.b\.json\./);
+    expect(isTemporaryName(basename(temporaryName('/a/b.json')))).toBe(true);
+    for (const name of ['b.json', '.lock', '.hidden.tmp', 'last.ckpt'])
+      expect(isTemporaryName(name)).toBe(false);
+  });
+});
+
+describe('explainWriteError', () => {
+  const failure = (code: string) => Object.assign(new Error(`${code}: text`), { code, syscall: 'open' });
+
+  it.each([
+    ['ENOSPC', RunError, RunError, 'no space is left'],
+    ['EDQUOT', RunError, RunError, 'quota'],
+    ['EROFS', UsageError, RunError, 'read-only'],
+    ['EACCES', UsageError, RunError, 'permission was denied'],
+    ['EPERM', UsageError, RunError, 'permission was denied'],
+    ['ENOENT', UsageError, RunError, 'its folder is not there'],
+    ['ENOTDIR', UsageError, RunError, 'is a file, not a folder'],
+    ['EIO', UsageError, RunError, 'EIO: text'],
+  ])('%s', (code, atStart, inRun, words) => {
+    const start = explainWriteError(failure(code), '/out/run', 'start');
+    const run = explainWriteError(failure(code), '/out/run', 'run');
+    expect(start).toBeInstanceOf(atStart);
+    expect(run).toBeInstanceOf(inRun);
+    for (const error of [start, run]) {
+      expect(String(error)).toMatch(new RegExp(`Could not write /out/run: .*${words}`));
+      expect(String(error)).toContain(`(${code})`);
+    }
+  });
+
+  it('speaks of the run itself where it is resumed', () => {
+    const resume = explainWriteError(failure('EACCES'), '/out/run', 'resume');
+    expect(resume).toBeInstanceOf(UsageError);
+    expect(String(resume)).not.toContain('--out');
+    expect(explainWriteError(failure('ENOSPC'), '/out/run', 'resume')).toBeInstanceOf(RunError);
+  });
+
+  it('hands on what is no error of the system', () => {
+    const bug = new TypeError('x');
+    expect(explainWriteError(bug, '/out', 'run')).toBe(bug);
+    // Node's own argument errors have a code, too, and are bugs.
+    const argument = Object.assign(new TypeError('x'), { code: 'ERR_INVALID_ARG_TYPE' });
+    expect(explainWriteError(argument, '/out', 'run')).toBe(argument);
+  });
+});
