@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { compare, type CompareOutcome, compareRecorded } from '../compare/compare.js';
-import { compareDocument, type CompareDocument } from '../compare/document.js';
+import { compareDocument } from '../compare/document.js';
 import { UsageError } from '../errors.js';
+import type { CompareDocument } from '../runs/documents.js';
 import { describeEnvironment } from '../workbench/environment.js';
 import { Exit } from './errors.js';
 import { inSession, type RawFlags, type Session } from './session.js';

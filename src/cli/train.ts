@@ -1,9 +1,10 @@
 import { UsageError } from '../errors.js';
 import { planReport } from '../report/pages/plan.js';
 import { trainReport } from '../report/pages/train.js';
+import type { TrainPlan } from '../runs/documents.js';
 import { readRun } from '../runs/read-run.js';
 import { openResumable, planResume, resumeTraining } from '../train/resume.js';
-import { planTraining, train, type TrainPlan } from '../train/train.js';
+import { planTraining, train } from '../train/train.js';
 import { describeEnvironment } from '../workbench/environment.js';
 import { Exit } from './errors.js';
 import { inSession, type RawFlags } from './session.js';

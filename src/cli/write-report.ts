@@ -1,6 +1,5 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CompareDocument } from '../compare/document.js';
 import type { RecordedRun } from '../compare/read.js';
 import { dataFolder } from '../data/folder/scan.js';
 import { thumbnail } from '../data/images/decode.js';
@@ -14,6 +13,7 @@ import {
 } from '../report/pages/html/pictures.js';
 import { htmlReport } from '../report/pages/html/report.js';
 import { explainWriteError, writeFileAtomic } from '../runs/atomic.js';
+import type { CompareDocument } from '../runs/documents.js';
 import { pngOf } from '../runs/png.js';
 
 /** Images shown in each direction, and their longer side in pixels. */

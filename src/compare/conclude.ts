@@ -1,38 +1,25 @@
 import { UsageError } from '../errors.js';
-import { SCHEMA_VERSION } from '../runs/documents.js';
-import { pairedDifference, type PairedDifference } from '../stats/difference.js';
 import {
-  type BootstrapInterval,
-  bootstrapMeanOverImages,
-  summarize,
-  type Summary,
-} from '../stats/intervals.js';
+  type ArmDifference,
+  type ComparedArm,
+  type Comparison,
+  type OverSeeds,
+  SCHEMA_VERSION,
+  type SeedDifference,
+} from '../runs/documents.js';
+import { pairedDifference, type PairedDifference } from '../stats/difference.js';
+import { type BootstrapInterval, bootstrapMeanOverImages, summarize } from '../stats/intervals.js';
 import { holm, mcnemar } from '../stats/tests.js';
 import {
   secondsToTarget,
   stepsToTarget,
   summarizeTimes,
   superConvergence,
-  type SuperConvergence,
   type TimesSummary,
 } from '../stats/times.js';
-import { verdict, type Verdict } from '../stats/verdict.js';
-import type { BestEpoch } from '../train/run-state.js';
+import { verdict } from '../stats/verdict.js';
 import { fairnessWarnings } from './fairness.js';
 import type { FailedRun, RecordedRun } from './read.js';
-
-/** What `compare` concludes from recorded runs. */
-export interface Comparison {
-  readonly schemaVersion: number;
-  readonly command: 'compare';
-  readonly arms: readonly ComparedArm[];
-  readonly differences: readonly ArmDifference[];
-  /** The last arm against the first. */
-  readonly difference: ArmDifference | null;
-  readonly verdict: Verdict;
-  readonly superConvergence: SuperConvergence | null;
-  readonly warnings: readonly string[];
-}
 
 /**
  * Compares arms over their finished runs; the first arm is the baseline.
@@ -100,33 +87,6 @@ function superConvergenceOf(arm: readonly RecordedRun[], baseline: readonly Reco
     baselineBudget: pair.baseline.record.steps.length,
   }));
   return superConvergence(pairs, target);
-}
-
-/** An arm against the baseline in final accuracy, paired by seed. */
-export interface ArmDifference {
-  readonly arm: string;
-  readonly baseline: string;
-  readonly metric: 'finalAccuracy';
-  /** arm - baseline. */
-  readonly mean: number | null;
-  readonly low: number | null;
-  readonly high: number | null;
-  readonly pValue: number | null;
-  readonly adjustedPValue: number | null;
-  readonly method: string;
-  /** The mean difference over validation images, with a bootstrap interval. */
-  readonly overImages: BootstrapInterval | null;
-  /** Images that one arm alone got right, seed by seed, with McNemar's exact p; for display. */
-  readonly perSeed: readonly SeedDifference[];
-}
-
-/** Two runs of one seed on the same images. */
-export interface SeedDifference {
-  readonly seed: number;
-  readonly difference: number;
-  readonly onlyArm: number;
-  readonly onlyBaseline: number;
-  readonly pValue: number;
 }
 
 /** What pairs of runs say, before it is corrected for the number of comparisons. */
@@ -210,29 +170,6 @@ function meanOfRows(rows: readonly (readonly number[])[]): number[] {
 export interface ArmRuns {
   readonly name: string;
   readonly runs: readonly RecordedRun[];
-}
-
-/** A number over an arm's seeds; null where no run finished. */
-export type OverSeeds =
-  Summary | { readonly mean: null; readonly sd: null; readonly low: null; readonly high: null };
-
-/** One arm over its seeds. */
-export interface ComparedArm {
-  readonly policy: string;
-  readonly runs: readonly {
-    readonly run: string;
-    readonly seed: number;
-    readonly best: BestEpoch;
-    readonly final: BestEpoch;
-  }[];
-  readonly bestAccuracy: OverSeeds;
-  readonly finalAccuracy: OverSeeds;
-  readonly validLoss: OverSeeds;
-  /** To the end of the first epoch whose evaluation stood at the target. */
-  readonly stepsToTarget: TimesSummary | null;
-  /** As stepsToTarget, in wall-clock seconds of training and evaluation. */
-  readonly secondsToTarget: TimesSummary | null;
-  readonly failed: readonly { readonly run: string; readonly seed: number; readonly reason: string }[];
 }
 
 /** What an arm's runs come to. */

@@ -1,33 +1,7 @@
+import type { CompareConfig, CompareDocument, Comparison } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import type { CompareOutcome } from './compare.js';
-import type { Comparison } from './conclude.js';
 import type { RecordedRun } from './read.js';
-
-/** `compare`'s JSON document. */
-export interface CompareDocument extends Comparison {
-  readonly status: CompareOutcome['status'];
-  readonly config: CompareConfig;
-  /** Of this process where it trained, else that of the first run. */
-  readonly environment: JsonObject;
-  readonly dataset: JsonObject | null;
-  readonly seconds: number;
-}
-
-/** What was compared, resolved from the records, so that reading runs tells the same as training them. */
-export interface CompareConfig {
-  readonly policies: readonly string[];
-  /** The baseline's first seed, and how many there are. */
-  readonly seed: number | null;
-  readonly seeds: number;
-  /** As given; null for the baseline's mean final accuracy. */
-  readonly target: number | null;
-  /** A rate for all arms, or one for each. */
-  readonly lr: JsonValue;
-  /** Settings in which the arms differ, by arm. */
-  readonly perArm: Readonly<Record<string, JsonObject>>;
-  /** And all settings that they share. */
-  readonly [setting: string]: unknown;
-}
 
 /**
  * Puts a comparison's document together.

@@ -6,7 +6,14 @@ import { readArms } from '../config/arms.js';
 import { flagName, type OptionName, OPTIONS, type OptionSpec } from '../config/options.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import { readDefaults, type Settings } from '../config/settings.js';
-import { SCHEMA_VERSION } from '../runs/documents.js';
+import {
+  type ComparePlan,
+  type Environment,
+  type PlannedCommand,
+  type PlanPower,
+  type PlanTime,
+  SCHEMA_VERSION,
+} from '../runs/documents.js';
 import {
   claimPower,
   imagesToClaim,
@@ -17,42 +24,13 @@ import {
 import { median } from '../stats/describe.js';
 import { pairedDifference } from '../stats/difference.js';
 import type { TrainRequest } from '../train/train.js';
-import type { Environment } from '../workbench/environment.js';
 import { epochBatches, openRunEngine } from '../workbench/run-engine.js';
 import { trainSteps } from '../workbench/steps.js';
-import { datasetSummary, type DatasetSummary, stepsPerEpoch } from '../workbench/workbench.js';
+import { datasetSummary, stepsPerEpoch } from '../workbench/workbench.js';
 import { finals, imageDifferences, type Pair, pairsOf } from './conclude.js';
 import { BenchCache, type PlannedRun, planRuns } from './grid.js';
 import { isFinished, readForComparison } from './read.js';
 import { findRecorded, plannedArmKey, plannedRunKey, readableRuns, recordedArmKey } from './recorded.js';
-
-/** One run of a plan. */
-export interface PlannedCommand {
-  readonly arm: string;
-  readonly seed: number;
-  /** A line for a shell. */
-  readonly command: string;
-  /** The folder that holds this run already, else null. */
-  readonly recorded: string | null;
-}
-
-/** What `compare --plan` answers: nothing was trained. */
-export interface ComparePlan {
-  readonly schemaVersion: number;
-  readonly command: 'compare';
-  readonly status: 'completed';
-  readonly config: Settings;
-  readonly environment: Environment;
-  readonly dataset: DatasetSummary;
-  readonly seconds: number;
-  readonly plan: {
-    readonly runs: readonly PlannedCommand[];
-    readonly power: PlanPower;
-    readonly time: PlanTime;
-    /** What compares the runs once they have come, for a shell. */
-    readonly compare: string;
-  };
-}
 
 /** Plans a comparison for other machines: the commands, what they will be able to show, and how long they take. */
 export async function planComparison(request: TrainRequest): Promise<ComparePlan> {
@@ -135,22 +113,6 @@ function asBackend(name: string): Settings['backend'] {
   return name === 'tensorflow' || name === 'webgpu' || name === 'wasm' || name === 'cpu' ? name : 'auto';
 }
 
-/** What a planned comparison will be able to show; accuracies as shares. */
-export interface PlanPower {
-  /** The true difference that is asked about. */
-  readonly difference: number;
-  readonly spread: Spread;
-  /** Pairs of recorded runs that the spread was seen on; 0 where it is assumed. */
-  readonly pairs: number;
-  /** As planned, and the chance to show the difference with so many; null with one seed, which shows nothing. */
-  readonly seeds: number;
-  readonly chance: number | null;
-  /** Seeds that show the difference 4 times in 5; null where 1,000 do not. */
-  readonly seedsNeeded: number | null;
-  /** Validation images below which no number of seeds shows the difference 4 times in 5. */
-  readonly imagesNeeded: number;
-}
-
 const DIFFERENCE = 0.02;
 /** Between seeds, fine-tuning a small network for a few epochs; on images, two runs that disagree on some 15%. */
 const ASSUMED = { sd: 0.02, between: 0.05, within: 0.1 };
@@ -190,20 +152,6 @@ function seenSpread(pairs: readonly Pair[], images: number): Spread | null {
   if (pairs.length < 2 || rows === null || images < 2) return null;
   const { sd } = pairedDifference(finals(pairs.map((p) => p.arm)), finals(pairs.map((p) => p.baseline)));
   return sd === null || sd === 0 ? null : { sd, ...imageVariances(rows), images };
-}
-
-/** How long the runs of a plan take. */
-export interface PlanTime {
-  /** Of one run, in seconds. */
-  readonly secondsPerRun: number;
-  /** What that is taken from: finished runs in --out, or some steps that were timed now. */
-  readonly from: 'runs' | 'steps';
-  /** How many of these. */
-  readonly count: number;
-  /** Runs that are still to be trained. */
-  readonly missing: number;
-  /** One after the other, in seconds. */
-  readonly totalSeconds: number;
 }
 
 /** Timing stops after so many seconds or steps, whichever comes first; the first step warms up. */

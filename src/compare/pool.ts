@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import type { RunConfig } from '../config/run-config.js';
 import { RunError, UsageError } from '../errors.js';
-import type { RunContext, TrainDocument } from '../train/run.js';
+import type { TrainDocument } from '../runs/documents.js';
+import type { RunContext } from '../train/run.js';
 import type { Emit, ExperimentEvent } from '../workbench/events.js';
 import type { WorkbenchHandle } from '../workbench/share.js';
 

@@ -1,10 +1,10 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
-import { type EpochRecord, RUN_FILES } from '../runs/documents.js';
+import { type BestEpoch, type EpochRecord, RUN_FILES } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { readRun, type RunRecord } from '../runs/read-run.js';
-import { type BestEpoch, isBetter } from '../train/run-state.js';
+import { isBetter } from '../train/run-state.js';
 import { recordedRunKey } from './recorded.js';
 
 /** Runs that belong into one comparison, and what was left out of it. */

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import type { RunConfig } from '../config/run-config.js';
 import { checkpointPath } from '../runs/checkpoint.js';
+import type { Environment } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, type JsonValue, runKey } from '../runs/json.js';
 import { listRuns, readRun, type RunRecord } from '../runs/read-run.js';
-import type { Environment } from '../workbench/environment.js';
 import { datasetDocument, type Workbench } from '../workbench/workbench.js';
 
 /** A run that need not be trained from its start. */

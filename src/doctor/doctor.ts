@@ -3,41 +3,9 @@ import { readFileSync } from 'node:fs';
 import { access, constants, statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, tmpdir, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type BackendInfo, type BackendName, BACKENDS } from '../engine/backends/backend-info.js';
+import { type BackendName, BACKENDS } from '../engine/backends/backend-info.js';
 import { bundledWeights } from '../model/load/weights.js';
-
-/** A folder that the program works with. */
-interface FolderState {
-  readonly path: string;
-  readonly writable: boolean;
-  /** Bytes, or null where the system does not tell. */
-  readonly free: number | null;
-}
-
-/** What this machine can do, and what is missing for more. */
-interface DoctorDocument {
-  readonly schemaVersion: number;
-  readonly command: 'doctor';
-  readonly onecycle: string;
-  readonly machine: {
-    readonly node: string;
-    readonly platform: string;
-    readonly cpu: string;
-    readonly cores: number;
-    /** Bytes. */
-    readonly memory: number;
-    readonly freeMemory: number;
-  };
-  readonly backends: readonly BackendProbe[];
-  /** What --backend auto takes; null where none works. */
-  readonly automatic: string | null;
-  readonly folders: {
-    readonly cache: FolderState;
-    readonly weights: FolderState;
-    readonly runs: FolderState;
-  };
-  readonly bundledWeights: readonly string[];
-}
+import type { BackendProbe, DoctorDocument, FolderState } from '../runs/documents.js';
 
 /** Examines machine, backends and folders. Takes a few seconds a backend. */
 export async function examine(signal: AbortSignal): Promise<DoctorDocument> {
@@ -122,15 +90,3 @@ function probe(name: BackendName): Promise<BackendProbe> {
     });
   });
 }
-
-/** What became of trying one backend. */
-export type BackendProbe =
-  | {
-      readonly name: BackendName;
-      readonly works: true;
-      readonly info: BackendInfo;
-      /** Null where nobody waited for it. */
-      readonly imagesPerSecond: number | null;
-      readonly why: string | null;
-    }
-  | { readonly name: BackendName; readonly works: false; readonly why: string; readonly remedy: string };

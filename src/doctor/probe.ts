@@ -8,7 +8,7 @@ import { messageOf } from '../errors.js';
 import { loadBackbone } from '../model/load/backbone.js';
 import { bundledWeights, resolveWeights } from '../model/load/weights.js';
 import { initHead } from '../model/network.js';
-import type { BackendProbe } from './doctor.js';
+import type { BackendProbe } from '../runs/documents.js';
 
 /** The work that is measured: the bundled network, all of it trained, on thumbnails. */
 const IMAGE_SIZE = 96;

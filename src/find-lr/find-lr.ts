@@ -2,20 +2,24 @@ import { availableParallelism } from 'node:os';
 import { checkSweep, type FinderConfig, resolveFinder } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
 import type { ImageSet } from '../data/images/batches.js';
-import { SCHEMA_VERSION } from '../runs/documents.js';
+import {
+  type CurveLine,
+  type Environment,
+  type FinderDocument,
+  type FoundRate,
+  SCHEMA_VERSION,
+} from '../runs/documents.js';
 import { pngOf } from '../runs/png.js';
-import { type CurveLine, SweepFolder } from '../runs/range-test-folder.js';
+import { SweepFolder } from '../runs/range-test-folder.js';
 import type { RangeCurve, RangePoint } from '../stats/range/curve.js';
 import { recommend, type Recommendation } from '../stats/range/recommend.js';
-import { type SuggestionSpreads, suggestOverSeeds } from '../stats/range/suggestions.js';
-import type { Environment } from '../workbench/environment.js';
+import { suggestOverSeeds } from '../stats/range/suggestions.js';
 import { Upcoming } from '../workbench/upcoming.js';
 import {
   beginWorkbench,
   type BenchContext,
   datasetDocument,
   datasetSummary,
-  type DatasetSummary,
   type OpenBench,
   whileDecoding,
   type Workbench,
@@ -26,22 +30,6 @@ import { rangeTest, type SweepContext } from './range-test.js';
 export interface ExperimentContext extends BenchContext {
   readonly environment: Environment;
 }
-
-/** `find-lr`'s JSON document, which is also its folder's result.json. */
-interface FinderDocument extends Omit<FoundRate, 'curves'> {
-  readonly schemaVersion: number;
-  readonly command: 'find-lr';
-  readonly status: 'completed' | 'interrupted';
-  readonly run: string;
-  readonly config: FinderConfig;
-  readonly environment: Environment & { readonly workers: number };
-  readonly dataset: DatasetSummary;
-  readonly seconds: number;
-  readonly curves: readonly RecordedCurve[];
-}
-
-/** A seed's curve as JSON can hold it: losses that are no number are null. */
-type RecordedCurve = Omit<RangeCurve, 'points'> & { readonly points: readonly Omit<CurveLine, 'seed'>[] };
 
 /** The document, and the curves with their NaN for whoever draws them. */
 interface FinderOutcome {
@@ -122,13 +110,6 @@ function recorded({ step, learningRate, loss, smoothedLoss }: RangePoint): Omit<
 
 function finiteOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
-}
-
-/** What several sweeps together say. */
-interface FoundRate extends Recommendation {
-  /** Of each seed that was begun; the last one is cut short where the test was interrupted. */
-  readonly curves: readonly RangeCurve[];
-  readonly suggestions: SuggestionSpreads;
 }
 
 /**

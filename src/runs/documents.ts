@@ -1,36 +1,60 @@
-import { UsageError } from '../errors.js';
-import type { JsonObject } from './json.js';
+import type { FinderConfig, RunConfig } from '../config/run-config.js';
+import type { Settings } from '../config/settings.js';
+import type { SkippedFile } from '../data/folder/image-folder.js';
+import type { Arithmetic, BackendInfo, BackendName } from '../engine/backends/backend-info.js';
+import type { Spread } from '../stats/claim-power.js';
+import type { BootstrapInterval, Summary } from '../stats/intervals.js';
+import type { RangeCurve } from '../stats/range/curve.js';
+import type { Recommendation } from '../stats/range/recommend.js';
+import type { SuggestionSpreads } from '../stats/range/suggestions.js';
+import type { SuperConvergence, TimesSummary } from '../stats/times.js';
+import type { Verdict } from '../stats/verdict.js';
+import type { JsonObject, JsonValue } from './json.js';
 
-/** What the network says about one validation image, as it lies in predictions.jsonl. */
-export interface PredictionRecord {
-  /** Relative to the data folder. */
-  readonly image: string;
-  /** Index of the true class. */
-  readonly label: number;
-  /** After the last epoch, and with the weights of the best one. */
-  readonly final: Prediction;
-  readonly best: Prediction;
+
+
+// Every document that the program writes or prints: run folders, results, JSON on stdout. Writers, readers and pages use these types.
+
+// Shared by all documents
+
+/** The version of the record: of the names in a run's folder and of the JSON documents. */
+export const SCHEMA_VERSION = 1;
+
+/** Where a run was computed: versions, backend, device and cores, as environment.json holds it. */
+export interface Environment {
+  readonly onecycle: string;
+  readonly node: string;
+  readonly platform: string;
+  readonly backend: string;
+  readonly device: string;
+  /** Of a graphics card, where it tells; null elsewhere. */
+  readonly driver: string | null;
+  /** Of wasm: how a product is added to a sum; null elsewhere. */
+  readonly arithmetic: Arithmetic | null;
+  readonly cores: number;
+  /** Runs that were trained side by side, in comparisons. */
+  readonly jobs?: number;
+  readonly cpu: string;
+  readonly versions: Readonly<Record<string, string>>;
 }
 
-/**
- * What changed the course of a run, as it lies in events.jsonl: without it steps.jsonl could not be explained by
- * config.json alone. The file is there only where something happened.
- */
-export interface RunEvent {
-  /** `early-stop`: validation stopped improving; `extended`: `--extend-to`; `backend`: resumed on another one. */
-  readonly type: 'early-stop' | 'extended' | 'backend';
-  /** The first step that it concerns, from 0. */
-  readonly step: number;
-  /** The last finished epoch by then. */
-  readonly epoch: number;
-  /** A sentence for the user. */
-  readonly text: string;
+/** Where a run was computed, and how its batches were cut. */
+export interface RunEnvironment extends Environment {
+  readonly workers: number;
+  readonly sliceSize: number;
 }
 
-/** How a run ended; further keys are the caller's. */
-export interface RunResult {
-  readonly status: 'completed' | 'interrupted' | 'failed';
+/** The data in short, as every JSON document holds it. */
+export interface DatasetSummary {
+  readonly classes: readonly string[];
+  readonly train: number;
+  readonly valid: number;
+  /** Images of each class, in the order of `classes`. */
+  readonly counts: readonly { readonly class: string; readonly train: number; readonly valid: number }[];
+  readonly skipped: readonly SkippedFile[];
 }
+
+// A run of train
 
 /** Where things lie in a run's folder. */
 export const RUN_FILES = {
@@ -80,20 +104,308 @@ export interface Prediction {
   readonly probability: number;
 }
 
-/** The version of the record: of the names in a run's folder and of the JSON documents. */
-export const SCHEMA_VERSION = 1;
+/** What the network says about one validation image, as it lies in predictions.jsonl. */
+export interface PredictionRecord {
+  /** Relative to the data folder. */
+  readonly image: string;
+  /** Index of the true class. */
+  readonly label: number;
+  /** After the last epoch, and with the weights of the best one. */
+  readonly final: Prediction;
+  readonly best: Prediction;
+}
 
-/** Throws UsageError where `document`, read from `path`, says no version or one that is newer than this program. */
-export function checkSchemaVersion(document: JsonObject, path: string): void {
-  const { schemaVersion } = document;
-  if (typeof schemaVersion !== 'number' || !Number.isInteger(schemaVersion) || schemaVersion < 1) {
-    throw new UsageError(
-      `Expected a whole number from 1 as schemaVersion in ${path} but received ${JSON.stringify(schemaVersion)}. Is this the folder of a run?`,
-    );
-  }
-  if (schemaVersion > SCHEMA_VERSION) {
-    throw new UsageError(
-      `${path} was written by a newer onecycle (schemaVersion ${schemaVersion}; this one reads up to ${SCHEMA_VERSION}). Update onecycle to read it.`,
-    );
-  }
+/**
+ * What changed the course of a run, as it lies in events.jsonl: without it steps.jsonl could not be explained by
+ * config.json alone. The file is there only where something happened.
+ */
+export interface RunEvent {
+  /** `early-stop`: validation stopped improving; `extended`: `--extend-to`; `backend`: resumed on another one. */
+  readonly type: 'early-stop' | 'extended' | 'backend';
+  /** The first step that it concerns, from 0. */
+  readonly step: number;
+  /** The last finished epoch by then. */
+  readonly epoch: number;
+  /** A sentence for the user. */
+  readonly text: string;
+}
+
+/** The best epoch so far: highest validation accuracy, then lowest validation loss, then the earliest. */
+export type BestEpoch = Pick<EpochRecord, 'epoch' | 'validAccuracy' | 'correct' | 'total' | 'validLoss'>;
+
+/** Where a run diverged: the step, and the rates that it was made with. */
+export interface Divergence {
+  readonly step: number;
+  readonly epoch: number;
+  readonly learningRate: number;
+  readonly momentum: number;
+  readonly message: string;
+}
+
+/** How a run ended; further keys are the caller's. */
+export interface RunResult {
+  readonly status: 'completed' | 'interrupted' | 'failed';
+}
+
+/** `train`'s JSON document, which is also the run's result.json. */
+export interface TrainDocument {
+  readonly schemaVersion: number;
+  readonly command: 'train';
+  readonly status: RunResult['status'];
+  readonly run: string;
+  readonly policy: RunConfig['policy'];
+  readonly config: RunConfig;
+  readonly environment: RunEnvironment;
+  readonly dataset: DatasetSummary;
+  readonly seconds: number;
+  readonly epochs: readonly EpochRecord[];
+  /** Null where no epoch was finished. */
+  readonly best: BestEpoch | null;
+  readonly final: BestEpoch | null;
+  readonly failure: Divergence | null;
+  /** Null where the run took all its planned steps, or has not ended. */
+  readonly stoppedEarly: { readonly epoch: number; readonly reason: string } | null;
+  /** What changed the run's course, as in events.jsonl. */
+  readonly events: readonly RunEvent[];
+}
+
+/** A run before it is trained: the resolved configuration and the rates of every step to come. */
+export interface TrainPlan {
+  readonly config: RunConfig;
+  readonly stepsPerEpoch: number;
+  /** Steps that a resumed run has taken already. */
+  readonly trained: number;
+  readonly steps: readonly Pick<StepRecord, 'step' | 'epoch' | 'learningRate' | 'momentum'>[];
+}
+
+// A range test
+
+/** One line of curve.jsonl; losses that are no number are null. */
+export interface CurveLine {
+  readonly seed: number;
+  readonly step: number;
+  readonly learningRate: number;
+  readonly loss: number | null;
+  readonly smoothedLoss: number | null;
+}
+
+/** A seed's curve as JSON can hold it: losses that are no number are null. */
+export type RecordedCurve = Omit<RangeCurve, 'points'> & { readonly points: readonly Omit<CurveLine, 'seed'>[] };
+
+/** What several sweeps together say. */
+export interface FoundRate extends Recommendation {
+  /** Of each seed that was begun; the last one is cut short where the test was interrupted. */
+  readonly curves: readonly RangeCurve[];
+  readonly suggestions: SuggestionSpreads;
+}
+
+/** `find-lr`'s JSON document, which is also its folder's result.json. */
+export interface FinderDocument extends Omit<FoundRate, 'curves'> {
+  readonly schemaVersion: number;
+  readonly command: 'find-lr';
+  readonly status: 'completed' | 'interrupted';
+  readonly run: string;
+  readonly config: FinderConfig;
+  readonly environment: Environment & { readonly workers: number };
+  readonly dataset: DatasetSummary;
+  readonly seconds: number;
+  readonly curves: readonly RecordedCurve[];
+}
+
+// A comparison
+
+/** A number over an arm's seeds; null where no run finished. */
+export type OverSeeds =
+  Summary | { readonly mean: null; readonly sd: null; readonly low: null; readonly high: null };
+
+/** One arm over its seeds. */
+export interface ComparedArm {
+  readonly policy: string;
+  readonly runs: readonly {
+    readonly run: string;
+    readonly seed: number;
+    readonly best: BestEpoch;
+    readonly final: BestEpoch;
+  }[];
+  readonly bestAccuracy: OverSeeds;
+  readonly finalAccuracy: OverSeeds;
+  readonly validLoss: OverSeeds;
+  /** To the end of the first epoch whose evaluation stood at the target. */
+  readonly stepsToTarget: TimesSummary | null;
+  /** As stepsToTarget, in wall-clock seconds of training and evaluation. */
+  readonly secondsToTarget: TimesSummary | null;
+  readonly failed: readonly { readonly run: string; readonly seed: number; readonly reason: string }[];
+}
+
+/** Two runs of one seed on the same images. */
+export interface SeedDifference {
+  readonly seed: number;
+  readonly difference: number;
+  readonly onlyArm: number;
+  readonly onlyBaseline: number;
+  readonly pValue: number;
+}
+
+/** An arm against the baseline in final accuracy, paired by seed. */
+export interface ArmDifference {
+  readonly arm: string;
+  readonly baseline: string;
+  readonly metric: 'finalAccuracy';
+  /** arm - baseline. */
+  readonly mean: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly pValue: number | null;
+  readonly adjustedPValue: number | null;
+  readonly method: string;
+  /** The mean difference over validation images, with a bootstrap interval. */
+  readonly overImages: BootstrapInterval | null;
+  /** Images that one arm alone got right, seed by seed, with McNemar's exact p; for display. */
+  readonly perSeed: readonly SeedDifference[];
+}
+
+/** What `compare` concludes from recorded runs. */
+export interface Comparison {
+  readonly schemaVersion: number;
+  readonly command: 'compare';
+  readonly arms: readonly ComparedArm[];
+  readonly differences: readonly ArmDifference[];
+  /** The last arm against the first. */
+  readonly difference: ArmDifference | null;
+  readonly verdict: Verdict;
+  readonly superConvergence: SuperConvergence | null;
+  readonly warnings: readonly string[];
+}
+
+/** What was compared, resolved from the records, so that reading runs tells the same as training them. */
+export interface CompareConfig {
+  readonly policies: readonly string[];
+  /** The baseline's first seed, and how many there are. */
+  readonly seed: number | null;
+  readonly seeds: number;
+  /** As given; null for the baseline's mean final accuracy. */
+  readonly target: number | null;
+  /** A rate for all arms, or one for each. */
+  readonly lr: JsonValue;
+  /** Settings in which the arms differ, by arm. */
+  readonly perArm: Readonly<Record<string, JsonObject>>;
+  /** And all settings that they share. */
+  readonly [setting: string]: unknown;
+}
+
+/** `compare`'s JSON document. */
+export interface CompareDocument extends Comparison {
+  readonly status: RunResult['status'];
+  readonly config: CompareConfig;
+  /** Of this process where it trained, else that of the first run. */
+  readonly environment: JsonObject;
+  readonly dataset: JsonObject | null;
+  readonly seconds: number;
+}
+
+// A plan of a comparison
+
+/** One run of a plan. */
+export interface PlannedCommand {
+  readonly arm: string;
+  readonly seed: number;
+  /** A line for a shell. */
+  readonly command: string;
+  /** The folder that holds this run already, else null. */
+  readonly recorded: string | null;
+}
+
+/** What a planned comparison will be able to show; accuracies as shares. */
+export interface PlanPower {
+  /** The true difference that is asked about. */
+  readonly difference: number;
+  readonly spread: Spread;
+  /** Pairs of recorded runs that the spread was seen on; 0 where it is assumed. */
+  readonly pairs: number;
+  /** As planned, and the chance to show the difference with so many; null with one seed, which shows nothing. */
+  readonly seeds: number;
+  readonly chance: number | null;
+  /** Seeds that show the difference 4 times in 5; null where 1,000 do not. */
+  readonly seedsNeeded: number | null;
+  /** Validation images below which no number of seeds shows the difference 4 times in 5. */
+  readonly imagesNeeded: number;
+}
+
+/** How long the runs of a plan take. */
+export interface PlanTime {
+  /** Of one run, in seconds. */
+  readonly secondsPerRun: number;
+  /** What that is taken from: finished runs in --out, or some steps that were timed now. */
+  readonly from: 'runs' | 'steps';
+  /** How many of these. */
+  readonly count: number;
+  /** Runs that are still to be trained. */
+  readonly missing: number;
+  /** One after the other, in seconds. */
+  readonly totalSeconds: number;
+}
+
+/** What `compare --plan` answers: nothing was trained. */
+export interface ComparePlan {
+  readonly schemaVersion: number;
+  readonly command: 'compare';
+  readonly status: 'completed';
+  readonly config: Settings;
+  readonly environment: Environment;
+  readonly dataset: DatasetSummary;
+  readonly seconds: number;
+  readonly plan: {
+    readonly runs: readonly PlannedCommand[];
+    readonly power: PlanPower;
+    readonly time: PlanTime;
+    /** What compares the runs once they have come, for a shell. */
+    readonly compare: string;
+  };
+}
+
+// doctor
+
+/** What became of trying one backend. */
+export type BackendProbe =
+  | {
+      readonly name: BackendName;
+      readonly works: true;
+      readonly info: BackendInfo;
+      /** Null where nobody waited for it. */
+      readonly imagesPerSecond: number | null;
+      readonly why: string | null;
+    }
+  | { readonly name: BackendName; readonly works: false; readonly why: string; readonly remedy: string };
+
+/** A folder that the program works with. */
+export interface FolderState {
+  readonly path: string;
+  readonly writable: boolean;
+  /** Bytes, or null where the system does not tell. */
+  readonly free: number | null;
+}
+
+/** What this machine can do, and what is missing for more. */
+export interface DoctorDocument {
+  readonly schemaVersion: number;
+  readonly command: 'doctor';
+  readonly onecycle: string;
+  readonly machine: {
+    readonly node: string;
+    readonly platform: string;
+    readonly cpu: string;
+    readonly cores: number;
+    /** Bytes. */
+    readonly memory: number;
+    readonly freeMemory: number;
+  };
+  readonly backends: readonly BackendProbe[];
+  /** What --backend auto takes; null where none works. */
+  readonly automatic: string | null;
+  readonly folders: {
+    readonly cache: FolderState;
+    readonly weights: FolderState;
+    readonly runs: FolderState;
+  };
+  readonly bundledWeights: readonly string[];
 }

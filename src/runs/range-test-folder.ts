@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from './atomic.js';
-import { RUN_FILES, type RunResult, SCHEMA_VERSION } from './documents.js';
+import { type CurveLine, RUN_FILES, type RunResult, SCHEMA_VERSION } from './documents.js';
 import { JsonlWriter } from './jsonl.js';
 import type { RunLock } from './lock.js';
 import { documentText, makeFolder, type RunDocuments } from './run-folder.js';
+
+
 
 /** Where things lie in a range test's folder, beside config.json, environment.json, dataset.json and result.json. */
 export const SWEEP_FILES = {
@@ -12,15 +14,6 @@ export const SWEEP_FILES = {
   svg: 'curve.svg',
   png: 'curve.png',
 } as const;
-
-/** One line of curve.jsonl; losses that are no number are null. */
-export interface CurveLine {
-  readonly seed: number;
-  readonly step: number;
-  readonly learningRate: number;
-  readonly loss: number | null;
-  readonly smoothedLoss: number | null;
-}
 
 /** A range test's folder, open for writing and locked. Every method throws RunError where the disk refuses. */
 export class SweepFolder {

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf, UsageError } from '../errors.js';
 import { errnoOf } from './atomic.js';
+import { SCHEMA_VERSION } from './documents.js';
 import { isJsonObject, type JsonObject } from './json.js';
+
+
 
 // Without `fatal`, damaged bytes would silently become replacement characters.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -41,4 +44,19 @@ export function parseObject(bytes: Uint8Array, place: string): JsonObject {
   }
   if (!isJsonObject(value)) throw damaged('expected a JSON object');
   return value;
+}
+
+/** Throws UsageError where `document`, read from `path`, says no version or one that is newer than this program. */
+export function checkSchemaVersion(document: JsonObject, path: string): void {
+  const { schemaVersion } = document;
+  if (typeof schemaVersion !== 'number' || !Number.isInteger(schemaVersion) || schemaVersion < 1) {
+    throw new UsageError(
+      `Expected a whole number from 1 as schemaVersion in ${path} but received ${JSON.stringify(schemaVersion)}. Is this the folder of a run?`,
+    );
+  }
+  if (schemaVersion > SCHEMA_VERSION) {
+    throw new UsageError(
+      `${path} was written by a newer onecycle (schemaVersion ${schemaVersion}; this one reads up to ${SCHEMA_VERSION}). Update onecycle to read it.`,
+    );
+  }
 }

@@ -3,7 +3,7 @@ import type { RunConfig } from '../config/run-config.js';
 import type { ImageSet } from '../data/images/batches.js';
 import type { Engine } from '../engine/engine.js';
 import { encodeCheckpoint } from '../runs/checkpoint.js';
-import type { EpochRecord, Prediction, RunEvent, StepRecord } from '../runs/documents.js';
+import type { Divergence, EpochRecord, Prediction, RunEvent, StepRecord } from '../runs/documents.js';
 import type { RunFolder } from '../runs/run-folder.js';
 import type { EarlyStopDecision, StoppableSchedule } from '../schedule/early-stop.js';
 import type { Rates } from '../schedule/schedule.js';
@@ -14,15 +14,6 @@ import { trainStepGroups } from '../workbench/steps.js';
 import type { Upcoming } from '../workbench/upcoming.js';
 import { stepsPerEpoch, type Workbench } from '../workbench/workbench.js';
 import { isBetter, isSound, packCheckpoint, type RunCheckpoint, type RunState } from './run-state.js';
-
-/** Where a run diverged: the step, and the rates that it was made with. */
-export interface Divergence {
-  readonly step: number;
-  readonly epoch: number;
-  readonly learningRate: number;
-  readonly momentum: number;
-  readonly message: string;
-}
 
 /** How the loop ended. */
 export interface RunEnd {

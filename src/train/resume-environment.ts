@@ -1,6 +1,5 @@
-import type { RunEvent } from '../runs/documents.js';
+import type { RunEnvironment, RunEvent } from '../runs/documents.js';
 import type { JsonObject } from '../runs/json.js';
-import type { RunEnvironment } from '../workbench/environment.js';
 import type { RunState } from './run-state.js';
 
 /** Joins the backends that a run was trained on, oldest first. */

@@ -7,7 +7,7 @@ import { effectiveViews, type Replan, resolveRun, type RunConfig } from '../conf
 import { readDefaults, type Settings } from '../config/settings.js';
 import { UsageError } from '../errors.js';
 import { readNewestCheckpoint } from '../runs/checkpoint.js';
-import { RUN_FILES } from '../runs/documents.js';
+import { RUN_FILES, type TrainDocument, type TrainPlan } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { readRun, type RunRecord } from '../runs/read-run.js';
 import {
@@ -20,8 +20,8 @@ import {
 import { applyReplans, extendedConfig } from './replan.js';
 import { lastBackend } from './resume-environment.js';
 import { type RunState, unpackCheckpoint } from './run-state.js';
-import { type TrainDocument, trainRun } from './run.js';
-import { planFrom, type TrainPlan, type TrainRequest } from './train.js';
+import { trainRun } from './run.js';
+import { planFrom, type TrainRequest } from './train.js';
 
 /** A recorded run that may go on. */
 interface ResumableRun {

@@ -1,12 +1,9 @@
 import type { TrainedState } from '../engine/params.js';
 import { firstNonFinite } from '../model/network.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
-import type { EpochRecord, Prediction, RunEvent } from '../runs/documents.js';
+import type { BestEpoch, EpochRecord, Prediction, RunEvent } from '../runs/documents.js';
 import { isJsonObject, type JsonValue } from '../runs/json.js';
 import type { JsonlOffsets } from '../runs/jsonl.js';
-
-/** The best epoch so far: highest validation accuracy, then lowest validation loss, then the earliest. */
-export type BestEpoch = Pick<EpochRecord, 'epoch' | 'validAccuracy' | 'correct' | 'total' | 'validLoss'>;
 
 /** Where a run stands between two steps: plain JSON, all that a resume needs beside weights and momenta. */
 export interface RunState {

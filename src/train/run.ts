@@ -4,27 +4,33 @@ import type { Engine } from '../engine/engine.js';
 import { HEAD } from '../model/network.js';
 import { saveLayersModel } from '../model/save.js';
 import { encodeCheckpoint, readCheckpoint } from '../runs/checkpoint.js';
-import { type EpochRecord, type Prediction, type RunEvent, SCHEMA_VERSION } from '../runs/documents.js';
+import {
+  type BestEpoch,
+  type Environment,
+  type EpochRecord,
+  type Prediction,
+  type RunEnvironment,
+  type RunEvent,
+  SCHEMA_VERSION,
+  type TrainDocument,
+} from '../runs/documents.js';
 import { readEnvironment } from '../runs/read-run.js';
 import { createRun, openRun, type RunFolder } from '../runs/run-folder.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
-import type { Environment, RunEnvironment } from '../workbench/environment.js';
 import type { Emit } from '../workbench/events.js';
 import { openRunEngine } from '../workbench/run-engine.js';
 import { Upcoming } from '../workbench/upcoming.js';
 import {
   datasetDocument,
   datasetSummary,
-  type DatasetSummary,
   type OpenBench,
   stepsPerEpoch,
   type Workbench,
 } from '../workbench/workbench.js';
-import { type Divergence, type RunEnd, runEpochs, type RunStart } from './fit.js';
+import { type RunEnd, runEpochs, type RunStart } from './fit.js';
 import { applyReplans } from './replan.js';
 import { resumedEnvironment } from './resume-environment.js';
 import {
-  type BestEpoch,
   initialRunState,
   packCheckpoint,
   type RunCheckpoint,
@@ -202,28 +208,6 @@ function modelFiles({ weights, images: { classNames }, imageSize }: Workbench, {
   };
   const head = { kernel: trained(`${HEAD}/kernel`), bias: trained(`${HEAD}/bias`) };
   return { ...saveLayersModel({ backbone, parameters, head, classNames, imageSize }) };
-}
-
-/** `train`'s JSON document, which is also the run's result.json. */
-export interface TrainDocument {
-  readonly schemaVersion: number;
-  readonly command: 'train';
-  readonly status: RunEnd['status'];
-  readonly run: string;
-  readonly policy: RunConfig['policy'];
-  readonly config: RunConfig;
-  readonly environment: RunEnvironment;
-  readonly dataset: DatasetSummary;
-  readonly seconds: number;
-  readonly epochs: readonly EpochRecord[];
-  /** Null where no epoch was finished. */
-  readonly best: BestEpoch | null;
-  readonly final: BestEpoch | null;
-  readonly failure: Divergence | null;
-  /** Null where the run took all its planned steps, or has not ended. */
-  readonly stoppedEarly: { readonly epoch: number; readonly reason: string } | null;
-  /** What changed the run's course, as in events.jsonl. */
-  readonly events: readonly RunEvent[];
 }
 
 /** Says how a run ended. */

@@ -5,7 +5,7 @@ import { resolveRun, type RunConfig } from '../config/run-config.js';
 import type { RateTable, Settings } from '../config/settings.js';
 import type { ImageSet } from '../data/images/batches.js';
 import { adviseRate, type ExperimentContext } from '../find-lr/find-lr.js';
-import type { StepRecord } from '../runs/documents.js';
+import type { TrainDocument, TrainPlan } from '../runs/documents.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import {
   beginWorkbench,
@@ -15,7 +15,7 @@ import {
   type Workbench,
 } from '../workbench/workbench.js';
 import { resolveRate } from './learning-rate.js';
-import { type TrainDocument, trainRun } from './run.js';
+import { trainRun } from './run.js';
 
 /** What a command hands over: options, the table of measured rates, and where it runs. */
 export interface TrainRequest extends ExperimentContext {
@@ -66,15 +66,6 @@ export async function resolveConfig(
     note: (text) => emit({ type: 'note', text }),
   });
   return resolveRun(settings, { imageSize: bench.imageSize, lr, arm, frozen: bench.features !== undefined });
-}
-
-/** A run before it is trained: the resolved configuration and the rates of every step to come. */
-export interface TrainPlan {
-  readonly config: RunConfig;
-  readonly stepsPerEpoch: number;
-  /** Steps that a resumed run has taken already. */
-  readonly trained: number;
-  readonly steps: readonly Pick<StepRecord, 'step' | 'epoch' | 'learningRate' | 'momentum'>[];
 }
 
 /** Walks a schedule from step `trained` to its end without training; what validation may change stays as it is. */

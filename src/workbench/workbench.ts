@@ -1,7 +1,6 @@
 import { freemem, totalmem } from 'node:os';
 import { effectiveViews, type RunConfig } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
-import type { SkippedFile } from '../data/folder/image-folder.js';
 import { dataFolder, scanImageFolder } from '../data/folder/scan.js';
 import { batchesPerEpoch, type ImageSet, trainingOrder } from '../data/images/batches.js';
 import { largestSide } from '../data/images/decode.js';
@@ -11,6 +10,7 @@ import { UsageError } from '../errors.js';
 import { loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
 import { resolveWeights } from '../model/load/weights.js';
 import { firstTrainableBlock } from '../model/network.js';
+import type { DatasetSummary } from '../runs/documents.js';
 import type { Emit } from './events.js';
 import { FeatureStore } from './features.js';
 
@@ -189,16 +189,6 @@ export async function whileDecoding<Result>(
   } finally {
     close();
   }
-}
-
-/** The data in short, as every JSON document holds it. */
-export interface DatasetSummary {
-  readonly classes: readonly string[];
-  readonly train: number;
-  readonly valid: number;
-  /** Images of each class, in the order of `classes`. */
-  readonly counts: readonly { readonly class: string; readonly train: number; readonly valid: number }[];
-  readonly skipped: readonly SkippedFile[];
 }
 
 /** The data of a workbench in short. */
