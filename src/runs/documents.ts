@@ -11,8 +11,6 @@ import type { SuperConvergence, TimesSummary } from '../stats/times.js';
 import type { Verdict } from '../stats/verdict.js';
 import type { JsonObject, JsonValue } from './json.js';
 
-
-
 // Every document that the program writes or prints: run folders, results, JSON on stdout. Writers, readers and pages use these types.
 
 // Shared by all documents
@@ -190,7 +188,9 @@ export interface CurveLine {
 }
 
 /** A seed's curve as JSON can hold it: losses that are no number are null. */
-export type RecordedCurve = Omit<RangeCurve, 'points'> & { readonly points: readonly Omit<CurveLine, 'seed'>[] };
+export type RecordedCurve = Omit<RangeCurve, 'points'> & {
+  readonly points: readonly Omit<CurveLine, 'seed'>[];
+};
 
 /** What several sweeps together say. */
 export interface FoundRate extends Recommendation {

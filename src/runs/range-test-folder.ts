@@ -5,8 +5,6 @@ import { JsonlWriter } from './jsonl.js';
 import type { RunLock } from './lock.js';
 import { documentText, makeFolder, type RunDocuments } from './run-folder.js';
 
-
-
 /** Where things lie in a range test's folder, beside config.json, environment.json, dataset.json and result.json. */
 export const SWEEP_FILES = {
   curve: 'curve.jsonl',

@@ -4,8 +4,6 @@ import { errnoOf } from './atomic.js';
 import { SCHEMA_VERSION } from './documents.js';
 import { isJsonObject, type JsonObject } from './json.js';
 
-
-
 // Without `fatal`, damaged bytes would silently become replacement characters.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

@@ -2,11 +2,17 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
 import { errnoOf } from './atomic.js';
-import { type EpochRecord, type PredictionRecord, RUN_FILES, type RunEvent, type RunResult, type StepRecord } from './documents.js';
+import {
+  type EpochRecord,
+  type PredictionRecord,
+  RUN_FILES,
+  type RunEvent,
+  type RunResult,
+  type StepRecord,
+} from './documents.js';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.js';
 import { readJsonl } from './jsonl.js';
 import { checkSchemaVersion, readDocument } from './read-document.js';
-
 
 /** A run as it lies on the disk, finished or not. */
 export interface RunRecord {

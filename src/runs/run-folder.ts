@@ -2,9 +2,25 @@ import { rmSync } from 'node:fs';
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
-import { errnoOf, explainWriteError, isTemporaryName, syncFolder, temporaryName, writeDurably, writeFileAtomic } from './atomic.js';
+import {
+  errnoOf,
+  explainWriteError,
+  isTemporaryName,
+  syncFolder,
+  temporaryName,
+  writeDurably,
+  writeFileAtomic,
+} from './atomic.js';
 import { checkpointPath, type FoundCheckpoint, readNewestCheckpoint } from './checkpoint.js';
-import { type EpochRecord, type PredictionRecord, RUN_FILES, type RunEvent, type RunResult, SCHEMA_VERSION, type StepRecord } from './documents.js';
+import {
+  type EpochRecord,
+  type PredictionRecord,
+  RUN_FILES,
+  type RunEvent,
+  type RunResult,
+  SCHEMA_VERSION,
+  type StepRecord,
+} from './documents.js';
 import { jsonText } from './json.js';
 import { type JsonlOffsets, JsonlWriter, offsetsOf, truncateTo } from './jsonl.js';
 import { heldLock, lockPath, lockRun, ownLockText, type RunLock } from './lock.js';
