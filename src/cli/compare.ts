@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { compare, type CompareOutcome, compareRecorded } from '../compare/compare.js';
 import { compareDocument } from '../compare/document.js';
 import { UsageError } from '../errors.js';
+import { requireWritable } from '../runs/atomic.js';
 import type { CompareDocument } from '../runs/documents.js';
 import { describeEnvironment } from '../workbench/environment.js';
 import { Exit } from './errors.js';
@@ -12,7 +13,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
   return inSession(flags, async (session) => {
     const { settings, rates, progress, signal, startBackend } = session;
     const started = performance.now();
-    if (settings.report !== undefined) checkReportFolder(settings.report, settings.out);
+    if (settings.report !== undefined) await checkReportFolder(settings.report, settings.out);
     const seconds = () => (performance.now() - started) / 1000;
     if (dirs.length > 0) {
       const outcome = await compareRecorded(dirs, settings);
@@ -24,6 +25,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
       );
       return;
     }
+    if (!settings.plan) await requireWritable(settings.out, '--out');
     const environment = describeEnvironment(await startBackend());
     const request = { settings, rates, environment, emit: progress.emit, signal };
     if (settings.plan) {
@@ -85,7 +87,7 @@ function sharesFeatures({ record: { config, environment } }: CompareOutcome['run
 }
 
 /** Refuses, before anything is trained, a place for the report that would not do. Throws UsageError. */
-export function checkReportFolder(report: string, out: string): void {
+async function checkReportFolder(report: string, out: string): Promise<void> {
   if (/\.html?$/iu.test(report)) {
     throw new UsageError(
       `Expected a folder for --report but received ${report}. Give a folder: report.html and its charts go into it.`,
@@ -96,4 +98,5 @@ export function checkReportFolder(report: string, out: string): void {
       `--report and --out are both ${out}, which holds run folders alone. Give --report another one.`,
     );
   }
+  await requireWritable(report, '--report');
 }

@@ -1,12 +1,14 @@
 import { runFinder } from '../find-lr/find-lr.js';
 import { rangeSvg } from '../report/charts/range-svg.js';
 import { findLrReport } from '../report/pages/find-lr.js';
+import { requireWritable } from '../runs/atomic.js';
 import { describeEnvironment } from '../workbench/environment.js';
 import { inSession, type RawFlags } from './session.js';
 
 /** `onecycle find-lr`. */
 export function runFindLr(flags: RawFlags): Promise<void> {
   return inSession(flags, async ({ settings, progress, signal, startBackend, print }) => {
+    await requireWritable(settings.out, '--out');
     const environment = describeEnvironment(await startBackend());
     const context = { environment, emit: progress.emit, signal };
     const { document, curves } = await runFinder(settings, context, rangeSvg);

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.js';
 import { planReport } from '../report/pages/plan.js';
 import { trainReport } from '../report/pages/train.js';
+import { requireWritable } from '../runs/atomic.js';
 import type { TrainPlan } from '../runs/documents.js';
 import { readRun } from '../runs/read-run.js';
 import { openResumable, planResume, resumeTraining } from '../train/resume.js';
@@ -17,6 +18,7 @@ export function runTrain(flags: RawFlags): Promise<void> {
     if (run === undefined && settings.extendTo !== undefined) {
       throw new UsageError('--extend-to needs the run that it is to extend. Add --resume RUN.');
     }
+    if (run === undefined && !settings.dryRun) await requireWritable(settings.out, '--out');
     const environment = describeEnvironment(await startBackend(run?.backend));
     const request = { settings, rates, environment, emit: progress.emit, signal };
     if (settings.dryRun) {

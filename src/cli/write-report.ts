@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecordedRun } from '../compare/read.js';
 import { dataFolder } from '../data/folder/scan.js';
@@ -12,7 +11,7 @@ import {
   type Picture,
 } from '../report/pages/html/pictures.js';
 import { htmlReport } from '../report/pages/html/report.js';
-import { explainWriteError, writeFileAtomic } from '../runs/atomic.js';
+import { explainWriteError, makeFolders, writeFileAtomic } from '../runs/atomic.js';
 import type { CompareDocument } from '../runs/documents.js';
 import { pngOf } from '../runs/png.js';
 
@@ -27,8 +26,8 @@ export async function writeReport(
   view: CompareView,
   runs: readonly RecordedRun[],
 ): Promise<string> {
-  await mkdir(dir, { recursive: true }).catch((error: unknown) => {
-    throw explainWriteError(error, dir, 'start');
+  await makeFolders(dir).catch((error: unknown) => {
+    throw explainWriteError(error, dir, 'start', '--report');
   });
   const charts = await compareCharts(view);
   for (const { name, svg } of charts) {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { RunError, UsageError } from '../errors.js';
 
 interface AtomicOptions {
@@ -73,34 +73,79 @@ function unlessMissing(error: unknown): void {
   if (errnoOf(error) !== 'ENOENT') throw error;
 }
 
+/**
+ * Makes a folder and those above it that are missing. Throws the system's error. Node's `recursive: true` tries for ever
+ * where a file system says ENOENT to every new folder, as /proc does.
+ */
+export async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path).catch(async (error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+      await makeFolders(dirname(path));
+      await mkdir(path);
+    });
+  } catch (error) {
+    if (!(await isFolder(path))) throw error;
+  }
+}
+
+/**
+ * Checks, before any work is done, that something can be written to a folder, or where it is missing, that it can be made.
+ * Leaves no trace. Throws UsageError naming the option, or RunError where there is no space.
+ */
+export async function requireWritable(dir: string, option: string): Promise<void> {
+  try {
+    let nearest = resolve(dir);
+    while ((await stat(nearest).catch(unlessMissing)) === undefined) nearest = dirname(nearest);
+    const probe = temporaryName(join(nearest, 'probe'));
+    await mkdir(probe);
+    await rmdir(probe);
+  } catch (error) {
+    throw explainWriteError(error, dir, 'start', option);
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
 /** 'start', 'resume': the user gave a bad place for a new run, or an old one to go on with; 'run': it went bad later. */
 type WritePhase = 'start' | 'resume' | 'run';
 
 const FULL =
   'Free some space there and start again; what was written before is whole, and a training run goes on with --resume.';
 
-/** By errno: what happened, what to do about it at the start, and what to do in the middle of a run. */
-const REASONS: Readonly<Record<string, { what: string; start: string; run: string }>> = {
-  ENOSPC: { what: 'no space is left on that device', start: FULL, run: FULL },
-  EDQUOT: { what: 'the disk quota there is used up', start: FULL, run: FULL },
+/** What happened, and what to do about it in the middle of a run and at its start, where an option named the place. */
+interface WriteFailure {
+  readonly what: string;
+  readonly start: (option: string) => string;
+  readonly run: string;
+}
+
+const REASONS: Readonly<Record<string, WriteFailure>> = {
+  ENOSPC: { what: 'no space is left on that device', start: () => FULL, run: FULL },
+  EDQUOT: { what: 'the disk quota there is used up', start: () => FULL, run: FULL },
   EROFS: {
     what: 'that file system is read-only',
-    start: 'Give a folder that can be written with --out.',
+    start: (option) => `Give a folder that can be written with ${option}.`,
     run: 'Make it writable and go on with --resume.',
   },
   EACCES: {
     what: 'permission was denied',
-    start: 'Give a folder that you may write to with --out.',
+    start: (option) => `Give a folder that you may write to with ${option}.`,
     run: 'Make it writable and go on with --resume.',
   },
   ENOENT: {
     what: 'its folder is not there',
-    start: 'Give an existing place with --out.',
+    start: (option) => `It cannot be made either: give another place with ${option}.`,
     run: 'It was removed or moved while the run was going on. Put it back and go on with --resume, or start again.',
   },
   ENOTDIR: {
     what: 'a part of that path is a file, not a folder',
-    start: 'Give a folder with --out.',
+    start: (option) => `Give a folder with ${option}.`,
     run: 'Remove that file and go on with --resume.',
   },
 };
@@ -116,14 +161,20 @@ const NO_SPACE = new Set(['ENOSPC', 'EDQUOT']);
  *
  * A UsageError before the run goes on, except where there is no space; a RunError in the middle of it.
  * Anything that carries no errno is handed back as it is.
+ * @param option names the place of what is started
  */
-export function explainWriteError(error: unknown, path: string, phase: WritePhase): unknown {
+export function explainWriteError(
+  error: unknown,
+  path: string,
+  phase: WritePhase,
+  option = '--out',
+): unknown {
   const code = errnoOf(error);
   if (code === undefined) return error;
   const known = REASONS[ALIASES[code] ?? code];
   const what = known?.what ?? (error instanceof Error ? error.message : code);
   const advice =
-    known?.[phase === 'start' ? 'start' : 'run'] ??
+    (phase === 'start' ? known?.start(option) : known?.run) ??
     'Check that place, then start again, or go on with --resume.';
   const message = `Could not write ${path}: ${what} (${code}). ${advice}`;
   const options = { cause: error };

@@ -3,9 +3,9 @@ import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
 import {
-  errnoOf,
   explainWriteError,
   isTemporaryName,
+  makeFolders,
   syncFolder,
   temporaryName,
   writeDurably,
@@ -272,7 +272,7 @@ export async function makeFolder(
   const lockText = ownLockText();
   let made = temporaryName(join(outDir, name));
   try {
-    await mkdir(outDir, { recursive: true });
+    await makeFolders(outDir);
     await mkdir(made);
     await writeDurably(lockPath(made), lockText);
     for (const folder of folders) await mkdir(join(made, folder));
@@ -303,8 +303,7 @@ async function moveToFreeName(from: string, path: string): Promise<string> {
       await rename(from, candidate);
       return candidate;
     } catch (error) {
-      const code = errnoOf(error);
-      if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && !(await exists(candidate))) throw error;
+      if (!(await exists(candidate))) throw error;
     }
   }
 }

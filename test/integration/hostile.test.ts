@@ -90,6 +90,21 @@ describe('the disk', () => {
     expect(readdirSync(out)).toEqual([]);
   });
 
+  it.runIf(process.platform === 'linux').each(['/proc/x', '/dev/null/x', '/sys/x'])(
+    'has a file system that takes no folders at %s: exit 2, whatever is to be written there',
+    async (place) => {
+      const bad = /^onecycle: Could not write \/\w+.*\)\. .* with --(out|report)\.$/;
+      const data = ['--data', join(root, 'data')];
+      expectClear(await runCli(train(place)), 2, bad);
+      expectClear(await runCli(['find-lr', ...data, '--out', place, '--quiet']), 2, bad);
+      expectClear(await runCli(['compare', ...data, '--out', place, '--quiet']), 2, bad);
+      const unreported = join(root, 'unreported');
+      const report = ['--out', unreported, '--report', place, '--quiet'];
+      expectClear(await runCli(['compare', ...data, ...report]), 2, bad);
+      expect(existsSync(unreported)).toBe(false);
+    },
+  );
+
   it('loses the folder in the middle of the run: exit 1', async () => {
     const out = join(root, 'removed');
     const dir = join(out, RUN);
