@@ -6,7 +6,7 @@ import { layout, listenForSignals, type RawFlags } from './session.js';
 /** `onecycle doctor`: exits 0 where at least one backend trains, else 1. */
 export async function runDoctor(flags: RawFlags): Promise<void> {
   const asked = layout({ color: flags['color'] !== false }, process.stdout);
-  const stop = listenForSignals({ onFirst: () => undefined, onSecond: () => undefined });
+  const stop = listenForSignals(() => undefined);
   try {
     const found = await examine(stop.signal);
     const terminal = {

@@ -36,9 +36,10 @@ const DEFAULT_WIDTH = 80;
 export async function inSession(flags: RawFlags, work: (session: Session) => Promise<void>): Promise<void> {
   const { settings, rates, given } = await readSettings(flags);
   const progress = openProgress(settings.quiet, process.stderr);
-  const stop = listenForSignals({
-    onFirst: (name) => progress.say(`${name}: finishing the step and saving; once more to quit at once`),
-    onSecond: progress.stop,
+  const stop = listenForSignals((name) => {
+    // A second signal may end the program while the bars hide the cursor.
+    progress.stop();
+    progress.say(`${name}: finishing the step and saving; once more to quit at once`);
   });
   try {
     await work({
@@ -127,36 +128,25 @@ interface StopWish {
 }
 
 /**
- * The first SIGINT, SIGTERM or SIGHUP lets the current step finish and everything be saved; the second
- * ends the process at once.
+ * The first SIGINT, SIGTERM or SIGHUP lets the current step finish and everything be saved. The second ends the process as if
+ * nobody listened: the system does it, so that it works however busy the program is.
  * @param onFirst tells the user what is going on
- * @param onSecond puts the terminal in order
  */
-export function listenForSignals({
-  onFirst,
-  onSecond,
-}: {
-  readonly onFirst: (name: string) => void;
-  readonly onSecond: () => void;
-}): StopWish {
+export function listenForSignals(onFirst: (name: string) => void): StopWish {
   const controller = new AbortController();
   let exitCode: number | undefined;
   const listeners = Object.entries(EXIT_CODES).map(([name, code]) => {
     const listener = () => {
-      if (exitCode !== undefined) {
-        onSecond();
-        process.exit(code);
-      }
+      // Two signals that were heard in the same turn.
+      if (exitCode !== undefined) process.exit(code);
       exitCode = code;
       onFirst(name);
       controller.abort();
+      setImmediate(release);
     };
     process.on(name, listener);
     return { name, listener };
   });
-  return {
-    signal: controller.signal,
-    exitCode: () => exitCode,
-    release: () => listeners.forEach(({ name, listener }) => process.off(name, listener)),
-  };
+  const release = () => listeners.forEach(({ name, listener }) => process.off(name, listener));
+  return { signal: controller.signal, exitCode: () => exitCode, release };
 }

@@ -20,23 +20,33 @@ export async function trainAll(
 ): Promise<(TaskOutcome | undefined)[]> {
   const outcomes: (TaskOutcome | undefined)[] = tasks.map(() => undefined);
   const waiting = tasks.entries();
+  const threads = new Set<RunThread>();
+  const begin = () => {
+    const thread = new RunThread(backend, emit);
+    threads.add(thread);
+    return thread;
+  };
   const serve = async () => {
-    let thread = new RunThread(backend, emit);
-    const stop = () => thread.stop();
-    signal.addEventListener('abort', stop);
+    let thread = begin();
     try {
       for (const [i, task] of waiting) {
         if (signal.aborted) return;
         // A thread that died took its own run with it, not those that wait.
-        if (thread.dead) thread = new RunThread(backend, emit);
+        if (thread.dead) thread = begin();
         outcomes[i] = await thread.train(task);
       }
     } finally {
-      signal.removeEventListener('abort', stop);
       await thread.close();
     }
   };
-  await Promise.all(Array.from({ length: Math.min(jobs, tasks.length) }, serve));
+  // One listener for all threads: Node warns of a leak where a signal has more than ten.
+  const stop = () => threads.forEach((thread) => thread.stop());
+  signal.addEventListener('abort', stop);
+  try {
+    await Promise.all(Array.from({ length: Math.min(jobs, tasks.length) }, serve));
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
   return outcomes;
 }
 
