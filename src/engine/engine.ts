@@ -6,7 +6,7 @@ import type { TrainedState } from './params.js';
 export interface StepOutcome {
   /** Mean loss of the batch before the update. */
   readonly loss: number;
-  /** As the optimizer holds them after the step. */
+  /** As the update of the weights used them. */
   readonly rates: Rates;
 }
 

@@ -68,7 +68,7 @@ export const RUN_FILES = {
   model: 'model',
 } as const;
 
-/** One mini-batch, as it lies in steps.jsonl. Rates are read back from the optimizer after the step. */
+/** One mini-batch, as it lies in steps.jsonl. Rates are those that the update of the weights used. */
 export interface StepRecord {
   /** Counts from 0 over the whole run. */
   readonly step: number;

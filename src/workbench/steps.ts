@@ -21,7 +21,7 @@ export interface EpochPosition<State> {
 
 /**
  * The one training loop: for every mini-batch the schedule says rate and momentum, the engine steps, and
- * the record tells what the optimizer then holds. Ends with the batches, the schedule or the signal.
+ * the record tells which of them the update used. Ends with the batches, the schedule or the signal.
  *
  * A loss that is no number is yielded like any other: whoever reads the records decides what it means.
  */

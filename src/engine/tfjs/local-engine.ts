@@ -71,8 +71,8 @@ export class LocalEngine implements Engine {
           this.unread.add(slice.lossSum);
           addGradients(total, slice.gradients);
         }
-        const held = this.replica.update(total, rates);
-        return { loss: () => this.meanLoss(losses, labels.length), rates: held };
+        const used = this.replica.update(total, rates);
+        return { loss: () => this.meanLoss(losses, labels.length), rates: used };
       } catch (error) {
         this.forget(losses);
         throw error;

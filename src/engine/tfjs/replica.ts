@@ -58,11 +58,9 @@ export class Replica {
     return { lossSum, gradients: new Map(Object.entries(named)) };
   }
 
-  /** Updates the weights; returns the rates as the optimizer holds them. */
+  /** Updates the weights; answers the rates as the update used them. */
   update(gradients: ReadonlyMap<string, tf.Tensor>, rates: Rates): Rates {
-    this.sgd.rates = rates;
-    this.sgd.apply(gradients);
-    return this.sgd.rates;
+    return this.sgd.apply(gradients, rates);
   }
 
   async snapshot(): Promise<TrainedState> {

@@ -11,7 +11,6 @@ import { sgdUpdate } from './conv.js';
  */
 export class Sgd {
   private readonly velocities = new Map<string, tf.Variable>();
-  private current: Rates = { learningRate: 0, momentum: 0 };
 
   constructor(
     private readonly variables: ReadonlyMap<string, tf.Variable>,
@@ -24,27 +23,22 @@ export class Sgd {
     }
   }
 
-  /** What the optimizer holds: records quote this, so that a rate that was never set cannot be charted. */
-  get rates(): Rates {
-    return this.current;
-  }
-
-  set rates(rates: Rates) {
-    this.current = { ...rates };
-  }
-
-  /** One update from gradients by parameter name; the caller keeps the gradients. */
-  apply(gradients: ReadonlyMap<string, tf.Tensor>): void {
+  /**
+   * One update from gradients by parameter name, which the caller keeps. Answers the rate and momentum that every weight was
+   * updated with: records quote them.
+   */
+  apply(gradients: ReadonlyMap<string, tf.Tensor>, { learningRate, momentum }: Rates): Rates {
     for (const [name, weight] of this.variables) {
       const gradient = gradients.get(name);
       if (gradient === undefined) throw new Error(`no gradient for ${name}`);
       const { rateMultiplier, weightDecay } = termsOf(name, this.terms);
       sgdUpdate(weight, this.velocityOf(name), gradient, {
-        learningRate: this.current.learningRate * rateMultiplier,
-        momentum: this.current.momentum,
+        learningRate: learningRate * rateMultiplier,
+        momentum,
         weightDecay,
       });
     }
+    return { learningRate, momentum };
   }
 
   /** The momentum buffers by parameter name, for checkpoints. */

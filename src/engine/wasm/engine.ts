@@ -72,7 +72,7 @@ export class WasmEngine implements Engine {
   step(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<StepOutcome> {
     return this.inTurn(async () => {
       const batchSize = labels.length;
-      const { rowCount, trained, sliceSize, losses } = this.plan;
+      const { rowCount, trained, sliceSize, losses, usedRates } = this.plan;
       if (batchSize === 0 || batchSize > this.plan.batchSize) {
         throw new Error(`a batch of ${batchSize} images where ${this.plan.batchSize} are planned for`);
       }
@@ -91,13 +91,14 @@ export class WasmEngine implements Engine {
         slice += items;
         rows += items;
       }
+      const used = new Float64Array(this.heap.memory.buffer, usedRates, 2 * units.items).fill(NaN);
       this.board.rates = rates;
       await this.team.run({ ...units, op: Op.update, rows });
       const lossSum = new Float64Array(this.heap.memory.buffer, losses, slices).reduce(
         (sum, loss) => sum + loss,
         0,
       );
-      return { loss: lossSum / batchSize, rates: this.board.rates };
+      return { loss: lossSum / batchSize, rates: commonRates(used) };
     });
   }
 
@@ -169,4 +170,13 @@ export class WasmEngine implements Engine {
     }
     return this.output.address;
   }
+}
+
+/** The rate and momentum of all updates, given one after another. Throws where not all were made, or with the same ones. */
+function commonRates(used: Float64Array): Rates {
+  const [learningRate = NaN, momentum = NaN] = used;
+  if (used.some((value, i) => value !== (i % 2 === 0 ? learningRate : momentum))) {
+    throw new Error('the update did not use one rate and one momentum for all weights');
+  }
+  return { learningRate, momentum };
 }

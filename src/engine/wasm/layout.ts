@@ -81,6 +81,7 @@ export function layOutNetwork(
     zeros: heap.allocateFloats(zeroFloats(network)),
     board,
     losses: heap.allocate((capacity / sliceSize) * Float64Array.BYTES_PER_ELEMENT),
+    usedRates: heap.allocate((trained.length + 1) * 2 * Float64Array.BYTES_PER_ELEMENT),
     labels: heap.allocate(capacity * Int32Array.BYTES_PER_ELEMENT),
     imageTable: heap.allocate(imageTableBytes(capacity)),
     arenas: Array.from({ length: threads }, () => {

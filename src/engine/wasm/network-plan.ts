@@ -102,6 +102,8 @@ export interface NetworkPlan extends NetworkSizes {
   readonly board: number;
   /** Of each slice of a job, float64. */
   readonly losses: number;
+  /** Of each trained unit, the head last: rate and momentum that its last update used, two float64. */
+  readonly usedRates: number;
   /** Of each image of a job, int32. */
   readonly labels: number;
   /** See image-table.ts. */

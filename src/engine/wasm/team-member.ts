@@ -10,6 +10,7 @@ export class TeamMember {
   private readonly arena: ArenaPlan;
   private readonly pass: SlicePass;
   private readonly losses: Float64Array;
+  private readonly usedRates: Float64Array;
   private readonly labels: Int32Array;
 
   /** @param thread its number, which is that of its arena */
@@ -25,6 +26,7 @@ export class TeamMember {
     this.arena = arena;
     this.pass = new SlicePass(memory, kernels, plan, arena);
     this.losses = new Float64Array(memory.buffer, plan.losses, plan.capacity / plan.sliceSize);
+    this.usedRates = new Float64Array(memory.buffer, plan.usedRates, 2 * (plan.trained.length + 1));
     this.labels = new Int32Array(memory.buffer, plan.labels, plan.capacity);
   }
 
@@ -102,6 +104,7 @@ export class TeamMember {
         weightDecay,
       );
     }
+    this.usedRates.set([learningRate, momentum], 2 * unit);
     this.pack(planned);
   }
 
