@@ -17,7 +17,7 @@ export interface BegunStep {
   readonly rates: Rates;
 }
 
-/** Steps on a device that computes beside the program, where every reading makes the two wait for each other. */
+/** Steps on a device that computes alongside the program: each reading of a loss makes the two wait for each other. */
 export interface LateSteps {
   /** Steps between two readings of the losses. */
   readonly every: number;
@@ -26,7 +26,7 @@ export interface LateSteps {
 }
 
 /**
- * Computes with one network, on one thread or on several; the results are the same bits.
+ * Computes with one network. The results are bit-identical for any number of threads.
  *
  * Every method throws RunError where the device or a thread has died, and Error after `dispose`.
  */

@@ -1,13 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readValues } from '../../src/engine/backends/device-failure.js';
-import {
-  addInPlace,
-  convBackward,
-  convForward,
-  type ConvOptions,
-  sgdUpdate,
-} from '../../src/engine/tfjs/conv.js';
+import { convBackward, convForward, type ConvOptions } from '../../src/engine/tfjs/conv.js';
+import { addInPlace } from '../../src/engine/tfjs/local-engine.js';
+import { sgdUpdate } from '../../src/engine/tfjs/sgd.js';
 import { randomStream } from '../../src/random.js';
 import { BACKEND, onCpu, relativeError, startBoth } from './backend-under-test.js';
 

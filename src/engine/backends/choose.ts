@@ -14,7 +14,6 @@ import {
 } from './backend-info.js';
 import { setCurrentBackend } from './current.js';
 
-/** What choosing tells about, and how loud native libraries may be. */
 export interface ChoiceOptions {
   readonly debug?: boolean;
   /** Receives one line: what computes, and why nothing better does. */
@@ -85,8 +84,10 @@ async function start(name: BackendName, request: BackendRequest): Promise<Backen
     case 'wasm':
       return { ...onProcessor('wasm'), arithmetic: await compileOrSay() };
     case 'cpu': {
-      const { startCpu } = await import('./cpu.js');
-      await startCpu();
+      const { enableProdMode, setBackend } = await import('@tensorflow/tfjs-core');
+      await import('@tensorflow/tfjs-backend-cpu');
+      enableProdMode();
+      await setBackend('cpu');
       return onProcessor('cpu', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-cpu');
     }
   }

@@ -2,8 +2,8 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RunError } from '../../errors.js';
 
-/** Long enough for a driver's bad news, which comes as an event, to arrive after what it broke. */
-const BAD_NEWS_MS = 100;
+/** A driver reports failures as events, which arrive a little after the call that failed. */
+const EVENT_DELAY_MS = 100;
 
 let failure: RunError | undefined;
 const waiting = new Set<(error: RunError) => void>();
@@ -46,7 +46,7 @@ export async function onDevice<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (failure === undefined) await pause(BAD_NEWS_MS);
+    if (failure === undefined) await pause(EVENT_DELAY_MS);
     throw failure ?? exhausted(error) ?? error;
   }
 }

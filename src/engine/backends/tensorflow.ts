@@ -65,8 +65,8 @@ export interface LoadedTensorFlow {
 }
 
 /**
- * Loads tfjs-node's kernels on this program's own tfjs-core: the package brings the union package and with it perhaps
- * a second core, whose tensors and registries would be strangers to ours.
+ * Loads tfjs-node's kernels on this program's own tfjs-core: the package may bring a second core, which would know neither our
+ * tensors nor our registry of kernels.
  * @param debug leaves TensorFlow's own log on stderr
  * @throws Unavailable where the native library does not load
  */
@@ -106,7 +106,7 @@ function restoreRemovedFunctions(): void {
   }
 }
 
-/** Whoever asks for the core or the union package inside tfjs-node gets our core, which has all that kernels use. */
+/** Makes our core answer tfjs-node's imports of the core and of the union package. */
 function shareCore({ require }: TensorFlowPackage): void {
   const own = createRequire(import.meta.url).resolve('@tensorflow/tfjs-core');
   for (const name of ['@tensorflow/tfjs', '@tensorflow/tfjs-core']) {

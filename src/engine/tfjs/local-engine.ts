@@ -6,7 +6,6 @@ import { type BegunStep, type Engine, joined, type LateSteps, type StepOutcome }
 import { type FeatureShape, type ImageInput, inputLength, type NetworkInput, sliceInput } from '../input.js';
 import type { NetworkSetup, TrainedState } from '../params.js';
 import { featureShape, slicesOf } from '../shapes.js';
-import { addInPlace } from './conv.js';
 import { Replica } from './replica.js';
 
 /** The engine of a tfjs backend: slice after slice. */
@@ -122,4 +121,13 @@ function addGradients(total: Map<string, tf.Variable>, gradients: ReadonlyMap<st
     else addInPlace(sum, gradient);
   }
   tf.dispose([...gradients.values()]);
+}
+
+/** target += source, of equal shapes. */
+export function addInPlace(target: tf.Variable, source: tf.Tensor): void {
+  if (tf.getKernel('AddInPlace', tf.getBackend())) {
+    tf.engine().runKernel('AddInPlace', { target, source });
+    return;
+  }
+  tf.tidy(() => target.assign(tf.add(target, source)));
 }

@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Rates } from '../../schedule/schedule.js';
 import { type OptimizerTerms, termsOf } from '../params.js';
-import { sgdUpdate } from './conv.js';
 
 /**
  * Stochastic gradient descent with momentum as torch.optim.SGD defines it: v = m v + g; w -= lr v.
@@ -55,4 +54,37 @@ export class Sgd {
   dispose(): void {
     for (const velocity of this.velocities.values()) velocity.dispose();
   }
+}
+
+/** The numbers of one step of SGD. */
+interface SgdRates {
+  readonly learningRate: number;
+  readonly momentum: number;
+  readonly weightDecay: number;
+}
+
+/**
+ * One step of SGD with momentum in float32, as torch.optim.SGD does it (dampening 0, no Nesterov): g += weightDecay w;
+ * v = momentum v + g; w -= learningRate v. Weight and velocity change, the gradient does not.
+ */
+export function sgdUpdate(
+  weight: tf.Variable,
+  velocity: tf.Variable,
+  gradient: tf.Tensor,
+  rates: SgdRates,
+): void {
+  const { learningRate, momentum, weightDecay } = rates;
+  if (tf.getKernel('SgdMomentum', tf.getBackend())) {
+    tf.engine().runKernel(
+      'SgdMomentum',
+      { weight, velocity, gradient },
+      { learningRate, momentum, weightDecay },
+    );
+    return;
+  }
+  tf.tidy(() => {
+    const decayed = tf.add(gradient, tf.mul(weight, weightDecay));
+    velocity.assign(tf.add(tf.mul(velocity, momentum), decayed));
+    weight.assign(tf.sub(weight, tf.mul(velocity, learningRate)));
+  });
 }

@@ -13,17 +13,18 @@ import { TeamMember } from './team-member.js';
 import { Team } from './team.js';
 
 /**
- * The engine of the processor: one network in memory that threads share. A batch's slices are dealt out, their gradients
- * are summed in the order of the slices, and every unit's weights are updated once; so the bits are the same for any number of threads.
+ * The engine for processors: one network in memory that threads share. Threads take slices of a batch; their gradients are
+ * summed in the order of the slices, and every unit's weights are updated once. So results are bit-identical for any number of
+ * threads.
  */
 export class WasmEngine implements Engine {
   readonly sliceSize: number;
   readonly featureShape: FeatureShape;
   private readonly inputs: InputArea;
-  /** Address and size in floats of what the frozen part and the head make of the images of one job. */
+  /** Where a job writes features or logits, and how many floats fit there. */
   private output: { readonly address: number; readonly floats: number } | undefined;
   private disposed = false;
-  /** Ends with the call that is under way; board, inputs and outputs have one place each. */
+  /** Settles with the last call. Calls take turns: there is one board, one input area and one output area. */
   private turn: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -127,7 +128,7 @@ export class WasmEngine implements Engine {
     });
   }
 
-  /** Ends what is under way with an error, if need be. */
+  /** A call that is under way then fails. */
   async dispose(): Promise<void> {
     this.disposed = true;
     await this.team.close();
@@ -135,7 +136,7 @@ export class WasmEngine implements Engine {
     this.heap.close();
   }
 
-  /** One call after another, none after the engine was disposed: its memory may be another's then. */
+  /** Runs calls one after another, and none after `dispose`: the memory may belong to another engine by then. */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.turn.then(() => {
       if (this.disposed) throw new Error('The engine was disposed.');
@@ -149,7 +150,7 @@ export class WasmEngine implements Engine {
     for (const unit of [...this.plan.trained, this.plan.head]) this.member.pack(unit);
   }
 
-  /** What an operation makes of any number of images, as many at a time as the plan has room for. */
+  /** Features or logits of any number of images, as many at a time as the plan has room for. */
   private inParts(input: NetworkInput, op: Op, floats: number): Promise<Float32Array> {
     return this.inTurn(async () => {
       const parts: Float32Array[] = [];

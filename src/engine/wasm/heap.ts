@@ -8,12 +8,12 @@ const BEYOND = 64;
 const LINE = 64;
 
 /**
- * Memories of closed heaps, for the next ones: V8 frees a memory where it comes to collect garbage, and to come sooner is no
- * reason for it that hundreds of megabytes hang on so small an object.
+ * Memories of closed heaps, for the next heaps to use. V8 would free them only at its next garbage collection, which it does not
+ * hurry for: it does not count the hundreds of megabytes behind these small objects.
  */
 const spares: { readonly memory: WebAssembly.Memory; readonly written: number }[] = [];
 
-/** Memory that kernels and threads share, handed out from front to back; nothing is given back before the whole. */
+/** Memory that kernels and threads share, allocated from front to back and freed as a whole. */
 export class Heap {
   readonly memory: WebAssembly.Memory;
   /** How far earlier heaps have written. */
@@ -23,7 +23,7 @@ export class Heap {
   private closed = false;
 
   constructor() {
-    // The largest, which is the last to have to grow.
+    // The largest one, which is the least likely to have to grow.
     const spare = spares.pop();
     this.memory = spare?.memory ?? new WebAssembly.Memory({ initial: 1, maximum: PAGES, shared: true });
     this.written = spare?.written ?? 0;
@@ -41,7 +41,7 @@ export class Heap {
     return address;
   }
 
-  /** Leaves the memory to the next heap: from here on nobody may read or write it. */
+  /** Leaves the memory to the next heap; nobody may use it through this one any more. */
   close(): void {
     if (this.closed) return;
     this.closed = true;

@@ -1,7 +1,7 @@
 import type { CropBox } from '../../data/images/image.js';
 import type { NetworkPlan } from './network-plan.js';
 
-/** Where an image's bytes lie, its size, and what of it the network sees. */
+/** An image's address and size, and the part of it that the network sees. */
 export interface ImageEntry extends CropBox {
   readonly address: number;
   readonly height: number;

@@ -8,7 +8,7 @@ import type { NetworkPlan } from './network-plan.js';
 /** Bytes that the kernel reads beyond an image's last pixel. */
 const BEYOND = 1;
 
-/** The place on the heap where a job's images or features and labels are put for all threads. */
+/** The place on the heap for a job's images or features and its labels, where all threads read them. */
 export class InputArea {
   private readonly labels: Int32Array;
   private area = { address: 0, bytes: 0 };
@@ -21,8 +21,8 @@ export class InputArea {
   }
 
   /**
-   * Puts a job's images there, no more than the plan's capacity. Throws, and changes nothing, where images, boxes, labels or
-   * sizes do not belong together: the kernels trust them.
+   * Writes a job's inputs, no more images than the plan's capacity. Throws, and changes nothing, where images, boxes, labels or
+   * sizes do not fit each other: the kernels check nothing.
    */
   put(input: NetworkInput, labels: Int32Array | undefined): Pick<Job, 'kind' | 'images' | 'input'> {
     const images = input.kind === 'images' ? this.countImages(input) : this.countFeatures(input);
@@ -77,7 +77,7 @@ export class InputArea {
 
   private roomFor(bytes: number): number {
     if (bytes > this.area.bytes) {
-      // What is outgrown stays behind: room for twice as much keeps that within what is used.
+      // The heap frees nothing: doubling keeps the areas that are left behind smaller than the one in use.
       const larger = Math.max(bytes, 2 * this.area.bytes);
       this.area = { address: this.heap.allocate(larger), bytes: larger };
     }

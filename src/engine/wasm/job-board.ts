@@ -1,4 +1,4 @@
-/** What the threads of a team do together; each job falls into items that any of them may take. */
+/** What a team can do. A job consists of items, and any thread may take the next one. */
 export const Op = {
   /** Gradients of a slice into its row. */
   gradients: 1,
@@ -17,7 +17,7 @@ export type Op = (typeof Op)[keyof typeof Op];
 /** Where the images of a job come from. */
 export const InputKind = { images: 0, features: 1 } as const;
 
-/** One job as the board holds it. */
+/** A job, as it lies on the board. */
 export interface Job {
   readonly op: Op;
   /** Slices or units. */
@@ -28,17 +28,17 @@ export interface Job {
   readonly kind: (typeof InputKind)[keyof typeof InputKind];
   /** Address of the features, where those are given. */
   readonly input: number;
-  /** Address of what is made of the images. */
+  /** Address of the features or logits to write. */
   readonly output: number;
-  /** Of the gradients: the row of the first slice's. */
+  /** The row for the gradients of the first slice. */
   readonly firstRow: number;
-  /** Of sums and updates: the number of rows. */
+  /** Rows to sum. */
   readonly rows: number;
   /** Images of the whole batch, whose mean loss is differentiated. */
   readonly batchSize: number;
 }
 
-/** A job as it is asked for: what it has no use for is 0. */
+/** A job to do; fields that it does not need may be left out and are 0. */
 export type JobOrder = Pick<Job, 'op' | 'items' | 'kind'> & Partial<Job>;
 
 const FIELDS = [
@@ -61,16 +61,16 @@ const RATES = 16;
 
 export const BOARD_BYTES = (RATES + 4) * 4;
 
-/** The signal counts jobs, and in its last bits says how many further threads take part: fewer than this. */
+/** The signal is this times the number of the job, plus the further threads that take part in it. */
 const THREADS = 4096;
 
-/** Looks before a thread lies down to sleep: waking one takes longer than many a job. */
-const LOOKS = 20_000;
+/** How often a thread looks for news before it sleeps: waking a thread takes longer than many jobs. */
+const SPINS = 20_000;
 
 /**
- * The place in shared memory where a team's threads find their jobs, take items and report.
+ * The place in shared memory where a team's threads find the current job, take its items and report the end.
  *
- * Who takes which item is left to chance and changes no result: every item has a place of its own for what it makes.
+ * Which thread takes which item is left to chance and changes no result: every item writes to a place of its own.
  */
 export class JobBoard {
   private readonly integers: Int32Array;
@@ -81,6 +81,7 @@ export class JobBoard {
     this.doubles = new Float64Array(buffer, address + RATES * 4, 2);
   }
 
+  /** Of the next update. */
   get rates(): { readonly learningRate: number; readonly momentum: number } {
     return { learningRate: this.doubles[0] ?? NaN, momentum: this.doubles[1] ?? NaN };
   }
@@ -90,13 +91,13 @@ export class JobBoard {
     this.doubles[1] = momentum;
   }
 
-  /** Puts a job up that the first thread does alone. */
+  /** Writes a job that the first thread does alone. */
   put(job: JobOrder): void {
     FIELDS.forEach((field, i) => (this.integers[i] = job[field] ?? 0));
     Atomics.store(this.integers, NEXT, 0);
   }
 
-  /** Puts a job up and wakes whoever sleeps; how many further threads take part: those that had joined. */
+  /** Writes a job and wakes the further threads that have joined by now. Answers how many these are. */
   post(job: JobOrder): number {
     this.put(job);
     Atomics.store(this.integers, FINISHED, 0);
@@ -113,16 +114,16 @@ export class JobBoard {
     return { signal, number: Atomics.add(this.integers, JOINED, 1) };
   }
 
-  /** Sleeps until the signal is another than the one seen; the new one. */
+  /** Waits until the signal differs from the one seen, and answers the new one. */
   awaitSignal(seen: number): number {
-    for (let look = 0; look < LOOKS; look++) {
+    for (let i = 0; i < SPINS; i++) {
       if (Atomics.load(this.integers, SIGNAL) !== seen) break;
     }
     Atomics.wait(this.integers, SIGNAL, seen);
     return Atomics.load(this.integers, SIGNAL);
   }
 
-  /** The job that is up, for those who take part in it: it stays until they have finished. */
+  /** The current job; it stays until all who take part have finished. */
   read(): Job {
     return Object.fromEntries(
       FIELDS.map((field, i) => [field, (this.integers[i] ?? 0) >>> 0]),
@@ -141,10 +142,10 @@ export class JobBoard {
     Atomics.notify(this.integers, FINISHED);
   }
 
-  /** Waits until so many threads have finished, at most so long; whether they have. */
+  /** Waits until so many threads have finished, at most so long. Answers whether they have. */
   awaitFinish(threads: number, milliseconds: number): boolean {
     const finished = () => Atomics.load(this.integers, FINISHED);
-    for (let look = 0; look < LOOKS && finished() < threads; look++);
+    for (let i = 0; i < SPINS && finished() < threads; i++);
     for (let seen = finished(); seen < threads; seen = finished()) {
       if (Atomics.wait(this.integers, FINISHED, seen, milliseconds) === 'timed-out') return false;
     }

@@ -16,7 +16,7 @@ import type {
   UnitPlan,
 } from './network-plan.js';
 
-/** Slices whose gradients are held at a time; a batch of more is summed in rounds, which are the same sums. */
+/** Slices whose gradients are held at a time. Those of a larger batch are summed in rounds, in the same order. */
 const MOST_ROWS = 32;
 /** Evaluations come in batches of this many. */
 const LEAST_CAPACITY = 64;
@@ -28,7 +28,7 @@ export interface Layout {
   readonly threads: number;
 }
 
-/** Lays a network out on a fresh heap, its weights in place and packed by nobody yet. */
+/** Lays a network out on a fresh heap and writes its weights; they are not packed yet. */
 export function layOutNetwork(
   heap: Heap,
   kernels: TrainingKernels,
@@ -53,7 +53,7 @@ export function layOutNetwork(
     const addresses = [kernel, bias].map((parameter) => weights + parameter.offset * 4) as [number, number];
     return { ...planUnit(heap, placed, ...addresses, needInput), parameters: [kernel, bias] };
   };
-  // The first trained unit has nobody to hand a gradient on to.
+  // Nothing before the first trained unit needs a gradient.
   const trained = network.trained.map((unit, i) => planTrained(unit, i > 0));
   const head = planTrained(network.head, trained.length > 0);
   const units = { frozen: network.frozen.map((unit) => planFrozen(heap, unit, setup)), trained, head };
@@ -91,7 +91,6 @@ export function layOutNetwork(
   };
 }
 
-/** Units as they are planned, by what is done with them. */
 type Units = Pick<NetworkPlan, 'frozen' | 'trained' | 'head'>;
 
 /** @param floats the address of so many floats for each image of a slice */
@@ -105,7 +104,7 @@ function layOutArena(
   return {
     images,
     features: frozen.length === 0 ? images : floats(featureFloats),
-    frozen: inTurns(frozen, floats),
+    frozen: frozenBuffers(frozen, floats),
     trained: trained.map(({ outFloats }) => floats(outFloats)),
     pooled: floats(channels),
     logits: floats(head.outChannels),
@@ -113,8 +112,11 @@ function layOutArena(
   };
 }
 
-/** Where the frozen units' outputs go: three buffers serve them all, for one may be neither its unit's input nor what its block adds. */
-function inTurns(frozen: readonly UnitPlan[], floats: (count: number) => number): number[] {
+/**
+ * Addresses for the frozen units' outputs. Three buffers are enough for all: an output must overwrite neither its unit's input nor
+ * the block's input that is still to be added.
+ */
+function frozenBuffers(frozen: readonly UnitPlan[], floats: (count: number) => number): number[] {
   const largest = Math.max(0, ...frozen.map(({ outFloats }) => outFloats));
   const buffers = Array.from({ length: Math.min(3, frozen.length) }, () => floats(largest));
   const outs: number[] = [];
@@ -135,7 +137,7 @@ function scratchBytes(kernels: TrainingKernels, { frozen, trained, head }: Units
   );
 }
 
-/** As many zeros as the widest row of a map has, or as a gradient has channels. */
+/** As many as the longest row of an input has floats. */
 function zeroFloats({ frozen, trained, head }: PlacedNetwork): number {
   const rows = [...frozen, ...trained, head].map(({ side, inChannels }) => side * panelColumns(inChannels));
   return Math.max(...rows);
@@ -202,7 +204,7 @@ function planUnit(
   };
 }
 
-/** A unit on its way through the network. */
+/** A unit with the size of its input. */
 interface PlacedUnit extends Residual {
   readonly unit: ConvUnit;
   /** Height and width of its input. */
@@ -211,7 +213,7 @@ interface PlacedUnit extends Residual {
   readonly outChannels: number;
 }
 
-/** A network's units in sequence, each with the size of its input. */
+/** A network's units in sequence. */
 interface PlacedNetwork extends NetworkSizes {
   readonly frozen: readonly PlacedUnit[];
   readonly trained: readonly PlacedUnit[];
@@ -265,8 +267,8 @@ function place(blocks: readonly Block[], input: MapSize): PlacedUnit[] {
     const end = begin + units.length - 1;
     for (const unit of units) {
       const at = placed.length;
-      // The gradient of a sum is that of both its parts only where no activation stands between; and a unit alone
-      // would take the sum's gradient for its own while that is masked for its input.
+      // The backward pass hands a sum's gradient unchanged to both its parts, which is right only where no activation lies
+      // between; and it masks that gradient for the block's input in place, which must not be what the same unit reads.
       if (residual && at === end && (unit.relu6 || begin === end)) {
         throw new Error(`${name} adds its input after an activation, or to the output of a single unit`);
       }

@@ -21,7 +21,7 @@ export interface Residual {
   readonly blockEnd: number | null;
 }
 
-/** One convolution of the network with the places of everything that belongs to it, in bytes from the heap's start. */
+/** One convolution of the network, and the addresses of all that belongs to it. */
 export interface UnitPlan extends Residual {
   readonly kind: 'conv' | 'depthwise';
   readonly geometry: number;
@@ -29,12 +29,12 @@ export interface UnitPlan extends Residual {
   readonly kernel: number;
   /** [out] */
   readonly bias: number;
-  /** The packed filter and the bias filled up to whole panels; a depthwise convolution takes kernel and bias as they are. */
+  /** The packed filter, and the bias padded to whole panels; 0 for a depthwise convolution, which reads kernel and bias. */
   readonly panels: number;
   readonly panelBias: number;
-  /** Whether the gradient of its input is asked for. */
+  /** Whether the gradient of its input is needed. */
   readonly needInput: boolean;
-  /** The packed transpose where it is needed for that, else 0. */
+  /** The packed transpose of the filter where that gradient needs it, else 0. */
   readonly transposed: number;
   /** Floats of one image. */
   readonly inFloats: number;
@@ -61,13 +61,13 @@ export interface ParameterPlan {
   readonly weightDecay: number;
 }
 
-/** What one thread works in: addresses of buffers for one slice of n images. */
+/** One thread's buffers for a slice of n images, by address. */
 export interface ArenaPlan {
   /** Network inputs [n, size, size, 3]. */
   readonly images: number;
   /** Features [n, ...featureShape]: the images themselves where nothing is frozen. */
   readonly features: number;
-  /** The frozen units' outputs, but for the features. */
+  /** The frozen units' outputs, except the features. */
   readonly frozen: readonly number[];
   /** The trained units' outputs; in the backward pass gradients take their place. */
   readonly trained: readonly number[];
@@ -75,11 +75,11 @@ export interface ArenaPlan {
   readonly pooled: number;
   /** [n, classes]; in the backward pass their gradients take their place. */
   readonly logits: number;
-  /** What the kernels put down on their way: as many bytes as the largest asks for. */
+  /** As large as any kernel needs. */
   readonly scratch: number;
 }
 
-/** A network on the heap as plain data, which all threads work from. */
+/** A network on the heap, as plain data that all threads work from. */
 export interface NetworkPlan extends NetworkSizes {
   readonly sliceSize: number;
   /** Images that a training batch may have at most. */
@@ -97,7 +97,7 @@ export interface NetworkPlan extends NetworkSizes {
   /** Gradients of slices, one row of all trained parameters each. */
   readonly rows: number;
   readonly rowCount: number;
-  /** Zeros, enough for each kernel that reads them where there is no row of pixels or no bias. */
+  /** Zeros, which kernels read in place of rows outside an image or of a bias. */
   readonly zeros: number;
   readonly board: number;
   /** Of each slice of a job, float64. */

@@ -6,8 +6,8 @@ import type { ArenaPlan, NetworkPlan, UnitPlan } from './network-plan.js';
 const UNBOUNDED = { low: -Infinity, high: Infinity };
 
 /**
- * One thread's passes over slices of images: forward, and backward with gradients taking the place of the activations that
- * they belong to, so that training needs no more memory than the activations.
+ * One thread's forward and backward passes over slices of images. Gradients overwrite the activations that they belong to, so
+ * that training needs no more memory than the activations.
  */
 export class SlicePass {
   private readonly headOnly: boolean;
@@ -67,7 +67,7 @@ export class SlicePass {
     return loss;
   }
 
-  /** Outputs of the units in sequence at `outs`; the address of the last. */
+  /** Writes the outputs of units in sequence to `outs`; answers the address of the last. */
   private forward(
     units: readonly UnitPlan[],
     images: number,

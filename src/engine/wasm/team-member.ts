@@ -5,7 +5,7 @@ import { InputKind, type Job, type JobBoard, Op } from './job-board.js';
 import type { ArenaPlan, NetworkPlan, TrainedUnitPlan, UnitPlan } from './network-plan.js';
 import { SlicePass } from './slice-pass.js';
 
-/** What every thread of a team does alike, the first one's own included. */
+/** The work of one thread of a team. */
 export class TeamMember {
   private readonly arena: ArenaPlan;
   private readonly pass: SlicePass;
@@ -13,7 +13,7 @@ export class TeamMember {
   private readonly usedRates: Float64Array;
   private readonly labels: Int32Array;
 
-  /** @param thread its number, which is that of its arena */
+  /** @param thread from 0; also the number of its arena */
   constructor(
     private readonly memory: WebAssembly.Memory,
     private readonly kernels: TrainingKernels,
@@ -30,7 +30,7 @@ export class TeamMember {
     this.labels = new Int32Array(memory.buffer, plan.labels, plan.capacity);
   }
 
-  /** Takes items of the job that is up until none is left. */
+  /** Takes items of the current job until none is left. */
   work(): void {
     const job = this.board.read();
     for (let item = this.board.take(job); item !== undefined; item = this.board.take(job)) {
@@ -38,7 +38,7 @@ export class TeamMember {
     }
   }
 
-  /** Packs a unit's weights as the kernels read them. */
+  /** Writes a unit's weights in the order in which the kernels read them. */
   pack({ kind, geometry, kernel, bias, panels, panelBias, transposed, outChannels }: UnitPlan): void {
     if (kind === 'depthwise') return;
     this.kernels.packFilter(geometry, kernel, panels);
@@ -118,7 +118,7 @@ export class TeamMember {
     return { from, images: Math.min(this.plan.sliceSize, images - from) };
   }
 
-  /** The address of a slice's features: as they were given, or made of the images. */
+  /** The address of a slice's features, which are computed where the job brings images. */
   private featuresOf({ kind, input }: Job, from: number, images: number): number {
     if (kind === InputKind.features) return input + from * this.plan.featureFloats * 4;
     this.loadImages(from, images);

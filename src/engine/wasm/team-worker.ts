@@ -4,8 +4,7 @@ import { JobBoard, takesPart } from './job-board.js';
 import { TeamMember } from './team-member.js';
 import type { TeamWorkerData } from './team.js';
 
-// One more thread on the network that the first one laid out: it takes no messages, the board says what to do. What is thrown
-// here ends the thread, of which the team hears.
+// A further thread of a team. It takes no messages: the board says what to do. An error ends the thread, which the team notices.
 const { memory, module, plan, thread }: TeamWorkerData = workerData;
 const board = new JobBoard(memory, plan.board);
 const member = new TeamMember(memory, await instantiateKernels(module, memory), plan, board, thread);

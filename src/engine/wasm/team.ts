@@ -5,22 +5,22 @@ import { InputKind, type JobBoard, type JobOrder } from './job-board.js';
 import type { NetworkPlan } from './network-plan.js';
 import type { TeamMember } from './team-member.js';
 
-/** What a further thread is started with. */
+/** What a further thread needs at its start. */
 export interface TeamWorkerData {
   readonly memory: WebAssembly.Memory;
   readonly module: WebAssembly.Module;
   readonly plan: NetworkPlan;
-  /** Number of its arena. */
+  /** Its number, from 1. */
   readonly thread: number;
 }
 
-/** How long to sleep before looking whether a thread has died, in milliseconds. */
+/** How long to wait for the others before checking that all are alive, in milliseconds. */
 const PATIENCE = 100;
 
-/** The threads that share a network's memory: this one and as many workers as the plan has further arenas. */
+/** The threads that share a network's memory: this one, and a worker for each further arena of the plan. */
 export class Team {
   private readonly workers: readonly Worker[];
-  /** Why there will be no more results. */
+  /** Why the team computes no more. */
   private death: RunError | undefined;
   private readonly headOnly: boolean;
 
@@ -68,7 +68,7 @@ export class Team {
     }
   }
 
-  /** A head on stored features is trained sooner than another thread wakes. */
+  /** Training a head on stored features takes less time than waking another thread. */
   private isSmall({ kind }: JobOrder): boolean {
     return this.headOnly && kind === InputKind.features;
   }

@@ -2,7 +2,9 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { addInPlace, convBackward, convForward, sgdUpdate } from '../../../src/engine/tfjs/conv.js';
+import { convBackward, convForward } from '../../../src/engine/tfjs/conv.js';
+import { addInPlace } from '../../../src/engine/tfjs/local-engine.js';
+import { sgdUpdate } from '../../../src/engine/tfjs/sgd.js';
 import { relativeError, spread } from './guarded-heap.js';
 
 tf.enableProdMode();

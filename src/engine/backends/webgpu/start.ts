@@ -139,7 +139,7 @@ export interface FoundAdapter {
   /** As its driver calls it. */
   readonly device: string;
   readonly driver: string | null;
-  /** Whether the processor computes in a graphics card's stead. */
+  /** Whether the processor does the work of a graphics card. */
   readonly software: boolean;
 }
 
@@ -210,7 +210,7 @@ function requireVulkanLoader(): void {
   if (!hasVulkanDriver()) throw new Unavailable('no Vulkan driver', INSTALL.driver.linux);
 }
 
-/** Drivers tell the loader of themselves by JSON files; it searches these places and those of the environment. */
+/** Vulkan's drivers are announced by JSON files in these folders and in those that the environment names. */
 function hasVulkanDriver(): boolean {
   const { VK_ICD_FILENAMES, VK_DRIVER_FILES, VK_ADD_DRIVER_FILES, XDG_DATA_DIRS, XDG_DATA_HOME, HOME } =
     process.env;

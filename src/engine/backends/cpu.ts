@@ -1,8 +1,0 @@
-import '@tensorflow/tfjs-backend-cpu';
-import { enableProdMode, setBackend } from '@tensorflow/tfjs-core';
-
-/** Makes tfjs's plain JavaScript the current backend. */
-export async function startCpu(): Promise<void> {
-  enableProdMode();
-  await setBackend('cpu');
-}
