@@ -46,7 +46,10 @@ export function bandStrideOneBack(
   band(g, image, fromRow, toRow, from, to, last, <usize>0 - pixelBytes, 0, zeros, out, low, high, true);
 }
 
-/** Inlined into both. `tapStep` bytes on from a tap of the filter lies the next. */
+/**
+ * Inlined into both, so that `back` is a constant.
+ * @param tapStep bytes from one tap of the filter to the next
+ */
 @inline
 function band(
   g: Geometry,
@@ -91,7 +94,7 @@ function band(
       let x0 = v128.load(r0);
       let x1 = v128.load(r1);
       let x2 = v128.load(r2);
-      // Sums of this column's output and of the next one's, as far as their inputs have come by.
+      // The outputs of this column and of the next one, summed over the inputs that were read so far.
       let current = addColumn(start, x0, x1, x2, w01, w11, w21);
       let next = addColumn(start, x0, x1, x2, w00, w10, w20);
       if (from > 0) {

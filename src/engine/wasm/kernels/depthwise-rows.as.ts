@@ -1,6 +1,6 @@
 import { multiplyAdd } from './multiply-add.as';
 
-/** Bytes that a band of rows may have: it is walked through once for every four channels and stays in the L1 cache. */
+/** Bytes of a band of rows, which is read once for every four channels and should stay in the L1 cache. */
 const BAND_BYTES: i32 = 12288;
 
 /** How many columns to take at a time where each has `pixelBytes`. */

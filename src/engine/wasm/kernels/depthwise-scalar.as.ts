@@ -36,7 +36,7 @@ export function scalarForward(
   }
 }
 
-/** The input's gradient of one image in place of the input: each gathers what it went into. */
+/** The input's gradient of one image in place of the input: each sums over the outputs that it went into. */
 export function scalarInputGradient(
   g: Geometry,
   dy: usize,

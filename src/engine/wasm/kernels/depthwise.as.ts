@@ -108,7 +108,7 @@ export function depthwiseBackward(
   const fast = isFast(g);
   const inBytes = floats(g.inHeight * g.inWidth * g.inChannels);
   const outBytes = floats(g.outHeight * g.outWidth * g.outChannels);
-  // One image after another: its inputs are no more needed when their gradients take their place.
+  // One image after another: its inputs are overwritten by their gradients once nothing else needs them.
   for (let image = 0; image < images; image++) {
     addColumnSums(dy, dBias, g.outHeight * g.outWidth, g.outChannels);
     if (fast) addFilterGradient(g, x, dy, dFilter);

@@ -1,5 +1,5 @@
 /**
- * The shapes of one convolution, NHWC, in the order in which the caller writes them: consecutive i32.
+ * The shapes of one convolution, NHWC, in the order in which geometry.ts writes them: consecutive i32.
  * A padding is the number of zeros before the first row or column; those behind follow from the sizes.
  */
 @unmanaged

@@ -1,4 +1,4 @@
-/** An image and the part of it that is seen, laid out as the caller writes it. */
+/** An image and the part of it that the network sees, laid out as image-table.ts writes it. */
 @unmanaged
 export class ImageEntry {
   /** Of its height x width x 3 bytes. */
@@ -29,9 +29,9 @@ function rowBytes(size: i32): i32 {
 /**
  * One image, cropped and resized bilinearly to size x size x 3 floats in [-1, 1]. Reads one byte beyond the image.
  *
- * The arithmetic is that of tfjs's CropAndResize, operation by operation, but for samples that rounding would put a hair
- * outside the image: those it paints black are clamped to the edge here. A row of the image is resized across but once for
- * all the rows of the result that lie beside it.
+ * The arithmetic is that of tfjs's CropAndResize, operation by operation, except for samples that rounding puts just outside the
+ * image: tfjs makes them black, here they are clamped to the edge. Each row of the image is resized horizontally once for all the
+ * rows of the result that need it.
  */
 export function imageInput(image: ImageEntry, size: i32, scratch: usize, out: usize): void {
   const rowLength = image.width * 3;

@@ -33,7 +33,7 @@ export function outerDirect(
   outerTiles(a, aRowBytes, b, bRowBytes, 32, depth, out, outRowBytes, rows, columns);
 }
 
-/** Inlined into both, so that the packed one steps by constants. */
+/** Inlined into both, so that the steps are constants in the packed one. */
 @inline
 function outerTiles(
   a: usize,

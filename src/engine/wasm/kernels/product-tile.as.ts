@@ -39,7 +39,7 @@ export function rowsTimesPanelMasked(
   productTiles(a, aRowBytes, panel, depth, out, outRowBytes, rows, columns, bias, low, high, true);
 }
 
-/** Inlined into both, so that neither asks at every store which it is. */
+/** Inlined into both, so that `masked` is a constant. */
 @inline
 function productTiles(
   a: usize,
@@ -103,7 +103,7 @@ function productTiles(
     const out1 = out + row1 * outRowBytes;
     const out2 = out + row2 * outRowBytes;
     const out3 = out + row3 * outRowBytes;
-    // All are finished before any is stored: a repeated row must not see its own result in place of an activation.
+    // All are finished before any is stored: a repeated row must still read the activation, not its own result.
     left0 = finish(left0, out, floor, ceiling, masked);
     right0 = finish(right0, out + 16, floor, ceiling, masked);
     left1 = finish(left1, out1, floor, ceiling, masked);

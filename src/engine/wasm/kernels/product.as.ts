@@ -3,9 +3,7 @@ import { outerDirect, outerPacked } from './outer-tile.as';
 import { rowsTimesPanel, rowsTimesPanelMasked } from './product-tile.as';
 import { TILE_COLUMNS, TILE_ROWS } from './tile.as';
 
-/**
- * Rows of the left matrix that are multiplied with all panels before the next: 128 KiB stay in the L2 cache.
- */
+/** Rows of the left matrix that are multiplied with all panels before the next rows: 128 KiB stay in the L2 cache. */
 export function blockRows(depth: i32): i32 {
   return max(TILE_ROWS, (32768 / depth) & -TILE_ROWS);
 }
@@ -56,7 +54,7 @@ export function multiplyRows(
 /** Rows that `accumulateOuter` takes at most; packed columns of both matrices fit in L2. */
 export const OUTER_ROWS: i32 = 128;
 
-/** Columns up to which they are read where they lie: 128 rows of them stay in the caches without packing. */
+/** Matrices of up to this many columns are not packed: 128 rows of them stay in the caches as they are. */
 const DIRECT_COLUMNS: i32 = 96;
 
 /** Scratch that `accumulateOuter` needs, in bytes. */

@@ -1,9 +1,9 @@
 /**
  * The two innermost loops of every matrix product hold 4 x 8 results in registers.
  *
- * Each result is one chain of additions in the order of the summed index, so its bits do not depend on which
- * tile, block or batch it lies in. 4 x 8 uses 8 accumulators, 2 columns
- * and 1 row value of the 15 registers that V8 has, and divides the channel counts of every MobileNet.
+ * Each result is one chain of additions in the order of the summed index, so its bits do not depend on which tile, block or
+ * batch it lies in. 4 x 8 takes 8 accumulators, 2 vectors of columns and 1 row value of V8's 15 registers, and divides the
+ * channel counts of every MobileNet.
  */
 export const TILE_ROWS: i32 = 4;
 export const TILE_COLUMNS: i32 = 8;
@@ -34,8 +34,8 @@ function storeLanes(out: usize, left: v128, right: v128, columns: i32): void {
 }
 
 /**
- * What becomes of a sum before it is stored. Forward it is clamped, as ReLU6 does. Backward it is a gradient that replaces
- * the activation it belongs to: it is kept where that lay strictly between the bounds, and else 0.
+ * A sum as it is stored. Forward it is clamped, as by ReLU6. Backward (`masked`) it is a gradient that overwrites the activation
+ * it belongs to, and 0 where that did not lie strictly between the bounds.
  *
  * pmin and pmax, unlike min and max, are single instructions, and this operand order keeps a NaN.
  */

@@ -1,4 +1,4 @@
-/** target = 0, `count` floats: from outside, filling shared memory takes ten times as long. */
+/** target = 0, `count` floats. From JavaScript, filling shared memory takes ten times as long. */
 export function clear(target: usize, count: i32): void {
   memory.fill(target, 0, <usize>count << 2);
 }
