@@ -14,7 +14,8 @@ interface Cephes {
  * Moshier's Cephes, compiled to WebAssembly, which throws RangeError outside of a function's domain. Loaded by
  * require, since the package's other build has to be waited for, 40 ms longer.
  */
-const { incbet, lbeta, ndtr, ndtri } = createRequire(import.meta.url)('cephes') as Cephes;
+const require = createRequire(import.meta.url);
+const { incbet, lbeta, ndtr, ndtri } = require('cephes') as Cephes;
 
 /** The chance that a standard normal value is at most `z`; 0 where that is below 1e-160. */
 export const normalCdf: (z: number) => number = ndtr;
