@@ -8,7 +8,7 @@ import type { RangeCurve } from '../stats/range/curve.js';
 import type { Recommendation } from '../stats/range/recommend.js';
 import type { SuggestionSpreads } from '../stats/range/suggestions.js';
 import type { SuperConvergence, TimesSummary } from '../stats/times.js';
-import type { Verdict } from '../stats/verdict.js';
+import type { VerdictKind } from '../stats/verdict.js';
 import type { JsonObject, JsonValue } from './json.js';
 
 
@@ -264,6 +264,18 @@ export interface ArmDifference {
   readonly perSeed: readonly SeedDifference[];
 }
 
+/** What a comparison may say: a claim, or why there is none. */
+export interface VerdictSummary {
+  readonly kind: VerdictKind;
+  /** The better arm's name, or `none`: no difference was shown, which is not «there is none». */
+  readonly claim: string;
+  /** What it comes to, in a few words, and the numbers behind that. */
+  readonly title: string;
+  readonly detail: string;
+  /** Title and detail in one. */
+  readonly sentence: string;
+}
+
 /** What `compare` concludes from recorded runs. */
 export interface Comparison {
   readonly schemaVersion: number;
@@ -272,7 +284,7 @@ export interface Comparison {
   readonly differences: readonly ArmDifference[];
   /** The last arm against the first. */
   readonly difference: ArmDifference | null;
-  readonly verdict: Verdict;
+  readonly verdict: VerdictSummary;
   readonly superConvergence: SuperConvergence | null;
   readonly warnings: readonly string[];
 }
