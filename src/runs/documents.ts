@@ -192,11 +192,13 @@ export interface CurveLine {
 /** A seed's curve as JSON can hold it: losses that are no number are null. */
 export type RecordedCurve = Omit<RangeCurve, 'points'> & { readonly points: readonly Omit<CurveLine, 'seed'>[] };
 
-/** What several sweeps together say. */
-export interface FoundRate extends Recommendation {
+/** What several range tests together say. */
+export interface FoundRate extends Pick<Recommendation, 'recommended' | 'agreement'> {
   /** Of each seed that was begun; the last one is cut short where the test was interrupted. */
   readonly curves: readonly RangeCurve[];
   readonly suggestions: SuggestionSpreads;
+  /** Why these rates are recommended; after a refusal what to change. */
+  readonly reason: string;
 }
 
 /** `find-lr`'s JSON document, which is also its folder's result.json. */
