@@ -72,6 +72,7 @@ module.exports = {
     owned('cli-progress', ['cli/']),
     owned('asciichart', ['report/']),
     owned('echarts', ['report/']),
+    owned('cephes', ['stats/distributions']),
     owned('sharp', ['data/images/decode', 'runs/png']),
     owned('tfjs', ['engine/'], 'node_modules/@tensorflow/'),
     {

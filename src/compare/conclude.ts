@@ -1,4 +1,6 @@
+import { requireKnownArms } from '../config/arms.js';
 import { UsageError } from '../errors.js';
+import { verdictWords } from '../report/words/verdict.js';
 import {
   type ArmDifference,
   type ComparedArm,
@@ -34,6 +36,7 @@ export function compareRuns(
 ): Comparison {
   const [baseline, ...others] = names.map((name): ArmRuns => ({ name, runs: runsOf(name, runs) }));
   if (baseline === undefined) throw new UsageError('compare needs at least one arm.');
+  requireKnownArms(undefined, names);
   const aim = target ?? (baseline.runs.length > 0 ? summarize(finals(baseline.runs)).mean : undefined);
   const arms = [baseline, ...others].map((arm) => comparedArm(arm, failed, aim));
   const raw = others.map((arm) => ({ arm, ...rawDifference(arm, baseline) }));
@@ -52,22 +55,20 @@ export function compareRuns(
     perSeed,
   }));
   const last = raw.at(-1);
+  const judged = verdict({
+    arm: last?.arm.name ?? null,
+    baseline: baseline.name,
+    overSeeds: last?.paired ?? null,
+    overImages: last?.overImages ?? null,
+    adjustedPValue: adjusted.at(-1) ?? null,
+  });
   return {
     schemaVersion: SCHEMA_VERSION,
     command: 'compare',
     arms,
     differences,
     difference: differences.at(-1) ?? null,
-    verdict:
-      last === undefined
-        ? { claim: 'none', sentence: `Only ${baseline.name} was run: there is nothing to compare it with.` }
-        : verdict({
-            arm: last.arm.name,
-            baseline: baseline.name,
-            overSeeds: last.paired,
-            overImages: last.overImages,
-            adjustedPValue: adjusted.at(-1) ?? null,
-          }),
+    verdict: { kind: judged.kind, claim: judged.claim, ...verdictWords(judged) },
     superConvergence:
       last === undefined || aim === undefined ? null : superConvergenceOf(last.arm.runs, baseline.runs, aim),
     warnings: [...fairnessWarnings(runs), ...lossWarnings([baseline, ...others], failed)],

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.js';
 import { readConfigFile } from './check-settings.js';
 import type { GivenSettings, RateSetting } from './options.js';
+import { NO_CLAIM } from '../stats/verdict.js';
 
 /** One side of a comparison: what it changes in the common settings. */
 export interface Arm {
@@ -65,10 +66,16 @@ async function readArm(name: string, momentum: number): Promise<Arm> {
 }
 
 /**
- * Throws UsageError where `--lr` gives a rate to an arm that there is not.
- * @param arms names of the arms that are trained; policies may be named as well
+ * Throws UsageError where an arm is called `none`, which is how a comparison says that neither is better, and where
+ * `--lr` gives a rate to an arm that there is not.
+ * @param arms names of the arms that are trained or compared; --lr may name policies as well
  */
 export function requireKnownArms(lr: RateSetting | undefined, arms: readonly string[]): void {
+  if (arms.includes(NO_CLAIM)) {
+    throw new UsageError(
+      `No arm may be called "${NO_CLAIM}": compare says so where neither is better. Train it under another name with --arm.`,
+    );
+  }
   if (typeof lr !== 'object') return;
   const known = [...new Set([...arms, 'fixed', '1cycle'])];
   const unknown = Object.keys(lr).find((name) => !known.includes(name));

@@ -9,10 +9,11 @@ import {
   type FoundRate,
   SCHEMA_VERSION,
 } from '../runs/documents.js';
+import { adviceReason, interruptedReason } from '../report/words/advice.js';
 import { pngOf } from '../runs/png.js';
 import { SweepFolder } from '../runs/range-test-folder.js';
 import type { RangeCurve, RangePoint } from '../stats/range/curve.js';
-import { recommend, type Recommendation } from '../stats/range/recommend.js';
+import { recommend } from '../stats/range/recommend.js';
 import { suggestOverSeeds } from '../stats/range/suggestions.js';
 import { Upcoming } from '../workbench/upcoming.js';
 import {
@@ -114,7 +115,7 @@ function finiteOrNull(value: number): number | null {
 
 /**
  * Range tests over the configuration's seeds, and what to make of them. Ends early when aborted, and then
- * recommends nothing: half a sweep says nothing about what the network bears.
+ * recommends nothing.
  */
 export async function findLearningRate(
   bench: Workbench<ImageSet>,
@@ -128,14 +129,15 @@ export async function findLearningRate(
   }
   const [start, end] = config.trim;
   const suggestions = suggestOverSeeds(curves, { plannedSteps: config.steps, trim: { start, end } });
-  const { trainingSteps } = config;
-  const judged = recommend(curves, { classes: bench.images.classNames.length, trainingSteps });
-  return {
-    curves,
-    suggestions,
-    ...judged,
-    ...(context.signal.aborted ? interrupted(curves, config) : {}),
-  };
+  const advice = recommend(curves, config.trainingSteps);
+  const { agreement } = advice;
+  if (context.signal.aborted) {
+    const done = curves.reduce((sum, { points }) => sum + points.length, 0);
+    const reason = interruptedReason(done, config.seeds * config.steps);
+    return { curves, suggestions, recommended: null, reason, agreement };
+  }
+  const reason = adviceReason(advice, bench.images.classNames.length);
+  return { curves, suggestions, recommended: advice.recommended, reason, agreement };
 }
 
 /**
@@ -146,7 +148,7 @@ export async function adviseRate(
   bench: Workbench<ImageSet>,
   settings: Settings,
   context: SweepContext,
-): Promise<Recommendation> {
+): Promise<FoundRate> {
   const found = await findLearningRate(bench, finderConfig(bench, settings), context);
   context.signal.throwIfAborted();
   return found;
@@ -159,13 +161,4 @@ export function finderConfig(
 ): FinderConfig {
   const known = { imageSize, frozen: features !== undefined, trainImages: images.train.length };
   return resolveFinder(settings, known);
-}
-
-function interrupted(
-  curves: readonly RangeCurve[],
-  { seeds, steps }: FinderConfig,
-): Pick<Recommendation, 'recommended' | 'reason'> {
-  const done = curves.reduce((sum, { points }) => sum + points.length, 0);
-  const reason = `The test was interrupted after ${done} of ${seeds * steps} steps: what it shows is too little to recommend a rate. Run it again.`;
-  return { recommended: null, reason };
 }

@@ -1,4 +1,4 @@
-import type { EpochRecord, StepRecord } from '../runs/documents.js';
+import type { EpochRecord, StepRecord, VerdictSummary } from '../runs/documents.js';
 import type { EpochSummary } from './pages/train.js';
 
 /** A number over the seeds of an arm, with the 95% interval of its mean; null where it cannot be given. */
@@ -64,7 +64,7 @@ export interface CompareView {
   readonly arms: readonly ArmView[];
   readonly differences: readonly DifferenceView[];
   readonly difference: DifferenceView | null;
-  readonly verdict: { readonly claim: string; readonly sentence: string };
+  readonly verdict: VerdictSummary;
   /** Steps of the baseline over steps of the arm, up to the target accuracy. */
   readonly superConvergence: {
     readonly target: number;

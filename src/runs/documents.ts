@@ -8,7 +8,7 @@ import type { RangeCurve } from '../stats/range/curve.js';
 import type { Recommendation } from '../stats/range/recommend.js';
 import type { SuggestionSpreads } from '../stats/range/suggestions.js';
 import type { SuperConvergence, TimesSummary } from '../stats/times.js';
-import type { Verdict } from '../stats/verdict.js';
+import type { VerdictKind } from '../stats/verdict.js';
 import type { JsonObject, JsonValue } from './json.js';
 
 // Every document that the program writes or prints: run folders, results, JSON on stdout. Writers, readers and pages use these types.
@@ -192,11 +192,13 @@ export type RecordedCurve = Omit<RangeCurve, 'points'> & {
   readonly points: readonly Omit<CurveLine, 'seed'>[];
 };
 
-/** What several sweeps together say. */
-export interface FoundRate extends Recommendation {
+/** What several range tests together say. */
+export interface FoundRate extends Pick<Recommendation, 'recommended' | 'agreement'> {
   /** Of each seed that was begun; the last one is cut short where the test was interrupted. */
   readonly curves: readonly RangeCurve[];
   readonly suggestions: SuggestionSpreads;
+  /** Why these rates are recommended; after a refusal what to change. */
+  readonly reason: string;
 }
 
 /** `find-lr`'s JSON document, which is also its folder's result.json. */
@@ -264,6 +266,18 @@ export interface ArmDifference {
   readonly perSeed: readonly SeedDifference[];
 }
 
+/** What a comparison may say: a claim, or why there is none. */
+export interface VerdictSummary {
+  readonly kind: VerdictKind;
+  /** The better arm's name, or `none`: no difference was shown, which is not «there is none». */
+  readonly claim: string;
+  /** What it comes to, in a few words, and the numbers behind that. */
+  readonly title: string;
+  readonly detail: string;
+  /** Title and detail in one. */
+  readonly sentence: string;
+}
+
 /** What `compare` concludes from recorded runs. */
 export interface Comparison {
   readonly schemaVersion: number;
@@ -272,7 +286,7 @@ export interface Comparison {
   readonly differences: readonly ArmDifference[];
   /** The last arm against the first. */
   readonly difference: ArmDifference | null;
-  readonly verdict: Verdict;
+  readonly verdict: VerdictSummary;
   readonly superConvergence: SuperConvergence | null;
   readonly warnings: readonly string[];
 }

@@ -1,7 +1,5 @@
-import normalCdf from '@stdlib/stats-base-dists-normal-cdf';
-import normalQuantile from '@stdlib/stats-base-dists-normal-quantile';
-import tQuantile from '@stdlib/stats-base-dists-t-quantile';
 import { CONFIDENCE, mean } from './describe.js';
+import { normalCdf, normalQuantile, tQuantile } from './distributions.js';
 
 /** How far chance moves the difference of two arms, as shares. */
 export interface Spread {
@@ -47,7 +45,7 @@ export function claimPower(delta: number, { sd, between, within, images }: Sprea
   const df = seeds - 1;
   const level = (1 + CONFIDENCE) / 2;
   const seedHalf = (tQuantile(level, df) * sd) / Math.sqrt(seeds);
-  const imageHalf = normalQuantile(level, 0, 1) * Math.sqrt((between + within / seeds) / images);
+  const imageHalf = normalQuantile(level) * Math.sqrt((between + within / seeds) / images);
   const deviation = Math.sqrt(sd ** 2 / seeds + between / images);
 
   // The sample's deviation in units of sd has density s^(df - 1) exp(-df s^2 / 2) up to a constant.
@@ -60,8 +58,8 @@ export function claimPower(delta: number, { sd, between, within, images }: Sprea
     const s = from + (cell + 0.5) * width;
     const density = Math.exp((df - 1) * Math.log(s) - (df * (s * s - 1)) / 2);
     const half = Math.hypot(seedHalf * s, imageHalf);
-    const above = normalCdf((delta - half) / deviation, 0, 1);
-    const below = normalCdf((-delta - half) / deviation, 0, 1);
+    const above = normalCdf((delta - half) / deviation);
+    const below = normalCdf((-delta - half) / deviation);
     claimed += density * (above + below);
     total += density;
   }
@@ -86,6 +84,6 @@ const MOST_SEEDS = 1000;
 
 /** The validation images that `delta` takes with probability `power` [0.8], were there seeds without end. */
 export function imagesToClaim(delta: number, { between }: Pick<Spread, 'between'>, power = 0.8): number {
-  const z = normalQuantile((1 + CONFIDENCE) / 2, 0, 1) + normalQuantile(power, 0, 1);
+  const z = normalQuantile((1 + CONFIDENCE) / 2) + normalQuantile(power);
   return Math.ceil(between * (z / delta) ** 2);
 }

@@ -55,12 +55,5 @@ export function geometricMedian(values: readonly number[]): number {
   return values.length % 2 === 1 ? median(values) : Math.exp(median(values.map(Math.log)));
 }
 
-/** A number for a sentence: rounded to two significant digits, as 0.012, 2.3e-4 or 150. */
-export function twoDigits(value: number): string {
-  const short = Number(value.toPrecision(2));
-  const plain = short === 0 || (Math.abs(short) >= 0.01 && Math.abs(short) < 1e4);
-  return plain ? String(short) : short.toExponential();
-}
-
 /** How often an interval shall hold the true value, in every interval that the project prints. */
 export const CONFIDENCE = 0.95;

@@ -1,7 +1,6 @@
-import tCdf from '@stdlib/stats-base-dists-t-cdf';
 import { mean, standardDeviation } from './describe.js';
+import { tCdf } from './distributions.js';
 import { tHalfWidth } from './intervals.js';
-import { permutationTest } from './tests.js';
 
 /** What paired runs say about the difference of two arms, in the unit of the values. */
 export interface PairedDifference {
@@ -24,9 +23,9 @@ export interface PairedDifference {
  *
  * Where all differences are equal, t has nothing to divide by and would claim at any size. Runs are
  * scored in whole images, so this happens by chance and says that the measure is coarse, not that seeds
- * do not matter. The exact sign-flip test then answers: p = 1 where all are 0, else 2 / 2^n, which fewer
- * than six pairs cannot bring below 0.05; and, as an interval must agree with its test, no interval below
- * six pairs, and the one point beyond.
+ * do not matter. Fisher's exact sign-flip test then answers (The Design of Experiments, 1935, section
+ * 21): p = 1 where all are 0, else 2 / 2^n, which fewer than six pairs cannot bring below 0.05; and, as an interval
+ * must agree with its test, no interval below six pairs, and the one point beyond.
  *
  * One pair has neither interval nor p. Throws RangeError for no pairs, for lists of different length and
  * for values that are not finite.
@@ -44,7 +43,8 @@ export function pairedDifference(a: readonly number[], b: readonly number[]): Pa
     return { mean: centre, sd, low: null, high: null, pValue: null, method: 'paired t', n };
   }
   if (sd === 0) {
-    const { pValue } = permutationTest(differences);
+    // Of 2^n sign patterns only two, all above and all below, are as far from 0.
+    const pValue = centre === 0 ? 1 : 2 ** (1 - n);
     const bound = n < SIGN_FLIPS_REACH_5_PERCENT ? null : centre;
     return { mean: centre, sd, low: bound, high: bound, pValue, method: 'sign flip', n };
   }

@@ -1,7 +1,6 @@
-import normalQuantile from '@stdlib/stats-base-dists-normal-quantile';
-import tQuantile from '@stdlib/stats-base-dists-t-quantile';
 import { randomStream } from '../random.js';
 import { CONFIDENCE, mean, standardDeviation } from './describe.js';
+import { normalQuantile, tQuantile } from './distributions.js';
 
 /** A sample in five numbers, all but `n` in the sample's unit; null where one value alone cannot tell. */
 export interface Summary {
@@ -44,7 +43,7 @@ export function wilson(k: number, n: number): { readonly low: number; readonly h
     throw new RangeError(`expected whole numbers 0 <= k <= n but received k = ${k}, n = ${n}`);
   }
   if (n === 0) return { low: 0, high: 1 };
-  const z = normalQuantile((1 + CONFIDENCE) / 2, 0, 1);
+  const z = normalQuantile((1 + CONFIDENCE) / 2);
   const centre = (k + z ** 2 / 2) / (n + z ** 2);
   const half = (z / (n + z ** 2)) * Math.sqrt((k * (n - k)) / n + z ** 2 / 4);
   // Equal on paper at the ends; rounding would leave 1e-17.

@@ -1,6 +1,6 @@
-import binomialCdf from '@stdlib/stats-base-dists-binomial-cdf';
 import { median } from './describe.js';
 import { pairedDifference } from './difference.js';
+import { binomialCdf } from './distributions.js';
 import { summarize } from './intervals.js';
 
 /**
@@ -169,7 +169,7 @@ function boundedMedian(pairs: readonly PairedTimes[]): Answer | null {
  */
 function signTestRank(n: number): number | null {
   let rank = -1;
-  while (2 * binomialCdf(rank + 1, n, 0.5) <= 0.05) rank++;
+  while (2 * binomialCdf(rank + 1, n) <= 0.05) rank++;
   return rank < 0 ? null : rank;
 }
 

@@ -4,18 +4,17 @@ import { flagName } from '../config/options.js';
 import { trainedPart } from '../config/run-config.js';
 import type { RateTable, Settings } from '../config/settings.js';
 import { RunError, UsageError } from '../errors.js';
-import { RUN_FILES } from '../runs/documents.js';
+import { type FoundRate, RUN_FILES } from '../runs/documents.js';
 import { isJsonObject, type JsonObject } from '../runs/json.js';
 import { SWEEP_FILES } from '../runs/range-test-folder.js';
 import { readDocument } from '../runs/read-document.js';
-import type { Recommendation } from '../stats/range/recommend.js';
 
-type Recommended = NonNullable<Recommendation['recommended']>;
+type Recommended = NonNullable<FoundRate['recommended']>;
 
 /** What a rate may have to be asked of. */
 export interface RateSources {
   /** Runs the range test with the arm's settings. */
-  readonly find: () => Promise<Recommendation>;
+  readonly find: () => Promise<Pick<FoundRate, 'recommended' | 'reason'>>;
   readonly note: (text: string) => void;
 }
 

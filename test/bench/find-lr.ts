@@ -5,7 +5,7 @@ import { resolveRun } from '../../src/config/run-config.js';
 import { readDefaults, type Settings } from '../../src/config/settings.js';
 import { startBackend } from '../../src/engine/backends/choose.js';
 import { finderConfig, findLearningRate } from '../../src/find-lr/find-lr.js';
-import { twoDigits } from '../../src/stats/describe.js';
+import { twoDigits } from '../../src/report/text/numbers.js';
 import { pairedDifference } from '../../src/stats/difference.js';
 import { summarize } from '../../src/stats/intervals.js';
 import { evaluate } from '../../src/workbench/evaluate.js';

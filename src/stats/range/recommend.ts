@@ -1,16 +1,43 @@
-import { median, twoDigits } from '../describe.js';
+import { median } from '../describe.js';
 import { type LossCurve, poolCurves, type RangeCurve } from './curve.js';
 
-/** What to train with, and why; or why not to trust any number from this test. */
+/** What to train with, and what it was read from; or why not to trust any number from this test. */
 export interface Recommendation {
-  /** Rates of the backbone: the maximum of a 1cycle, and the rate of a fixed policy. Null: a refusal. */
-  readonly recommended: { readonly learningRate: number; readonly fixedLearningRate: number } | null;
-  /** Why this rate; after a refusal what to change. */
-  readonly reason: string;
+  /** Null after a refusal. */
+  readonly recommended: RecommendedRates | null;
+  readonly finding: RangeFinding;
   readonly agreement: Agreement;
 }
 
-/** How far the rates differ that each seed alone would have given. */
+/** Rates of the backbone: the maximum of a 1cycle, and the rate of a fixed policy. */
+export interface RecommendedRates {
+  readonly learningRate: number;
+  readonly fixedLearningRate: number;
+}
+
+/** What range tests show: a rate, or one of the reasons why there is none, with the numbers for its words. */
+export type RangeFinding =
+  | {
+      readonly kind: 'rate';
+      readonly rates: RecommendedRates;
+      readonly seeds: number;
+      readonly trainingSteps: number;
+      /** The rates by which half of the descent is done, and of the lowest loss. */
+      readonly halfway: number;
+      readonly lowest: number;
+    }
+  | { readonly kind: 'no-test' | 'not-finite' }
+  | { readonly kind: 'diverged-at-once'; readonly steps: number; readonly highestRate: number }
+  | { readonly kind: 'too-few-steps'; readonly steps: number }
+  /** Losses before the descent and at its bottom, and the noise of one point. */
+  | { readonly kind: 'noise'; readonly start: number; readonly bottom: number; readonly noise: number }
+  | { readonly kind: 'never-fell'; readonly start: number; readonly lowestRate: number }
+  | { readonly kind: 'flat'; readonly start: number; readonly highestRate: number }
+  | { readonly kind: 'never-rose'; readonly highestRate: number }
+  /** The rate to recommend lies below the rates that were tried. */
+  | { readonly kind: 'below-range'; readonly rate: number; readonly lowestRate: number };
+
+/** How far the rates differ that each seed alone would have given: says nothing about how good they are. */
 interface Agreement {
   /** Unknown with fewer than two seeds that give a rate. */
   readonly verdict: 'good' | 'fair' | 'poor' | 'unknown';
@@ -20,52 +47,36 @@ interface Agreement {
 
 /**
  * Weighs the range tests of several seeds. 1cycle's maximum is the lowest loss's rate where the training is as long
- * as the sweep, half of it where it is 2.7 times as long, and so on; a fixed rate is two thirds of that.
- * Refuses, saying what to change, where the loss shows no clear descent, or never rises again, or explodes at
- * once. Does not depend on the unit of the loss.
+ * as the range test, half of it where it is 2.7 times as long, and so on; a fixed rate is two thirds of that.
+ * Refuses where the loss shows no clear descent, or never rises again, or explodes at once. Does not depend on the
+ * unit of the loss.
+ * @param trainingSteps mini-batches of the training that the rates are for
  */
-export function recommend(curves: readonly RangeCurve[], context: RangeContext): Recommendation {
-  const agreement = agreementOf(curves, context);
-  const judged = judgeRange(curves, context);
-  if ('refusal' in judged) return { recommended: null, reason: judged.refusal, agreement };
-
-  const { valley, rates } = judged;
-  const { trainingSteps } = context;
-  const seeds = curves.length === 1 ? 'On one seed' : `Over ${String(curves.length)} seeds`;
-  const reason =
-    `${seeds} the loss falls fastest near ${twoDigits(valley.steepest)} and is lowest near ${twoDigits(valley.lowest)}. ` +
-    `A training of ${String(trainingSteps)} steps is best served by ${twoDigits(rates.learningRate / valley.lowest)} times the latter ` +
-    `as 1cycle's maximum, ${twoDigits(rates.learningRate)}, and by two thirds of that as a fixed rate, ` +
-    `${twoDigits(rates.fixedLearningRate)}; a longer one by less, a shorter one by more. ` +
-    agreementInWords(agreement);
-  return { recommended: rates, reason, agreement };
+export function recommend(curves: readonly RangeCurve[], trainingSteps: number): Recommendation {
+  const finding = judge(curves, trainingSteps);
+  const alone = curves.flatMap((curve) => ratesOf(judge([curve], trainingSteps))?.learningRate ?? []);
+  return { recommended: ratesOf(finding), finding, agreement: agreementOf(alone) };
 }
 
-function agreementOf(curves: readonly RangeCurve[], context: RangeContext): Agreement {
-  const rates = curves.flatMap((curve) => {
-    const judged = judgeRange([curve], context);
-    return 'rates' in judged ? [judged.rates.learningRate] : [];
-  });
+function ratesOf(finding: RangeFinding): RecommendedRates | null {
+  return finding.kind === 'rate' ? finding.rates : null;
+}
+
+function agreementOf(rates: readonly number[]): Agreement {
   if (rates.length < 2) return { verdict: 'unknown', factor: null };
   const factor = Math.max(...rates) / Math.min(...rates);
   return { verdict: factor <= 2 ? 'good' : factor <= 4 ? 'fair' : 'poor', factor };
 }
 
-function agreementInWords({ verdict, factor }: Agreement): string {
-  if (factor === null) return 'How far seeds agree is unknown: fewer than two give a rate. Raise --seeds.';
-  const within = `The seeds agree within a factor of ${twoDigits(factor)} (${verdict})`;
-  return verdict === 'poor' ? `${within}: raise --seeds or --steps before relying on it.` : `${within}.`;
-}
-
 /**
- * How the best rate falls with the length of a training, and the rate of the lowest loss with that of a sweep: as
+ * How the best rate falls with the length of a training, and the rate of the lowest loss with that of a range test: as
  * this power of their steps. Measured over trainings of 16 to 640 steps on two data sets, of a head or of eleven
- * blocks, and over sweeps of 60 to 200 steps (`npm run bench:find-lr`). So a sweep answers for a training of its
- * own length, and both scale alike from there.
+ * blocks, and over range tests of 60 to 200 steps (`npm run bench:find-lr`). So a range test answers for a training of
+ * its own length, and both scale alike from there.
  */
 const lengthPower = 0.7;
-/** A sweep's length is told by its steps over this range of rates: the default 8 decades, in powers of e. */
-const sweepSpan = Math.log(1e8);
+/** A range test's length is told by its steps over this range of rates: the default 8 decades, in powers of e. */
+const defaultSpan = Math.log(1e8);
 /** Trainings shorter than this bear no more: what a network bears at all is reached. */
 const shortestSteps = 45;
 /** What a rate that is cut in steps bears, in shares of 1cycle's maximum. */
@@ -78,104 +89,57 @@ const clearRise = 3;
 /** Fewer points than this before the loss explodes show no descent. */
 const fewestPoints = 8;
 
-/** The rates that range tests speak for, with the curve they were read from; or why they speak for none. */
-type Judgement =
-  | { readonly refusal: string }
-  | {
-      readonly valley: LossValley;
-      readonly rates: { readonly learningRate: number; readonly fixedLearningRate: number };
-    };
-
-/** What a judgement has to know beside the curves. */
-interface RangeContext {
-  /** For the words of a refusal alone. */
-  readonly classes: number;
-  /** Mini-batches of the training that the rates are for. */
-  readonly trainingSteps: number;
-}
-
 /** Judges the pooled curve of one or several range tests; `recommend` gives the rule. */
-function judgeRange(curves: readonly RangeCurve[], { classes, trainingSteps }: RangeContext): Judgement {
-  if (curves.length === 0) {
-    return { refusal: 'There is no range test to judge. Raise --seeds to at least 1.' };
-  }
+function judge(curves: readonly RangeCurve[], trainingSteps: number): RangeFinding {
+  if (curves.length === 0) return { kind: 'no-test' };
   const pooled = poolCurves(curves);
+  const steps = pooled.losses.length;
+  const [lowestRate = NaN] = pooled.learningRates;
+  const highestRate = pooled.learningRates.at(-1) ?? NaN;
   const stopped = curves.filter(({ stop }) => stop !== 'end').length * 2 >= curves.length;
-  if (pooled.losses.length === 0) {
-    return {
-      refusal:
-        'The loss is NaN or infinite from the first step. Check the data and the weights; ' +
-        'if both are sound, lower --min-lr.',
-    };
-  }
-  if (pooled.losses.length < fewestPoints) {
-    const steps = `${String(pooled.losses.length)} steps`;
-    return {
-      refusal: stopped
-        ? `The loss diverged at once, after ${steps}, at a rate of ${twoDigits(lastRate(pooled))}. Lower --min-lr or raise --steps.`
-        : `The test has only ${steps}. Raise --steps to 60 or more.`,
-    };
+  if (steps === 0) return { kind: 'not-finite' };
+  if (steps < fewestPoints) {
+    return stopped ? { kind: 'diverged-at-once', steps, highestRate } : { kind: 'too-few-steps', steps };
   }
 
   const valley = readValley(pooled);
-  const least = clearShare * Math.abs(valley.start);
-  const rose = stopped || rise(valley) >= Math.max(clearRise * valley.noise, 0.1 * drop(valley), least);
-  if (!(valley.evidence >= clearEvidence && drop(valley) >= least)) {
-    return { refusal: noDescent(valley, rose, classes, pooled) };
+  const { start, bottom, noise, halfway, lowest } = valley;
+  const least = clearShare * Math.abs(start);
+  const rise = valley.end - bottom;
+  const rose = stopped || rise >= Math.max(clearRise * noise, 0.1 * (start - bottom), least);
+  if (!isClear(valley)) {
+    if (start - bottom > least) return { kind: 'noise', start, bottom, noise };
+    return rose ? { kind: 'never-fell', start, lowestRate } : { kind: 'flat', start, highestRate };
   }
-  if (!rose) {
-    return {
-      refusal:
-        `The loss was still low at the highest rate, ${twoDigits(lastRate(pooled))}, and never rose: ` +
-        'the test does not show what the network bears. Raise --max-lr.',
-    };
-  }
+  if (!rose) return { kind: 'never-rose', highestRate };
 
-  const length = sweepLength(pooled, valley.lowest) / Math.max(shortestSteps, trainingSteps);
-  const learningRate = Math.min(valley.lowest * length ** lengthPower, lastRate(pooled));
+  const length = testLength(pooled, lowest) / Math.max(shortestSteps, trainingSteps);
+  const learningRate = Math.min(lowest * length ** lengthPower, highestRate);
   const fixedLearningRate = fixedBears * learningRate;
-  const lowestRate = pooled.learningRates[0] ?? 0;
-  if (fixedLearningRate < lowestRate) {
-    return {
-      refusal:
-        `The loss falls from the first rates on, so that the rate to recommend, ${twoDigits(fixedLearningRate)}, ` +
-        `lies below the range that was tried, which begins at ${twoDigits(lowestRate)}. Lower --min-lr.`,
-    };
-  }
-  return { valley, rates: { learningRate, fixedLearningRate } };
+  if (fixedLearningRate < lowestRate) return { kind: 'below-range', rate: fixedLearningRate, lowestRate };
+  const rates = { learningRate, fixedLearningRate };
+  return { kind: 'rate', rates, seeds: curves.length, trainingSteps, halfway, lowest };
 }
 
-/** The steps that the sweep would have over the default range if it went on as it does around `rate`. */
-function sweepLength({ learningRates }: LossCurve, rate: number): number {
+/** Whether a descent is more than noise. */
+function isClear({ start, bottom, evidence }: LossValley): boolean {
+  return evidence >= clearEvidence && start - bottom >= clearShare * Math.abs(start);
+}
+
+/** The rate from which on the pooled loss of the tests surely falls; null where it shows no clear descent. */
+export function descentBegins(curves: readonly RangeCurve[]): number | null {
+  const pooled = poolCurves(curves);
+  if (pooled.losses.length < fewestPoints) return null;
+  const valley = readValley(pooled);
+  return isClear(valley) ? valley.begins : null;
+}
+
+/** The steps that the test would have over the default range if it went on as it does around `rate`. */
+function testLength({ learningRates }: LossCurve, rate: number): number {
   const after = learningRates.findIndex((tried) => tried > rate);
   const [here = NaN, next = NaN] = learningRates.slice(after < 1 ? -2 : after - 1);
-  return 1 + sweepSpan / Math.log(next / here);
+  return 1 + defaultSpan / Math.log(next / here);
 }
-
-function noDescent(valley: LossValley, rose: boolean, classes: number, pooled: LossCurve): string {
-  const level = `${twoDigits(valley.start)} (guessing among ${String(classes)} classes gives ${twoDigits(Math.log(classes))})`;
-  if (drop(valley) > clearShare * Math.abs(valley.start)) {
-    return (
-      `The loss fell from ${level} to ${twoDigits(valley.bottom)}, which its noise of ${twoDigits(valley.noise)} ` +
-      'from batch to batch may explain. Raise --seeds, --steps or --batch-size.'
-    );
-  }
-  if (rose) {
-    return (
-      `The loss never fell below its start of ${level} before it rose: ` +
-      `every rate from ${twoDigits(pooled.learningRates[0] ?? 0)} on is too high, or the test too short. ` +
-      'Lower --min-lr or raise --steps.'
-    );
-  }
-  return (
-    `The loss stayed flat at ${level} up to the highest rate, ${twoDigits(lastRate(pooled))}. ` +
-    'Raise --max-lr; if it already is above 1, check the labels and what is trainable.'
-  );
-}
-
-const drop = ({ start, bottom }: LossValley) => start - bottom;
-const rise = ({ end, bottom }: LossValley) => end - bottom;
-const lastRate = ({ learningRates }: LossCurve) => learningRates.at(-1) ?? NaN;
 
 /** What a range test's loss curve looks like once its noise is fitted away. */
 interface LossValley {
@@ -183,7 +147,7 @@ interface LossValley {
   readonly start: number;
   /** The loss at the bottom. */
   readonly bottom: number;
-  /** The loss near the end of the sweep. */
+  /** The loss near the end of the test. */
   readonly end: number;
   /** Standard deviation of one point around the curve, before the bottom. */
   readonly noise: number;
@@ -192,13 +156,15 @@ interface LossValley {
    * alone reaches 2 as a rule and 6 once in a hundred curves of 60 to 100 points.
    */
   readonly evidence: number;
-  /** The rate by which half of the descent is done, which is where it is steepest. */
-  readonly steepest: number;
+  /** The rate by which three tenths of the descent are done: before it, what falls may be noise. */
+  readonly begins: number;
+  /** The rate by which half of the descent is done. */
+  readonly halfway: number;
   /** The rate of the lowest loss. */
   readonly lowest: number;
 }
 
-/** Shares of the descent at which its flank is located; their mean is steadier than the steepest slope. */
+/** Shares of the descent at which the middle of its flank is located; their mean is steadier than one crossing. */
 const flankLevels = [0.3, 0.4, 0.5, 0.6, 0.7];
 /** Heights above the bottom at which the valley floor is measured, in shares of the descent. */
 const floorLevels = [0.1, 0.2, 0.3];
@@ -233,7 +199,8 @@ export function readValley({ learningRates, losses }: LossCurve): LossValley {
     end: fit[Math.max(turn, fit.length - 3)] ?? bottom,
     noise,
     evidence: explained(fit, turn, level(0.5)) / noise,
-    steepest: Math.exp(mean(flank)),
+    begins: Math.exp(crossing(rates, fit, level(flankLevels.at(-1) ?? NaN), turn, -1)),
+    halfway: Math.exp(mean(flank)),
     lowest: Math.exp(mean(floor)),
   };
 }

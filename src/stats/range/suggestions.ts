@@ -1,15 +1,18 @@
 import { geometricMedian } from '../describe.js';
 import type { RangeCurve } from './curve.js';
+import { descentBegins } from './recommend.js';
 
 /** What the suggestions are read from: one point per step of a range test, in order. */
-interface SweepLosses {
+interface TestLosses {
   readonly learningRates: readonly number[];
   /** Smoothed losses; what follows the first NaN or Infinity is left out. */
   readonly losses: readonly number[];
-  /** Steps that the sweep was planned for; `trim.start` is a share of these [as many as there are points]. */
+  /** Steps that the test was planned for; `trim.start` is a share of these [as many as there are points]. */
   readonly plannedSteps?: number;
   /** [the first tenth of the planned steps and the last 5 points] */
   readonly trim?: Trim;
+  /** `steepest` is looked for between this rate and the lowest loss [everywhere]. */
+  readonly descentFrom?: number;
 }
 
 /** What a suggestion leaves out: a share of the planned steps at the start, and points at the end. */
@@ -31,7 +34,7 @@ interface Suggestions {
  * curve too short, flat or broken for a method gives null. They disagree by a factor of ten and more on one
  * curve; `recommend` weighs several seeds instead.
  */
-export function suggest({ learningRates, losses, plannedSteps, trim }: SweepLosses): Suggestions {
+export function suggest({ learningRates, losses, plannedSteps, trim, descentFrom }: TestLosses): Suggestions {
   const { start, end } = trim ?? { start: 0.1, end: 5 };
   // 0.29 x 100 is 28.999999999999996: the tolerance keeps a whole number of steps whole.
   const first = Math.floor(start * (plannedSteps ?? losses.length) + 1e-9);
@@ -43,7 +46,7 @@ export function suggest({ learningRates, losses, plannedSteps, trim }: SweepLoss
 
   const lowest = rateAt(lowestIndex(curve));
   return {
-    steepest: rateAt(steepestIndex(rates, curve)),
+    steepest: rateAt(steepestIndex(rates, curve, descentFrom)),
     valley: rateAt(valleyIndex(curve)),
     slide: rateAt(slideIndex(curve)),
     minimum: lowest === null ? null : lowest / 10,
@@ -55,14 +58,18 @@ function lowestIndex(losses: readonly number[]): number | null {
   return losses.indexOf(Math.min(...losses));
 }
 
-/** The start of the segment with the most negative slope against the logarithm of the rate. */
-function steepestIndex(rates: readonly number[], losses: readonly number[]): number | null {
+/**
+ * The start of the segment with the most negative slope against the logarithm of the rate; of those between the rate
+ * `from` and the lowest loss where `from` is given.
+ */
+function steepestIndex(rates: readonly number[], losses: readonly number[], from?: number): number | null {
   let steepest = 0;
   let index: number | null = null;
-  for (let i = 0; i + 1 < losses.length; i++) {
+  const until = from === undefined ? losses.length - 1 : (lowestIndex(losses) ?? 0);
+  for (let i = 0; i < until; i++) {
     const rise = (losses[i + 1] ?? NaN) - (losses[i] ?? NaN);
     const slope = rise / (Math.log(rates[i + 1] ?? NaN) - Math.log(rates[i] ?? NaN));
-    if (slope < steepest) {
+    if (slope < steepest && (rates[i] ?? NaN) >= (from ?? 0)) {
       steepest = slope;
       index = i;
     }
@@ -131,16 +138,24 @@ export interface Spread {
 /** Each method's answers over several seeds; all three null where a method has no answer on any seed. */
 export type SuggestionSpreads = Readonly<Record<keyof Suggestions, Spread>>;
 
-/** Runs each suggestion method on each seed's smoothed losses. Seeds without an answer are left out. */
+/**
+ * Runs each suggestion method on each seed's smoothed losses. Seeds without an answer are left out.
+ *
+ * The first smoothed losses are means of a few batches, and often fall more steeply by chance than in the descent. So
+ * `steepest` is looked for from where the pooled loss falls, or the seed's own where half of the seeds broke off, and is
+ * null where neither shows a clear descent.
+ */
 export function suggestOverSeeds(
   curves: readonly RangeCurve[],
-  options: Pick<SweepLosses, 'plannedSteps' | 'trim'> = {},
+  options: Pick<TestLosses, 'plannedSteps' | 'trim'> = {},
 ): SuggestionSpreads {
-  const answers = curves.map(({ points }) =>
+  const pooled = descentBegins(curves);
+  const answers = curves.map((curve) =>
     suggest({
       ...options,
-      learningRates: points.map((point) => point.learningRate),
-      losses: points.map((point) => point.smoothedLoss),
+      descentFrom: pooled ?? descentBegins([curve]) ?? Infinity,
+      learningRates: curve.points.map((point) => point.learningRate),
+      losses: curve.points.map((point) => point.smoothedLoss),
     }),
   );
   const spread = (method: keyof Suggestions): Spread => {

@@ -80,6 +80,7 @@ describe('rates per arm', () => {
     [{ fixd: 1 }, ['fixed', '1cycle'], /a rate to "fixd", which is no arm\. Expected fixed, 1cycle, as in/],
     [{ '1cycle@100': 1 }, ['1cycle'], /"1cycle@100"/],
     [{ fixed: 1, '': 2 }, ['fixed'], /a rate to ""/],
+    [undefined, ['fixed', 'none'], /No arm may be called "none".* another name with --arm\./],
   ])('%j for %j is refused', (lr, arms, message) => {
     expect(() => requireKnownArms(lr, arms)).toThrow(message);
     expect(() => requireKnownArms(lr, arms)).toThrow(UsageError);

@@ -61,7 +61,8 @@ const EVIL = '<img src=x onerror=alert(1)>"\'&';
 
 async function page(): Promise<string> {
   const sample = sampleComparison(['fixed', EVIL]);
-  const comparison = { ...sample, warnings: [EVIL], verdict: { claim: EVIL, sentence: EVIL } };
+  const verdict = { kind: 'claim', claim: EVIL, title: EVIL, detail: EVIL, sentence: EVIL } as const;
+  const comparison = { ...sample, warnings: [EVIL], verdict };
   const arms = ARMS.map((arm, i) => ({ ...arm, policy: i === 0 ? 'fixed' : EVIL }));
   const { won, lost } = disputedImages(arms, 5);
   const pictures = {

@@ -10,6 +10,7 @@ import {
   formatPoints,
   formatPValue,
   formatRate,
+  twoDigits,
 } from '../../../src/report/text/numbers.js';
 
 describe('formatRate', () => {
@@ -84,4 +85,18 @@ test('counts and p-values', () => {
   expect(formatPValue(0.0834)).toBe('0.083');
   expect(formatPValue(0.0004)).toBe('< 0.001');
   expect(formatPValue(null)).toBe('–');
+});
+
+test.each([
+  [0, '0'],
+  [0.0123, '0.012'],
+  [0.693147, '0.69'],
+  [150.4, '150'],
+  [0.000234, '2.3e-4'],
+  [1e-7, '1e-7'],
+  [123456, '1.2e+5'],
+  [-0.5, '-0.5'],
+  [NaN, 'NaN'],
+])('twoDigits(%s) is %s', (value, words) => {
+  expect(twoDigits(value)).toBe(words);
 });

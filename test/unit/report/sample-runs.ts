@@ -144,7 +144,10 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
     sharedFeatures: false,
     warnings: ['Three seeds cannot show a difference below 3 points: read the interval, not the mean.'],
     verdict: {
+      kind: 'not-shown',
       claim: 'none',
+      title: 'No winner',
+      detail: '1cycle ended 1.9 points above fixed.',
       sentence:
         'No winner: 1cycle ended 1.9 points above fixed, but the interval from -0.5 to +4.4 points includes no difference.',
     },

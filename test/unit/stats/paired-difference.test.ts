@@ -37,6 +37,9 @@ describe('pairedDifference', () => {
     // Six equal differences: 2 / 2^6.
     const six = pairedDifference([2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 6]);
     expect(six).toMatchObject({ mean: 1, low: 1, high: 1, pValue: 2 / 64 });
+    // scipy.stats.permutation_test(([-0.02] * 20,), np.sum, permutation_type='samples', n_resamples=np.inf)
+    const twenty = pairedDifference(Array<number>(20).fill(0.7), Array<number>(20).fill(0.72));
+    expect(twenty).toMatchObject({ sd: 0, pValue: 2 / 2 ** 20, method: 'sign flip' });
   });
 
   it('refuses what is not paired or not finite', () => {

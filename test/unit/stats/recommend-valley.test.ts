@@ -53,7 +53,9 @@ describe('readValley', () => {
     const valley = readValley({ learningRates: losses.map((_, i) => Math.exp(i)), losses });
     expect(valley.start).toBe(1);
     expect(valley.bottom).toBeCloseTo(0.1, 9);
-    expect(Math.log(valley.steepest)).toBeCloseTo(14.5, 9);
+    expect(Math.log(valley.halfway)).toBeCloseTo(14.5, 9);
+    // Three tenths down from 1 to 0.1 is 0.73, at index 12.7.
+    expect(Math.log(valley.begins)).toBeCloseTo(12.7, 9);
     expect(Math.log(valley.lowest)).toBeCloseTo(20.56, 9);
   });
 
@@ -64,7 +66,7 @@ describe('readValley', () => {
     const spiked = readValley({ learningRates, losses: losses.map((l, i) => (i === 40 ? 50 : l)) });
     for (const other of [exploded, spiked]) {
       expect(Math.abs(Math.log(other.lowest / plain.lowest))).toBeLessThan(0.1);
-      expect(Math.abs(Math.log(other.steepest / plain.steepest))).toBeLessThan(0.1);
+      expect(Math.abs(Math.log(other.halfway / plain.halfway))).toBeLessThan(0.1);
     }
   });
 });

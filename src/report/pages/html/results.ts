@@ -6,22 +6,17 @@ import { html, type Html, htmlTable, signed } from './html.js';
 
 /** The verdict, and everything that speaks against leaning on it. */
 export function verdictSection(view: CompareView): Html {
-  const { claim, sentence } = view.verdict;
-  const nothing = sentence.startsWith('No comparison') ? 'No comparison' : 'No difference shown';
-  const title = claim === 'none' ? nothing : `${claim} is better here`;
-  const rest = sentence
-    .replace(/^(No difference shown|No comparison): /u, '')
-    .replace(/^\S+ is better here: /u, '');
-  return html`<section class="verdict ${claim === 'none' ? '' : 'claimed'}">
+  const { kind, title, detail } = view.verdict;
+  return html`<section class="verdict ${kind === 'claim' ? 'claimed' : ''}">
       <strong>${title}</strong>
-      <p>${capital(rest)}</p>
+      <p>${kind === 'one-arm' || kind === 'no-pairs' ? capital(detail) : detail}</p>
     </section>
     ${failures(view).map((text) => html`<p class="warning failure">${text}</p> `)}${view.warnings.map(
       (text) => html`<p class="warning">${text}</p> `,
     )}`;
 }
 
-/** A name such as 1cycle stays as it is. */
+/** For sentences that do not begin with an arm's name, which stays as it is. */
 function capital(sentence: string): string {
   return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }

@@ -1,0 +1,82 @@
+import type { RangeFinding, Recommendation } from '../../stats/range/recommend.js';
+import { counted, twoDigits } from '../text/numbers.js';
+
+/**
+ * Why a range test recommends its rates, in plain English; after a refusal what to change.
+ * @param classes of the images: a network that guesses among them has a loss of ln(classes)
+ */
+export function adviceReason({ finding, agreement }: Recommendation, classes: number): string {
+  if (finding.kind !== 'rate') return refusal(finding, classes);
+  const { seeds, trainingSteps, halfway, lowest } = finding;
+  const { learningRate, fixedLearningRate } = finding.rates;
+  return (
+    `${seeds === 1 ? 'On one seed' : `Over ${seeds} seeds`} the loss is halfway down near ${twoDigits(halfway)} and ` +
+    `lowest near ${twoDigits(lowest)}. A training of ${trainingSteps} steps is best served by ` +
+    `${twoDigits(learningRate / lowest)} times the latter as 1cycle's maximum, ${twoDigits(learningRate)}, and by two ` +
+    `thirds of that as a fixed rate, ${twoDigits(fixedLearningRate)}; a longer one by less, a shorter one by more. ` +
+    agreementInWords(agreement)
+  );
+}
+
+/** Agreement is about chance alone: seeds that agree may all be off. */
+function agreementInWords({ verdict, factor }: Recommendation['agreement']): string {
+  if (factor === null) return 'How far seeds agree is unknown: fewer than two give a rate. Raise --seeds.';
+  const within = `The seeds agree within a factor of ${twoDigits(factor)} (${verdict})`;
+  return verdict === 'poor'
+    ? `${within}: raise --seeds or --steps before relying on it.`
+    : `${within}: that is how far chance moves the rate, not how near it is to the best one.`;
+}
+
+function refusal(finding: Exclude<RangeFinding, { readonly kind: 'rate' }>, classes: number): string {
+  switch (finding.kind) {
+    case 'no-test':
+      return 'There is no range test to judge. Raise --seeds to at least 1.';
+    case 'not-finite':
+      return (
+        'The loss is NaN or infinite from the first step. Check the data and the weights; if both are sound, lower ' +
+        '--min-lr.'
+      );
+    case 'diverged-at-once':
+      return (
+        `The loss diverged at once, after ${counted(finding.steps, 'step')}, at a rate of ` +
+        `${twoDigits(finding.highestRate)}. Lower --min-lr or raise --steps.`
+      );
+    case 'too-few-steps':
+      return `The test has only ${counted(finding.steps, 'step')}. Raise --steps to 60 or more.`;
+    case 'noise':
+      return (
+        `The loss fell from ${level(finding, classes)} to ${twoDigits(finding.bottom)}, which its noise of ` +
+        `${twoDigits(finding.noise)} from batch to batch may explain. Raise --seeds, --steps or --batch-size.`
+      );
+    case 'never-fell':
+      return (
+        `The loss never fell below its start of ${level(finding, classes)} before it rose: every rate from ` +
+        `${twoDigits(finding.lowestRate)} on is too high, or the test too short. Lower --min-lr or raise --steps.`
+      );
+    case 'flat':
+      return (
+        `The loss stayed flat at ${level(finding, classes)} up to the highest rate, ` +
+        `${twoDigits(finding.highestRate)}. Raise --max-lr; if it already is above 1, check the labels and what is ` +
+        'trainable.'
+      );
+    case 'never-rose':
+      return (
+        `The loss was still low at the highest rate, ${twoDigits(finding.highestRate)}, and never rose: the test ` +
+        'does not show what the network bears. Raise --max-lr.'
+      );
+    case 'below-range':
+      return (
+        `The loss falls from the first rates on, so that the rate to recommend, ${twoDigits(finding.rate)}, lies ` +
+        `below the range that was tried, which begins at ${twoDigits(finding.lowestRate)}. Lower --min-lr.`
+      );
+  }
+}
+
+function level({ start }: { readonly start: number }, classes: number): string {
+  return `${twoDigits(start)} (guessing among ${classes} classes gives ${twoDigits(Math.log(classes))})`;
+}
+
+/** What stands for a reason where a range test was interrupted: half a test says nothing about what the network bears. */
+export function interruptedReason(steps: number, planned: number): string {
+  return `The test was interrupted after ${steps} of ${planned} steps: what it shows is too little to recommend a rate. Run it again.`;
+}

@@ -1,0 +1,145 @@
+import type { Verdict } from '../../stats/verdict.js';
+import { counted } from '../text/numbers.js';
+
+/** A verdict in words: what it comes to, the numbers behind it, and both in one as the terminal prints them. */
+export interface VerdictWords {
+  readonly title: string;
+  readonly detail: string;
+  /** One to three short sentences, numbers in percentage points. */
+  readonly sentence: string;
+}
+
+/** Says a verdict in plain English. */
+export function verdictWords(verdict: Verdict): VerdictWords {
+  const title = verdictTitle(verdict);
+  const detail = verdictDetail(verdict);
+  return { title, detail, sentence: `${title}: ${detail}` };
+}
+
+function verdictTitle(verdict: Verdict): string {
+  switch (verdict.kind) {
+    case 'one-arm':
+    case 'no-pairs':
+      return 'No comparison';
+    case 'claim':
+      return `${verdict.claim} is better here`;
+    default:
+      return 'No difference shown';
+  }
+}
+
+function verdictDetail(verdict: Verdict): string {
+  switch (verdict.kind) {
+    case 'one-arm':
+      return `only ${verdict.baseline} was run, and there is nothing to compare it with.`;
+    case 'no-pairs':
+      return `there is no seed with which both ${verdict.arm} and ${verdict.baseline} finished.`;
+    case 'one-seed':
+      return (
+        `${measured(verdict, 'with the only seed')}, and one seed cannot say how far another would have moved ` +
+        'that. Run at least 3 seeds.'
+      );
+    case 'equal':
+      return (
+        `${measured(verdict, `with each of the ${verdict.seeds} seeds`)}. Differences that are all equal leave ` +
+        `chance in the seeds unmeasured (sign-flip p = ${formatP(verdict.pValue ?? 1)}); run more seeds.`
+      );
+    case 'images-unknown': {
+      const { mean, seeds } = verdict;
+      const points = percentagePoints(mean, seeds.low, seeds.high);
+      return (
+        `${ends(verdict, points)} on average (95% interval ${points.range(seeds)} over ${seeds.n} seeds). Chance ` +
+        'in the images could not be judged, as predictions of both on the same images are missing.'
+      );
+    }
+    case 'not-shown':
+      return `${summary(verdict)}. ${whatRemains(verdict)}`;
+    case 'claim':
+      return (
+        `${summary(verdict)}, more than chance in seeds and images explains (both together: ` +
+        `${pointsOf(verdict).range(verdict.both)}; p = ${formatP(verdict.pValue)}). This holds for this data set, ` +
+        'budget and these settings only.'
+      );
+  }
+}
+
+type Of<Kind extends Verdict['kind']> = Extract<Verdict, { readonly kind: Kind }>;
+
+/** A difference with its interval over images alone. */
+function measured(verdict: Of<'one-seed' | 'equal'>, where: string): string {
+  const { mean, images } = verdict;
+  const points = percentagePoints(mean, ...(images === null ? [] : [images.low, images.high]));
+  const among =
+    images === null ? '' : ` (95% interval ${points.range(images)} over ${counted(images.n, 'image')})`;
+  return `${ends(verdict, points)} ${where}${among}`;
+}
+
+/** How large a difference may have been missed. */
+function whatRemains(verdict: Of<'not-shown'>): string {
+  const { arm, baseline, mean, both, pValue, because } = verdict;
+  const points = pointsOf(verdict);
+  if (because === 'corrected') {
+    const most = points.size(mean > 0 ? both.high : both.low);
+    return (
+      `Corrected for the number of comparisons, p is ${formatP(pValue)}; a difference of up to ${most} points may ` +
+      'have been missed.'
+    );
+  }
+  const lead =
+    because === 'both'
+      ? 'Each alone excludes zero, but with chance in seeds and images together anything'
+      : 'With chance in seeds and images together, anything';
+  return (
+    `${lead} from ${points.size(both.low)} points in favour of ${baseline} to ${points.size(both.high)} points in ` +
+    `favour of ${arm} remains possible.`
+  );
+}
+
+/** A difference with its intervals over seeds and over images. */
+function summary(verdict: Of<'not-shown' | 'claim'>): string {
+  const { seeds, images } = verdict;
+  const points = pointsOf(verdict);
+  return (
+    `${ends(verdict, points)} on average (95% interval ${points.range(seeds)} over ${seeds.n} seeds, ` +
+    `${points.range(images)} over ${counted(images.n, 'image')})`
+  );
+}
+
+function ends(
+  { arm, baseline, mean }: { readonly arm: string; readonly baseline: string; readonly mean: number },
+  points: Points,
+): string {
+  if (Number(points.size(mean)) === 0) return `${arm} and ${baseline} end equal`;
+  return `${arm} ends ${points.size(mean)} points ${mean > 0 ? 'above' : 'below'} ${baseline}`;
+}
+
+function pointsOf({ mean, seeds, images, both }: Of<'not-shown' | 'claim'>): Points {
+  return percentagePoints(mean, ...[seeds, images, both].flatMap(({ low, high }) => [low, high]));
+}
+
+function formatP(pValue: number): string {
+  return pValue < 0.001 ? 'below 0.001' : pValue.toPrecision(2);
+}
+
+type Points = ReturnType<typeof percentagePoints>;
+
+/**
+ * Writes shares from -1 to 1 as percentage points that belong to one sentence: all with the same number
+ * of decimals (1 to 3), so many that none of `values` is written as zero that is not zero, as an
+ * interval from «0.0» would seem to contain it.
+ */
+function percentagePoints(...values: readonly number[]) {
+  const hidden = (digits: number) =>
+    values.some((value) => Math.abs(value) > ROUNDING && Number((value * 100).toFixed(digits)) === 0);
+  const digits = [1, 2].find((decimals) => !hidden(decimals)) ?? 3;
+  // Adding 0 turns a rounded -0.0 into 0.0.
+  const signed = (share: number) => (Number((share * 100).toFixed(digits)) + 0).toFixed(digits);
+  return {
+    /** Without its sign. */
+    size: (share: number) => signed(Math.abs(share)),
+    range: ({ low, high }: { readonly low: number; readonly high: number }) =>
+      `${signed(low)} to ${signed(high)}`,
+  };
+}
+
+const ROUNDING = 1e-9;

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { compareRuns } from '../../../src/compare/conclude.js';
+import type { RecordedRun } from '../../../src/compare/read.js';
+import { UsageError } from '../../../src/errors.js';
+import { htmlReport } from '../../../src/report/pages/html/report.js';
+import { simulatedRuns } from '../../bench/calibration-runs.js';
+
+/** Runs of arms `a` and `b`, the second one far better, under other names. */
+function runsNamed(names: { readonly a: string; readonly b: string }, seeds = 6): RecordedRun[] {
+  return simulatedRuns({ seeds, difference: 0.15, images: 400, repeat: 0 }).map((run) => ({
+    ...run,
+    arm: run.arm === 'a' ? names.a : names.b,
+  }));
+}
+
+/** The page's box with the verdict: its heading and its text. */
+function verdictBox(arms: readonly string[], runs: readonly RecordedRun[]): [string, string] {
+  const comparison = compareRuns(arms, runs, [], undefined);
+  const page = htmlReport({
+    comparison: {
+      ...comparison,
+      config: { target: null },
+      jobs: 1,
+      sharedFeatures: false,
+      curves: comparison.arms.map(({ policy }) => ({ policy, runs: [] })),
+    },
+    charts: [],
+    classes: [],
+    predictions: [],
+    pictures: { won: [], lost: [] },
+    setup: { shared: {}, perArm: {}, environment: {}, dataset: null },
+  });
+  const [, title = '', text = ''] =
+    /class="verdict[^"]*">\s*<strong>(.*?)<\/strong>\s*<p>(.*?)<\/p>/su.exec(page) ?? [];
+  return [title, text];
+}
+
+test.each(['1cycle', 'my arm', 'none of these is better here: x', 'No comparison', 'fixed'])(
+  'the page says of an arm called «%s» that it is better',
+  (name) => {
+    const [title, text] = verdictBox(['a', name], runsNamed({ a: 'a', b: name }));
+    expect(title).toBe(`${name} is better here`);
+    expect(text).toMatch(/ ends \d+\.\d points above a on average \(95% interval/u);
+    expect(text.startsWith(`${name} ends`)).toBe(true);
+  },
+);
+
+test('the page names the baseline where that is better', () => {
+  const [title] = verdictBox(['my arm', 'a'], runsNamed({ a: 'a', b: 'my arm' }));
+  expect(title).toBe('my arm is better here');
+});
+
+test('one arm alone and arms without a seed in common are no comparison', () => {
+  const runs = runsNamed({ a: 'a', b: 'b' });
+  const alone = runs.filter(({ arm }) => arm === 'a');
+  expect(verdictBox(['a'], alone)).toEqual([
+    'No comparison',
+    'Only a was run, and there is nothing to compare it with.',
+  ]);
+  expect(compareRuns(['a'], alone, [], undefined).verdict).toMatchObject({ kind: 'one-arm', claim: 'none' });
+
+  const apart = runs.map((run) => (run.arm === 'b' ? { ...run, pair: run.pair + 100 } : run));
+  expect(verdictBox(['a', 'b'], apart)).toEqual([
+    'No comparison',
+    'There is no seed with which both b and a finished.',
+  ]);
+  expect(compareRuns(['a', 'b'], apart, [], undefined).verdict.kind).toBe('no-pairs');
+});
+
+test('no difference is titled so, with all that may have been missed', () => {
+  const runs = simulatedRuns({ seeds: 3, difference: 0, images: 100, repeat: 1 });
+  const [title, text] = verdictBox(['a', 'b'], runs);
+  expect(title).toBe('No difference shown');
+  expect(text).toMatch(/^b ends .* remains possible\.$/u);
+  expect(compareRuns(['a', 'b'], runs, [], undefined).verdict.kind).toBe('not-shown');
+});
+
+test('an arm called none is refused: a claim for it would read as no claim', () => {
+  const runs = runsNamed({ a: 'a', b: 'none' });
+  expect(() => compareRuns(['a', 'none'], runs, [], undefined)).toThrow(UsageError);
+  expect(() => compareRuns(['a', 'none'], runs, [], undefined)).toThrow(
+    /No arm may be called "none".*--arm/u,
+  );
+});

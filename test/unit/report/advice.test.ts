@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { adviceReason, interruptedReason } from '../../../src/report/words/advice.js';
+import { findLrReport } from '../../../src/report/pages/find-lr.js';
+import { type RangeFinding, recommend, type Recommendation } from '../../../src/stats/range/recommend.js';
+import { suggestOverSeeds } from '../../../src/stats/range/suggestions.js';
+import { measured } from '../stats/range-tests.js';
+
+const rates = { learningRate: 3.47e-4, fixedLearningRate: 2.31e-4 };
+const found = (
+  seeds: number,
+  agreement: Recommendation['agreement'] = { verdict: 'good', factor: 1.94 },
+): Recommendation => ({
+  recommended: rates,
+  finding: { kind: 'rate', rates, seeds, trainingSteps: 160, halfway: 9.9e-5, lowest: 6.9e-4 },
+  agreement,
+});
+
+describe('adviceReason', () => {
+  it('says what the curve shows, what follows for the training, and how far chance moves it', () => {
+    expect(adviceReason(found(3), 10)).toBe(
+      'Over 3 seeds the loss is halfway down near 9.9e-5 and lowest near 6.9e-4. A training of 160 steps is best ' +
+        "served by 0.5 times the latter as 1cycle's maximum, 3.5e-4, and by two thirds of that as a fixed rate, " +
+        '2.3e-4; a longer one by less, a shorter one by more. The seeds agree within a factor of 1.9 (good): that ' +
+        'is how far chance moves the rate, not how near it is to the best one.',
+    );
+  });
+
+  it('calls nothing steepest: that is the name of a method in the table', () => {
+    expect(adviceReason(found(3), 10)).not.toMatch(/steep|falls fastest/u);
+  });
+
+  it.each(measured)(
+    'and the page has one steepest rate, in the descent: $name',
+    ({ curves, classes, steps }) => {
+      const advice = recommend(curves, steps);
+      const reason = adviceReason(advice, classes);
+      const suggestions = suggestOverSeeds(curves, {
+        plannedSteps: Math.max(...curves.map((c) => c.points.length)),
+      });
+      const page = findLrReport(
+        { curves, suggestions, recommended: advice.recommended, reason },
+        { width: 100, colour: false },
+      );
+      // Once in the chart's legend and once in the table.
+      expect(page.match(/steepest|falls fastest/gu)).toHaveLength(2);
+      const [, halfway] = /halfway down near (\S+)/u.exec(page.replace(/\s+/gu, ' ')) ?? [];
+      expect(suggestions.steepest.low).toBeGreaterThan(Number(halfway) / 3);
+    },
+  );
+
+  it('says what to do where seeds disagree or are too few', () => {
+    expect(adviceReason(found(3, { verdict: 'poor', factor: 9.6 }), 10)).toMatch(
+      /within a factor of 9\.6 \(poor\): raise --seeds or --steps before relying on it\.$/u,
+    );
+    const one = adviceReason(found(1, { verdict: 'unknown', factor: null }), 10);
+    expect(one).toMatch(/^On one seed the loss .* fewer than two give a rate\. Raise --seeds\.$/u);
+  });
+
+  it.each<[RangeFinding, RegExp]>([
+    [{ kind: 'no-test' }, /no range test to judge\. Raise --seeds/u],
+    [{ kind: 'not-finite' }, /NaN or infinite from the first step.*data and the weights/u],
+    [
+      { kind: 'diverged-at-once', steps: 1, highestRate: 1e-7 },
+      /diverged at once, after 1 step, at a rate of 1e-7\. Lower --min-lr/u,
+    ],
+    [{ kind: 'too-few-steps', steps: 5 }, /only 5 steps\. Raise --steps/u],
+    [
+      { kind: 'noise', start: 0.69, bottom: 0.62, noise: 0.035 },
+      /from 0\.69 \(guessing among 2 classes gives 0\.69\) to 0\.62, which its noise of 0\.035 .*Raise --seeds, --steps or --batch-size/u,
+    ],
+    [
+      { kind: 'never-fell', start: 0.7, lowestRate: 1e-3 },
+      /never fell .*from 1e-3 on is too high.*Lower --min-lr/u,
+    ],
+    [
+      { kind: 'flat', start: 0.69, highestRate: 10 },
+      /stayed flat at 0\.69 .*highest rate, 10\. Raise --max-lr/u,
+    ],
+    [
+      { kind: 'never-rose', highestRate: 0.5 },
+      /still low at the highest rate, 0\.5, and never rose.*Raise --max-lr/u,
+    ],
+    [
+      { kind: 'below-range', rate: 3e-4, lowestRate: 1e-3 },
+      /3e-4, lies below the range that was tried, which begins at 1e-3\. Lower --min-lr/u,
+    ],
+  ])('after $kind it says what to change', (finding, words) => {
+    const agreement = { verdict: 'unknown', factor: null } as const;
+    expect(adviceReason({ recommended: null, finding, agreement }, 2)).toMatch(words);
+  });
+});
+
+it('an interrupted test is no base for a rate', () => {
+  expect(interruptedReason(70, 180)).toMatch(/interrupted after 70 of 180 steps/u);
+});
