@@ -1,5 +1,4 @@
-import { checkSettings, readConfigFile, readFlag } from '../config/check-settings.js';
-import type { GivenSettings } from '../config/options.js';
+import { checkSettings, type GivenSettings, readConfigFile, readFlag } from '../config/check-settings.js';
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { startBackend } from '../engine/backends/choose.js';
@@ -34,8 +33,9 @@ const DEFAULT_WIDTH = 80;
  * one came.
  */
 export async function inSession(flags: RawFlags, work: (session: Session) => Promise<void>): Promise<void> {
-  const { settings, rates, given } = await readSettings(flags);
+  const { settings, rates, given, notes } = await readSettings(flags);
   const progress = openProgress(settings.quiet, process.stderr);
+  for (const text of notes) progress.say(text);
   const stop = listenForSignals({
     onFirst: (name) => progress.say(`${name}: finishing the step and saving; once more to quit at once`),
     onSecond: progress.stop,
@@ -93,6 +93,8 @@ interface GivenOptions {
   readonly rates: RateTable;
   /** Only what a flag or the config file says. */
   readonly given: GivenSettings;
+  /** What the user should know about the config file. */
+  readonly notes: readonly string[];
 }
 
 /** Resolves a command's options. Throws UsageError naming the option or key that is wrong. */
@@ -106,12 +108,14 @@ async function readSettings(flags: RawFlags): Promise<GivenOptions> {
       ]),
     ),
   );
-  const file = given.config === undefined ? {} : await readConfigFile(given.config);
+  const notes: string[] = [];
+  const note = (text: string) => notes.push(text);
+  const file = given.config === undefined ? {} : await readConfigFile(given.config, note);
   // --no-color is commander's `color: false`; its unset default must not win over a file.
   const { color, ...spoken } = given;
   const shown = color === false ? { color: false } : {};
   const said = { ...file, ...spoken, ...shown };
-  return { settings: { ...settings, ...said }, rates, given: said };
+  return { settings: { ...settings, ...said }, rates, given: said, notes };
 }
 
 /** Exit codes that shells expect of a program ended by a signal: 128 plus its number. */

@@ -19,7 +19,6 @@ const WITHOUT_DEFAULT = [
   'lr',
   'report',
   'resume',
-  'splitSeed',
   'steps',
   'target',
   'workers',
