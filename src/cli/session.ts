@@ -5,6 +5,7 @@ import { startBackend } from '../engine/backends/choose.js';
 import type { ReportLayout } from '../report/pages/train.js';
 import { Exit } from './errors.js';
 import { openProgress, type ProgressView } from './progress.js';
+import { layout } from './terminal.js';
 
 /** Flags as commander gathers them: texts, or booleans for flags without a value. */
 export type RawFlags = Readonly<Record<string, string | boolean>>;
@@ -25,8 +26,6 @@ export interface Session {
   /** Prints the result: the document with --json, else the report for this terminal. */
   readonly print: (document: object, report: (layout: ReportLayout) => string) => void;
 }
-
-const DEFAULT_WIDTH = 80;
 
 /**
  * Runs one command with options, progress and signals; exits with the code of the signal that came, if
@@ -73,18 +72,6 @@ export async function inSession(flags: RawFlags, work: (session: Session) => Pro
   }
   const code = stop.exitCode();
   if (code !== undefined) throw new Exit(code);
-}
-
-/** Width and colour of a stream; NO_COLOR and FORCE_COLOR as their sites define them. */
-export function layout(settings: Pick<Settings, 'color'>, stream: NodeJS.WriteStream): ReportLayout {
-  const { NO_COLOR, FORCE_COLOR, COLUMNS } = process.env;
-  const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
-  const wanted = forced || (stream.isTTY === true && (NO_COLOR === undefined || NO_COLOR === ''));
-  const columns = stream.columns ?? Number(COLUMNS);
-  return {
-    colour: settings.color && wanted,
-    width: Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH,
-  };
 }
 
 /** Options as they apply, and what the user actually said: defaults < file < flags. */

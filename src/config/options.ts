@@ -140,6 +140,12 @@ export const OPTION_GROUPS = {
       commands: ALL,
       description: 'of initial head, order and augmentation; the first of --seeds',
     },
+    arm: {
+      type: 'text',
+      argument: 'NAME',
+      commands: TRAIN,
+      description: 'the name under which compare knows the run [the policy]',
+    },
     views: {
       type: 'integer',
       min: 1,
@@ -333,12 +339,6 @@ export const OPTION_GROUPS = {
       description:
         'arms: fixed, fixed:cosine, 1cycle:linear, 1cycle:no-momentum, 1cycle@100, a config file; the first is the baseline',
     },
-    arm: {
-      type: 'text',
-      argument: 'NAME',
-      commands: TRAIN,
-      description: 'the name under which compare knows the run [the policy]',
-    },
     seeds: {
       type: 'integer',
       min: 1,
@@ -381,7 +381,7 @@ export const OPTION_GROUPS = {
       description: 'runs side by side [cores on wasm, 1 on a GPU]',
     },
   },
-  Output: {
+  'Files and output': {
     config: {
       type: 'path',
       argument: 'FILE',
@@ -418,7 +418,7 @@ export const OPTIONS = {
   ...OPTION_GROUPS.Schedule,
   ...OPTION_GROUPS.Statistics,
   ...OPTION_GROUPS.Machine,
-  ...OPTION_GROUPS.Output,
+  ...OPTION_GROUPS['Files and output'],
 };
 
 export type OptionName = keyof typeof OPTIONS;
