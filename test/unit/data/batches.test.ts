@@ -81,13 +81,13 @@ describe('an epoch of training', () => {
   it('brings pixels, boxes and labels of the images it names', async () => {
     const data = prepared(10, 1);
     for (const batch of await all(trainingBatches(data, OPTIONS))) {
-      batch.indices.forEach((index, i) => {
+      for (const [i, index] of batch.indices.entries()) {
         const { image, label, path } = data.train[index]!;
-        expect(batch.images[i]).toEqual(data.store.read(image));
+        expect(batch.images[i]).toEqual(await data.store.readAhead(image));
         expect(batch.labels[i]).toBe(label);
         const stream = randomStream(OPTIONS.seed, 'augment', OPTIONS.epoch, path);
         expect(batch.boxes[i]).toEqual(trainingBox(data.store.size(image), stream, 'crop-flip'));
-      });
+      }
       expect([...batch.views]).toEqual([...batch.views].fill(-1));
     }
   });
@@ -182,14 +182,14 @@ describe('validation', () => {
       const batches = await all(validationBatches(data, 4));
       expect(batches.map(({ images }) => images.length)).toEqual([4, 4, 3]);
       expect(batches.flatMap(({ indices }) => [...indices])).toEqual([...Array(11).keys()]);
-      batches.forEach((batch) =>
-        batch.indices.forEach((index, i) => {
+      for (const batch of batches) {
+        for (const [i, index] of batch.indices.entries()) {
           const { image, label } = data.valid[index]!;
-          expect(batch.images[i]).toEqual(data.store.read(image));
+          expect(batch.images[i]).toEqual(await data.store.readAhead(image));
           expect(batch.boxes[i]).toEqual(validationBox(data.store.size(image)));
           expect([batch.labels[i], batch.views[i]]).toEqual([label, -1]);
-        }),
-      );
+        }
+      }
     },
   );
 });
