@@ -19,10 +19,10 @@ const SUMMARY: Record<CommandName, string> = {
 
 /** The pages of the manual, src/cli/manual/*.md, and what each is about. */
 const TOPICS: Topics = {
-  'lr-curve': 'how find-lr measures a rate, and how to read its curve',
+  'lr-curve': 'how find-lr measures a rate; reading its curve',
   '1cycle': 'the schedule, its options, and what it brings',
   statistics: 'what compare claims, and on what grounds',
-  cluster: 'many runs on many machines; run folders; config files',
+  cluster: 'runs on many machines; run folders; config files',
   speed: 'measured times, and the command that measures them',
   'from-fastai-and-pytorch': 'their names and defaults, and ours',
 };

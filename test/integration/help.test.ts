@@ -180,7 +180,7 @@ describe('the manual', () => {
 
   test.each(pages)('%s names only flags, pages and commands that there are', async (topic) => {
     const text = readFileSync(join(ROOT, 'src', 'cli', 'manual', `${topic}.md`), 'utf8');
-    const others = ['--help', '--no-color', '--array', '--wait', '--wrap', '--jobs', '--sshlogin'];
+    const others = ['--help', '--no-color', '--array', '--wait', '--wrap', '--jobs', '--sshlogin', '--only'];
     const known = [...Object.keys(OPTIONS).map(flagName), ...others];
     for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(known).toContain(flag);
     for (const [, page] of text.matchAll(/onecycle help ([a-z0-9-]+)/g)) expect(pages).toContain(page);

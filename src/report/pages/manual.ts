@@ -35,5 +35,8 @@ function listItem(text: string, width: number): string {
 }
 
 function plain(text: string): string {
-  return text.replaceAll('**', '').replace(/\[([^\]]+)\]\(([^)]+)\)/gu, '$1 ($2)');
+  return text
+    .replaceAll('**', '')
+    .replace(/\[([^\]]+)\]\(([^)]+)\)/gu, '$1 ($2)')
+    .replace(/\s+/gu, ' ');
 }
