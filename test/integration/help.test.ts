@@ -178,13 +178,28 @@ describe('the manual', () => {
     for (const line of stdout.split('\n')) expect(displayWidth(line), line).toBeLessThanOrEqual(80);
   });
 
-  test.each(pages)('%s names only flags, pages and commands that there are', async (topic) => {
-    const text = readFileSync(join(ROOT, 'src', 'cli', 'manual', `${topic}.md`), 'utf8');
-    const others = ['--help', '--no-color', '--array', '--wait', '--wrap', '--jobs', '--sshlogin', '--only'];
-    const known = [...Object.keys(OPTIONS).map(flagName), ...others];
-    for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(known).toContain(flag);
-    for (const [, page] of text.matchAll(/onecycle help ([a-z0-9-]+)/g)) expect(pages).toContain(page);
-  });
+  test.each([...pages.map((topic) => `src/cli/manual/${topic}.md`), 'README.md'])(
+    '%s names only flags, pages and commands that there are',
+    (file) => {
+      const text = readFileSync(join(ROOT, file), 'utf8');
+      const others = [
+        '--help',
+        '--no-color',
+        '--array',
+        '--wait',
+        '--wrap',
+        '--jobs',
+        '--sshlogin',
+        '--only',
+      ];
+      const known = [...Object.keys(OPTIONS).map(flagName), ...others];
+      for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(known).toContain(flag);
+      for (const [, page] of text.matchAll(/onecycle help ([a-z0-9-]+)/g)) expect(pages).toContain(page);
+      const commands = buildProgram().commands.map((known) => known.name());
+      for (const [, command] of text.matchAll(/onecycle ([a-z][a-z-]+)/g))
+        expect(commands).toContain(command);
+    },
+  );
 
   test.each([
     ['trian', /named "trian"\. Did you mean "train"\?$/],
