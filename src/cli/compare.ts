@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { compare, type CompareOutcome, compareRecorded } from '../compare/compare.js';
 import { compareDocument } from '../compare/document.js';
+import { expandHome } from '../config/check-settings.js';
 import { UsageError } from '../errors.js';
 import { requireWritable } from '../runs/atomic.js';
 import type { CompareDocument } from '../runs/documents.js';
@@ -16,7 +17,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
     if (settings.report !== undefined) await checkReportFolder(settings.report, settings.out);
     const seconds = () => (performance.now() - started) / 1000;
     if (dirs.length > 0) {
-      const outcome = await compareRecorded(dirs, settings);
+      const outcome = await compareRecorded(dirs.map(expandHome), settings);
       const { target } = settings;
       await show(
         session,

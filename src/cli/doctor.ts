@@ -1,7 +1,8 @@
 import { examine } from '../doctor/doctor.js';
 import { doctorReport } from '../report/pages/doctor.js';
 import { Exit } from './errors.js';
-import { layout, listenForSignals, type RawFlags } from './session.js';
+import { listenForSignals, type RawFlags } from './session.js';
+import { layout } from './terminal.js';
 
 /** `onecycle doctor`: exits 0 where at least one backend trains, else 1. */
 export async function runDoctor(flags: RawFlags): Promise<void> {

@@ -1,13 +1,64 @@
 import { Command, Option } from 'commander';
 import { readFileSync } from 'node:fs';
-import { type CommandName, flagName, type OptionName, OPTIONS, type OptionSpec } from '../config/options.js';
+import {
+  type CommandName,
+  flagName,
+  OPTION_GROUPS,
+  type OptionName,
+  type OptionSpec,
+} from '../config/options.js';
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
+import type { Topics } from './help.js';
 import type { RawFlags } from './session.js';
 
 const SUMMARY: Record<CommandName, string> = {
   'find-lr': 'learning-rate range test: a curve, suggestions, the rate to use',
   train: 'fine-tune with a fixed (decayed) rate, or with rate and momentum cycled at every mini-batch',
   compare: 'both policies under equal conditions: which is better, by how much, and how sure that is',
+};
+
+/** The pages of the manual, src/cli/manual/*.md, and what each is about. */
+const TOPICS: Topics = {
+  'lr-curve': 'how find-lr measures a rate; reading its curve',
+  '1cycle': 'the schedule, its options, and what it brings',
+  statistics: 'what compare claims, and on what grounds',
+  cluster: 'runs on many machines; run folders; config files',
+  speed: 'measured times, and the command that measures them',
+  'from-fastai-and-pytorch': 'their names and defaults, and ours',
+};
+
+/** Command lines that --help ends with, and what each is for. */
+const EXAMPLES: Readonly<Record<CommandName, readonly (readonly [line: string, purpose: string])[]>> = {
+  'find-lr': [
+    ['onecycle find-lr', 'the bundled images: a curve over 3 seeds, and the rate to use'],
+    [
+      'onecycle find-lr --data photos --seeds 5 --epochs 10',
+      'your own images: the rate for 10 epochs, with a spread over 5 seeds',
+    ],
+    [
+      'onecycle find-lr --data photos --trainable head --loss valid',
+      'the new head alone, judged by the validation loss',
+    ],
+  ],
+  train: [
+    ['onecycle train --data photos --epochs 10 --lr auto', '1cycle on your own images, the rate found first'],
+    [
+      'onecycle train --policy fixed --decay cosine --lr 3e-4 --dry-run',
+      'shows a schedule and trains nothing',
+    ],
+    ['onecycle train --resume runs/1cycle-seed0', 'goes on with a run that was interrupted'],
+  ],
+  compare: [
+    [
+      'onecycle compare --data photos --seeds 10 --report page',
+      'both policies on your own images, and a page to send around',
+    ],
+    [
+      'onecycle compare --policies fixed:cosine,1cycle,1cycle:no-momentum --lr auto',
+      'three arms, each with a rate found for its policy',
+    ],
+    ['onecycle compare --seeds 20 --plan --out /shared/runs', 'one command a run, for a cluster'],
+  ],
 };
 
 /** The command line. Nothing heavy is imported before a command runs. */
@@ -18,6 +69,8 @@ export function buildProgram(): Command {
     .description('Super-convergence with the 1cycle policy: find the rate, train, compare.')
     .version(version)
     .showHelpAfterError('(see onecycle --help)')
+    .helpCommand(false)
+    .addHelpText('after', topicHelp)
     .exitOverride();
 
   addOptions(program.command('find-lr'), 'find-lr', settings, rates).action(async (flags: RawFlags) => {
@@ -45,20 +98,40 @@ export function buildProgram(): Command {
       const { runDoctor } = await import('./doctor.js');
       await runDoctor(flags);
     });
+  program
+    .command('help')
+    .description('help on a command, or a page of the manual')
+    .argument('[topic]', 'a command or a page')
+    .exitOverride()
+    .action(async (topic: string | undefined) => {
+      const asked = [program, ...program.commands].find(
+        (known) => known.name() === (topic ?? program.name()),
+      );
+      if (asked !== undefined) {
+        asked.outputHelp();
+        return;
+      }
+      const { printPage } = await import('./help.js');
+      const commands = program.commands.map((known) => known.name());
+      await printPage(topic ?? '', TOPICS, commands);
+    });
   return program;
 }
 
 function addOptions(command: Command, name: CommandName, settings: Settings, rates: RateTable): Command {
   command.description(SUMMARY[name]).showHelpAfterError(`(see onecycle ${name} --help)`).exitOverride();
-  for (const key of Object.keys(OPTIONS) as OptionName[]) {
-    const spec: OptionSpec = OPTIONS[key];
-    if (!spec.commands.includes(name)) continue;
-    const flag = key === 'color' ? '--no-color' : flagName(key);
-    const text = key === 'color' ? 'no colours' : `${spec.description}${shownDefault(key, settings)}`;
-    command.addOption(new Option(spec.argument === undefined ? flag : `${flag} <${spec.argument}>`, text));
+  for (const [group, options] of Object.entries(OPTION_GROUPS)) {
+    command.optionsGroup(`${group}:`);
+    for (const [key, spec] of Object.entries(options) as [OptionName, OptionSpec][]) {
+      if (!spec.commands.includes(name)) continue;
+      const flag = key === 'color' ? '--no-color' : flagName(key);
+      const text = key === 'color' ? 'no colours' : `${spec.description}${shownDefault(key, settings)}`;
+      command.addOption(new Option(spec.argument === undefined ? flag : `${flag} <${spec.argument}>`, text));
+    }
   }
+  command.helpOption('-h, --help', 'this help');
   if (name !== 'find-lr') command.addHelpText('after', () => rateHelp(settings, rates));
-  return command;
+  return command.addHelpText('after', () => exampleHelp(name));
 }
 
 function shownDefault(key: OptionName, settings: Settings): string {
@@ -72,6 +145,16 @@ function short(value: unknown): string {
   if (typeof value !== 'number') return String(value);
   const text = String(value);
   return text.length > 6 ? String(Number(value.toPrecision(3))) : text;
+}
+
+function topicHelp(): string {
+  const lines = Object.entries(TOPICS).map(([topic, about]) => `  ${topic.padEnd(25)}${about}`);
+  return `\nPages of the manual (onecycle help <topic>):\n${lines.join('\n')}`;
+}
+
+function exampleHelp(name: CommandName): string {
+  const examples = EXAMPLES[name].map(([line, purpose]) => `  ${line}\n      ${purpose}`);
+  return `\nExamples:\n${examples.join('\n')}`;
 }
 
 function rateHelp(settings: Settings, rates: RateTable): string {

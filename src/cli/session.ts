@@ -1,11 +1,11 @@
-import { checkSettings, readConfigFile, readFlag } from '../config/check-settings.js';
-import type { GivenSettings } from '../config/options.js';
+import { checkSettings, type GivenSettings, readConfigFile, readFlag } from '../config/check-settings.js';
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { startBackend } from '../engine/backends/choose.js';
 import type { ReportLayout } from '../report/pages/train.js';
 import { Exit } from './errors.js';
 import { openProgress, type ProgressView } from './progress.js';
+import { layout } from './terminal.js';
 
 /** Flags as commander gathers them: texts, or booleans for flags without a value. */
 export type RawFlags = Readonly<Record<string, string | boolean>>;
@@ -27,15 +27,14 @@ export interface Session {
   readonly print: (document: object, report: (layout: ReportLayout) => string) => void;
 }
 
-const DEFAULT_WIDTH = 80;
-
 /**
  * Runs one command with options, progress and signals; exits with the code of the signal that came, if
  * one came.
  */
 export async function inSession(flags: RawFlags, work: (session: Session) => Promise<void>): Promise<void> {
-  const { settings, rates, given } = await readSettings(flags);
+  const { settings, rates, given, notes } = await readSettings(flags);
   const progress = openProgress(settings.quiet, process.stderr);
+  for (const text of notes) progress.say(text);
   const stop = listenForSignals((name) => {
     // A second signal may end the program while the bars hide the cursor.
     progress.stop();
@@ -76,24 +75,14 @@ export async function inSession(flags: RawFlags, work: (session: Session) => Pro
   if (code !== undefined) throw new Exit(code);
 }
 
-/** Width and colour of a stream; NO_COLOR and FORCE_COLOR as their sites define them. */
-export function layout(settings: Pick<Settings, 'color'>, stream: NodeJS.WriteStream): ReportLayout {
-  const { NO_COLOR, FORCE_COLOR, COLUMNS } = process.env;
-  const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
-  const wanted = forced || (stream.isTTY === true && (NO_COLOR === undefined || NO_COLOR === ''));
-  const columns = stream.columns ?? Number(COLUMNS);
-  return {
-    colour: settings.color && wanted,
-    width: Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH,
-  };
-}
-
 /** Options as they apply, and what the user actually said: defaults < file < flags. */
 interface GivenOptions {
   readonly settings: Settings;
   readonly rates: RateTable;
   /** Only what a flag or the config file says. */
   readonly given: GivenSettings;
+  /** What the user should know about the config file. */
+  readonly notes: readonly string[];
 }
 
 /** Resolves a command's options. Throws UsageError naming the option or key that is wrong. */
@@ -107,12 +96,14 @@ async function readSettings(flags: RawFlags): Promise<GivenOptions> {
       ]),
     ),
   );
-  const file = given.config === undefined ? {} : await readConfigFile(given.config);
+  const notes: string[] = [];
+  const note = (text: string) => notes.push(text);
+  const file = given.config === undefined ? {} : await readConfigFile(given.config, note);
   // --no-color is commander's `color: false`; its unset default must not win over a file.
   const { color, ...spoken } = given;
   const shown = color === false ? { color: false } : {};
   const said = { ...file, ...spoken, ...shown };
-  return { settings: { ...settings, ...said }, rates, given: said };
+  return { settings: { ...settings, ...said }, rates, given: said, notes };
 }
 
 /** Exit codes that shells expect of a program ended by a signal: 128 plus its number. */

@@ -3,6 +3,7 @@ import type { Arm } from '../config/arms.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
+import { UsageError } from '../errors.js';
 import { resolveConfig, type TrainRequest } from '../train/train.js';
 import { openWorkbench, stepsPerEpoch, type Workbench } from '../workbench/workbench.js';
 
@@ -23,15 +24,18 @@ export async function planRuns(
   benches: BenchCache,
 ): Promise<PlannedRun[]> {
   const { settings } = request;
-  const common: Settings = { ...settings, splitSeed: settings.splitSeed ?? settings.seed };
   const resolved: { arm: Arm; bench: Workbench; config: RunConfig; settings: Settings }[] = [];
   for (const arm of arms) {
-    const armSettings: Settings = { ...common, ...arm.overrides };
+    const armSettings: Settings = { ...settings, ...arm.overrides };
     const bench = await benches.open(armSettings);
     const workers = settings.workers ?? availableParallelism();
     const config = await resolveConfig(bench, { ...request, settings: armSettings }, arm.name, workers);
     // Refuses here, before anything is trained, a schedule that this many steps cannot follow.
-    planSchedule(config, stepsPerEpoch(bench, config));
+    try {
+      planSchedule(config, stepsPerEpoch(bench, config));
+    } catch (error) {
+      throw error instanceof UsageError ? new UsageError(`Arm ${arm.name}: ${error.message}`) : error;
+    }
     resolved.push({ arm, bench, config, settings: armSettings });
   }
   return Array.from({ length: settings.seeds }, (_, i) =>

@@ -1,7 +1,6 @@
 import { UsageError } from '../errors.js';
-import { readConfigFile } from './check-settings.js';
-import type { GivenSettings, RateSetting } from './options.js';
 import { NO_CLAIM } from '../stats/verdict.js';
+import { type GivenSettings, type RateSetting, readConfigFile } from './check-settings.js';
 
 /** One side of a comparison: what it changes in the common settings. */
 export interface Arm {

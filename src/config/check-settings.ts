@@ -1,171 +1,154 @@
 import { z } from 'zod';
 import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
-import { flagName, type GivenSettings, type OptionName, OPTIONS, type OptionSpec } from './options.js';
+import { nearest } from './nearest.js';
+import { flagName, type OptionName, OPTIONS, type OptionSpec } from './options.js';
 
-const rate = z.union([z.number().positive().finite(), z.literal('auto'), z.string().regex(/^from:.+/)]);
+type KindName = OptionSpec['type'];
+type SpecOf<Name extends KindName> = Extract<OptionSpec, { type: Name }>;
 
-/** What a value must be, in words; the second half of «expected X for --flag». */
-function expectation(spec: OptionSpec): string {
-  switch (spec.type) {
-    case 'flag':
-      return 'true or false';
-    case 'text':
-      return 'a text';
-    case 'integer':
-      return spec.max === undefined
-        ? `a whole number of at least ${spec.min}`
-        : `a whole number from ${spec.min} to ${spec.max}`;
-    case 'number': {
-      const bounds = [
-        spec.above === undefined ? '' : `above ${spec.above}`,
-        spec.min === undefined ? '' : `of at least ${spec.min}`,
-        spec.below === undefined ? '' : `below ${spec.below}`,
-        spec.max === undefined ? '' : `of at most ${spec.max}`,
-      ].filter(Boolean);
-      return `a number ${bounds.join(' and ')}`;
-    }
-    case 'choice':
-      return `one of ${spec.choices.join(', ')}`;
-    case 'texts':
-      return 'a list of names';
-    case 'pair': {
-      const bound =
-        spec.below === undefined ? `of at least ${spec.min}` : `from ${spec.min} to below ${spec.below}`;
-      return `two numbers ${bound}${spec.falling === true ? ', the larger first' : ''}`;
-    }
-    case 'shares':
-      return 'shares of the budget between 0 and 1 in rising order, as in 1/3,2/3';
-    case 'rate':
-      return 'a rate above 0, auto, from:RUN, or one of these per arm as in fixed=1e-3,1cycle=5e-3';
-    case 'trainable':
-      return 'all, head or last:N with N of at least 1';
-  }
+/** Everything about one kind of option: what a flag's text means, what is allowed, and how that is said. */
+interface Kind<Name extends KindName> {
+  /** The flag's text as a value; what is no value stays as it is, for the error message. */
+  read(text: string): unknown;
+  schema(spec: SpecOf<Name>): z.ZodType;
+  /** The second half of «expected X for --flag». */
+  expected(spec: SpecOf<Name>): string;
 }
 
-function valueSchema(spec: OptionSpec): z.ZodType {
-  switch (spec.type) {
-    case 'flag':
-      return z.boolean();
-    case 'text':
-      return z.string().min(1);
-    case 'integer':
-      return z
-        .number()
-        .int()
-        .min(spec.min)
-        .max(spec.max ?? Number.MAX_SAFE_INTEGER);
-    case 'number': {
-      let schema = z.number();
-      if (spec.above !== undefined) schema = schema.gt(spec.above);
-      if (spec.min !== undefined) schema = schema.gte(spec.min);
-      if (spec.below !== undefined) schema = schema.lt(spec.below);
-      if (spec.max !== undefined) schema = schema.lte(spec.max);
-      return schema;
-    }
-    case 'choice':
-      return z.enum(spec.choices);
-    case 'texts':
-      return z.array(z.string().min(1)).min(1);
-    case 'pair': {
-      const { min, below = Infinity, falling = false } = spec;
-      const part = z
-        .number()
-        .min(min)
-        .refine((value) => value < below);
+const rate = z.union([
+  z.number().positive(),
+  z.literal('auto'),
+  z
+    .string()
+    .regex(/^from:.+/)
+    .transform((text) => `from:${expandHome(text.slice('from:'.length))}`),
+]);
+
+const KINDS = {
+  flag: { read: asIs, schema: () => z.boolean(), expected: () => 'true or false' },
+  text: { read: asIs, schema: () => z.string().min(1), expected: () => 'a text' },
+  path: { read: asIs, schema: () => z.string().min(1).transform(expandHome), expected: () => 'a text' },
+  integer: {
+    read: numberOr,
+    schema: ({ min, max = Number.MAX_SAFE_INTEGER }) => z.int().min(min).max(max),
+    expected: ({ min, max }) =>
+      max === undefined ? `a whole number of at least ${min}` : `a whole number from ${min} to ${max}`,
+  },
+  number: {
+    read: numberOr,
+    schema: ({ above = -Infinity, min = -Infinity, below = Infinity, max = Infinity }) =>
+      z.number().gt(above).gte(min).lt(below).lte(max),
+    expected: ({ above, min, below, max }) => {
+      const bounds = { above, 'of at least': min, below, 'of at most': max };
+      const stated = Object.entries(bounds).filter(([, bound]) => bound !== undefined);
+      return `a number ${stated.map(([words, bound]) => `${words} ${bound}`).join(' and ')}`;
+    },
+  },
+  choice: {
+    read: asIs,
+    schema: ({ choices }) => z.enum(choices),
+    expected: ({ choices }) => `one of ${choices.join(', ')}`,
+  },
+  texts: {
+    read: listOf(asIs),
+    schema: () => z.array(z.string().min(1)).min(1),
+    expected: () => 'a list of names',
+  },
+  pair: {
+    read: listOf(numberOr),
+    schema({ min, below = Infinity, falling = false }) {
+      const part = z.number().gte(min).lt(below);
       return z.tuple([part, part]).refine(([first, second]) => !falling || second <= first);
-    }
-    case 'shares':
-      return z
+    },
+    expected: ({ min, below, falling = false }) =>
+      `two numbers ${below === undefined ? `of at least ${min}` : `from ${min} to below ${below}`}${falling ? ', the larger first' : ''}`,
+  },
+  shares: {
+    read: listOf(shareOr),
+    schema: () =>
+      z
         .array(z.number().gt(0).lt(1))
         .min(1)
-        .refine((shares) => shares.every((share, i) => i === 0 || share > (shares[i - 1] ?? 0)));
-    case 'rate':
-      return z.union([rate, z.record(z.string(), rate)]);
-    case 'trainable':
-      return z.string().regex(/^(all|head|last:[1-9]\d*)$/);
-  }
-}
+        .refine((shares) => shares.every((share, i) => i === 0 || share > (shares[i - 1] ?? 0))),
+    expected: () => 'shares of the budget between 0 and 1 in rising order, as in 1/3,2/3',
+  },
+  rate: {
+    // The name of a run's folder may hold anything.
+    read: (text) =>
+      text.includes('=') && !text.startsWith('from:')
+        ? Object.fromEntries(text.split(',').map(rateOfArm))
+        : numberOr(text),
+    schema: () => z.union([rate, z.record(z.string(), rate)]),
+    expected: () => 'a rate above 0, auto, from:RUN, or one of these per arm as in fixed=1e-3,1cycle=5e-3',
+  },
+  trainable: {
+    read: asIs,
+    schema: () =>
+      z.custom<'all' | 'head' | `last:${number}`>((value) =>
+        /^(all|head|last:[1-9]\d*)$/.test(String(value)),
+      ),
+    expected: () => 'all, head or last:N with N of at least 1',
+  },
+} satisfies { readonly [Name in KindName]: Kind<Name> };
 
-const NAMES = Object.keys(OPTIONS);
+type Checked<Name extends KindName> = Readonly<z.output<ReturnType<(typeof KINDS)[Name]['schema']>>>;
+type ValueOf<Spec extends OptionSpec> = Spec extends { choices: readonly (infer Choice)[] }
+  ? Choice
+  : Checked<Spec['type']>;
+
+/** Options as given, by a file or by flags. */
+export type GivenSettings = { readonly [Name in OptionName]?: ValueOf<(typeof OPTIONS)[Name]> };
+
+/** A rate as the user may state it: a number, `auto`, `from:RUN`, or one of these for each arm. */
+export type RateSetting = Checked<'rate'>;
+
+/** `all`, `head` or `last:N`. */
+export type Trainable = Checked<'trainable'>;
 
 function isOptionName(name: string): name is OptionName {
   return Object.hasOwn(OPTIONS, name);
 }
 
-/** The known option that a misspelt name most likely meant, or undefined where none is near. */
-export function nearestOption(name: string): string | undefined {
-  const distance = (a: string, b: string): number => {
-    let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-    for (let i = 1; i <= a.length; i++) {
-      const next = [i];
-      for (let j = 1; j <= b.length; j++) {
-        const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-        next.push(Math.min(substitution, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-      }
-      row = next;
-    }
-    return row[b.length] ?? Infinity;
-  };
-  const [best] = NAMES.map((known) => ({
-    known,
-    away: distance(name.toLowerCase(), known.toLowerCase()),
-  })).sort((a, b) => a.away - b.away);
-  return best !== undefined && best.away <= Math.max(2, name.length / 4) ? best.known : undefined;
-}
-
 /**
- * Checks settings from a file or from flags.
+ * Checks settings from a file or from flags, and gives them back with `~/` in paths expanded.
  *
  * @param where how the user would find them: a file's path, or undefined for flags
  * @throws UsageError naming the option, what was expected and what was received
  */
 export function checkSettings(given: Readonly<Record<string, unknown>>, where?: string): GivenSettings {
   const place = where === undefined ? '' : ` in ${where}`;
-  for (const [name, value] of Object.entries(given)) {
+  const check = ([name, value]: [string, unknown]): [string, unknown] => {
     if (!isOptionName(name)) {
-      const nearest = nearestOption(name);
+      const meant = nearest(name, Object.keys(OPTIONS));
       const hint =
-        nearest === undefined ? 'See onecycle train --help for the names.' : `Did you mean "${nearest}"?`;
+        meant === undefined ? 'See onecycle train --help for the names.' : `Did you mean "${meant}"?`;
       throw new UsageError(`Unknown key "${name}"${place}. ${hint}`);
     }
-    const label = where === undefined ? flagName(name) : `"${name}"`;
     const spec: OptionSpec = OPTIONS[name];
-    if (!valueSchema(spec).safeParse(value).success) {
-      const received = typeof value === 'number' ? String(value) : JSON.stringify(value);
-      throw new UsageError(`Expected ${expectation(spec)} for ${label}${place} but received ${received}.`);
-    }
-  }
-  return given;
+    const kind: Kind<KindName> = KINDS[spec.type];
+    const { success, data } = kind.schema(spec).safeParse(value);
+    if (success) return [name, data];
+    const label = where === undefined ? flagName(name) : `"${name}"`;
+    const received = typeof value === 'number' ? String(value) : JSON.stringify(value);
+    throw new UsageError(`Expected ${kind.expected(spec)} for ${label}${place} but received ${received}.`);
+  };
+  return Object.fromEntries(Object.entries(given).map(check));
 }
 
-/** What a flag's text means, before checking; texts that are no number stay as they are for the error message. */
+/** What a flag's text means, before checking. */
 export function readFlag(name: string, text: string): unknown {
-  if (!isOptionName(name)) return text;
-  const spec: OptionSpec = OPTIONS[name];
-  switch (spec.type) {
-    case 'integer':
-    case 'number':
-      return numberOr(text);
-    case 'texts':
-      return text.split(',');
-    case 'pair':
-      return text.split(',').map(numberOr);
-    case 'shares':
-      return text.split(',').map(shareOr);
-    case 'rate': {
-      // The name of a run's folder may hold anything.
-      if (!text.includes('=') || text.startsWith('from:')) return numberOr(text);
-      return Object.fromEntries(text.split(',').map((part) => rateOfArm(part)));
-    }
-    default:
-      return text;
-  }
+  return isOptionName(name) ? KINDS[OPTIONS[name].type].read(text) : text;
 }
 
-function rateOfArm(part: string): [string, unknown] {
-  const at = part.lastIndexOf('=');
-  return [part.slice(0, at), numberOr(part.slice(at + 1))];
+function asIs(text: string): string {
+  return text;
+}
+
+function listOf(read: (text: string) => unknown): (text: string) => unknown[] {
+  return (text) => text.split(',').map((part) => read(part));
 }
 
 function numberOr(text: string): number | string {
@@ -177,13 +160,35 @@ function shareOr(text: string): number | string {
   return over === undefined || under === undefined || rest.length > 0 ? numberOr(text) : over / under;
 }
 
-/** Keys that describe an experiment to its reader and set nothing. */
-const PROSE = new Set(['description', 'expected', 'time', 'defaultLr']);
+function rateOfArm(part: string): [string, unknown] {
+  const at = part.lastIndexOf('=');
+  return [part.slice(0, at), numberOr(part.slice(at + 1))];
+}
+
+/** A path as a shell would hand it over: `~/` at its start is the user's home folder. */
+export function expandHome(path: string): string {
+  return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path;
+}
+
+/** Keys that set nothing: prose for a reader, and what a run's own config.json says about the run beside its settings. */
+const NO_OPTIONS = new Set([
+  ...['description', 'expected', 'time', 'defaultLr'],
+  ...['schemaVersion', 'command', 'trainingSteps', 'replans'],
+]);
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype']);
 const MAX_BYTES = 1_000_000;
 
-/** Reads a named experiment: JSON with the long options' names in camelCase. Throws UsageError. */
-export async function readConfigFile(path: string): Promise<GivenSettings> {
+/**
+ * Reads settings from a named experiment or from the config.json of a recorded run: JSON with the long options' names
+ * in camelCase, where null is an option that is not set.
+ * @param note told what of the file is left out that the user may want to know of
+ * @throws UsageError
+ */
+export async function readConfigFile(
+  file: string,
+  note: (text: string) => void = () => undefined,
+): Promise<GivenSettings> {
+  const path = expandHome(file);
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(
       `Cannot read the config file ${path} (${error.code ?? error.message}). Expected a JSON file; check the path.`,
@@ -204,8 +209,14 @@ export async function readConfigFile(path: string): Promise<GivenSettings> {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw new UsageError(`Expected a JSON object with option names as keys in ${path}.`);
   }
-  const options = Object.fromEntries(Object.entries(parsed).filter(([key]) => !PROSE.has(key)));
-  if ('config' in options)
+  if ('config' in parsed)
     throw new UsageError(`A config file cannot name another: remove "config" from ${path}.`);
-  return checkSettings(options, path);
+  if ('replans' in parsed) {
+    note(`${path} is of a run that was extended on its way: here all its epochs are planned from the start.`);
+  }
+  const { arm, ...others } = parsed as Record<string, unknown>;
+  // A run records the name of its policy where it was given no other: not a name to keep under another --policy.
+  const named = arm === others['policy'] ? others : parsed;
+  const stated = Object.entries(named).filter(([key, value]) => value !== null && !NO_OPTIONS.has(key));
+  return checkSettings(Object.fromEntries(stated), path);
 }

@@ -1,10 +1,12 @@
 /** The three commands that share most of their options. */
 export type CommandName = 'find-lr' | 'train' | 'compare';
 
-/** What a value must look like; the only description of an option's type, flag and schema alike. */
+/** What a value must look like, in numbers; check-settings.ts says how each kind is read, checked and named. */
 type OptionType =
   | { readonly type: 'flag' }
   | { readonly type: 'text' }
+  /** A file or folder; relative to the working directory, `~/` is the home folder. */
+  | { readonly type: 'path' }
   | { readonly type: 'integer'; readonly min: number; readonly max?: number }
   | {
       readonly type: 'number';
@@ -40,377 +42,386 @@ const COMPARE = ['compare'] as const;
  * Every option of the three main commands. Keys are the config file's; the flags are the same words in
  * kebab case. Defaults stand in configs/default.json alone.
  */
+export const OPTION_GROUPS = {
+  Data: {
+    data: {
+      type: 'path',
+      argument: 'DIR',
+      commands: ALL,
+      description: 'an image folder: DIR/train/<class>/*, DIR/val/<class>/*, or DIR/<class>/*',
+    },
+    valSplit: {
+      type: 'number',
+      above: 0,
+      below: 1,
+      argument: 'F',
+      commands: ALL,
+      description: 'share of each class held out where DIR has no val/',
+    },
+    splitSeed: {
+      type: 'integer',
+      min: 0,
+      argument: 'N',
+      commands: ALL,
+      description: 'of the split into training and validation images, whatever --seed is',
+    },
+    augment: {
+      type: 'choice',
+      choices: ['none', 'flip', 'crop-flip'],
+      argument: 'HOW',
+      commands: ALL,
+      description: 'training images: none, flip, crop-flip',
+    },
+    strict: { type: 'flag', commands: ALL, description: 'an unreadable image is an error, not a skip' },
+    followLinks: {
+      type: 'flag',
+      commands: ALL,
+      description: 'follow links that lead out of the data folder',
+    },
+  },
+  Model: {
+    weights: {
+      type: 'path',
+      argument: 'W',
+      commands: ALL,
+      description: 'a bundled name, a folder or a model.json of a MobileNet V1 or V2',
+    },
+    imageSize: {
+      type: 'integer',
+      min: 32,
+      max: 2048,
+      argument: 'N',
+      commands: ALL,
+      description: 'pixels a side, divisible by 32 [96 for images up to 64 pixels, else as trained]',
+    },
+    trainable: {
+      type: 'trainable',
+      argument: 'PART',
+      commands: ALL,
+      description: 'all, head, or last:N blocks from the end',
+    },
+    headLrMultiplier: {
+      type: 'number',
+      above: 0,
+      argument: 'X',
+      commands: ALL,
+      description: "the head's rate over the backbone's",
+    },
+  },
+  Training: {
+    epochs: {
+      type: 'integer',
+      min: 1,
+      max: 10_000,
+      argument: 'N',
+      commands: ALL,
+      description: 'passes over the training images',
+    },
+    batchSize: { type: 'integer', min: 1, argument: 'N', commands: ALL, description: 'images a step' },
+    weightDecay: {
+      type: 'number',
+      min: 0,
+      argument: 'X',
+      commands: ALL,
+      description: 'L2 penalty, not on biases',
+    },
+    labelSmoothing: {
+      type: 'number',
+      min: 0,
+      below: 1,
+      argument: 'X',
+      commands: ALL,
+      description: 'share of the target spread over all classes',
+    },
+    seed: {
+      type: 'integer',
+      min: 0,
+      argument: 'N',
+      commands: ALL,
+      description: 'of initial head, order and augmentation; the first of --seeds',
+    },
+    arm: {
+      type: 'text',
+      argument: 'NAME',
+      commands: TRAIN,
+      description: 'the name under which compare knows the run [the policy]',
+    },
+    views: {
+      type: 'integer',
+      min: 1,
+      max: 1000,
+      argument: 'K',
+      commands: ALL,
+      description: 'augmented views kept of each image where a part is frozen',
+    },
+    resume: { type: 'path', argument: 'RUN', commands: TRAIN, description: 'go on with an interrupted run' },
+    extendTo: {
+      type: 'integer',
+      min: 1,
+      max: 10_000,
+      argument: 'EPOCHS',
+      commands: TRAIN,
+      description: 'with --resume: re-plan the schedule over more epochs',
+    },
+  },
+  'Range test': {
+    minLr: {
+      type: 'number',
+      above: 0,
+      argument: 'X',
+      commands: FINDER,
+      description: 'where the sweep starts',
+    },
+    maxLr: {
+      type: 'number',
+      above: 0,
+      argument: 'X',
+      commands: FINDER,
+      description: 'where it ends, unless it diverges before',
+    },
+    steps: {
+      type: 'integer',
+      min: 2,
+      max: 100_000,
+      argument: 'N',
+      commands: FINDER,
+      description: 'mini-batches a seed [100 with one seed, else 60]',
+    },
+    sweep: {
+      type: 'choice',
+      choices: ['exponential', 'linear'],
+      argument: 'HOW',
+      commands: FINDER,
+      description: 'exponential or linear',
+    },
+    loss: {
+      type: 'choice',
+      choices: ['train', 'valid'],
+      argument: 'WHICH',
+      commands: FINDER,
+      description: 'train, or valid on a fixed subset',
+    },
+    smoothing: {
+      type: 'number',
+      min: 0,
+      below: 1,
+      argument: 'X',
+      commands: FINDER,
+      description: 'of the exponential moving average',
+    },
+    stopAt: {
+      type: 'number',
+      above: 1,
+      argument: 'X',
+      commands: FINDER,
+      description: 'times the best smoothed loss',
+    },
+    trim: {
+      type: 'pair',
+      min: 0,
+      argument: 'SHARE,N',
+      commands: FINDER,
+      description: 'share of points dropped at the start, number at the end',
+    },
+    accumulate: { type: 'integer', min: 1, argument: 'N', commands: FINDER, description: 'batches a step' },
+  },
+  Schedule: {
+    policy: {
+      type: 'choice',
+      choices: ['fixed', '1cycle'],
+      argument: 'P',
+      commands: TRAIN,
+      description: 'fixed or 1cycle',
+    },
+    lr: {
+      type: 'rate',
+      argument: 'X',
+      commands: RUNS,
+      description: 'a rate (1cycle: the maximum), auto, from:RUN, or per arm: fixed=X,1cycle=Y',
+    },
+    momentum: {
+      type: 'number',
+      min: 0,
+      below: 1,
+      argument: 'X',
+      commands: ALL,
+      description: 'of the fixed policy and of the range test',
+    },
+    decay: {
+      type: 'choice',
+      choices: ['step', 'none', 'exponential', 'cosine', 'plateau'],
+      argument: 'HOW',
+      commands: RUNS,
+      description: 'fixed: step, none, exponential, cosine, plateau',
+    },
+    decayAt: { type: 'shares', argument: 'F,F', commands: RUNS, description: 'step: shares of the budget' },
+    decayEvery: {
+      type: 'integer',
+      min: 1,
+      argument: 'EPOCHS',
+      commands: RUNS,
+      description: 'step: every so many epochs, instead of --decay-at',
+    },
+    decayFactor: {
+      type: 'number',
+      above: 0,
+      max: 1,
+      argument: 'X',
+      commands: RUNS,
+      description: 'step, exponential, plateau: what the rate is multiplied by',
+    },
+    patience: {
+      type: 'integer',
+      min: 0,
+      argument: 'N',
+      commands: RUNS,
+      description: 'plateau: epochs without a better loss',
+    },
+    momentumRange: {
+      type: 'pair',
+      min: 0,
+      below: 1,
+      falling: true,
+      argument: 'MAX,MIN',
+      commands: RUNS,
+      description: '1cycle: momentum at the lowest and at the highest rate',
+    },
+    pctStart: {
+      type: 'number',
+      above: 0,
+      below: 1,
+      argument: 'F',
+      commands: RUNS,
+      description: '1cycle: share of the steps that warm up',
+    },
+    divFactor: {
+      type: 'number',
+      min: 1,
+      argument: 'X',
+      commands: RUNS,
+      description: '1cycle: maximum over initial rate',
+    },
+    finalDivFactor: {
+      type: 'number',
+      above: 0,
+      argument: 'X',
+      commands: RUNS,
+      description: '1cycle: initial over final rate',
+    },
+    anneal: {
+      type: 'choice',
+      choices: ['cos', 'linear'],
+      argument: 'HOW',
+      commands: RUNS,
+      description: '1cycle: cos or linear',
+    },
+    threePhase: { type: 'flag', commands: RUNS, description: '1cycle: up, down, then annihilate' },
+    earlyStop: {
+      type: 'integer',
+      min: 1,
+      argument: 'N',
+      commands: RUNS,
+      description: 'stop after N epochs without a better validation loss; 1cycle: not before the anneal',
+    },
+    onStop: {
+      type: 'choice',
+      choices: ['wait', 'anneal'],
+      argument: 'HOW',
+      commands: RUNS,
+      description: '1cycle: wait for the anneal, or anneal at once',
+    },
+  },
+  Statistics: {
+    policies: {
+      type: 'texts',
+      argument: 'P,P',
+      commands: COMPARE,
+      description:
+        'arms: fixed, fixed:cosine, 1cycle:linear, 1cycle:no-momentum, 1cycle@100, a config file; the first is the baseline',
+    },
+    seeds: {
+      type: 'integer',
+      min: 1,
+      max: 1000,
+      argument: 'N',
+      commands: ['find-lr', 'compare'],
+      description: 'repetitions',
+    },
+    target: {
+      type: 'number',
+      above: 0,
+      max: 1,
+      argument: 'ACC',
+      commands: COMPARE,
+      description: "accuracy to reach [the first arm's mean final accuracy]",
+    },
+  },
+  Machine: {
+    backend: {
+      type: 'choice',
+      choices: ['auto', 'tensorflow', 'webgpu', 'wasm', 'cpu'],
+      argument: 'B',
+      commands: ALL,
+      description: 'auto, tensorflow, webgpu, wasm, cpu',
+    },
+    workers: {
+      type: 'integer',
+      min: 1,
+      max: 1024,
+      argument: 'N',
+      commands: ALL,
+      description: "threads that share a run's batches on wasm; never changes a result [cores / jobs]",
+    },
+    jobs: {
+      type: 'integer',
+      min: 1,
+      max: 1024,
+      argument: 'N',
+      commands: COMPARE,
+      description: 'runs side by side [cores on wasm, 1 on a GPU]',
+    },
+  },
+  'Files and output': {
+    config: {
+      type: 'path',
+      argument: 'FILE',
+      commands: ALL,
+      description:
+        'JSON with the same keys in camelCase, also that of a recorded run; flags win over it; paths in it count from the working directory',
+    },
+    out: { type: 'path', argument: 'DIR', commands: ALL, description: 'where run folders go' },
+    report: {
+      type: 'path',
+      argument: 'DIR',
+      commands: COMPARE,
+      description: 'also write DIR/report.html, one file, and its charts beside it as SVG and PNG',
+    },
+    json: { type: 'flag', commands: ALL, description: 'one JSON document on stdout' },
+    quiet: { type: 'flag', commands: ALL, description: 'no progress' },
+    color: { type: 'flag', commands: ALL, description: 'colours' },
+    debug: { type: 'flag', commands: ALL, description: 'stack traces and backend logs' },
+    dryRun: { type: 'flag', commands: TRAIN, description: 'show the schedule and the plan, train nothing' },
+    plan: {
+      type: 'flag',
+      commands: COMPARE,
+      description: 'print one train command per arm and seed, the power and the time; train nothing',
+    },
+  },
+} as const satisfies Record<string, Record<string, OptionSpec>>;
+
+/** Every option of the three main commands by its name. */
 export const OPTIONS = {
-  config: {
-    type: 'text',
-    argument: 'FILE',
-    commands: ALL,
-    description: 'JSON with the same keys in camelCase; flags win over it',
-  },
-  data: {
-    type: 'text',
-    argument: 'DIR',
-    commands: ALL,
-    description: 'an image folder: DIR/train/<class>/*, DIR/val/<class>/*, or DIR/<class>/*',
-  },
-  valSplit: {
-    type: 'number',
-    above: 0,
-    below: 1,
-    argument: 'F',
-    commands: ALL,
-    description: 'share of each class held out where DIR has no val/',
-  },
-  weights: {
-    type: 'text',
-    argument: 'W',
-    commands: ALL,
-    description: 'a bundled name, a folder or a model.json of a MobileNet V1 or V2',
-  },
-  imageSize: {
-    type: 'integer',
-    min: 32,
-    max: 2048,
-    argument: 'N',
-    commands: ALL,
-    description: 'pixels a side, divisible by 32 [96 for images up to 64 pixels, else as trained]',
-  },
-  trainable: {
-    type: 'trainable',
-    argument: 'PART',
-    commands: ALL,
-    description: 'all, head, or last:N blocks from the end',
-  },
-  headLrMultiplier: {
-    type: 'number',
-    above: 0,
-    argument: 'X',
-    commands: ALL,
-    description: "the head's rate over the backbone's",
-  },
-  batchSize: { type: 'integer', min: 1, argument: 'N', commands: ALL, description: 'images a step' },
-  epochs: {
-    type: 'integer',
-    min: 1,
-    max: 10_000,
-    argument: 'N',
-    commands: ALL,
-    description: 'passes over the training images',
-  },
-  weightDecay: {
-    type: 'number',
-    min: 0,
-    argument: 'X',
-    commands: ALL,
-    description: 'L2 penalty, not on biases',
-  },
-  labelSmoothing: {
-    type: 'number',
-    min: 0,
-    below: 1,
-    argument: 'X',
-    commands: ALL,
-    description: 'share of the target spread over all classes',
-  },
-  seed: {
-    type: 'integer',
-    min: 0,
-    argument: 'N',
-    commands: ALL,
-    description: 'of initial head, order and augmentation; the first of --seeds',
-  },
-  splitSeed: {
-    type: 'integer',
-    min: 0,
-    argument: 'N',
-    commands: ALL,
-    description: 'of the split into training and validation images [--seed]',
-  },
-  augment: {
-    type: 'choice',
-    choices: ['none', 'flip', 'crop-flip'],
-    argument: 'HOW',
-    commands: ALL,
-    description: 'training images: none, flip, crop-flip',
-  },
-  views: {
-    type: 'integer',
-    min: 1,
-    max: 1000,
-    argument: 'K',
-    commands: ALL,
-    description: 'augmented views kept of each image where a part is frozen',
-  },
-  strict: { type: 'flag', commands: ALL, description: 'an unreadable image is an error, not a skip' },
-  followLinks: { type: 'flag', commands: ALL, description: 'follow links that lead out of the data folder' },
-  backend: {
-    type: 'choice',
-    choices: ['auto', 'tensorflow', 'webgpu', 'wasm', 'cpu'],
-    argument: 'B',
-    commands: ALL,
-    description: 'auto, tensorflow, webgpu, wasm, cpu',
-  },
-  workers: {
-    type: 'integer',
-    min: 1,
-    max: 1024,
-    argument: 'N',
-    commands: ALL,
-    description: "threads that share a run's batches on wasm; never changes a result [cores / jobs]",
-  },
-  out: { type: 'text', argument: 'DIR', commands: ALL, description: 'where run folders go' },
-  json: { type: 'flag', commands: ALL, description: 'one JSON document on stdout' },
-  quiet: { type: 'flag', commands: ALL, description: 'no progress' },
-  color: { type: 'flag', commands: ALL, description: 'colours' },
-  debug: { type: 'flag', commands: ALL, description: 'stack traces and backend logs' },
-
-  minLr: { type: 'number', above: 0, argument: 'X', commands: FINDER, description: 'where the sweep starts' },
-  maxLr: {
-    type: 'number',
-    above: 0,
-    argument: 'X',
-    commands: FINDER,
-    description: 'where it ends, unless it diverges before',
-  },
-  steps: {
-    type: 'integer',
-    min: 2,
-    max: 100_000,
-    argument: 'N',
-    commands: FINDER,
-    description: 'mini-batches a seed [100 with one seed, else 60]',
-  },
-  sweep: {
-    type: 'choice',
-    choices: ['exponential', 'linear'],
-    argument: 'HOW',
-    commands: FINDER,
-    description: 'exponential or linear',
-  },
-  seeds: {
-    type: 'integer',
-    min: 1,
-    max: 1000,
-    argument: 'N',
-    commands: ['find-lr', 'compare'],
-    description: 'repetitions',
-  },
-  loss: {
-    type: 'choice',
-    choices: ['train', 'valid'],
-    argument: 'WHICH',
-    commands: FINDER,
-    description: 'train, or valid on a fixed subset',
-  },
-  smoothing: {
-    type: 'number',
-    min: 0,
-    below: 1,
-    argument: 'X',
-    commands: FINDER,
-    description: 'of the exponential moving average',
-  },
-  stopAt: {
-    type: 'number',
-    above: 1,
-    argument: 'X',
-    commands: FINDER,
-    description: 'times the best smoothed loss',
-  },
-  trim: {
-    type: 'pair',
-    min: 0,
-    argument: 'SHARE,N',
-    commands: FINDER,
-    description: 'share of points dropped at the start, number at the end',
-  },
-  accumulate: { type: 'integer', min: 1, argument: 'N', commands: FINDER, description: 'batches a step' },
-
-  policy: {
-    type: 'choice',
-    choices: ['fixed', '1cycle'],
-    argument: 'P',
-    commands: TRAIN,
-    description: 'fixed or 1cycle',
-  },
-  arm: {
-    type: 'text',
-    argument: 'NAME',
-    commands: TRAIN,
-    description: 'the name under which compare knows the run [the policy]',
-  },
-  lr: {
-    type: 'rate',
-    argument: 'X',
-    commands: RUNS,
-    description: 'a rate (1cycle: the maximum), auto, from:RUN, or per arm: fixed=X,1cycle=Y',
-  },
-  momentum: {
-    type: 'number',
-    min: 0,
-    below: 1,
-    argument: 'X',
-    commands: ALL,
-    description: 'of the fixed policy and of the range test',
-  },
-  decay: {
-    type: 'choice',
-    choices: ['step', 'none', 'exponential', 'cosine', 'plateau'],
-    argument: 'HOW',
-    commands: RUNS,
-    description: 'fixed: step, none, exponential, cosine, plateau',
-  },
-  decayAt: { type: 'shares', argument: 'F,F', commands: RUNS, description: 'step: shares of the budget' },
-  decayEvery: {
-    type: 'integer',
-    min: 1,
-    argument: 'EPOCHS',
-    commands: RUNS,
-    description: 'step: every so many epochs, instead of --decay-at',
-  },
-  decayFactor: {
-    type: 'number',
-    above: 0,
-    max: 1,
-    argument: 'X',
-    commands: RUNS,
-    description: 'step, exponential, plateau: what the rate is multiplied by',
-  },
-  patience: {
-    type: 'integer',
-    min: 0,
-    argument: 'N',
-    commands: RUNS,
-    description: 'plateau: epochs without a better loss',
-  },
-  momentumRange: {
-    type: 'pair',
-    min: 0,
-    below: 1,
-    falling: true,
-    argument: 'MAX,MIN',
-    commands: RUNS,
-    description: '1cycle: momentum at the lowest and at the highest rate',
-  },
-  pctStart: {
-    type: 'number',
-    above: 0,
-    below: 1,
-    argument: 'F',
-    commands: RUNS,
-    description: '1cycle: share of the steps that warm up',
-  },
-  divFactor: {
-    type: 'number',
-    min: 1,
-    argument: 'X',
-    commands: RUNS,
-    description: '1cycle: maximum over initial rate',
-  },
-  finalDivFactor: {
-    type: 'number',
-    above: 0,
-    argument: 'X',
-    commands: RUNS,
-    description: '1cycle: initial over final rate',
-  },
-  anneal: {
-    type: 'choice',
-    choices: ['cos', 'linear'],
-    argument: 'HOW',
-    commands: RUNS,
-    description: '1cycle: cos or linear',
-  },
-  threePhase: { type: 'flag', commands: RUNS, description: '1cycle: up, down, then annihilate' },
-  earlyStop: {
-    type: 'integer',
-    min: 1,
-    argument: 'N',
-    commands: RUNS,
-    description: 'stop after N epochs without a better validation loss; 1cycle: not before the anneal',
-  },
-  onStop: {
-    type: 'choice',
-    choices: ['wait', 'anneal'],
-    argument: 'HOW',
-    commands: RUNS,
-    description: '1cycle: wait for the anneal, or anneal at once',
-  },
-  resume: { type: 'text', argument: 'RUN', commands: TRAIN, description: 'go on with an interrupted run' },
-  extendTo: {
-    type: 'integer',
-    min: 1,
-    max: 10_000,
-    argument: 'EPOCHS',
-    commands: TRAIN,
-    description: 'with --resume: re-plan the schedule over more epochs',
-  },
-  dryRun: { type: 'flag', commands: TRAIN, description: 'show the schedule and the plan, train nothing' },
-
-  policies: {
-    type: 'texts',
-    argument: 'P,P',
-    commands: COMPARE,
-    description:
-      'arms: fixed, fixed:cosine, 1cycle:linear, 1cycle:no-momentum, 1cycle@100, a config file; the first is the baseline',
-  },
-  jobs: {
-    type: 'integer',
-    min: 1,
-    max: 1024,
-    argument: 'N',
-    commands: COMPARE,
-    description: 'runs side by side [cores on wasm, 1 on a GPU]',
-  },
-  target: {
-    type: 'number',
-    above: 0,
-    max: 1,
-    argument: 'ACC',
-    commands: COMPARE,
-    description: "accuracy to reach [the first arm's mean final accuracy]",
-  },
-  plan: {
-    type: 'flag',
-    commands: COMPARE,
-    description: 'print one train command per arm and seed, the power and the time; train nothing',
-  },
-  report: {
-    type: 'text',
-    argument: 'DIR',
-    commands: COMPARE,
-    description: 'also write DIR/report.html, one file, and its charts beside it as SVG and PNG',
-  },
-} as const satisfies Record<string, OptionSpec>;
+  ...OPTION_GROUPS.Data,
+  ...OPTION_GROUPS.Model,
+  ...OPTION_GROUPS.Training,
+  ...OPTION_GROUPS['Range test'],
+  ...OPTION_GROUPS.Schedule,
+  ...OPTION_GROUPS.Statistics,
+  ...OPTION_GROUPS.Machine,
+  ...OPTION_GROUPS['Files and output'],
+};
 
 export type OptionName = keyof typeof OPTIONS;
-
-/** A rate as the user may state it: a number, `auto`, `from:RUN`, or one of these for each arm. */
-export type RateSetting = number | string | Readonly<Record<string, number | string>>;
-
-/** `all`, `head` or `last:N`. */
-export type Trainable = 'all' | 'head' | `last:${number}`;
-
-type ValueOf<Spec> = Spec extends { type: 'flag' }
-  ? boolean
-  : Spec extends { type: 'integer' | 'number' }
-    ? number
-    : Spec extends { type: 'choice'; choices: readonly (infer Choice)[] }
-      ? Choice
-      : Spec extends { type: 'texts' }
-        ? readonly string[]
-        : Spec extends { type: 'pair' }
-          ? readonly [number, number]
-          : Spec extends { type: 'shares' }
-            ? readonly number[]
-            : Spec extends { type: 'rate' }
-              ? RateSetting
-              : Spec extends { type: 'trainable' }
-                ? Trainable
-                : string;
-
-/** Options as given, by a file or by flags. */
-export type GivenSettings = { readonly [Name in OptionName]?: ValueOf<(typeof OPTIONS)[Name]> };
 
 /** The flag of an option: `batchSize` is `--batch-size`. */
 export function flagName(name: string): string {

@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.js';
 import {
   type CycleRule,
   earlyStopping,
@@ -7,15 +8,37 @@ import {
 import { type Decay, fixed } from '../schedule/fixed.js';
 import { oneCycle } from '../schedule/one-cycle.js';
 import { replanned } from '../schedule/replanned.js';
-import type { Schedule } from '../schedule/schedule.js';
+import { type Schedule, ScheduleError } from '../schedule/schedule.js';
+import { flagName } from './options.js';
 import type { RunConfig } from './run-config.js';
 
 /**
  * The schedule of a run, as replans and early stopping make it. This is where epochs and shares of the budget become
  * steps, once.
  * @param stepsPerEpoch mini-batches in an epoch, the last and smaller one included
+ * @throws UsageError naming the flag, where there is no such schedule over so many steps
  */
 export function planSchedule(config: RunConfig, stepsPerEpoch: number): StoppableSchedule {
+  try {
+    return scheduleOf(config, stepsPerEpoch);
+  } catch (error) {
+    throw error instanceof ScheduleError ? new UsageError(error.told(flagOf)) : error;
+  }
+}
+
+/** Options that a schedule knows by other names than the command line does. */
+const FLAGS: Readonly<Record<string, string>> = {
+  learningRate: '--lr',
+  maxLr: '--lr',
+  baseMomentum: '--momentum-range',
+  maxMomentum: '--momentum-range',
+};
+
+function flagOf(option: string): string {
+  return FLAGS[option] ?? flagName(option);
+}
+
+function scheduleOf(config: RunConfig, stepsPerEpoch: number): StoppableSchedule {
   const replans = config.replans ?? [];
   const plan = (epochs: number) => planPolicy({ ...config, epochs }, stepsPerEpoch);
   const schedule = replanned(

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import type { Trainable } from './options.js';
+import type { Trainable } from './check-settings.js';
 import type { Settings } from './settings.js';
 
 /** The settings that make a training run what it is. */
@@ -7,6 +7,7 @@ type RunSettings = Pick<
   Settings,
   | 'data'
   | 'valSplit'
+  | 'splitSeed'
   | 'followLinks'
   | 'weights'
   | 'trainable'
@@ -42,8 +43,6 @@ export interface Replan {
 
 /** One training run, resolved: every number that was used, as config.json holds it. */
 export interface RunConfig extends RunSettings {
-  /** Of the split into training and validation images, where the data does not make it. */
-  readonly splitSeed: number;
   /** Pixels a side of the network's input. */
   readonly imageSize: number;
   /** Augmented views kept of each image, or null where every epoch draws afresh. */
@@ -73,7 +72,7 @@ export function resolveRun(
   return Object.freeze({
     data: settings.data,
     valSplit: settings.valSplit,
-    splitSeed: settings.splitSeed ?? settings.seed,
+    splitSeed: settings.splitSeed,
     followLinks: settings.followLinks,
     weights: settings.weights,
     trainable: settings.trainable,
@@ -114,6 +113,7 @@ type FinderSettings = Pick<
   Settings,
   | 'data'
   | 'valSplit'
+  | 'splitSeed'
   | 'weights'
   | 'trainable'
   | 'headLrMultiplier'
@@ -172,6 +172,7 @@ export function resolveFinder(
     command: 'find-lr',
     data: settings.data,
     valSplit: settings.valSplit,
+    splitSeed: settings.splitSeed,
     weights: settings.weights,
     imageSize: known.imageSize,
     trainable: settings.trainable,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { type GivenSettings, type OptionName, OPTIONS } from './options.js';
+import type { GivenSettings } from './check-settings.js';
+import { type OptionName, OPTIONS } from './options.js';
 
 /** The learning rates that measurement gave, by trained part and policy. */
 export type RateTable = Readonly<Record<'head' | 'last' | 'all', Readonly<Record<string, number>>>>;
@@ -8,7 +9,6 @@ export type RateTable = Readonly<Record<'head' | 'last' | 'all', Readonly<Record
 type Defaulted = Exclude<
   OptionName,
   | 'config'
-  | 'splitSeed'
   | 'imageSize'
   | 'workers'
   | 'steps'

@@ -38,7 +38,7 @@ export type FixedState = PlateauState | null;
 /**
  * The conventional policy: a rate that is constant or decays, and a constant momentum. Equal to torch's
  * MultiStepLR, ExponentialLR, CosineAnnealingLR (eta_min 0) and ReduceLROnPlateau.
- * Throws UsageError for options out of range.
+ * Throws ScheduleError for options out of range.
  */
 export function fixed(options: FixedOptions): Schedule<FixedState> {
   const { totalSteps, learningRate, momentum, decay = { kind: 'none' } } = options;

@@ -16,14 +16,14 @@ export interface LrRangeOptions {
 
 /**
  * The rates of a range test: from minLr at step 0 to maxLr at the last step, momentum constant (Smith,
- * arXiv 1506.01186, section 3.3). Throws UsageError for options out of range. Its state is null.
+ * arXiv 1506.01186, section 3.3). Throws ScheduleError for options out of range. Its state is null.
  */
 export function lrRange(options: LrRangeOptions): Schedule<null> {
   const { totalSteps, minLr, maxLr, momentum, sweep = 'exponential' } = options;
   expectWhole('totalSteps', totalSteps, 2);
   expectRate('minLr', minLr);
   expectRate('maxLr', maxLr);
-  if (minLr >= maxLr) refuse('minLr', minLr, `less than maxLr (${String(maxLr)})`);
+  if (minLr >= maxLr) refuse('minLr', minLr, (nameOf) => `less than ${nameOf('maxLr')} (${maxLr})`);
   expectMomentum('momentum', momentum);
 
   const rateAt = (fraction: number) =>

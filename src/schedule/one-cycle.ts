@@ -1,4 +1,3 @@
-import { UsageError } from '../errors.js';
 import { annealings, type AnnealName } from './anneal.js';
 import {
   expectFactor,
@@ -8,6 +7,7 @@ import {
   expectWhole,
   refuse,
   type Schedule,
+  ScheduleError,
 } from './schedule.js';
 
 /** What shapes a 1cycle schedule; only the budget and the maximum rate have no default. */
@@ -48,7 +48,7 @@ interface Phase {
  * while momentum goes the other way (Smith and Topin, arXiv 1708.07120; momentum: Smith, arXiv 1803.09820).
  *
  * Step for step equal to torch's OneCycleLR, fractional phase boundaries included, so that the maximum may
- * lie between two steps. Throws UsageError for options out of range and for cycles that have no warm-up or
+ * lie between two steps. Throws ScheduleError for options out of range and for cycles that have no warm-up or
  * no final descent. Never reacts to validation: its state is null.
  */
 export function oneCycle(options: OneCycleOptions): Schedule<null> {
@@ -62,7 +62,7 @@ export function oneCycle(options: OneCycleOptions): Schedule<null> {
   expectMomentum('baseMomentum', baseMomentum);
   expectMomentum('maxMomentum', maxMomentum);
   if (baseMomentum > maxMomentum) {
-    refuse('baseMomentum', baseMomentum, `at most maxMomentum (${String(maxMomentum)})`);
+    refuse('baseMomentum', baseMomentum, (nameOf) => `at most ${nameOf('maxMomentum')} (${maxMomentum})`);
   }
 
   const initial = { learningRate: maxLr / divFactor, momentum: maxMomentum };
@@ -101,15 +101,23 @@ export function oneCycle(options: OneCycleOptions): Schedule<null> {
 function expectCycleFactors(divFactor: number, finalDivFactor: number): void {
   expectFactor('divFactor', divFactor);
   if (divFactor < 1)
-    refuse('divFactor', divFactor, 'at least 1, since the cycle begins at maxLr / divFactor');
+    refuse(
+      'divFactor',
+      divFactor,
+      (nameOf) => `at least 1, since the cycle begins at ${nameOf('maxLr')} / ${nameOf('divFactor')}`,
+    );
   expectFactor('finalDivFactor', finalDivFactor);
   if (divFactor * finalDivFactor < 1) {
-    const least = `at least 1 / divFactor (${String(1 / divFactor)}), since the cycle must not end above maxLr`;
-    refuse('finalDivFactor', finalDivFactor, least);
+    refuse(
+      'finalDivFactor',
+      finalDivFactor,
+      (nameOf) =>
+        `at least 1 / ${nameOf('divFactor')} (${1 / divFactor}), since the cycle must not end above ${nameOf('maxLr')}`,
+    );
   }
 }
 
-/** Fractional steps at which the two or three phases end. Throws UsageError where one would have no width. */
+/** Fractional steps at which the two or three phases end. Throws ScheduleError where one would have no width. */
 function phaseEnds(options: OneCycleOptions): readonly number[] {
   const { totalSteps, pctStart = 0.3, threePhase = false, convention = 'torch' } = options;
   if (!(pctStart > 0 && pctStart < 1)) refuse('pctStart', pctStart, 'a share above 0 and below 1');
@@ -118,24 +126,31 @@ function phaseEnds(options: OneCycleOptions): readonly number[] {
   const shift = convention === 'torch' ? 1 : 0;
   const last = totalSteps - shift;
   const warmUp = pctStart * totalSteps - shift;
-  const product = `pctStart x totalSteps = ${String(pctStart)} x ${String(totalSteps)} = ${rounded(pctStart * totalSteps)}`;
+  const product = (name: string) =>
+    `${name} x steps = ${pctStart} x ${totalSteps} = ${rounded(pctStart * totalSteps)}`;
   // Products such as 0.1 x 30 miss the whole number by a rounding error, which is no width.
   const noise = 1e-9 * totalSteps;
   if (pctStart * totalSteps < 1 + shift * noise) {
-    throw new UsageError(
-      `pctStart: the 1cycle schedule has no warm-up, for ${product}; expected more than 1 step. ` +
-        `Train for more steps, or raise pctStart above ${rounded(1 / totalSteps)}.`,
-    );
+    throw new ScheduleError((nameOf) => {
+      const name = nameOf('pctStart');
+      return (
+        `${name}: the 1cycle schedule has no warm-up, for ${product(name)}; expected more than 1 step. ` +
+        `Train for more steps, or raise ${name} above ${rounded(1 / totalSteps)}.`
+      );
+    });
   }
   if (!threePhase) return [warmUp, last];
 
   const mirror = 2 * pctStart * totalSteps - 2 * shift;
   if (mirror >= last - noise) {
-    throw new UsageError(
-      `pctStart: the three-phase 1cycle schedule never anneals, for ${product}, and warm-up and its mirror ` +
-        `image end at step ${rounded(mirror)}; expected an end before step ${String(last)}. ` +
-        `Lower pctStart below 0.5, or use two phases.`,
-    );
+    throw new ScheduleError((nameOf) => {
+      const name = nameOf('pctStart');
+      return (
+        `${name}: the three-phase 1cycle schedule never anneals, for ${product(name)}, and warm-up and its mirror ` +
+        `image end at step ${rounded(mirror)}; expected an end before step ${last}. ` +
+        `Lower ${name} below 0.5, or use two phases.`
+      );
+    });
   }
   return [warmUp, mirror, last];
 }

@@ -28,27 +28,40 @@ export interface Schedule<State = unknown> {
   observe(state: State, epoch: EpochObservation): State;
 }
 
-/** Refuses a value of a schedule's option: UsageError «option: expected ..., but received ...». */
-export function refuse(option: string, value: unknown, expected: string): never {
-  throw new UsageError(`${option}: expected ${expected}, but received ${String(value)}.`);
+/** Says something about a schedule's options, with the names by which the reader knows them. */
+type Told = (nameOf: (option: string) => string) => string;
+
+/** A schedule that cannot be made from its options; `told` says why to a reader who knows them by other names. */
+export class ScheduleError extends UsageError {
+  constructor(readonly told: Told) {
+    super(told((option) => option));
+  }
 }
 
-/** Throws UsageError unless `value` is a finite learning rate above 0. */
+/** Refuses a value of a schedule's option: ScheduleError «option: expected ..., but received ...». */
+export function refuse(option: string, value: unknown, expected: string | Told): never {
+  throw new ScheduleError((nameOf) => {
+    const wanted = typeof expected === 'string' ? expected : expected(nameOf);
+    return `${nameOf(option)}: expected ${wanted}, but received ${String(value)}.`;
+  });
+}
+
+/** Throws ScheduleError unless `value` is a finite learning rate above 0. */
 export function expectRate(option: string, value: number): void {
   if (!(Number.isFinite(value) && value > 0)) refuse(option, value, 'a finite learning rate above 0');
 }
 
-/** Throws UsageError unless `value` is a finite factor above 0. */
+/** Throws ScheduleError unless `value` is a finite factor above 0. */
 export function expectFactor(option: string, value: number): void {
   if (!(Number.isFinite(value) && value > 0)) refuse(option, value, 'a finite factor above 0');
 }
 
-/** Throws UsageError unless `value` is a momentum: at least 0 and below 1. */
+/** Throws ScheduleError unless `value` is a momentum: at least 0 and below 1. */
 export function expectMomentum(option: string, value: number): void {
   if (!(value >= 0 && value < 1)) refuse(option, value, 'a momentum of at least 0 and below 1');
 }
 
-/** Throws UsageError unless `value` is a whole number of at least `least`. */
+/** Throws ScheduleError unless `value` is a whole number of at least `least`. */
 export function expectWhole(option: string, value: number, least: number): void {
   if (!(Number.isSafeInteger(value) && value >= least)) {
     refuse(option, value, `a whole number of at least ${String(least)}`);

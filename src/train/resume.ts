@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { checkSettings } from '../config/check-settings.js';
-import { flagName, type GivenSettings, OPTIONS } from '../config/options.js';
+import { checkSettings, type GivenSettings } from '../config/check-settings.js';
+import { flagName, OPTIONS } from '../config/options.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import { effectiveViews, type Replan, resolveRun, type RunConfig } from '../config/run-config.js';
 import { readDefaults, type Settings } from '../config/settings.js';

@@ -94,7 +94,7 @@ export async function beginWorkbench(
   const firstTrained = firstTrainableBlock(weights.backbone, settings.trainable);
   const folder = await scanImageFolder(await dataFolder(settings.data), {
     valSplit: settings.valSplit,
-    seed: settings.splitSeed ?? settings.seed,
+    seed: settings.splitSeed,
     followLinks: settings.followLinks,
   });
   const imageSize = settings.imageSize ?? (await defaultImageSize(folder, weights));

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import type { Trainable } from '../../src/config/options.js';
+import type { Trainable } from '../../src/config/check-settings.js';
 import { planSchedule } from '../../src/config/plan-schedule.js';
 import { resolveRun } from '../../src/config/run-config.js';
 import { readDefaults, type Settings } from '../../src/config/settings.js';

@@ -94,7 +94,7 @@ describe('options that are refused', () => {
     [
       'train',
       '--pct-start 0.01',
-      /no warm-up.*0\.01 x 6.*Train for more steps, or raise pctStart above 0\.1667/,
+      /onecycle: --pct-start: .* no warm-up, for --pct-start x steps = 0\.01 x 6 .*Train for more steps, or raise --pct-start above 0\.1667/,
     ],
     [
       'train',
@@ -117,7 +117,12 @@ describe('options that are refused', () => {
       '--policies fixed,1cycle --lr 1cycel=1',
       /"1cycel", which is no arm\. Expected fixed, 1cycle/,
     ],
-    ['compare', '--pct-start 0.01', /no warm-up.*raise pctStart above/],
+    ['compare', '--pct-start 0.01', /Arm 1cycle: --pct-start: .* no warm-up.*raise --pct-start above/],
+    [
+      'compare',
+      '--policies fixed,1cycle:three-phase --pct-start 0.6',
+      /Arm 1cycle:three-phase: --pct-start: .* never anneals/,
+    ],
     ['find-lr', '--min-lr 1 --max-lr 1', /Expected --min-lr below --max-lr/],
     ['find-lr', '--min-lr 1 --max-lr 0.1', /Expected --min-lr below --max-lr/],
   ])('%s %s', async (command, options, message) => {

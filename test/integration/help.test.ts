@@ -1,8 +1,11 @@
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { flagName, OPTIONS, type OptionSpec } from '../../src/config/options.js';
+import { buildProgram } from '../../src/cli/program.js';
+import { checkSettings, readFlag } from '../../src/config/check-settings.js';
+import { flagName, OPTION_GROUPS, OPTIONS, type OptionSpec } from '../../src/config/options.js';
+import { displayWidth } from '../../src/report/text/width.js';
 import { ROOT, runCli, scratchFolder } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
 
@@ -35,6 +38,7 @@ describe('nothing heavy is loaded', () => {
     ['train --help', 0],
     ['find-lr --help', 0],
     ['compare --help', 0],
+    ['help', 0],
     ['help train', 0],
     ['train --no-such-option', 2],
     ['', 2],
@@ -44,6 +48,13 @@ describe('nothing heavy is loaded', () => {
     // The recorder works.
     expect(modules).toMatch(/node_modules\/commander\//);
     for (const name of HEAVY) expect(modules).not.toContain(name);
+  });
+
+  test('but what sets a page of the manual', async () => {
+    const { code, modules } = await modulesOf(['help', 'lr-curve']);
+    expect(code).toBe(0);
+    expect(modules).toContain('/dist/report/pages/manual.js');
+    for (const name of HEAVY.filter((part) => part !== '/dist/report/')) expect(modules).not.toContain(name);
   });
 
   test('but by a command, or this test could not fail', async () => {
@@ -82,11 +93,59 @@ describe('help', () => {
     },
   );
 
+  test.each(['find-lr', 'train', 'compare'] as const)('of %s has them under their headings', async (name) => {
+    const { stdout } = await runCli([name, '--help']);
+    const headings = stdout.split('\n').filter((line) => /^[A-Z][a-z ]+:$/.test(line));
+    const groups: [string, Record<string, OptionSpec>][] = Object.entries(OPTION_GROUPS);
+    const own = groups.filter(([, options]) =>
+      Object.values(options).some(({ commands }) => commands.includes(name)),
+    );
+    const arguments_ = name === 'compare' ? ['Arguments:'] : [];
+    expect(headings).toEqual([...arguments_, ...own.map(([group]) => `${group}:`), 'Examples:']);
+    for (const [group, options] of own) {
+      const section = stdout.split(`\n${group}:\n`)[1]?.split('\n\n')[0] ?? '';
+      const listed = [...section.matchAll(/^  (--[a-z-]+)/gm)].map(([, flag]) => flag);
+      const expected = Object.entries(options).flatMap(([option, { commands }]) =>
+        commands.includes(name) ? [option === 'color' ? '--no-color' : flagName(option)] : [],
+      );
+      expect(listed).toEqual(expected);
+    }
+  });
+
+  test.each(['find-lr', 'train', 'compare'] as const)(
+    'of %s ends with three examples, which parse',
+    async (name) => {
+      const { stdout } = await runCli([name, '--help']);
+      const lines = (stdout.split('\nExamples:\n')[1] ?? '').split('\n');
+      // A command line, and what it is for.
+      expect(lines).toHaveLength(6);
+      const command = buildProgram().commands.find((known) => known.name() === name)!;
+      for (const line of lines.filter((_, i) => i % 2 === 0)) {
+        const [program, verb, ...args] = line.trim().split(' ');
+        expect([program, verb]).toEqual(['onecycle', name]);
+        expect(command.parseOptions(args)).toEqual({ operands: [], unknown: [] });
+        const flags = Object.entries(command.opts<Record<string, string | boolean>>());
+        const settings = flags.map(([key, value]) => [
+          key,
+          value === true ? true : readFlag(key, String(value)),
+        ]);
+        expect(() => checkSettings(Object.fromEntries(settings))).not.toThrow();
+      }
+      for (const line of lines.filter((_, i) => i % 2 === 1)) expect(line).toMatch(/^ {6}\S.{20,}/);
+    },
+  );
+
   test('of the program names its commands', async () => {
     const { code, stdout, stderr } = await runCli(['--help']);
     expect([code, stderr]).toEqual([0, '']);
     for (const name of ['find-lr', 'train', 'compare'])
       expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test('alone is the same as --help; of a command it is that command’s', async () => {
+    expect(await runCli(['help'])).toEqual(await runCli(['--help']));
+    expect(await runCli(['help', 'train'])).toEqual(await runCli(['train', '--help']));
   });
 
   test('is shown on stderr where no command is given: wrong usage, exit code 2', async () => {
@@ -98,6 +157,61 @@ describe('help', () => {
   test("the version is the package's", async () => {
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     expect(await runCli(['--version'])).toEqual({ code: 0, stdout: version, stderr: '' });
+  });
+});
+
+describe('the manual', () => {
+  const pages = readdirSync(join(ROOT, 'src', 'cli', 'manual')).map((name) => name.replace(/\.md$/, ''));
+
+  test('has its pages in the list', async () => {
+    const { stdout } = await runCli(['help']);
+    const list = stdout.split('Pages of the manual (onecycle help <topic>):\n')[1] ?? '';
+    expect([...list.matchAll(/^  (\S+)/gm)].map(([, topic]) => topic).sort()).toEqual(pages.sort());
+    expect(pages).toContain('lr-curve');
+  });
+
+  test.each(pages)('%s is a page of its own, and fits 80 columns', async (topic) => {
+    const { code, stdout, stderr } = await runCli(['help', topic]);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^.+\n═+\n/);
+    expect(stdout.split('\n').length).toBeGreaterThan(30);
+    for (const line of stdout.split('\n')) expect(displayWidth(line), line).toBeLessThanOrEqual(80);
+  });
+
+  test.each([...pages.map((topic) => `src/cli/manual/${topic}.md`), 'README.md'])(
+    '%s names only flags, pages and commands that there are',
+    (file) => {
+      const text = readFileSync(join(ROOT, file), 'utf8');
+      const others = [
+        '--help',
+        '--no-color',
+        '--array',
+        '--wait',
+        '--wrap',
+        '--jobs',
+        '--sshlogin',
+        '--only',
+      ];
+      const known = [...Object.keys(OPTIONS).map(flagName), ...others];
+      for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(known).toContain(flag);
+      for (const [, page] of text.matchAll(/onecycle help ([a-z0-9-]+)/g)) expect(pages).toContain(page);
+      const commands = buildProgram().commands.map((known) => known.name());
+      for (const [, command] of text.matchAll(/onecycle ([a-z][a-z-]+)/g))
+        expect(commands).toContain(command);
+    },
+  );
+
+  test.each([
+    ['trian', /named "trian"\. Did you mean "train"\?$/],
+    ['lr-kurve', /Did you mean "lr-curve"\?$/],
+    ['statistic', /Did you mean "statistics"\?$/],
+    ['unheard-of', /Expected one of find-lr, train, compare, doctor, help, lr-curve, 1cycle, .*speed/],
+    ['constructor', /no page of the manual named "constructor"/],
+    ['../manual/speed', /no page of the manual named/],
+  ])('help %s is wrong usage', async (topic, message) => {
+    const { code, stdout, stderr } = await runCli(['help', topic]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(message);
   });
 });
 

@@ -31,6 +31,12 @@ test('a dry run finds the bundled data and weights', async () => {
   expect(stdout).toMatch(/1 epoch of 32 steps with batches of 32/);
 });
 
+test('the manual is there', async () => {
+  const { exitCode, stdout } = await onecycle('help', 'speed');
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^speed: .*\n═+\n/);
+});
+
 test('a run trains in two threads and is recorded', async () => {
   const head = ['--trainable', 'head', '--epochs', '1', '--workers', '2', '--backend', 'wasm'];
   const { exitCode, stdout, stderr } = await onecycle('train', ...head, '--json');

@@ -87,15 +87,6 @@ export function planBatch(
   return { boxes, labels: labelsOf(samples), indices, views };
 }
 
-/** Batch `step` of an epoch with its pixels; see {@link planBatch}. */
-export function batchAt(images: ImageSet, options: EpochOptions, step: number): Batch {
-  const plan = planBatch(images, options, step);
-  return {
-    images: samplesAt(images.train, plan.indices).map(({ image }) => images.store.read(image)),
-    ...plan,
-  };
-}
-
 /**
  * An epoch's batches from `fromStep` (of this epoch, from 0) on, each image exactly once, the last batch
  * smaller where it must be. Where images lie in a file, one batch is read ahead.

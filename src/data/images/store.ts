@@ -1,4 +1,4 @@
-import { closeSync, read as readCallback, readSync } from 'node:fs';
+import { closeSync, read as readCallback } from 'node:fs';
 import { promisify } from 'node:util';
 import type { DecodedImage, ImageSize } from './image.js';
 
@@ -55,17 +55,6 @@ export class ImageStore {
   }
 
   /** One image: a view of shared memory, or fresh memory for an image in the file. */
-  read(image: number): DecodedImage {
-    const size = this.size(image);
-    const { file, offset, pixels } = this.locate(image, size);
-    for (let done = 0; file !== undefined && done < pixels.length;) {
-      const position = offset + done;
-      done += requireBytes(readSync(file, pixels, done, pixels.length - done, position));
-    }
-    return { pixels, ...size };
-  }
-
-  /** The same as `read`, without holding up this thread while the disk is busy. */
   async readAhead(image: number): Promise<DecodedImage> {
     const size = this.size(image);
     const { file, offset, pixels } = this.locate(image, size);

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { checkSettings, nearestOption, readFlag } from '../../../src/config/check-settings.js';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { checkSettings, readFlag } from '../../../src/config/check-settings.js';
+import { nearest } from '../../../src/config/nearest.js';
+import { OPTIONS } from '../../../src/config/options.js';
 import { UsageError } from '../../../src/errors.js';
 
 describe('values that are taken', () => {
@@ -36,6 +40,28 @@ describe('values that are taken', () => {
     ['data', 'a folder with spaces and ümläuts'],
   ])('%s: %j', (name, value) => {
     expect(checkSettings({ [name]: value })).toEqual({ [name]: value });
+  });
+});
+
+describe('paths that no shell has expanded', () => {
+  const home = (name: string) => join(homedir(), name);
+
+  test.each<[string, unknown, unknown]>([
+    ...['config', 'data', 'weights', 'out', 'report', 'resume'].map((name): [string, string, string] => [
+      name,
+      '~/a b/c',
+      home('a b/c'),
+    ]),
+    ['out', '~', homedir()],
+    ['lr', 'from:~/runs/find-lr', `from:${home('runs/find-lr')}`],
+    ['lr', { fixed: 1, '1cycle': 'from:~/x' }, { fixed: 1, '1cycle': `from:${home('x')}` }],
+    // Only at the start, and only one's own home.
+    ['data', './~/x', './~/x'],
+    ['data', 'a/~/x', 'a/~/x'],
+    ['data', '~x', '~x'],
+    ['arm', '~/x', '~/x'],
+  ])('%s: %j', (name, value, expected) => {
+    expect(checkSettings({ [name]: value })).toEqual({ [name]: expected });
   });
 });
 
@@ -96,6 +122,8 @@ describe('values that are refused, with what was expected and what was received'
 });
 
 describe('unknown keys', () => {
+  const nearestOption = (name: string) => nearest(name, Object.keys(OPTIONS));
+
   test.each([
     ['batchsize', 'batchSize'],
     ['batch-size', 'batchSize'],

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { checkSettings, readConfigFile } from '../../../src/config/check-settings.js';
 import { flagName, OPTIONS, type OptionSpec } from '../../../src/config/options.js';
 import { readDefaults } from '../../../src/config/settings.js';
 
-const file = fileURLToPath(new URL('../../../configs/default.json', import.meta.url));
+const configs = fileURLToPath(new URL('../../../configs/', import.meta.url));
+const file = `${configs}default.json`;
 const raw = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
 /** Options whose default depends on the data, the machine or other options. */
 const WITHOUT_DEFAULT = [
@@ -19,7 +20,6 @@ const WITHOUT_DEFAULT = [
   'lr',
   'report',
   'resume',
-  'splitSeed',
   'steps',
   'target',
   'workers',
@@ -43,6 +43,17 @@ describe('the option table', () => {
     expect(new Set(flags).size).toBe(flags.length);
   });
 });
+
+test.each(readdirSync(configs).filter((name) => name !== 'default.json'))(
+  'configs/%s says what it is, and holds options alone',
+  async (name) => {
+    const { description, expected, time, ...options } = JSON.parse(
+      readFileSync(`${configs}${name}`, 'utf8'),
+    ) as Record<string, unknown>;
+    for (const prose of [description, expected, time]) expect(prose).toMatch(/^.{15,}\.$/);
+    expect(await readConfigFile(`${configs}${name}`)).toEqual(options);
+  },
+);
 
 describe('configs/default.json', () => {
   test('passes the check of a config file: no unknown key, every value of its kind', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { planSchedule } from '../../../src/config/plan-schedule.js';
 import { resolveRun, type RunConfig } from '../../../src/config/run-config.js';
 import { readDefaults } from '../../../src/config/settings.js';
+import { UsageError } from '../../../src/errors.js';
 import { oneCycle } from '../../../src/schedule/one-cycle.js';
 
 function config(changes: Partial<RunConfig>): RunConfig {
@@ -128,6 +129,33 @@ describe('the other policies', () => {
   test('the fixed policy keeps its momentum', () => {
     const schedule = planSchedule(config({ policy: 'fixed', momentum: 0.7 }), 3);
     expect(schedule.at(schedule.initialState, 14).momentum).toBe(0.7);
+  });
+});
+
+describe('a schedule that cannot be made is refused with the names of flags', () => {
+  test.each<[Partial<RunConfig>, RegExp]>([
+    [
+      { pctStart: 0.01 },
+      /^--pct-start: .* --pct-start x steps = 0\.01 x 50 = 0\.5; .* raise --pct-start above 0\.02\.$/,
+    ],
+    [{ pctStart: 0.6, threePhase: true }, /^--pct-start: .* never anneals, .* Lower --pct-start below 0\.5/],
+    [
+      { divFactor: 1, finalDivFactor: 0.5 },
+      /^--final-div-factor: expected at least 1 \/ --div-factor \(1\), .* above --lr, but received 0\.5\.$/,
+    ],
+    [{ momentumRange: [0.8, 0.9] }, /^--momentum-range: expected at most --momentum-range \(0\.8\)/],
+    [{ lr: NaN }, /^--lr: expected a finite learning rate above 0, but received NaN\.$/],
+    [{ policy: 'fixed', lr: -1 }, /^--lr: expected .* received -1\.$/],
+    [{ policy: 'fixed', decayFactor: 2 }, /^--decay-factor: expected at most 1/],
+    [{ earlyStop: 0 }, /^--early-stop: expected a whole number of at least 1/],
+    [
+      { replans: [{ step: 3, fromEpochs: 1, toEpochs: 5 }], pctStart: 0.05 },
+      /^--pct-start: .*0\.05 x 10 = 0\.5/,
+    ],
+  ])('%j', (changes, message) => {
+    const plan = () => planSchedule(config({ policy: '1cycle', ...changes }), 10);
+    expect(plan).toThrow(message);
+    expect(plan).toThrow(UsageError);
   });
 });
 

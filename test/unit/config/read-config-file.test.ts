@@ -24,6 +24,33 @@ test('a byte order mark does no harm', async () => {
   expect(await readConfigFile(await configFile('\uFEFF{"epochs": 3}'))).toEqual({ epochs: 3 });
 });
 
+describe("a run's own config.json", () => {
+  const run = '"schemaVersion": 1, "policy": "1cycle", "epochs": 6, "earlyStop": null, "lr": 0.01';
+
+  test('null is an option that is not set, and facts about the run are no options', async () => {
+    const path = await configFile(`{${run}, "arm": "mine"}`);
+    expect(await readConfigFile(path)).toEqual({ policy: '1cycle', epochs: 6, lr: 0.01, arm: 'mine' });
+    const finder = await configFile(
+      '{"command": "find-lr", "steps": 60, "trainingSteps": 160, "views": null}',
+    );
+    expect(await readConfigFile(finder)).toEqual({ steps: 60 });
+  });
+
+  test('an arm that is only the name of the policy is not set: another policy has another name', async () => {
+    const path = await configFile(`{${run}, "arm": "1cycle"}`);
+    expect(await readConfigFile(path)).toEqual({ policy: '1cycle', epochs: 6, lr: 0.01 });
+  });
+
+  test('that it was extended is told, for a new run is not', async () => {
+    const notes: string[] = [];
+    const path = await configFile(`{${run}, "replans": [{"step": 4, "fromEpochs": 2, "toEpochs": 6}]}`);
+    expect(await readConfigFile(path, (text) => notes.push(text))).toMatchObject({ epochs: 6 });
+    expect(notes).toEqual([
+      `${path} is of a run that was extended on its way: here all its epochs are planned from the start.`,
+    ]);
+  });
+});
+
 describe('refused, with the path and what to do', () => {
   test.each([
     ['', /my\.json is not valid JSON: .*Correct it there\./],

@@ -8,7 +8,7 @@ const { settings } = readDefaults();
 const identity = { arm: '1cycle', lr: 5e-4, splitSeed: 0 };
 
 test('defaults are left out, but for what makes the run and its place', () => {
-  const flags = '--seed 0 --split-seed 0 --backend auto --out runs --policy 1cycle --arm 1cycle --lr 0.0005';
+  const flags = '--split-seed 0 --seed 0 --arm 1cycle --policy 1cycle --lr 0.0005 --backend auto --out runs';
   expect(trainFlags({ ...settings, ...identity }, settings)).toEqual(flags.split(' '));
 });
 

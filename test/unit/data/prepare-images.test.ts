@@ -87,7 +87,7 @@ describe('preparing images', () => {
     const spilled = await prepare(root, { imageSize: 32, cacheBytes: 4000 });
     expect([inMemory.store.spilled, spilled.store.spilled]).toEqual([false, true]);
     for (const { image, path } of [...spilled.train, ...spilled.valid]) {
-      expect(spilled.store.read(image), path).toEqual(inMemory.store.read(image));
+      expect(await spilled.store.readAhead(image), path).toEqual(await inMemory.store.readAhead(image));
     }
   });
 

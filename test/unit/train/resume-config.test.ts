@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { GivenSettings } from '../../../src/config/options.js';
+import type { GivenSettings } from '../../../src/config/check-settings.js';
 import { resolveRun } from '../../../src/config/run-config.js';
 import { readDefaults } from '../../../src/config/settings.js';
 import { UsageError } from '../../../src/errors.js';

@@ -1,0 +1,16 @@
+import type { Settings } from '../config/settings.js';
+import type { ReportLayout } from '../report/pages/train.js';
+
+const DEFAULT_WIDTH = 80;
+
+/** Width and colour of a stream; NO_COLOR and FORCE_COLOR as their sites define them. */
+export function layout(settings: Pick<Settings, 'color'>, stream: NodeJS.WriteStream): ReportLayout {
+  const { NO_COLOR, FORCE_COLOR, COLUMNS } = process.env;
+  const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
+  const wanted = forced || (stream.isTTY === true && (NO_COLOR === undefined || NO_COLOR === ''));
+  const columns = stream.columns ?? Number(COLUMNS);
+  return {
+    colour: settings.color && wanted,
+    width: Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH,
+  };
+}
