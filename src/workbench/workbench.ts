@@ -97,6 +97,7 @@ export async function beginWorkbench(
     seed: settings.splitSeed ?? settings.seed,
     followLinks: settings.followLinks,
   });
+  emit({ type: 'data', text: folder.taken });
   const imageSize = settings.imageSize ?? (await defaultImageSize(folder, weights));
   if (imageSize % 32 !== 0) {
     throw new UsageError(

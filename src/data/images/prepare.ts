@@ -8,6 +8,7 @@ import type {
   SkippedFile,
   StoredSample,
 } from '../folder/image-folder.js';
+import { datasetNotes, type Oddity } from './audit.js';
 import type { ImageSet } from './batches.js';
 import { decodeImage, readImageFile } from './decode.js';
 import { ImageStoreWriter, type StoreOptions } from './store-writer.js';
@@ -53,7 +54,9 @@ interface ComingImages {
   close(): void;
 }
 
-type Outcome = { readonly sha256: string } | { readonly reason: string; readonly from: 'file' | 'decoder' };
+type Outcome =
+  | { readonly sha256: string; readonly oddities: readonly Oddity[] }
+  | { readonly reason: string; readonly from: 'file' | 'decoder' };
 
 /**
  * Reads, hashes and decodes every image, some at a time, and those that fail once more, alone.
@@ -113,12 +116,7 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
     return judged(folder, { train, valid }, outcomes, options.strict === true);
   };
   const done = prepareAll().then(
-    (usable) => ({
-      classNames,
-      ...usable,
-      notes: datasetNotes(classNames, usable.train, usable.valid),
-      store,
-    }),
+    (usable) => ({ classNames, ...usable, store }),
     (error: unknown) => {
       dashed.abort(error);
       throw error;
@@ -166,20 +164,20 @@ async function prepareOne(
     return { reason: messageOf(error), from: 'decoder' };
   }
   writer.put(image, decoded);
-  return { sha256: createHash('sha256').update(bytes).digest('hex') };
+  return { sha256: createHash('sha256').update(bytes).digest('hex'), oddities: decoded.oddities };
 }
 
-/** The images that can be used and the files that cannot. Throws UsageError where these are too many. */
+/** The images that can be used, the files that cannot, and the notes. Throws UsageError where too many cannot. */
 function judged(
   folder: ImageFolder,
   listed: Pick<ImageSet, 'train' | 'valid'>,
   outcomes: readonly Outcome[],
   strict: boolean,
-): Pick<PreparedImages, 'train' | 'valid' | 'skipped'> {
+): Pick<PreparedImages, 'train' | 'valid' | 'skipped' | 'notes'> {
   const ready = (samples: readonly StoredSample[]) =>
     samples.flatMap((sample): PreparedSample[] => {
       const outcome = outcomes[sample.image];
-      return outcome !== undefined && 'sha256' in outcome ? [{ ...sample, ...outcome }] : [];
+      return outcome !== undefined && 'sha256' in outcome ? [{ ...sample, sha256: outcome.sha256 }] : [];
     });
   const [train, valid] = [ready(listed.train), ready(listed.valid)];
   const failed = [...listed.train, ...listed.valid].flatMap(({ path, image }): SkippedFile[] => {
@@ -190,7 +188,14 @@ function judged(
   if (strict) requireNoneSkipped(folder.root, skipped);
   requireEveryClass(folder, train, 'training', failed);
   requireEveryClass(folder, valid, 'validation', failed);
-  return { train, valid, skipped };
+  const odditiesOf = ({ image }: StoredSample) => {
+    const outcome = outcomes[image];
+    return outcome !== undefined && 'oddities' in outcome ? outcome.oddities : [];
+  };
+  return {
+    ...{ train, valid, skipped },
+    notes: [...folder.notes, ...datasetNotes(folder.classNames, train, valid, odditiesOf)],
+  };
 }
 
 /** Tells who waits for an image that it has come. */
@@ -293,48 +298,4 @@ function listFiles(files: readonly SkippedFile[]): string {
   const lines = files.slice(0, LISTED).map(({ path, reason }) => `  ${path}: ${reason}`);
   if (files.length > LISTED) lines.push(`  and ${files.length - LISTED} more`);
   return lines.join('\n');
-}
-
-/** Training images of the largest class over those of the smallest, from which on a note is due. */
-const IMBALANCE = 2;
-/** Examples named in a note. */
-const EXAMPLES = 3;
-
-/** What a reader of the results should know of the data: images on both sides, uneven classes. */
-function datasetNotes(
-  classNames: readonly string[],
-  train: readonly PreparedSample[],
-  valid: readonly PreparedSample[],
-): string[] {
-  return [sharedImages(train, valid), unevenClasses(classNames, train)].filter((note) => note !== undefined);
-}
-
-function sharedImages(
-  train: readonly PreparedSample[],
-  valid: readonly PreparedSample[],
-): string | undefined {
-  const trained = new Map(train.map(({ sha256, path }) => [sha256, path]));
-  const pairs = valid.flatMap(({ sha256, path }) => {
-    const twin = trained.get(sha256);
-    return twin === undefined ? [] : [`${path} = ${twin}`];
-  });
-  if (pairs.length === 0) return undefined;
-  const more = pairs.length > EXAMPLES ? `, and ${pairs.length - EXAMPLES} more` : '';
-  return (
-    `${pairs.length} of ${valid.length} validation images are training images too, byte for byte ` +
-    `(${pairs.slice(0, EXAMPLES).join(', ')}${more}): the validation accuracy flatters`
-  );
-}
-
-function unevenClasses(classNames: readonly string[], train: readonly PreparedSample[]): string | undefined {
-  const counts = classNames.map(() => 0);
-  for (const { label } of train) counts[label] = (counts[label] ?? 0) + 1;
-  const [most, least] = [Math.max(...counts), Math.min(...counts)];
-  if (most < IMBALANCE * least) return undefined;
-  const named = (count: number) => `"${classNames[counts.indexOf(count)]}" has ${count}`;
-  const share = ((100 * most) / train.length).toFixed(0);
-  return (
-    `uneven classes: ${named(most)} training images, ${named(least)}; ` +
-    `always guessing the largest class would be right for ${share} % of the training images`
-  );
 }
