@@ -125,7 +125,7 @@ async function pixelsOf(image: Sharp): Promise<Pick<DecodedImage, 'pixels' | 'he
 
 /** Pixels of the shorter side below which nothing can be told from an image. */
 const TINY = 8;
-/** Levels of 256 that 14 bits or fewer in a 16-bit file make use of. */
+/** The brightest level that 14 bits in a 16-bit file come to. */
 const FAINT = 64;
 
 function odditiesOf(
@@ -139,7 +139,7 @@ function odditiesOf(
   if (isOneColour(pixels)) oddities.push('one colour');
   else if (
     deep &&
-    (pixels.every((level) => level < FAINT) || pixels.every((level) => level >= 256 - FAINT))
+    (pixels.every((level) => level <= FAINT) || pixels.every((level) => level >= 255 - FAINT))
   ) {
     oddities.push('faint');
   }
