@@ -47,7 +47,7 @@ export async function decodeImage(bytes: Buffer, shortSide: number): Promise<Dec
     const image = sharp(bytes, INPUT);
     const metadata = await image.metadata();
     const { format, compression, autoOrient } = metadata;
-    if (!FORMATS.has(format)) throw new Error(`content of kind ${format}, which is not accepted`);
+    if (!FORMATS.has(format)) refuse(`its content is of the kind ${format}, which is not accepted`);
     if (format === 'heif' && compression !== 'av1') refuse(HEIC);
     const short = Math.min(autoOrient.width, autoOrient.height);
     const downscaled = short > shortSide;
@@ -57,7 +57,7 @@ export async function decodeImage(bytes: Buffer, shortSide: number): Promise<Dec
     const kept = { width: Math.min(full.width, longest), height: Math.min(full.height, longest) };
 
     toEightBits(upright(image), metadata);
-    // libwebp's own scaling gives other pixels than sharp's, so that an image would depend on its format.
+    // The scaling of libwebp, which sharp prefers, gives other pixels than that of all other formats without loss.
     if (downscaled) image.resize({ ...full, fit: 'fill', fastShrinkOnLoad: format !== 'webp' });
     if (kept.width < full.width || kept.height < full.height) {
       const left = Math.floor((full.width - kept.width) / 2);
@@ -108,8 +108,9 @@ function upright(image: Sharp): Sharp {
 }
 
 /**
- * Brings an image of 16 bits to 8 before anything else, so that it takes the way of the 8-bit file of the same picture: sharp
- * turns a deep image with a colour profile into Display P3, and a grey one not at all.
+ * Brings an image of 16 bits to 8 before anything else, so that it is treated as the 8-bit file of the same picture would be. Else
+ * sharp 0.35 leaves a deep colour image with a profile in Display P3 (findings/deep-images-end-in-p3.sh), and ignores the profile
+ * of a deep grey one.
  */
 function toEightBits(image: Sharp, { space }: Metadata): Sharp {
   if (space === 'rgb16') return image.pipelineColourspace('srgb');
@@ -204,8 +205,8 @@ const readAsync = promisify(read);
 /**
  * A file's bytes. Throws Error with a reason for the user.
  *
- * What may wait for the disk is left to another thread. Size and close of an open file do not, and a hand-over would cost
- * more than they do.
+ * Opening and reading may wait for the disk, and are left to Node's pool of threads. Size and close of an open file do not wait,
+ * and take less time than handing them over.
  */
 export async function readImageFile(file: string): Promise<Buffer> {
   try {

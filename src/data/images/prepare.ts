@@ -44,11 +44,11 @@ export interface PrepareOptions extends StoreOptions {
 
 /** Images that are being decoded. */
 interface ComingImages {
-  /** All that are listed, in the hope that each can be decoded. */
-  readonly hoped: ImageSet;
-  /** Aborted as soon as that hope fails, for whatever reason. */
-  readonly dashed: AbortSignal;
-  /** Those that could be; see {@link prepareImages}. */
+  /** All that are listed; which of them cannot be used is not known yet. */
+  readonly listed: ImageSet;
+  /** Aborted as soon as one of them cannot be used, or all is over for another reason. */
+  readonly failed: AbortSignal;
+  /** Those that can be used; see {@link prepareImages}. */
   readonly done: Promise<PreparedImages>;
   /** Stops what is under way and closes the store. */
   close(): void;
@@ -75,7 +75,7 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
   }
 }
 
-/** Does the same while the caller goes on; the caller closes what is coming. */
+/** Does the same in the background; the caller closes what it gets. */
 export function beginPreparing(folder: ImageFolder, options: PrepareOptions): ComingImages {
   const { classNames } = folder;
   const train = numbered(folder.train, 0);
@@ -83,8 +83,8 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
   const writer = new ImageStoreWriter(train.length + valid.length, options);
   const { store } = writer;
   const stop = new AbortController();
-  const dashed = new AbortController();
-  const arrivals = new Arrivals((image) => store.has(image), dashed.signal);
+  const failed = new AbortController();
+  const arrivals = new Arrivals((image) => store.has(image), failed.signal);
   const shortSide = Math.round(ROOM * options.imageSize);
   const outcomes: Outcome[] = [];
 
@@ -94,7 +94,7 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
     const outcome = await prepareOne(join(folder.root, path), image, writer, shortSide);
     outcomes[image] = outcome;
     if ('sha256' in outcome) arrivals.announce(image);
-    else dashed.abort(new Error(`${path} cannot be decoded`));
+    else failed.abort(new Error(`${path} cannot be decoded`));
   };
   const prepareAll = async () => {
     const first = Array.from(options.order ?? train.keys(), (i) => train[i]).filter(
@@ -106,8 +106,7 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
       await prepare(sample);
       options.onProgress?.(++done, all.length);
     });
-    // All threads of the decoder write what went wrong into one buffer, and clear it: the reason that an image fails for is
-    // surely its own only where no other is decoded beside it.
+    // The decoder's threads share one buffer for error messages. To get an image's own, it is decoded again with no other beside it.
     for (const sample of [...train, ...valid]) {
       const outcome = outcomes[sample.image];
       if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder') await prepare(sample);
@@ -118,15 +117,15 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
   const done = prepareAll().then(
     (usable) => ({ classNames, ...usable, store }),
     (error: unknown) => {
-      dashed.abort(error);
+      failed.abort(error);
       throw error;
     },
   );
-  // Who waits for nothing but what is hoped for is told by `dashed`.
+  // A caller that waits for single images alone learns of it from them.
   done.catch(() => undefined);
   return {
-    hoped: { classNames, train, valid, store, arrival: (image) => arrivals.of(image) },
-    dashed: dashed.signal,
+    listed: { classNames, train, valid, store, arrival: (image) => arrivals.of(image) },
+    failed: failed.signal,
     done,
     close() {
       stop.abort();
@@ -198,47 +197,48 @@ function judged(
   };
 }
 
-/** Tells who waits for an image that it has come. */
+/** Lets callers wait for single images. */
 export class Arrivals {
-  private readonly awaited = new Map<number, { promise: Promise<void>; came: () => void }>();
+  private readonly awaited = new Map<number, Awaited>();
 
   /**
    * @param has whether an image is there
-   * @param end aborted once some image will never come: whoever waits is told then, whichever image it is
+   * @param end aborted once some image will never come: all who wait then fail, whichever image they wait for
    */
   constructor(
     private readonly has: (image: number) => boolean,
     private readonly end: AbortSignal,
-  ) {}
+  ) {
+    const failAll = () => this.awaited.forEach(({ fail }) => fail(end.reason));
+    end.addEventListener('abort', failAll, { once: true });
+  }
 
   /** Resolves once the image is there; rejects with the end's reason. */
   async of(image: number): Promise<void> {
     if (this.has(image)) return;
     this.end.throwIfAborted();
-    const waiting = this.awaited.get(image) ?? this.promised(image);
-    return waiting.promise;
+    let awaited = this.awaited.get(image);
+    if (awaited === undefined) {
+      let come: Awaited['come'] = () => undefined;
+      let fail: Awaited['fail'] = () => undefined;
+      const promise = new Promise<void>((resolve, reject) => ([come, fail] = [resolve, reject]));
+      awaited = { promise, come, fail };
+      this.awaited.set(image, awaited);
+    }
+    return awaited.promise;
   }
 
   /** To be called for every image, once it is there. */
   announce(image: number): void {
-    this.awaited.get(image)?.came();
+    this.awaited.get(image)?.come();
     this.awaited.delete(image);
   }
+}
 
-  private promised(image: number) {
-    let came: () => void = () => undefined;
-    const promise = new Promise<void>((resolve, reject) => {
-      const fail = () => reject(this.end.reason as Error);
-      this.end.addEventListener('abort', fail, { once: true });
-      came = () => {
-        this.end.removeEventListener('abort', fail);
-        resolve();
-      };
-    });
-    const waiting = { promise, came };
-    this.awaited.set(image, waiting);
-    return waiting;
-  }
+interface Awaited {
+  readonly promise: Promise<void>;
+  readonly come: () => void;
+  readonly fail: (reason: unknown) => void;
 }
 
 /**

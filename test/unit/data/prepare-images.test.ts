@@ -64,21 +64,21 @@ describe('preparing images', () => {
     });
     const folder = await scanImageFolder(root, SCAN);
     const order = Int32Array.from(folder.train, (_, i) => folder.train.length - 1 - i);
-    const { hoped, done, close } = beginPreparing(folder, { imageSize: 8, order });
+    const { listed, done, close } = beginPreparing(folder, { imageSize: 8, order });
     onTestFinished(close);
     const came: string[] = [];
-    const samples = [...hoped.train, ...hoped.valid];
+    const samples = [...listed.train, ...listed.valid];
     const arrivals = samples.map(async ({ image, path }) => {
-      await hoped.arrival?.(image);
+      await listed.arrival?.(image);
       came.push(path);
     });
     await Promise.all([done, ...arrivals]);
     const place = (path: string | undefined) => came.indexOf(path ?? '');
     expect(came).toHaveLength(samples.length);
     // About, since several are under way.
-    expect(place(hoped.train.at(-1)?.path)).toBeLessThan(50);
-    expect(place(hoped.train[0]?.path)).toBeGreaterThan(50);
-    expect(place(hoped.valid[0]?.path)).toBeGreaterThan(50);
+    expect(place(listed.train.at(-1)?.path)).toBeLessThan(50);
+    expect(place(listed.train[0]?.path)).toBeGreaterThan(50);
+    expect(place(listed.valid[0]?.path)).toBeGreaterThan(50);
   });
 
   it('gives the same pixels from memory and from a file', async () => {
