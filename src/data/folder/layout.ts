@@ -288,7 +288,8 @@ const listed = (folders: readonly string[]) =>
     LISTED,
   );
 
-function some(names: readonly string[], count: number): string {
+/** The first names of a list, and how many more there are. */
+export function some(names: readonly string[], count: number): string {
   const more = names.length > count ? ` and ${names.length - count} more` : '';
   return names.slice(0, count).join(', ') + more;
 }

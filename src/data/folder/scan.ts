@@ -26,6 +26,7 @@ import {
   type Nesting,
   partOf,
   refusalText,
+  some,
   takenText,
 } from './layout.js';
 
@@ -230,8 +231,9 @@ function requireClasses(root: string, classNames: readonly string[], skipped: re
   }
 }
 
-/** Reasons that a message counts. */
+/** Reasons that a message counts, and names that it gives. */
 const REASONS = 3;
+const NAMED = 20;
 
 /** The most frequent reasons for which files were skipped, each with its count and an example; empty where none was. */
 function skippedText(skipped: readonly SkippedFile[]): string {
@@ -256,7 +258,7 @@ function requireTwoEach(root: string, train: PathsByClass): void {
   const small = [...train.values()].flatMap((paths) => (paths.length < 2 ? paths : []));
   if (small.length === 0) return;
   throw new UsageError(
-    `Classes in ${root} have too few images to hold one out for validation (${small.join(', ')}). ` +
+    `Classes in ${root} have too few images to hold one out for validation (${some(small, NAMED)}). ` +
       'Expected at least 2 images per class; add images, remove the class, or provide train/<class> and val/<class>.',
   );
 }
@@ -273,7 +275,7 @@ function requireSameClasses(
 ): void {
   const lacking = (part: string, has: PathsByClass, other: PathsByClass): string[] => {
     const names = [...other.keys()].filter((name) => !has.has(name)).map((name) => `"${name}"`);
-    return names.length > 0 ? [`${part}/ has no images of ${names.join(', ')}`] : [];
+    return names.length > 0 ? [`${part}/ has no images of ${some(names, NAMED)}`] : [];
   };
   const faults = [...lacking(train, learnt, judged), ...lacking(valid, judged, learnt)];
   if (faults.length === 0) return;

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   decideLayout,
@@ -114,6 +115,38 @@ describe('layouts', () => {
   it('are the same in any order of the folders', () => {
     const folders = [flat('test'), split('train'), split('val'), empty('notes')];
     expect(decideLayout(folders.toReversed())).toEqual(decideLayout(folders));
+  });
+
+  it('give every folder with images its place, or none is taken', () => {
+    const names = ['ants', 'bees', 'train', 'Training', 'val', 'valid', 'test', 'testing'];
+    const look = fc.record({
+      name: fc.constantFrom(...names),
+      images: fc.boolean(),
+      folders: fc.uniqueArray(fc.constantFrom('ants', 'bees', 'train', 'val')),
+    });
+    fc.assert(
+      fc.property(fc.uniqueArray(look, { selector: ({ name }) => name }), (folders) => {
+        const layout = decideLayout(folders);
+        const held = folders.filter(({ images, folders: inside }) => images || inside.length > 0);
+        const parts = held.filter(({ name }) => partOf(name) !== undefined).map(({ name }) => name);
+        if (layout.kind === 'refused') {
+          expect(layout.names.length).toBeGreaterThan(0);
+          expect(refusalText('/photos', layout)).toMatch(/\/photos.*(E|e)xpected/);
+        } else if (layout.kind === 'classes') {
+          // Only train may be a class.
+          expect(parts).toEqual(layout.train === undefined ? [] : [layout.train]);
+        } else {
+          const placed = [
+            layout.train,
+            ...layout.aside,
+            ...(layout.valid === undefined ? [] : [layout.valid]),
+          ];
+          expect(placed.toSorted()).toEqual(held.map(({ name }) => name).toSorted());
+          expect(layout.aside.every((name) => partOf(name) === 'test')).toBe(true);
+        }
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it('refuses with what was found, where, what was expected and what to do', () => {
