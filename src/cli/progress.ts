@@ -31,6 +31,7 @@ function plainLines(quiet: boolean, stream: ProgressStream): ProgressView {
   const emit = (event: ExperimentEvent) => {
     if (event.type === 'note') say(event.text);
     else if (quiet) return;
+    else if (event.type === 'data') say(event.text);
     else if (event.type === 'epoch') say(epochLine(event.name, event.record));
     else if (event.type === 'sweep' && event.step === event.steps)
       say(`seed ${event.seed}: ${event.steps} steps`);
@@ -90,6 +91,7 @@ function bars(stream: ProgressStream): ProgressView {
         bar('images', event.total, 'images').update(event.done);
         break;
       case 'note':
+      case 'data':
         say(event.text);
         break;
       case 'run':

@@ -5,6 +5,8 @@ export type ExperimentEvent =
   /** Images read and decoded so far. */
   | { readonly type: 'decode'; readonly done: number; readonly total: number }
   | { readonly type: 'note'; readonly text: string }
+  /** What was taken as the data set's parts and classes, in one line. */
+  | { readonly type: 'data'; readonly text: string }
   /** A training run begins, or goes on from `fromStep`. */
   | {
       readonly type: 'run';

@@ -50,10 +50,10 @@ export function stepsPerEpoch(
 
 /** A workbench whose images are being decoded. */
 interface DecodingBench {
-  /** With all images that are listed, in the hope that each can be decoded. */
-  readonly hoped: OpenBench;
-  /** Aborted as soon as that hope fails, for whatever reason. */
-  readonly dashed: AbortSignal;
+  /** With all listed images; which of them cannot be used is not known yet. */
+  readonly early: OpenBench;
+  /** Aborted as soon as one of them cannot be used, or all is over for another reason. */
+  readonly failed: AbortSignal;
   /** With the images that can be used; rejects as {@link openWorkbench} does. */
   readonly settled: Promise<Workbench>;
   /** Stops what is under way and closes all benches. */
@@ -97,6 +97,7 @@ export async function beginWorkbench(
     seed: settings.splitSeed,
     followLinks: settings.followLinks,
   });
+  emit({ type: 'data', text: folder.taken });
   const imageSize = settings.imageSize ?? (await defaultImageSize(folder, weights));
   if (imageSize % 32 !== 0) {
     throw new UsageError(
@@ -122,20 +123,20 @@ export async function beginWorkbench(
     stores.push(...Object.values(features ?? {}));
     return { images, weights, imageSize, firstTrained, features, close };
   };
-  const bench = benchOf(coming.hoped);
+  const bench = benchOf(coming.listed);
   const settled = coming.done.then((images) => {
     requireBatch(settings, images.train.length, folder.root);
     for (const { path, reason } of images.skipped) emit({ type: 'note', text: `skipped ${path}: ${reason}` });
     for (const text of images.notes) emit({ type: 'note', text });
-    return coming.dashed.aborted ? benchOf(images) : { ...bench, images };
+    return coming.failed.aborted ? benchOf(images) : { ...bench, images };
   });
   const whole = settled.then((settledBench) => {
-    coming.dashed.throwIfAborted();
+    coming.failed.throwIfAborted();
     return settledBench;
   });
   // Not everybody who begins waits for both.
   for (const promise of [settled, whole]) promise.catch(() => undefined);
-  return { hoped: { bench, whole }, dashed: coming.dashed, settled, close };
+  return { early: { bench, whole }, failed: coming.failed, settled, close };
 
   function openFeatureStores({ train, valid }: ImageSet) {
     const shape = featureShape(weights.backbone, firstTrained, imageSize);
@@ -167,21 +168,21 @@ async function defaultImageSize(
 }
 
 /**
- * Works on images while they are being decoded, in the hope that each can be. Where one cannot, that work is broken off and
- * forgotten, and done again from its start on those that can: its result does not depend on when an image was there.
+ * Works on images while they are being decoded, as if each could be used. Where one cannot, that work is stopped and thrown away,
+ * and done again from its start on those that can: its result does not depend on when an image was decoded.
  *
  * @param work ends with an error if `whole` does, and leaves nothing behind then; its signal is aborted then too
  */
 export async function whileDecoding<Result>(
-  { hoped, dashed, settled, close }: DecodingBench,
+  { early, failed, settled, close }: DecodingBench,
   { emit, signal }: BenchContext,
   work: (open: OpenBench, signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   try {
     try {
-      return await work(hoped, AbortSignal.any([signal, dashed]));
+      return await work(early, AbortSignal.any([signal, failed]));
     } catch (error) {
-      if (!dashed.aborted) throw error;
+      if (!failed.aborted) throw error;
     }
     const bench = await settled;
     emit({ type: 'note', text: 'starting again without the images that cannot be used' });

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -198,9 +199,77 @@ describe('folders that are refused', () => {
         readdirSync(join(dir, 'val', 'bees')).forEach((f) => writeFileSync(join(dir, 'val', 'bees', f), 'x')),
       'No validation image of "bees" in ROOT/all-broken can be used',
     ],
+    [
+      'test-beside-classes',
+      (dir) => {
+        ['ants', 'bees'].forEach((name) => renameSync(join(dir, 'train', name), join(dir, name)));
+        renameSync(join(dir, 'val', 'ants'), join(dir, 'test'));
+        ['train', 'val'].forEach((name) => rmSync(join(dir, name), { recursive: true }));
+      },
+      'ROOT/test-beside-classes has test/ beside ants/, bees/: the name is that of a part of the data, not of a class. Expected',
+    ],
+    [
+      'bus-beside-train',
+      (dir) => cpSync(join(dir, 'train', 'bees'), join(dir, 'bus'), { recursive: true }),
+      'ROOT/bus-beside-train has class folders in train/, and images outside of the parts in bus/. Expected all images in train/<class>/',
+    ],
+    [
+      'val-is-a-link',
+      (dir) => {
+        rmSync(join(dir, 'val'), { recursive: true });
+        symlinkSync(join(data, 'val'), join(dir, 'val'));
+      },
+      'val/ in ROOT/val-is-a-link cannot be read: link out of the data folder: --follow-links allows it. Without it',
+    ],
   ])('%s', async (name, change, message) => {
     const dir = copyOfData(name, change);
     expect(await refusal('train', ['--data', dir])).toContain(message);
+  });
+});
+
+describe('folders as people have them', () => {
+  const taken = async (dir: string, ...options: string[]) => {
+    const args = ['train', '--dry-run', '--json', '--data', dir, '--out', join(root, 'no-out'), ...SMALL];
+    const result = await runCli([...args, ...options]);
+    expect(result.code, result.stderr).toBe(0);
+    expect(() => JSON.parse(result.stdout) as unknown).not.toThrow();
+    return result.stderr.split('\n');
+  };
+
+  test('are taken as they are meant, which is said on stderr', async () => {
+    const dir = copyOfData('named', (copy) => {
+      renameSync(join(copy, 'train'), join(copy, 'Training'));
+      renameSync(join(copy, 'val'), join(copy, 'Testing'));
+      ['Training/lost+found', 'Training/ants/@eaDir'].forEach((name) => mkdirSync(join(copy, name)));
+      writeFileSync(join(copy, 'Training', 'ants', 'desktop.ini'), '');
+    });
+    const lines = await taken(dir);
+    expect(lines).toContain(
+      'named: Training/ as training part (2 classes, 24 images), Testing/ as validation part (12 images)',
+    );
+    expect(lines.filter((line) => /skipped|passed over/.test(line))).toEqual([]);
+    expect(lines).toContainEqual(expect.stringMatching(/^Testing\/ serves as validation part/));
+    // Progress is not shown, what the results need is.
+    const quiet = await taken(dir, '--quiet');
+    expect(quiet.filter((line) => line.includes('Testing/'))).toEqual([expect.stringMatching(/ serves /)]);
+  });
+
+  test('with the same file under two classes: a contradiction, not a flattered accuracy', async () => {
+    const dir = copyOfData('twins', (copy) =>
+      cpSync(join(copy, 'train', 'ants', '0.png'), join(copy, 'val', 'bees', 'twin.png')),
+    );
+    const lines = (await taken(dir)).join('\n');
+    expect(lines).toMatch(/contradicting labels: 2 images .*train\/ants\/0\.png = val\/bees\/twin\.png/);
+    expect(lines).not.toContain('flatters');
+  });
+
+  test.runIf(process.platform === 'linux')('with a class folder whose name is not UTF-8', async () => {
+    const dir = copyOfData('latin-1', () => undefined);
+    const name = Buffer.concat([Buffer.from(join(dir, 'train', 'caf')), Buffer.of(0xe9)]);
+    mkdirSync(name);
+    expect(await refusal('train', ['--data', dir])).toMatch(
+      /The name of the folder caf\\xe9 in ROOT\/latin-1\/train is not UTF-8.*rename it/,
+    );
   });
 });
 

@@ -24,7 +24,7 @@ export interface SkippedFile {
   readonly reason: string;
 }
 
-/** A data set on disk: DIR/train/<class>/* with DIR/val/<class>/*, or DIR/<class>/* that is split here. */
+/** A data set on disk: DIR/<part>/<class>/*, or DIR/<class>/* that is split here. */
 export interface ImageFolder {
   /** Absolute path. */
   readonly root: string;
@@ -33,4 +33,8 @@ export interface ImageFolder {
   readonly train: readonly Sample[];
   readonly valid: readonly Sample[];
   readonly skipped: readonly SkippedFile[];
+  /** What was taken as parts and classes, with counts: one line for the user. */
+  readonly taken: string;
+  /** What a reader of the results should know of the folder, in words for the user. */
+  readonly notes: readonly string[];
 }

@@ -12,7 +12,12 @@ export interface LinkPolicy {
 /** Where a link leads, or why it is not followed. */
 export type ResolvedLink =
   | { readonly kind: 'file' | 'folder'; readonly real: string }
-  | { readonly kind: 'refused'; readonly reason: string };
+  | {
+      readonly kind: 'refused';
+      readonly reason: string;
+      /** Where it leads, if that is a file or folder outside the data folder. */
+      readonly outside?: string;
+    };
 
 /** Follows a symbolic link to its end; never throws for what the link may lead to. */
 export async function resolveLink(
@@ -26,7 +31,8 @@ export async function resolveLink(
     return { kind: 'refused', reason: brokenLink(error) };
   }
   if (!followLinks && !contains(realRoot, real)) {
-    return { kind: 'refused', reason: `link out of the data folder, to ${real}: --follow-links allows it` };
+    const reason = 'link out of the data folder: --follow-links allows it';
+    return { kind: 'refused', reason, outside: real };
   }
   const target = await stat(real);
   if (target.isDirectory()) return { kind: 'folder', real };

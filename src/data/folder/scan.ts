@@ -1,28 +1,59 @@
-import type { Dirent } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { realpath, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../../errors.js';
 import { permutation, randomStream } from '../../random.js';
-import { fileKind, isHidden } from './file-kinds.js';
+import { fileKind } from './file-kinds.js';
+import {
+  byCodeUnit,
+  folderError,
+  type FolderPlace,
+  holdsImages,
+  type LeftOut,
+  type ListedFolders,
+  listFolders,
+  type Reading,
+  walkClassFolder,
+} from './folders.js';
 import type { ImageFolder, Sample, SkippedFile } from './image-folder.js';
-import { contains, type LinkPolicy, resolveLink } from './links.js';
+import {
+  decideLayout,
+  type FolderLook,
+  judgeNesting,
+  type Layout,
+  type LayoutRefusal,
+  layoutNotes,
+  type Nesting,
+  partOf,
+  refusalText,
+  some,
+  takenText,
+} from './layout.js';
 
 /** How a data folder is read. */
 interface ScanOptions {
-  /** Share of each class held out where there is no val/, between 0 and 1 exclusive. */
+  /** Share of each class held out where there is no validation part, between 0 and 1 exclusive. */
   readonly valSplit: number;
   readonly seed: number;
   /** Whether symbolic links may lead out of the data folder. */
   readonly followLinks: boolean;
 }
 
+/** The folder of a data set that was given as a path, or by the name of a bundled one. */
+export async function dataFolder(data: string): Promise<string> {
+  const bundled = fileURLToPath(new URL(`../../../data/${data}`, import.meta.url));
+  const given = await stat(data).catch(() => undefined);
+  const isName = /^[\w-]+$/.test(data);
+  return given === undefined && isName && (await stat(bundled).catch(() => undefined)) !== undefined
+    ? bundled
+    : data;
+}
+
 /**
- * Lists the images of DIR/train/<class> and DIR/val/<class>, or of DIR/<class> with a seeded split.
+ * Lists the images of DIR/<part>/<class>, or of DIR/<class> with a seeded split; see {@link decideLayout}.
  *
- * `train` counts as the training part only where it holds folders itself: a class may be called train.
  * Class names are brought to Unicode form NFC, since some file systems decompose them.
- * Throws UsageError where a run on this folder would make no sense.
+ * Throws UsageError where a run on this folder would make no sense, or not the sense that was meant.
  */
 export async function scanImageFolder(dir: string, options: ScanOptions): Promise<ImageFolder> {
   if (!(options.valSplit > 0 && options.valSplit < 1)) {
@@ -34,214 +65,124 @@ export async function scanImageFolder(dir: string, options: ScanOptions): Promis
   const realRoot = await realpath(root).catch((error: unknown) => {
     throw folderError(root, error);
   });
-  const policy = { realRoot, followLinks: options.followLinks };
-  const skipped: SkippedFile[] = [];
-  const parts = await findParts(root, { path: '', real: realRoot }, policy, skipped);
-  const train = await readClasses(parts.train, policy, skipped);
-  const valid = parts.valid === undefined ? undefined : await readClasses(parts.valid, policy, skipped);
+  const reading: Reading = { root, realRoot, followLinks: options.followLinks, listings: new Map() };
+  const top = await listFolders({ path: '', real: realRoot }, reading);
+  const looks = await lookInto(top, reading);
+  const layout = decideLayout(looks);
+  if (layout.kind === 'refused') throw new UsageError(refusalText(root, layout));
 
-  const classNames = [...train.keys()].sort(byCodeUnit);
-  requireClasses(root, classNames, skipped);
-  if (valid === undefined) requireTwoEach(root, train);
-  else requireSameClasses(root, train, valid);
+  const leftOut: LeftOut = { skipped: [], passedOver: [] };
+  const { train, valid } = partsOf(layout, looks, top, leftOut);
+  const learnt = await readClasses(train, reading, leftOut);
+  const judged = valid === undefined ? undefined : await readClasses(valid, reading, leftOut);
+  const classNames = [...learnt.paths.keys()].sort(byCodeUnit);
+  requireClasses(root, classNames, leftOut.skipped);
+  if (valid === undefined || judged === undefined) requireTwoEach(root, learnt.paths);
+  else requireSameClasses(root, [train.path, learnt.paths], [valid.path, judged.paths], leftOut.skipped);
+
   const sides = classNames.map((name) => {
-    const paths = train.get(name) ?? [];
-    return valid === undefined
+    const paths = learnt.paths.get(name) ?? [];
+    return judged === undefined
       ? splitClass(name, paths, options.valSplit, options.seed)
-      : { train: paths, valid: valid.get(name) ?? [] };
+      : { train: paths, valid: judged.paths.get(name) ?? [] };
   });
   const samples = (side: 'train' | 'valid'): Sample[] =>
     sides
       .flatMap((paths, label) => paths[side].map((path) => ({ path, label })))
       .sort((a, b) => byCodeUnit(a.path, b.path));
-  return { root, classNames, train: samples('train'), valid: samples('valid'), skipped };
-}
-
-/** Decides which layout this is; `valid` is undefined where the training part is to be split. */
-async function findParts(
-  root: string,
-  top: FolderPlace,
-  policy: LinkPolicy,
-  skipped: SkippedFile[],
-): Promise<{ train: FolderPlace; valid: FolderPlace | undefined }> {
-  const { folders, skipped: beside } = await listClassFolders(top, policy);
-  const [train, valid] = await Promise.all(
-    ['train', 'val'].map(async (name) => {
-      const folder = folders.get(name);
-      return folder !== undefined && (await listClassFolders(folder, policy)).folders.size > 0
-        ? folder
-        : undefined;
+  const images = { train: samples('train'), valid: samples('valid') };
+  const nestings = [learnt.nesting, ...(judged === undefined ? [] : [judged.nesting])];
+  return {
+    ...{ root, classNames, ...images, skipped: leftOut.skipped },
+    taken: takenText(layout, {
+      ...{ name: basename(root), classNames, passedOver: leftOut.passedOver },
+      train: { path: train.path, images: images.train.length },
+      valid: { path: valid?.path, images: images.valid.length },
     }),
+    notes: layoutNotes(layout, nestings),
+  };
+}
+
+/** A look at a folder, and where it is. */
+type PlacedLook = FolderLook & { readonly place: FolderPlace };
+
+/** Looks into the folders that lie in the data folder, as deep as the layout depends on it. */
+async function lookInto(top: ListedFolders, reading: Reading): Promise<PlacedLook[]> {
+  const looks: PlacedLook[] = [];
+  for (const [name, place] of top.folders) looks.push(await lookAt(name, place, reading));
+  for (const [name, { reason }] of top.links) {
+    if (partOf(name) !== undefined) {
+      looks.push({ name, images: false, folders: [], refused: reason, place: top.place });
+    }
+  }
+  return looks;
+}
+
+async function lookAt(name: string, place: FolderPlace, reading: Reading): Promise<PlacedLook> {
+  const listed = await listFolders(place, reading);
+  const folders: string[] = [];
+  for (const [inner, folder] of listed.folders) {
+    if (await holdsImages(folder, reading)) folders.push(inner);
+  }
+  // Where classes are links, their images are not there to be taken, but meant.
+  for (const [inner, { outside }] of listed.links) {
+    if (outside && fileKind(inner).kind !== 'image') folders.push(inner);
+  }
+  // Archives often hold a part in a folder of its own name: training_set/training_set.
+  const [only = ''] = folders;
+  const same = listed.folders.get(only);
+  const part = partOf(name);
+  if (folders.length === 1 && !listed.images && same && part !== undefined && partOf(only) === part) {
+    return { ...(await lookAt(only, same, reading)), name };
+  }
+  return { name, images: listed.images, folders, place };
+}
+
+/** Where the parts are; what lies beside them is left out. */
+function partsOf(
+  layout: Exclude<Layout, LayoutRefusal>,
+  looks: readonly PlacedLook[],
+  top: ListedFolders,
+  leftOut: LeftOut,
+): { train: FolderPlace; valid: FolderPlace | undefined } {
+  if (layout.kind === 'classes') return { train: top.place, valid: undefined };
+  const placeOf = (name: string | undefined) => looks.find((look) => look.name === name)?.place;
+  leftOut.skipped.push(...top.skipped.filter(({ path }) => !layout.aside.includes(path)));
+  const used = [layout.train, layout.valid, ...layout.aside];
+  leftOut.passedOver.push(
+    ...top.passedOver,
+    ...[...top.folders.keys()].filter((name) => !used.includes(name)),
   );
-  if (train === undefined) {
-    if (valid === undefined) return { train: top, valid };
-    throw new UsageError(
-      `${root} has val/ with class folders but no such train/. ` +
-        'Expected train/<class>/ beside val/<class>/, or <class>/ folders alone; add or rename the training folder.',
-    );
-  }
-  if (valid === undefined && folders.has('val')) {
-    throw new UsageError(
-      `${root} has train/<class>/, but val/ holds no class folders. ` +
-        'Expected val/<class>/ for each class; fill val/, or remove it to hold out a share of train/.',
-    );
-  }
-  skipped.push(...beside);
-  for (const name of ['valid', 'validation']) {
-    if (valid === undefined && folders.has(name)) {
-      skipped.push({ path: name, reason: 'not read: the validation folder must be called val' });
-    }
-  }
-  return { train, valid };
+  return { train: placeOf(layout.train) ?? top.place, valid: placeOf(layout.valid) };
 }
 
-async function readClasses(
-  part: FolderPlace,
-  policy: LinkPolicy,
-  skipped: SkippedFile[],
-): Promise<PathsByClass> {
-  const listed = await listClassFolders(part, policy);
-  skipped.push(...listed.skipped);
-  const classes = new Map<string, readonly string[]>();
+/** The classes of a part: image paths by class name, and how many lie deeper. */
+interface ReadClasses {
+  readonly paths: PathsByClass;
+  readonly nesting: Nesting;
+}
+
+/** Throws UsageError where the class folders hold parts or other classes. */
+async function readClasses(part: FolderPlace, reading: Reading, leftOut: LeftOut): Promise<ReadClasses> {
+  const listed = await listFolders(part, reading);
+  leftOut.skipped.push(...listed.skipped);
+  leftOut.passedOver.push(...listed.passedOver);
+  const paths = new Map<string, readonly string[]>();
+  const inside = new Map<string, readonly string[]>();
   for (const [name, folder] of listed.folders) {
-    const files = await walkClassFolder(folder, policy);
-    skipped.push(...files.skipped);
+    const images = await walkClassFolder(folder, reading, leftOut);
     const className = name.normalize('NFC');
-    if (files.images.length === 0)
-      skipped.push({ path: folder.path, reason: 'a folder without images: no class' });
-    else classes.set(className, [...(classes.get(className) ?? []), ...files.images]);
-  }
-  return classes;
-}
-
-/** The folders that lie directly in a folder, by name, and what else there is to tell of it. */
-interface ListedFolders {
-  readonly folders: ReadonlyMap<string, FolderPlace>;
-  readonly skipped: readonly SkippedFile[];
-}
-
-/**
- * Lists the folders in `parent`, whose path is '' for the data folder itself. Images beside them are
- * skipped with a reason, links treated by the policy.
- */
-async function listClassFolders(parent: FolderPlace, policy: LinkPolicy): Promise<ListedFolders> {
-  const folders = new Map<string, FolderPlace>();
-  const skipped: SkippedFile[] = [];
-  for (const entry of await readFolder(parent.real)) {
-    if (isHidden(entry.name)) continue;
-    const path = parent.path === '' ? entry.name : `${parent.path}/${entry.name}`;
-    const real = join(parent.real, entry.name);
-    if (entry.isDirectory()) folders.set(entry.name, { path, real });
-    else if (entry.isSymbolicLink()) {
-      const target = await resolveLink(real, policy);
-      if (target.kind === 'folder' && contains(target.real, parent.real)) {
-        skipped.push({ path, reason: 'link to a folder that contains it' });
-      } else if (target.kind === 'folder') folders.set(entry.name, { path, real: target.real });
-      else if (target.kind === 'refused') skipped.push({ path, reason: target.reason });
-    } else if (fileKind(entry.name).kind === 'image') {
-      skipped.push({ path, reason: 'lies beside the class folders, so it has no class' });
+    if (images.length === 0) {
+      leftOut.skipped.push({ path: folder.path, reason: 'a folder without images: no class' });
+      continue;
     }
+    paths.set(className, [...(paths.get(className) ?? []), ...images]);
+    const short = images.map((path) => path.slice(folder.path.length + 1));
+    inside.set(className, [...(inside.get(className) ?? []), ...short]);
   }
-  return { folders, skipped };
-}
-
-/** A folder by its path in the data folder (forward slashes) and its real path on disk. */
-interface FolderPlace {
-  readonly path: string;
-  readonly real: string;
-}
-
-/** What a class folder holds, subfolders included; paths as in FolderPlace, sorted by code unit. */
-interface ClassFiles {
-  readonly images: readonly string[];
-  readonly skipped: readonly SkippedFile[];
-}
-
-/**
- * Lists the images of one class, at any depth.
- *
- * Ends whatever links there are: each real folder is read once, those without a link on the way
- * first, and a link to a folder that contains it is refused.
- */
-async function walkClassFolder(folder: FolderPlace, policy: LinkPolicy): Promise<ClassFiles> {
-  const images: string[] = [];
-  const skipped: SkippedFile[] = [];
-  const seen = new Set<string>();
-  let folders = [folder];
-  let links: FolderPlace[] = [];
-  const addFile = (path: string) => {
-    const file = fileKind(path.slice(path.lastIndexOf('/') + 1));
-    if (file.kind === 'image') images.push(path);
-    else if (file.kind === 'refused') skipped.push({ path, reason: file.reason });
-  };
-
-  const readOne = async ({ path, real }: FolderPlace) => {
-    if (seen.has(real)) return;
-    seen.add(real);
-    for (const entry of await readFolder(real)) {
-      if (isHidden(entry.name)) continue;
-      const place = { path: `${path}/${entry.name}`, real: join(real, entry.name) };
-      if (entry.isDirectory()) folders.push(place);
-      else if (entry.isSymbolicLink()) links.push(place);
-      else if (entry.isFile()) addFile(place.path);
-      else skipped.push({ path: place.path, reason: 'neither a file nor a folder' });
-    }
-  };
-  const followLinks = async () => {
-    const batch = links;
-    links = [];
-    const targets = await Promise.all(batch.map((link) => resolveLink(link.real, policy)));
-    targets.forEach((target, i) => {
-      const { path, real } = batch[i] ?? folder;
-      if (target.kind === 'file') addFile(path);
-      else if (target.kind === 'refused') skipped.push({ path, reason: target.reason });
-      else if (contains(target.real, dirname(real)))
-        skipped.push({ path, reason: 'link to a folder that contains it' });
-      else if (seen.has(target.real))
-        skipped.push({ path, reason: 'link to a folder of this class read already' });
-      else folders.push({ path, real: target.real });
-    });
-  };
-
-  while (folders.length > 0 || links.length > 0) {
-    const now = folders;
-    folders = [];
-    for (const place of now) await readOne(place);
-    if (folders.length === 0) await followLinks();
-  }
-  return { images: images.sort(byCodeUnit), skipped: skipped.sort((a, b) => byCodeUnit(a.path, b.path)) };
-}
-
-/**
- * Entries of a folder, sorted by name by code unit; no call per file.
- * Throws UsageError where there is no such folder or it may not be read.
- */
-async function readFolder(folder: string): Promise<Dirent[]> {
-  try {
-    const entries = await readdir(folder, { withFileTypes: true });
-    return entries.sort((a, b) => byCodeUnit(a.name, b.name));
-  } catch (error) {
-    throw folderError(folder, error);
-  }
-}
-
-/** Compares by UTF-16 code unit, alike under every locale. */
-function byCodeUnit(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** Puts the reason why a folder cannot be read into words. */
-function folderError(folder: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const expected = 'Expected a folder with one subfolder of images per class';
-  if (code === 'ENOENT') return new UsageError(`No such data folder: ${folder}. ${expected}; check --data.`);
-  if (code === 'ENOTDIR') return new UsageError(`Not a folder: ${folder}. ${expected}; check --data.`);
-  if (code === 'EACCES' || code === 'EPERM') {
-    return new UsageError(
-      `No permission to read the data folder ${folder}. All its folders must be readable; grant it (chmod u+rx) or move it away.`,
-    );
-  }
-  return error;
+  const nesting = judgeNesting(inside);
+  if (nesting.kind === 'refused') throw new UsageError(refusalText(join(reading.root, part.path), nesting));
+  return { paths, nesting };
 }
 
 /** The two sides of a split, each in the order given. */
@@ -280,17 +221,36 @@ function requireClasses(root: string, classNames: readonly string[], skipped: re
   const expected =
     'Expected at least two classes, as DIR/train/<class>/*.jpg and DIR/val/<class>/*.jpg or DIR/<class>/*.jpg';
   if (classNames.length === 0) {
-    const first = skipped[0];
-    const hint =
-      first === undefined ? '' : ` ${skipped.length} skipped, such as ${first.path}: ${first.reason}.`;
-    throw new UsageError(`No images found in ${root}.${hint} ${expected}; check --data.`);
+    throw new UsageError(`No images found in ${root}.${skippedText(skipped)} ${expected}; check --data.`);
   }
   if (classNames.length === 1) {
     throw new UsageError(
-      `Only one class, "${classNames[0]}", found in ${root}. ${expected}. ` +
+      `Only one class, "${classNames[0]}", found in ${root}.${skippedText(skipped)} ${expected}. ` +
         'Add a class folder, or pass that folder itself where it is the data set.',
     );
   }
+}
+
+/** Reasons that a message counts, and names that it gives. */
+const REASONS = 3;
+const NAMED = 20;
+
+/** The most frequent reasons for which files were skipped, each with its count and an example; empty where none was. */
+function skippedText(skipped: readonly SkippedFile[]): string {
+  if (skipped.length === 0) return '';
+  const byReason = new Map<string, string[]>();
+  for (const { path, reason } of skipped) {
+    const paths = byReason.get(reason);
+    if (paths === undefined) byReason.set(reason, [path]);
+    else paths.push(path);
+  }
+  const groups = [...byReason].sort(([, a], [, b]) => b.length - a.length);
+  const counts = groups
+    .slice(0, REASONS)
+    .map(([reason, paths]) => `${paths.length} such as ${paths[0]} (${reason})`);
+  const rest = groups.slice(REASONS).reduce((sum, [, paths]) => sum + paths.length, 0);
+  if (rest > 0) counts.push(`${rest} for other reasons`);
+  return ` Skipped: ${counts.join(', ')}.`;
 }
 
 /** Throws UsageError unless each class can be split. */
@@ -298,36 +258,29 @@ function requireTwoEach(root: string, train: PathsByClass): void {
   const small = [...train.values()].flatMap((paths) => (paths.length < 2 ? paths : []));
   if (small.length === 0) return;
   throw new UsageError(
-    `Classes in ${root} have too few images to hold one out for validation (${small.join(', ')}). ` +
+    `Classes in ${root} have too few images to hold one out for validation (${some(small, NAMED)}). ` +
       'Expected at least 2 images per class; add images, remove the class, or provide train/<class> and val/<class>.',
   );
 }
 
 /**
- * Throws UsageError unless train and val have the same classes: each must be both learnt and judged, or
- * the accuracy means something else than it says.
+ * Throws UsageError unless both parts have the same classes: each must be both learnt and judged, or the accuracy means something
+ * else than it says.
  */
-function requireSameClasses(root: string, train: PathsByClass, valid: PathsByClass): void {
-  const missing = (from: PathsByClass, to: PathsByClass) => [...from.keys()].filter((name) => !to.has(name));
-  const [unknown, unjudged] = [missing(valid, train), missing(train, valid)];
-  if (unknown.length + unjudged.length === 0) return;
-  const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(', ');
-  const faults = [
-    unknown.length > 0 ? `train/ has no images of ${quoted(unknown)}` : '',
-    unjudged.length > 0 ? `val/ has no images of ${quoted(unjudged)}` : '',
-  ];
+function requireSameClasses(
+  root: string,
+  [train, learnt]: readonly [string, PathsByClass],
+  [valid, judged]: readonly [string, PathsByClass],
+  skipped: readonly SkippedFile[],
+): void {
+  const lacking = (part: string, has: PathsByClass, other: PathsByClass): string[] => {
+    const names = [...other.keys()].filter((name) => !has.has(name)).map((name) => `"${name}"`);
+    return names.length > 0 ? [`${part}/ has no images of ${some(names, NAMED)}`] : [];
+  };
+  const faults = [...lacking(train, learnt, judged), ...lacking(valid, judged, learnt)];
+  if (faults.length === 0) return;
   throw new UsageError(
-    `train/ and val/ in ${root} differ: ${faults.filter((fault) => fault !== '').join('; ')}. ` +
-      'Expected the same classes in both; add the images, remove the class, or remove val/ to hold out a share of train/.',
+    `${train}/ and ${valid}/ in ${root} differ: ${faults.join('; ')}.${skippedText(skipped)} ` +
+      `Expected the same classes in both; add the images, remove the class, or remove ${valid}/ to hold out a share of ${train}/.`,
   );
-}
-
-/** The folder of a data set that was given as a path, or by the name of a bundled one. */
-export async function dataFolder(data: string): Promise<string> {
-  const bundled = fileURLToPath(new URL(`../../../data/${data}`, import.meta.url));
-  const given = await stat(data).catch(() => undefined);
-  const isName = /^[\w-]+$/.test(data);
-  return given === undefined && isName && (await stat(bundled).catch(() => undefined)) !== undefined
-    ? bundled
-    : data;
 }

@@ -1,7 +1,7 @@
 import { hash32, permutation, randomStream, type RandomStream } from '../../random.js';
 import type { StoredSample } from '../folder/image-folder.js';
 import { type Augment, trainingBox, validationBox } from './crop.js';
-import type { Batch, CropBox, DecodedImage } from './image.js';
+import { type Batch, type DecodedImage, WHOLE } from './image.js';
 import type { ImageStore } from './store.js';
 
 /** Images to learn from and to be judged by. */
@@ -11,7 +11,7 @@ export interface ImageSet {
   readonly valid: readonly StoredSample[];
   readonly store: ImageStore;
   /**
-   * While some may still be on their way: resolves once an image is in the store, and rejects where it will not come. Absent where
+   * While some are still being decoded: resolves once an image is in the store, and rejects where it will not be. Absent where
    * all are there.
    */
   readonly arrival?: ((image: number) => Promise<void>) | undefined;
@@ -34,14 +34,13 @@ export interface EpochOptions {
 type BatchPlan = Omit<Batch, 'images'>;
 
 /**
- * Whether an image is looked at, by its position in the list and its view. Of the others nothing is read and drawn: a batch has
- * an image without pixels in their place.
+ * Whether an image's pixels are needed, by its position in the list and its view. The others are neither read nor cropped: in the
+ * batch they are images without pixels.
  */
 export type Needs = (index: number, view: number) => boolean;
 
 const ALL: Needs = () => true;
 const UNSEEN: DecodedImage = { pixels: new Uint8Array(0), height: 0, width: 0, downscaled: false };
-const WHOLE: CropBox = { y1: 0, x1: 0, y2: 1, x2: 1 };
 
 /** The order in which an epoch visits n training images. */
 export function trainingOrder(n: number, seed: number, epoch: number): Int32Array {
@@ -130,7 +129,7 @@ export async function* validationBatches(
   yield* withPixels(plans(), valid, store, needs);
 }
 
-/** Waits for the images that are still on their way. */
+/** Waits for images that are still being decoded. */
 async function arrived({ arrival, store }: ImageSet, samples: readonly StoredSample[]): Promise<void> {
   if (arrival === undefined) return;
   for (const { image } of samples) if (!store.has(image)) await arrival(image);

@@ -1,15 +1,164 @@
-import sharp, { type Sharp } from 'sharp';
+import sharp, { type Metadata, type Sharp } from 'sharp';
 import { closeSync, fstatSync, open, read } from 'node:fs';
 import { isAbsolute, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { messageOf } from '../../errors.js';
+import { HEIC } from '../folder/file-kinds.js';
 import type { ImageFolder } from '../folder/image-folder.js';
+import type { Oddity } from './audit.js';
 import type { DecodedImage } from './image.js';
+import { tiffRefusal } from './tiff-header.js';
 
 /** Megapixels beyond which an image is refused: a few kilobytes can claim gigabytes. */
 const MEGAPIXEL_LIMIT = 100;
 /** Seconds that one decode may take. */
 const SECONDS_LIMIT = 5;
+const INPUT = { failOn: 'error', limitInputPixels: MEGAPIXEL_LIMIT * 1e6 } as const;
+const FORMATS: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'gif', 'tiff', 'heif']);
+
+// One thread an image, many images at once; nothing is decoded twice, so caching would be waste.
+sharp.cache(false);
+sharp.concurrency(1);
+
+/**
+ * Longest side kept, in short sides. Training crops of half the area and at most 4:3 fit only while an
+ * image is no longer than 8/3 of its short side; beyond that all crops are at the centre. So the ends
+ * of longer images are never looked at, and a 20 x 5,000,000 one need not be kept.
+ */
+const LONGEST = 4;
+
+/** An image as it was decoded, and what is odd about it. */
+export interface DecodedFile extends DecodedImage {
+  readonly oddities: readonly Oddity[];
+}
+
+/**
+ * Decodes a photograph to 8-bit sRGB: upright by EXIF, first frame, transparency on white, aspect kept.
+ *
+ * The short side becomes min(original, shortSide) pixels, never more; of images longer than 4 short
+ * sides the centre is kept. Throws Error with a reason for the user: not an image, cut short, over 100
+ * megapixels, over 5 seconds, samples that are no picture.
+ */
+export async function decodeImage(bytes: Buffer, shortSide: number): Promise<DecodedFile> {
+  try {
+    const thumbnail = await decodeThumbnail(bytes, shortSide);
+    if (thumbnail !== undefined) return { ...thumbnail, oddities: odditiesOf(thumbnail, thumbnail, false) };
+    refuse(tiffRefusal(bytes));
+    const image = sharp(bytes, INPUT);
+    const metadata = await image.metadata();
+    const { format, compression, autoOrient } = metadata;
+    if (!FORMATS.has(format)) refuse(`its content is of the kind ${format}, which is not accepted`);
+    if (format === 'heif' && compression !== 'av1') refuse(HEIC);
+    const short = Math.min(autoOrient.width, autoOrient.height);
+    const downscaled = short > shortSide;
+    const scaled = (side: number) => (downscaled ? Math.round((side * shortSide) / short) : side);
+    const full = { width: scaled(autoOrient.width), height: scaled(autoOrient.height) };
+    const longest = LONGEST * Math.min(full.width, full.height);
+    const kept = { width: Math.min(full.width, longest), height: Math.min(full.height, longest) };
+
+    toEightBits(upright(image), metadata);
+    // The scaling of libwebp, which sharp prefers, gives other pixels than that of all other formats without loss.
+    if (downscaled) image.resize({ ...full, fit: 'fill', fastShrinkOnLoad: format !== 'webp' });
+    if (kept.width < full.width || kept.height < full.height) {
+      const left = Math.floor((full.width - kept.width) / 2);
+      const top = Math.floor((full.height - kept.height) / 2);
+      image.extract({ left, top, ...kept });
+    }
+    const decoded = { ...(await pixelsOf(image)), downscaled };
+    return { ...decoded, oddities: odditiesOf(decoded, autoOrient, metadata.depth === 'ushort') };
+  } catch (error) {
+    if (error instanceof RefusedImage) throw error;
+    throw new Error(decodeReason(error), { cause: error });
+  }
+}
+
+/** Bytes of a file, and pixels of an image, up to which it is tried as a thumbnail. */
+const SMALL_FILE = 16_384;
+const SMALL_IMAGE = 65_536;
+/** How PNG and JPEG files begin. */
+const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47]);
+const JPEG = Buffer.from([0xff, 0xd8, 0xff]);
+/** Where a PNG file says how many bits a sample has (PNG specification, 11.2.1). */
+const PNG_DEPTH = 24;
+
+/**
+ * A small PNG or JPEG file is mostly a thumbnail, which needs no look at its header first. What turns out larger or deeper, or
+ * cannot be decoded, is undefined and goes the long way.
+ */
+async function decodeThumbnail(bytes: Buffer, shortSide: number): Promise<DecodedImage | undefined> {
+  const starts = (signature: Buffer) => bytes.subarray(0, signature.length).equals(signature);
+  const isPng = starts(PNG);
+  const plain = isPng ? bytes[PNG_DEPTH] !== 16 : starts(JPEG);
+  if (bytes.length > SMALL_FILE || !plain) return undefined;
+  try {
+    const pixels = await pixelsOf(upright(sharp(bytes, { ...INPUT, limitInputPixels: SMALL_IMAGE })));
+    const [short, long] = [pixels.height, pixels.width].sort((a, b) => a - b) as [number, number];
+    return short > shortSide || long > LONGEST * short ? undefined : { ...pixels, downscaled: false };
+  } catch {
+    return undefined;
+  }
+}
+
+function upright(image: Sharp): Sharp {
+  return image
+    .timeout({ seconds: SECONDS_LIMIT })
+    .autoOrient()
+    .flatten({ background: '#fff' })
+    .toColourspace('srgb');
+}
+
+/**
+ * Brings an image of 16 bits to 8 before anything else, so that it is treated as the 8-bit file of the same picture would be. Else
+ * sharp 0.35 leaves a deep colour image with a profile in Display P3 (findings/deep-images-end-in-p3.sh), and ignores the profile
+ * of a deep grey one.
+ */
+function toEightBits(image: Sharp, { space }: Metadata): Sharp {
+  if (space === 'rgb16') return image.pipelineColourspace('srgb');
+  return space === 'grey16' ? image.pipelineColourspace('b-w') : image;
+}
+
+async function pixelsOf(image: Sharp): Promise<Pick<DecodedImage, 'pixels' | 'height' | 'width'>> {
+  const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels instead of 3`);
+  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { pixels, height: info.height, width: info.width };
+}
+
+/** Pixels of the shorter side below which nothing can be told from an image. */
+const TINY = 8;
+/** The brightest level that 14 bits in a 16-bit file come to. */
+const FAINT = 64;
+
+function odditiesOf(
+  { pixels }: DecodedImage,
+  original: { readonly width: number; readonly height: number },
+  deep: boolean,
+): Oddity[] {
+  const [short, long] = [original.height, original.width].sort((a, b) => a - b) as [number, number];
+  if (short < TINY) return ['tiny'];
+  const oddities: Oddity[] = long > LONGEST * short ? ['long'] : [];
+  if (isOneColour(pixels)) oddities.push('one colour');
+  else if (
+    deep &&
+    (pixels.every((level) => level <= FAINT) || pixels.every((level) => level >= 255 - FAINT))
+  ) {
+    oddities.push('faint');
+  }
+  return oddities;
+}
+
+/** Mostly ends at the first pixels. */
+function isOneColour(pixels: Uint8Array): boolean {
+  for (let i = 3; i < pixels.length; i++) if (pixels[i] !== pixels[i - 3]) return false;
+  return true;
+}
+
+/** An image that was understood and is not taken; its message is the reason. */
+class RefusedImage extends Error {}
+
+function refuse(reason: string | undefined): void {
+  if (reason !== undefined) throw new RefusedImage(reason);
+}
 
 const REASONS: readonly (readonly [RegExp, (detail: string) => string])[] = [
   [/buffer is empty/i, () => 'the file is empty'],
@@ -37,96 +186,6 @@ export function decodeReason(error: unknown): string {
   return known === undefined ? `cannot be decoded (${detail})` : known[1](detail);
 }
 
-// One thread an image, many images at once; nothing is decoded twice, so caching would be waste.
-sharp.cache(false);
-sharp.concurrency(1);
-
-const FORMATS: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'gif', 'tiff', 'heif']);
-
-/**
- * Longest side kept, in short sides. Training crops of half the area and at most 4:3 fit only while an
- * image is no longer than 8/3 of its short side; beyond that all crops are at the centre. So the ends
- * of longer images are never looked at, and a 20 x 5,000,000 one need not be kept.
- */
-const LONGEST = 4;
-
-/** Bytes of a file, and pixels of an image, up to which it is tried as a thumbnail. */
-const SMALL_FILE = 16_384;
-const SMALL_IMAGE = 65_536;
-/** How PNG and JPEG files begin. */
-const SIGNATURES = [Buffer.from([0x89, 0x50, 0x4e, 0x47]), Buffer.from([0xff, 0xd8, 0xff])];
-
-const INPUT = { failOn: 'error', limitInputPixels: MEGAPIXEL_LIMIT * 1e6 } as const;
-
-/**
- * Decodes a photograph to 8-bit sRGB: upright by EXIF, first frame, transparency on white, aspect kept.
- *
- * The short side becomes min(original, shortSide) pixels, never more; of images longer than 4 short
- * sides the centre is kept. Throws Error with a reason for the user: not an image, cut short, over 100
- * megapixels, over 5 seconds.
- */
-export async function decodeImage(bytes: Buffer, shortSide: number): Promise<DecodedImage> {
-  try {
-    const thumbnail = await decodeThumbnail(bytes, shortSide);
-    if (thumbnail !== undefined) return thumbnail;
-    const image = sharp(bytes, INPUT);
-    const { format, autoOrient } = await image.metadata();
-    if (!FORMATS.has(format)) throw new Error(`content of kind ${format}, which is not accepted`);
-    const short = Math.min(autoOrient.width, autoOrient.height);
-    const downscaled = short > shortSide;
-    const scaled = (side: number) => (downscaled ? Math.round((side * shortSide) / short) : side);
-    const full = { width: scaled(autoOrient.width), height: scaled(autoOrient.height) };
-    const longest = LONGEST * Math.min(full.width, full.height);
-    const kept = { width: Math.min(full.width, longest), height: Math.min(full.height, longest) };
-
-    upright(image);
-    if (downscaled) image.resize({ ...full, fit: 'fill' });
-    if (kept.width < full.width || kept.height < full.height) {
-      const left = Math.floor((full.width - kept.width) / 2);
-      const top = Math.floor((full.height - kept.height) / 2);
-      image.extract({ left, top, ...kept });
-    }
-    return { ...(await pixelsOf(image)), downscaled };
-  } catch (error) {
-    throw new Error(decodeReason(error), { cause: error });
-  }
-}
-
-/**
- * A small PNG or JPEG file is mostly a thumbnail, which needs no look at its header first. What turns out larger, or cannot be
- * decoded, is undefined and goes the long way.
- */
-async function decodeThumbnail(bytes: Buffer, shortSide: number): Promise<DecodedImage | undefined> {
-  if (
-    bytes.length > SMALL_FILE ||
-    !SIGNATURES.some((start) => bytes.subarray(0, start.length).equals(start))
-  ) {
-    return undefined;
-  }
-  try {
-    const pixels = await pixelsOf(upright(sharp(bytes, { ...INPUT, limitInputPixels: SMALL_IMAGE })));
-    const [short, long] = [pixels.height, pixels.width].sort((a, b) => a - b) as [number, number];
-    return short > shortSide || long > LONGEST * short ? undefined : { ...pixels, downscaled: false };
-  } catch {
-    return undefined;
-  }
-}
-
-function upright(image: Sharp): Sharp {
-  return image
-    .timeout({ seconds: SECONDS_LIMIT })
-    .autoOrient()
-    .flatten({ background: '#fff' })
-    .toColourspace('srgb');
-}
-
-async function pixelsOf(image: Sharp): Promise<Pick<DecodedImage, 'pixels' | 'height' | 'width'>> {
-  const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
-  if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels instead of 3`);
-  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return { pixels, height: info.height, width: info.width };
-}
-
 /** The longer side of an image file in pixels, from its header alone; undefined where that cannot be read. */
 async function longerSide(file: string): Promise<number | undefined> {
   try {
@@ -146,8 +205,8 @@ const readAsync = promisify(read);
 /**
  * A file's bytes. Throws Error with a reason for the user.
  *
- * What may wait for the disk is left to another thread. Size and close of an open file do not, and a hand-over would cost
- * more than they do.
+ * Opening and reading may wait for the disk, and are left to Node's pool of threads. Size and close of an open file do not wait,
+ * and take less time than handing them over.
  */
 export async function readImageFile(file: string): Promise<Buffer> {
   try {
@@ -209,14 +268,10 @@ export async function thumbnail(root: string, path: string, side: number): Promi
   const inside = relative(root, join(root, path));
   if (inside.startsWith('..') || isAbsolute(inside)) return null;
   try {
-    const image = sharp(join(root, path), { limitInputPixels: MEGAPIXEL_LIMIT * 1e6 }).timeout({
-      seconds: SECONDS_LIMIT,
-    });
-    const { width, height } = await image.metadata();
-    image
-      .autoOrient()
-      .flatten({ background: '#fff' })
-      .resize(side, side, { fit: 'inside', withoutEnlargement: true });
+    const image = upright(sharp(join(root, path), { limitInputPixels: INPUT.limitInputPixels }));
+    const metadata = await image.metadata();
+    const { width, height } = metadata;
+    toEightBits(image, metadata).resize(side, side, { fit: 'inside', withoutEnlargement: true });
     const tiny = Math.max(width, height) <= SMALL;
     const bytes = await (tiny ? image.png() : image.jpeg({ quality: 82 })).toBuffer();
     return `data:image/${tiny ? 'png' : 'jpeg'};base64,${bytes.toString('base64')}`;

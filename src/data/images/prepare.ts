@@ -8,6 +8,7 @@ import type {
   SkippedFile,
   StoredSample,
 } from '../folder/image-folder.js';
+import { datasetNotes, type Oddity } from './audit.js';
 import type { ImageSet } from './batches.js';
 import { decodeImage, readImageFile } from './decode.js';
 import { ImageStoreWriter, type StoreOptions } from './store-writer.js';
@@ -43,17 +44,19 @@ export interface PrepareOptions extends StoreOptions {
 
 /** Images that are being decoded. */
 interface ComingImages {
-  /** All that are listed, in the hope that each can be decoded. */
-  readonly hoped: ImageSet;
-  /** Aborted as soon as that hope fails, for whatever reason. */
-  readonly dashed: AbortSignal;
-  /** Those that could be; see {@link prepareImages}. */
+  /** All that are listed; which of them cannot be used is not known yet. */
+  readonly listed: ImageSet;
+  /** Aborted as soon as one of them cannot be used, or all is over for another reason. */
+  readonly failed: AbortSignal;
+  /** Those that can be used; see {@link prepareImages}. */
   readonly done: Promise<PreparedImages>;
   /** Stops what is under way and closes the store. */
   close(): void;
 }
 
-type Outcome = { readonly sha256: string } | { readonly reason: string; readonly from: 'file' | 'decoder' };
+type Outcome =
+  | { readonly sha256: string; readonly oddities: readonly Oddity[] }
+  | { readonly reason: string; readonly from: 'file' | 'decoder' };
 
 /**
  * Reads, hashes and decodes every image, some at a time, and those that fail once more, alone.
@@ -72,7 +75,7 @@ export async function prepareImages(folder: ImageFolder, options: PrepareOptions
   }
 }
 
-/** Does the same while the caller goes on; the caller closes what is coming. */
+/** Does the same in the background; the caller closes what it gets. */
 export function beginPreparing(folder: ImageFolder, options: PrepareOptions): ComingImages {
   const { classNames } = folder;
   const train = numbered(folder.train, 0);
@@ -80,8 +83,8 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
   const writer = new ImageStoreWriter(train.length + valid.length, options);
   const { store } = writer;
   const stop = new AbortController();
-  const dashed = new AbortController();
-  const arrivals = new Arrivals((image) => store.has(image), dashed.signal);
+  const failed = new AbortController();
+  const arrivals = new Arrivals((image) => store.has(image), failed.signal);
   const shortSide = Math.round(ROOM * options.imageSize);
   const outcomes: Outcome[] = [];
 
@@ -91,7 +94,7 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
     const outcome = await prepareOne(join(folder.root, path), image, writer, shortSide);
     outcomes[image] = outcome;
     if ('sha256' in outcome) arrivals.announce(image);
-    else dashed.abort(new Error(`${path} cannot be decoded`));
+    else failed.abort(new Error(`${path} cannot be decoded`));
   };
   const prepareAll = async () => {
     const first = Array.from(options.order ?? train.keys(), (i) => train[i]).filter(
@@ -103,8 +106,7 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
       await prepare(sample);
       options.onProgress?.(++done, all.length);
     });
-    // All threads of the decoder write what went wrong into one buffer, and clear it: the reason that an image fails for is
-    // surely its own only where no other is decoded beside it.
+    // The decoder's threads share one buffer for error messages. To get an image's own, it is decoded again with no other beside it.
     for (const sample of [...train, ...valid]) {
       const outcome = outcomes[sample.image];
       if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder') await prepare(sample);
@@ -113,22 +115,17 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
     return judged(folder, { train, valid }, outcomes, options.strict === true);
   };
   const done = prepareAll().then(
-    (usable) => ({
-      classNames,
-      ...usable,
-      notes: datasetNotes(classNames, usable.train, usable.valid),
-      store,
-    }),
+    (usable) => ({ classNames, ...usable, store }),
     (error: unknown) => {
-      dashed.abort(error);
+      failed.abort(error);
       throw error;
     },
   );
-  // Who waits for nothing but what is hoped for is told by `dashed`.
+  // A caller that waits for single images alone learns of it from them.
   done.catch(() => undefined);
   return {
-    hoped: { classNames, train, valid, store, arrival: (image) => arrivals.of(image) },
-    dashed: dashed.signal,
+    listed: { classNames, train, valid, store, arrival: (image) => arrivals.of(image) },
+    failed: failed.signal,
     done,
     close() {
       stop.abort();
@@ -166,20 +163,20 @@ async function prepareOne(
     return { reason: messageOf(error), from: 'decoder' };
   }
   writer.put(image, decoded);
-  return { sha256: createHash('sha256').update(bytes).digest('hex') };
+  return { sha256: createHash('sha256').update(bytes).digest('hex'), oddities: decoded.oddities };
 }
 
-/** The images that can be used and the files that cannot. Throws UsageError where these are too many. */
+/** The images that can be used, the files that cannot, and the notes. Throws UsageError where too many cannot. */
 function judged(
   folder: ImageFolder,
   listed: Pick<ImageSet, 'train' | 'valid'>,
   outcomes: readonly Outcome[],
   strict: boolean,
-): Pick<PreparedImages, 'train' | 'valid' | 'skipped'> {
+): Pick<PreparedImages, 'train' | 'valid' | 'skipped' | 'notes'> {
   const ready = (samples: readonly StoredSample[]) =>
     samples.flatMap((sample): PreparedSample[] => {
       const outcome = outcomes[sample.image];
-      return outcome !== undefined && 'sha256' in outcome ? [{ ...sample, ...outcome }] : [];
+      return outcome !== undefined && 'sha256' in outcome ? [{ ...sample, sha256: outcome.sha256 }] : [];
     });
   const [train, valid] = [ready(listed.train), ready(listed.valid)];
   const failed = [...listed.train, ...listed.valid].flatMap(({ path, image }): SkippedFile[] => {
@@ -190,50 +187,58 @@ function judged(
   if (strict) requireNoneSkipped(folder.root, skipped);
   requireEveryClass(folder, train, 'training', failed);
   requireEveryClass(folder, valid, 'validation', failed);
-  return { train, valid, skipped };
+  const odditiesOf = ({ image }: StoredSample) => {
+    const outcome = outcomes[image];
+    return outcome !== undefined && 'oddities' in outcome ? outcome.oddities : [];
+  };
+  return {
+    ...{ train, valid, skipped },
+    notes: [...folder.notes, ...datasetNotes(folder.classNames, train, valid, odditiesOf)],
+  };
 }
 
-/** Tells who waits for an image that it has come. */
+/** Lets callers wait for single images. */
 export class Arrivals {
-  private readonly awaited = new Map<number, { promise: Promise<void>; came: () => void }>();
+  private readonly awaited = new Map<number, Awaited>();
 
   /**
    * @param has whether an image is there
-   * @param end aborted once some image will never come: whoever waits is told then, whichever image it is
+   * @param end aborted once some image will never come: all who wait then fail, whichever image they wait for
    */
   constructor(
     private readonly has: (image: number) => boolean,
     private readonly end: AbortSignal,
-  ) {}
+  ) {
+    const failAll = () => this.awaited.forEach(({ fail }) => fail(end.reason));
+    end.addEventListener('abort', failAll, { once: true });
+  }
 
   /** Resolves once the image is there; rejects with the end's reason. */
   async of(image: number): Promise<void> {
     if (this.has(image)) return;
     this.end.throwIfAborted();
-    const waiting = this.awaited.get(image) ?? this.promised(image);
-    return waiting.promise;
+    let awaited = this.awaited.get(image);
+    if (awaited === undefined) {
+      let come: Awaited['come'] = () => undefined;
+      let fail: Awaited['fail'] = () => undefined;
+      const promise = new Promise<void>((resolve, reject) => ([come, fail] = [resolve, reject]));
+      awaited = { promise, come, fail };
+      this.awaited.set(image, awaited);
+    }
+    return awaited.promise;
   }
 
   /** To be called for every image, once it is there. */
   announce(image: number): void {
-    this.awaited.get(image)?.came();
+    this.awaited.get(image)?.come();
     this.awaited.delete(image);
   }
+}
 
-  private promised(image: number) {
-    let came: () => void = () => undefined;
-    const promise = new Promise<void>((resolve, reject) => {
-      const fail = () => reject(this.end.reason as Error);
-      this.end.addEventListener('abort', fail, { once: true });
-      came = () => {
-        this.end.removeEventListener('abort', fail);
-        resolve();
-      };
-    });
-    const waiting = { promise, came };
-    this.awaited.set(image, waiting);
-    return waiting;
-  }
+interface Awaited {
+  readonly promise: Promise<void>;
+  readonly come: () => void;
+  readonly fail: (reason: unknown) => void;
 }
 
 /**
@@ -293,48 +298,4 @@ function listFiles(files: readonly SkippedFile[]): string {
   const lines = files.slice(0, LISTED).map(({ path, reason }) => `  ${path}: ${reason}`);
   if (files.length > LISTED) lines.push(`  and ${files.length - LISTED} more`);
   return lines.join('\n');
-}
-
-/** Training images of the largest class over those of the smallest, from which on a note is due. */
-const IMBALANCE = 2;
-/** Examples named in a note. */
-const EXAMPLES = 3;
-
-/** What a reader of the results should know of the data: images on both sides, uneven classes. */
-function datasetNotes(
-  classNames: readonly string[],
-  train: readonly PreparedSample[],
-  valid: readonly PreparedSample[],
-): string[] {
-  return [sharedImages(train, valid), unevenClasses(classNames, train)].filter((note) => note !== undefined);
-}
-
-function sharedImages(
-  train: readonly PreparedSample[],
-  valid: readonly PreparedSample[],
-): string | undefined {
-  const trained = new Map(train.map(({ sha256, path }) => [sha256, path]));
-  const pairs = valid.flatMap(({ sha256, path }) => {
-    const twin = trained.get(sha256);
-    return twin === undefined ? [] : [`${path} = ${twin}`];
-  });
-  if (pairs.length === 0) return undefined;
-  const more = pairs.length > EXAMPLES ? `, and ${pairs.length - EXAMPLES} more` : '';
-  return (
-    `${pairs.length} of ${valid.length} validation images are training images too, byte for byte ` +
-    `(${pairs.slice(0, EXAMPLES).join(', ')}${more}): the validation accuracy flatters`
-  );
-}
-
-function unevenClasses(classNames: readonly string[], train: readonly PreparedSample[]): string | undefined {
-  const counts = classNames.map(() => 0);
-  for (const { label } of train) counts[label] = (counts[label] ?? 0) + 1;
-  const [most, least] = [Math.max(...counts), Math.min(...counts)];
-  if (most < IMBALANCE * least) return undefined;
-  const named = (count: number) => `"${classNames[counts.indexOf(count)]}" has ${count}`;
-  const share = ((100 * most) / train.length).toFixed(0);
-  return (
-    `uneven classes: ${named(most)} training images, ${named(least)}; ` +
-    `always guessing the largest class would be right for ${share} % of the training images`
-  );
 }

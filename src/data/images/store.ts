@@ -88,7 +88,7 @@ function requireBytes(bytes: number): number {
   return bytes;
 }
 
-/** Opens in another thread the store that `handle` tells of; that thread does not close it. */
+/** The store of a handle, for another thread than the one that made it; only that one closes it. */
 export function openImageStore(handle: ImageStoreHandle): ImageStore {
   return new ImageStore(handle);
 }

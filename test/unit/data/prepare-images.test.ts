@@ -64,21 +64,21 @@ describe('preparing images', () => {
     });
     const folder = await scanImageFolder(root, SCAN);
     const order = Int32Array.from(folder.train, (_, i) => folder.train.length - 1 - i);
-    const { hoped, done, close } = beginPreparing(folder, { imageSize: 8, order });
+    const { listed, done, close } = beginPreparing(folder, { imageSize: 8, order });
     onTestFinished(close);
     const came: string[] = [];
-    const samples = [...hoped.train, ...hoped.valid];
+    const samples = [...listed.train, ...listed.valid];
     const arrivals = samples.map(async ({ image, path }) => {
-      await hoped.arrival?.(image);
+      await listed.arrival?.(image);
       came.push(path);
     });
     await Promise.all([done, ...arrivals]);
     const place = (path: string | undefined) => came.indexOf(path ?? '');
     expect(came).toHaveLength(samples.length);
     // About, since several are under way.
-    expect(place(hoped.train.at(-1)?.path)).toBeLessThan(50);
-    expect(place(hoped.train[0]?.path)).toBeGreaterThan(50);
-    expect(place(hoped.valid[0]?.path)).toBeGreaterThan(50);
+    expect(place(listed.train.at(-1)?.path)).toBeLessThan(50);
+    expect(place(listed.train[0]?.path)).toBeGreaterThan(50);
+    expect(place(listed.valid[0]?.path)).toBeGreaterThan(50);
   });
 
   it('gives the same pixels from memory and from a file', async () => {
@@ -171,20 +171,46 @@ describe('preparing images', () => {
     expect((await failure(prepare(noValidation))).message).toMatch(/No validation image of "a"/);
   });
 
-  it('notes images on both sides and uneven classes', async () => {
+  it('notes images on both sides, uneven classes, odd images, and what the folder is', async () => {
     const files = await twoClasses();
     const more = Object.fromEntries(
       await Promise.all(
         [10, 11, 12].map(async (i) => [`train/b/${i}.png`, await noisePng(30, 20, 100 + i)] as const),
       ),
     );
+    const flat = (width: number, height: number) =>
+      sharp({ create: { width, height, channels: 3, background: '#c84' } })
+        .png()
+        .toBuffer();
     const { notes } = await prepare(
-      folderWith({ ...files, ...more, 'val/a/copy.png': files['train/b/0.png']! }),
+      folderWith({
+        ...files,
+        ...more,
+        'val/b/copy.png': files['train/b/0.png']!,
+        'val/a/deeper/copy.png': files['train/b/1.png']!,
+        'val/a/dot.png': await flat(1, 1),
+        'val/a/line.png': await flat(2000, 3),
+        'val/a/strip.png': await noisePng(200, 30),
+        'val/a/colour.png': await flat(30, 20),
+        'val/a/large.png': await flat(300, 200),
+      }),
     );
-    expect(notes).toHaveLength(2);
-    expect(notes[0]).toMatch(/^1 of 5 validation images .*val\/a\/copy\.png = train\/b\/0\.png/);
-    // 6 against 3; 6 of 9.
-    expect(notes[1]).toMatch(/"b" has 6 .*"a" has 3.*67 %/);
+    expect(notes).toEqual([
+      expect.stringMatching(/^1 image lies in folders inside .*\(a\/deeper\)/),
+      expect.stringMatching(
+        /^contradicting labels: 2 images .*\(train\/b\/1\.png = val\/a\/deeper\/copy\.png\).*; 1 of 11 /,
+      ),
+      expect.stringMatching(/^1 of 11 validation images is .*val\/b\/copy\.png = train\/b\/0\.png/),
+      // 6 against 3; 6 of 9.
+      expect.stringMatching(/"b" has 6 .*"a" has 3.*67 %/),
+      expect.stringMatching(
+        /^2 of 20 images are less than 8 pixels .*\(val\/a\/dot\.png, val\/a\/line\.png\)$/,
+      ),
+      expect.stringMatching(/^1 of 20 images is more than 4 times .*\(val\/a\/strip\.png\)$/),
+      expect.stringMatching(
+        /^2 of 20 images are of one single colour; .*\(val\/a\/colour\.png, val\/a\/large\.png\)$/,
+      ),
+    ]);
   });
 
   it('stops when told to', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { scanImageFolder, splitClass } from '../../../src/data/folder/scan.js';
 import { UsageError } from '../../../src/errors.js';
 import { asUnprivileged, emptyFiles, folderWith } from './image-folder-fixture.js';
@@ -47,16 +47,133 @@ describe('a folder with train and val', () => {
     expect((await scanImageFolder(root, OPTIONS)).classNames).toEqual(['b', composed]);
   });
 
-  it('splits train where val is missing, and says that validation/ is not read', async () => {
-    const root = folderWith(
-      emptyFiles(...numbered('train/a', 10), ...numbered('train/b', 5), 'validation/a/1.jpg'),
-    );
+  it('splits train where there is no other part', async () => {
+    const root = folderWith(emptyFiles(...numbered('train/a', 10), ...numbered('train/b', 5), 'README.md'));
     const folder = await scanImageFolder(root, OPTIONS);
     // 20 % of 10 and of 5.
     expect(folder.valid.map(({ label }) => label)).toEqual([0, 0, 1]);
     expect(folder.train).toHaveLength(12);
-    expect(folder.skipped).toEqual([{ path: 'validation', reason: expect.stringContaining('val') }]);
+    expect(folder.skipped).toEqual([]);
+    expect(folder.taken).toBe(
+      `${basename(root)}: train/ as training part (2 classes, 15 images, of which 3 are held out for validation); ` +
+        '1 other file or folder passed over (README.md)',
+    );
   });
+});
+
+describe('folders as people have them', () => {
+  const both = (train: string, valid: string) =>
+    emptyFiles(
+      ...numbered(`${train}/a`, 3),
+      ...numbered(`${train}/b`, 2),
+      ...numbered(`${valid}/a`, 2),
+      `${valid}/b/9.jpg`,
+    );
+
+  it.each([
+    ['Training', 'Testing', 'Testing/ serves as validation part'],
+    ['training_set', 'test_set', 'test_set/ serves as validation part'],
+    ['Train', 'valid', undefined],
+    ['TRAIN', 'Validation', undefined],
+    ['train', 'dev', undefined],
+    ['training_set/training_set', 'test_set/test_set', 'test_set/ serves as validation part'],
+  ])('%s and %s are parts, and that is said', async (train, valid, note) => {
+    const root = folderWith(both(train, valid));
+    const folder = await scanImageFolder(root, OPTIONS);
+    expect(folder.classNames).toEqual(['a', 'b']);
+    expect(paths(folder.train)).toEqual([...numbered(`${train}/a`, 3), ...numbered(`${train}/b`, 2)]);
+    expect(paths(folder.valid)).toEqual([...numbered(`${valid}/a`, 2), `${valid}/b/9.jpg`]);
+    expect(folder.taken).toBe(
+      `${basename(root)}: ${train}/ as training part (2 classes, 5 images), ${valid}/ as validation part (3 images)`,
+    );
+    expect(folder.notes).toEqual(note === undefined ? [] : [expect.stringContaining(note)]);
+  });
+
+  it('test is left aside where there is val, and that is said', async () => {
+    const root = folderWith({ ...both('train', 'val'), ...emptyFiles('test/c/1.jpg', 'annotations/a.xml') });
+    const folder = await scanImageFolder(root, OPTIONS);
+    expect([folder.train.length, folder.valid.length]).toEqual([5, 3]);
+    expect(folder.taken).toMatch(/; test\/ left aside; 1 other file or folder passed over \(annotations\)$/);
+    expect([folder.notes, folder.skipped]).toEqual([[], []]);
+  });
+
+  it('names the classes where folders are classes', async () => {
+    const root = folderWith(
+      emptyFiles(...numbered('ants', 10), ...numbered('bees', 5), 'bees/labels.csv', 'x.txt'),
+    );
+    expect((await scanImageFolder(root, OPTIONS)).taken).toBe(
+      `${basename(root)}: 2 classes (ants, bees), 15 images, of which 3 are held out for validation; ` +
+        '2 other files or folders passed over (x.txt, bees/labels.csv)',
+    );
+  });
+
+  it('counts images in folders of a class, and refuses parts inside of classes', async () => {
+    const views = emptyFiles(
+      ...numbered('a', 3),
+      ...numbered('a/views', 2),
+      ...numbered('b', 2),
+      'b/views/1.jpg',
+    );
+    const folder = await scanImageFolder(folderWith(views), OPTIONS);
+    expect(folder.train.length + folder.valid.length).toBe(8);
+    expect(folder.notes).toEqual([
+      expect.stringMatching(/^3 images lie in folders inside .*\(a\/views, b\/views\)/),
+    ]);
+    const inside = emptyFiles(
+      ...['a', 'b'].flatMap((name) => [`train/${name}/one/1.jpg`, `train/${name}/two/1.jpg`]),
+    );
+    const refused = scanImageFolder(folderWith(inside), OPTIONS);
+    await expect(refused).rejects.toThrow(/a\/, b\/ in .*\/train would be classes.*one\/, two\/\. Expected/);
+  });
+
+  it('passes over what systems leave behind, readable or not, without a word', async () => {
+    const names = [
+      '#recycle',
+      '@Recycle',
+      '@eaDir',
+      '#snapshot',
+      '$RECYCLE.BIN',
+      'System Volume Information',
+    ];
+    names.push('lost+found', '__MACOSX', '.ipynb_checkpoints', '.Trash-1000');
+    const left = [...names, ...names.map((name) => `a/${name}`)].map((name) => `${name}/x/1.jpg`);
+    const files = ['Thumbs.db', 'desktop.ini', '.DS_Store', '._0.jpg'].flatMap((name) => [name, `a/${name}`]);
+    const root = folderWith(emptyFiles(...left, ...files, ...numbered('a', 2), ...numbered('b', 2)));
+    chmodSync(join(root, 'lost+found'), 0o000);
+    chmodSync(join(root, 'a/lost+found'), 0o000);
+    const folder = await asUnprivileged(() => scanImageFolder(root, OPTIONS));
+    chmodSync(join(root, 'lost+found'), 0o755);
+    chmodSync(join(root, 'a/lost+found'), 0o755);
+    expect(folder.classNames).toEqual(['a', 'b']);
+    expect([folder.train.length + folder.valid.length, folder.skipped]).toEqual([4, []]);
+    expect(folder.taken).not.toContain('passed over');
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'names a class folder whose name is not UTF-8, and skips such files',
+    async () => {
+      const root = folderWith(emptyFiles(...numbered('a', 2), ...numbered('b', 2)));
+      const cafe = (folder: string, end = '') =>
+        Buffer.concat([
+          Buffer.from(join(root, folder)),
+          Buffer.of(0x2f, 0x63, 0x61, 0x66, 0xe9),
+          Buffer.from(end),
+        ]);
+      writeFileSync(cafe('a', '.jpg'), '');
+      writeFileSync(join(root, 'a/\ufffd.jpg'), '');
+      const folder = await scanImageFolder(root, OPTIONS);
+      expect(folder.skipped).toEqual([
+        { path: 'a/caf\\xe9.jpg', reason: expect.stringContaining('not UTF-8: rename') },
+      ]);
+      expect(paths([...folder.train, ...folder.valid])).toContain('a/\ufffd.jpg');
+      mkdirSync(cafe(''));
+      await expect(scanImageFolder(root, OPTIONS)).rejects.toThrow(
+        new RegExp(
+          `The name of the folder caf\\\\xe9 in ${root} is not UTF-8, .*Expected names in UTF-8; rename it`,
+        ),
+      );
+    },
+  );
 });
 
 describe('a folder of classes', () => {
@@ -186,6 +303,27 @@ describe('symbolic links', () => {
       'c',
     ]);
   });
+
+  it('may not take the place of the validation part by what is held out', async () => {
+    const elsewhere = folderWith(emptyFiles('a/9.jpg', 'b/9.jpg'));
+    const root = folderWith(emptyFiles(...numbered('train/a', 5), ...numbered('train/b', 5)));
+    symlinkSync(elsewhere, join(root, 'val'));
+    await expect(scanImageFolder(root, OPTIONS)).rejects.toThrow(
+      /val\/ in .* cannot be read: link out of the data folder: --follow-links allows it\..* Expected a folder; pass --follow-links/,
+    );
+    const followed = await scanImageFolder(root, { ...OPTIONS, followLinks: true });
+    expect(paths(followed.valid)).toEqual(['val/a/9.jpg', 'val/b/9.jpg']);
+  });
+
+  it('are counted where nothing else is there', async () => {
+    const elsewhere = folderWith(emptyFiles('1.jpg'));
+    const root = folderWith(emptyFiles(...['a', 'b', 'c', 'd', 'e'].map((name) => `${name}/notes.txt`)));
+    for (let i = 0; i < 300; i++)
+      symlinkSync(join(elsewhere, '1.jpg'), join(root, `${'abcde'[i % 5]}/${i}.jpg`));
+    await expect(scanImageFolder(root, OPTIONS)).rejects.toThrow(
+      /No images found in .*\. Skipped: 300 such as a\/0\.jpg \(link out of the data folder: --follow-links allows it\), 5 such as a \(a folder/,
+    );
+  });
 });
 
 describe('what makes no data set', () => {
@@ -197,7 +335,7 @@ describe('what makes no data set', () => {
 
   it.each([
     ['an empty folder', {}, /No images/],
-    ['only other files', emptyFiles('a/x.svg', 'b/y.svg'), /No images.*4 skipped.*a\/x\.svg: SVG/],
+    ['only other files', emptyFiles('a/x.svg', 'b/y.svg'), /No images.*Skipped: 2 such as a\/x\.svg \(SVG/],
     ['images without class folders', emptyFiles('1.jpg', '2.jpg'), /No images.*beside the class folders/],
     ['one class', emptyFiles(...numbered('a', 4)), /Only one class, "a"/],
     [
