@@ -1,5 +1,6 @@
 import { requireKnownArms } from '../config/arms.js';
 import { UsageError } from '../errors.js';
+import { superConvergenceNote } from '../report/words/compare.js';
 import { verdictWords } from '../report/words/verdict.js';
 import {
   type ArmDifference,
@@ -80,14 +81,19 @@ function runsOf(name: string, runs: readonly RecordedRun[]): RecordedRun[] {
   return runs.filter(({ arm }) => arm === name).sort((a, b) => a.pair - b.pair);
 }
 
-function superConvergenceOf(arm: readonly RecordedRun[], baseline: readonly RecordedRun[], target: number) {
+function superConvergenceOf(
+  arm: readonly RecordedRun[],
+  baseline: readonly RecordedRun[],
+  target: number,
+): Comparison['superConvergence'] {
   const pairs = pairsOf(arm, baseline).map((pair) => ({
     arm: stepsOf(pair.arm, target),
     baseline: stepsOf(pair.baseline, target),
     armBudget: pair.arm.record.steps.length,
     baselineBudget: pair.baseline.record.steps.length,
   }));
-  return superConvergence(pairs, target);
+  const found = superConvergence(pairs, target);
+  return found && { ...found, note: superConvergenceNote(found) };
 }
 
 /** What pairs of runs say, before it is corrected for the number of comparisons. */

@@ -287,7 +287,8 @@ export interface Comparison {
   /** The last arm against the first. */
   readonly difference: ArmDifference | null;
   readonly verdict: VerdictSummary;
-  readonly superConvergence: SuperConvergence | null;
+  /** `note` is what the numbers leave open, in a sentence; empty where nothing. */
+  readonly superConvergence: (SuperConvergence & { readonly note: string }) | null;
   readonly warnings: readonly string[];
 }
 

@@ -80,9 +80,15 @@ export interface SuperConvergence {
   readonly censored: { readonly arm: number; readonly baseline: number; readonly both: number };
   /** The number of pairs. */
   readonly n: number;
-  /** What the numbers leave open, in a sentence; empty where nothing. */
-  readonly note: string;
+  /** Why there is no interval, or what it rests on; null where nothing is to be said. */
+  readonly caveat: Caveat | null;
 }
+
+/**
+ * `one-seed` and `all-equal` have no spread to make an interval of; with `few-seeds`, fewer than six, order statistics
+ * have none; `bounds`: runs that never reached the target count with the least time that they needed.
+ */
+export type Caveat = 'one-seed' | 'all-equal' | 'few-seeds' | 'bounds';
 
 /**
  * The super-convergence factor (Smith and Topin, arXiv 1708.07120: the same accuracy in fewer steps) over
@@ -128,14 +134,8 @@ function geometricMean(pairs: readonly { readonly arm: number; readonly baseline
     high: logs.high === null ? null : Math.exp(logs.high),
     bound: 'none',
     method: 'geometric mean, t on logarithms',
-    note: logs.low !== null ? '' : noSpread(pairs.length),
+    caveat: logs.low !== null ? null : pairs.length === 1 ? 'one-seed' : 'all-equal',
   };
-}
-
-function noSpread(n: number): string {
-  return n === 1
-    ? 'One seed has no interval.'
-    : `All ${n} seeds gave the same factor, too few to say how far another would lie.`;
 }
 
 function boundedMedian(pairs: readonly PairedTimes[]): Answer | null {
@@ -151,15 +151,13 @@ function boundedMedian(pairs: readonly PairedTimes[]): Answer | null {
   const low = rank === null ? 0 : (lowest[rank] ?? 0);
   const high = rank === null ? Infinity : (highest[highest.length - 1 - rank] ?? Infinity);
   const bound = least === most ? 'none' : least > 0 ? 'at least' : 'at most';
-  const short = 'Not every run reached the target, and fewer than six seeds give the median no 95% interval.';
-  const never = 'Runs that never reached the target count with the least time that they needed.';
   return {
     factor: bound === 'at most' ? most : least,
     low: low === 0 ? null : low,
     high: high === Infinity ? null : high,
     bound,
     method: 'median, order statistics',
-    note: rank === null ? short : never,
+    caveat: rank === null ? 'few-seeds' : 'bounds',
   };
 }
 

@@ -206,7 +206,7 @@ export interface FindLrView {
   readonly reason: string;
   /** The folder that holds all this. */
   readonly run?: string;
-  /** Which loss the curves show [train], and how many steps each sweep was to have [as many as it has]. */
+  /** Which loss the curves show [train], and how many steps each test was to have [as many as it has]. */
   readonly config?: { readonly loss?: 'train' | 'valid'; readonly steps?: number };
 }
 

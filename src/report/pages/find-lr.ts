@@ -25,7 +25,7 @@ function howItEnded({ seed, points, divergedAt, stop }: RangeCurve, planned = po
   if (stop === 'end' && points.length < planned) {
     return `seed ${seed}: interrupted at ${rate}, after ${points.length} of ${planned} steps`;
   }
-  if (stop === 'end') return `seed ${seed}: reached the end of the sweep at ${rate} without diverging`;
+  if (stop === 'end') return `seed ${seed}: reached the end of the test at ${rate} without diverging`;
   return `seed ${seed}: ${stop} at ${rate}${divergedAt === null ? '' : `, step ${divergedAt}`}`;
 }
 

@@ -1,3 +1,4 @@
+import type { SuperConvergence } from '../../stats/times.js';
 import type { CompareView } from '../compare-view.js';
 import { formatFraction, formatInterval } from '../text/numbers.js';
 
@@ -20,6 +21,22 @@ export function superConvergenceText({
     `Super-convergence factor: ${lead}${decimals(factor)}${interval(low, high, decimals)}, steps of ${baseline} over steps of ${arm} ` +
     `up to an accuracy of ${formatFraction(target)}${origin}; above 1, ${arm} is faster. ${note}`
   ).trimEnd();
+}
+
+/** What a super-convergence factor leaves open, in a sentence; empty where nothing. */
+export function superConvergenceNote({ caveat, n }: Pick<SuperConvergence, 'caveat' | 'n'>): string {
+  switch (caveat) {
+    case null:
+      return '';
+    case 'one-seed':
+      return 'One seed has no interval.';
+    case 'all-equal':
+      return `All ${n} seeds gave the same factor, too few to say how far another would lie.`;
+    case 'few-seeds':
+      return 'Not every run reached the target, and fewer than six seeds give the median no 95% interval.';
+    case 'bounds':
+      return 'Runs that never reached the target count with the least time that they needed.';
+  }
 }
 
 function interval(low: number | null, high: number | null, format: (value: number) => string): string {

@@ -11,7 +11,7 @@ export interface RangePoint {
   readonly smoothedLoss: number;
 }
 
-/** How a sweep ended: the loss exploded, the network fell back to guessing, or neither. */
+/** How a range test ended: the loss exploded, the network fell back to guessing, or neither. */
 export type RangeEnd = 'diverged' | 'collapsed' | 'end';
 
 /** The range test of one seed, as it lies in find-lr's JSON document. */
@@ -19,7 +19,7 @@ export interface RangeCurve {
   readonly seed: number;
   /** In the order of the steps; the point that ended the test is the last. */
   readonly points: readonly RangePoint[];
-  /** The step at which divergence or collapse was noticed; null where the sweep went through. */
+  /** The step at which divergence or collapse was noticed; null where the test went through. */
   readonly divergedAt: number | null;
   readonly stop: RangeEnd;
 }

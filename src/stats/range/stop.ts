@@ -49,7 +49,7 @@ const strays = 2;
  * The stop rule of a range test. `diverged`: the loss is NaN or infinite, or the smoothed loss exceeds
  * `stopAt` times its best (fastai, callback/schedule.py, LRFinder). `collapsed`: the network had learned and
  * has fallen back to ln(classes), where it stays without ever diverging. That is judged by the median of
- * the last 9 raw losses, since an average with beta 0.98 lags by 50 steps and would notice after the sweep.
+ * the last 9 raw losses, since an average with beta 0.98 lags by 50 steps and would notice after the test.
  * ln(classes) is the loss of a guess under any label smoothing.
  */
 export function rangeStop({ classes, stopAt = 4 }: RangeStopOptions): RangeStop {

@@ -18,17 +18,17 @@ describe('superConvergence', () => {
     expect(result.factor).toBeCloseTo(2.3848394323235773, 10);
     expect(result.low).toBeCloseTo(1.80961903, 7);
     expect(result.high).toBeCloseTo(3.14290414, 7);
-    expect(result).toMatchObject({ target: 0.9, bound: 'none', n: 5, note: '' });
+    expect(result).toMatchObject({ target: 0.9, bound: 'none', n: 5, caveat: null });
   });
 
   it('has no interval from one seed, nor from a few seeds that agree exactly', () => {
     const one = superConvergence([pair(800, 200)], 0.9)!;
     expect(one.factor).toBeCloseTo(4, 12);
-    expect(one).toMatchObject({ low: null, high: null, note: 'One seed has no interval.' });
+    expect(one).toMatchObject({ low: null, high: null, caveat: 'one-seed' });
     const same = superConvergence([pair(800, 200), pair(400, 100), pair(800, 200)], 0.9)!;
     expect(same.factor).toBeCloseTo(4, 12);
     expect(same).toMatchObject({ low: null, high: null });
-    expect(same.note).toContain('All 3 seeds gave the same factor');
+    expect(same.caveat).toBe('all-equal');
   });
 
   it('gives the lower bound where the baseline fails', () => {
@@ -36,7 +36,7 @@ describe('superConvergence', () => {
     const result = superConvergence([pair(400, 200), pair(null, 250), pair(null, 200)], 0.9)!;
     expect(result).toMatchObject({ factor: 4, bound: 'at least', low: null, high: null });
     expect(result.censored).toEqual({ arm: 0, baseline: 2, both: 0 });
-    expect(result.note).toContain('fewer than six seeds');
+    expect(result.caveat).toBe('few-seeds');
   });
 
   it('gives the upper bound where the arm fails', () => {
@@ -55,7 +55,7 @@ describe('superConvergence', () => {
     // Nine ratios 1 to 8 and one of at least 10: ranks 2 and 8 of 9 (SciPy quantile_test: order 1 and 7 from 0).
     const arrived = [1, 2, 3, 4, 5, 6, 7, 8].map((ratio) => pair(ratio * 100, 100));
     const nine = superConvergence([...arrived, pair(null, 100)], 0.9)!;
-    expect(nine).toMatchObject({ factor: 5, low: 2, high: 8, bound: 'none' });
+    expect(nine).toMatchObject({ factor: 5, low: 2, high: 8, bound: 'none', caveat: 'bounds' });
     // Of six, the extremes; the highest is open.
     const six = superConvergence([...arrived.slice(0, 5), pair(null, 100)], 0.9)!;
     expect(six).toMatchObject({ factor: 3.5, low: 1, high: null, bound: 'none' });
