@@ -15,7 +15,7 @@ import { SweepFolder } from '../runs/range-test-folder.js';
 import type { RangeCurve, RangePoint } from '../stats/range/curve.js';
 import { recommend } from '../stats/range/recommend.js';
 import { suggestOverSeeds } from '../stats/range/suggestions.js';
-import { Upcoming } from '../workbench/upcoming.js';
+import { DeferredFolder } from '../workbench/deferred-folder.js';
 import {
   beginWorkbench,
   type BenchContext,
@@ -66,7 +66,7 @@ async function recordSweeps(
   const config = finderConfig(bench, settings);
   const workers = settings.workers ?? availableParallelism();
   const where = { ...environment, workers };
-  const folder = new Upcoming(whole, async () =>
+  const folder = new DeferredFolder(whole, async () =>
     SweepFolder.create(settings.out, `find-lr-seed${config.seed}`, {
       config,
       environment: where,
@@ -75,10 +75,10 @@ async function recordSweeps(
   );
   try {
     const onPoint = async (seed: number, point: RangePoint) => {
-      folder.act((open) => open.appendPoint({ seed, ...recorded(point) }));
-      await folder.madeIfKnown();
+      folder.write((open) => open.appendPoint({ seed, ...recorded(point) }));
+      await folder.finishCreating();
     };
-    await folder.madeIfKnown();
+    await folder.finishCreating();
     const found = await findLearningRate(bench, config, { workers, emit, signal, onPoint });
     const { curves, ...advice } = found;
     const open = await folder.ready;
@@ -101,7 +101,7 @@ async function recordSweeps(
     return { document, curves };
   } finally {
     await folder.ready.catch(() => undefined);
-    await folder.here?.close();
+    await folder.created?.close();
   }
 }
 

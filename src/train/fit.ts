@@ -11,7 +11,7 @@ import { evaluate } from '../workbench/evaluate.js';
 import type { Emit } from '../workbench/events.js';
 import { epochBatches, evaluationBatches } from '../workbench/run-engine.js';
 import { trainStepGroups } from '../workbench/steps.js';
-import type { Upcoming } from '../workbench/upcoming.js';
+import type { DeferredFolder } from '../workbench/deferred-folder.js';
 import { stepsPerEpoch, type Workbench } from '../workbench/workbench.js';
 import { isBetter, isSound, packCheckpoint, type RunCheckpoint, type RunState } from './run-state.js';
 
@@ -33,7 +33,7 @@ interface RunParts {
   readonly config: RunConfig;
   readonly schedule: StoppableSchedule;
   /** Made once it is known which images there are. */
-  readonly folder: Upcoming<RunFolder>;
+  readonly folder: DeferredFolder<RunFolder>;
   readonly name: string;
   readonly emit: Emit;
   readonly signal: AbortSignal;
@@ -72,7 +72,7 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
     return saved;
   };
 
-  await folder.madeIfKnown();
+  await folder.finishCreating();
   if (unsaved) await checkpoint(false);
   while (state.epoch <= epochsPlanned() && failure === null && !signal.aborted) {
     const { epoch } = state;
@@ -83,7 +83,7 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
     for await (const records of trainStepGroups(engine, batches, schedule, position)) {
       const broken = records.find(({ loss }) => !Number.isFinite(loss));
       for (const record of records.slice(0, broken && records.indexOf(broken))) {
-        folder.act((open) => open.appendStep(record));
+        folder.write((open) => open.appendStep(record));
         emit({ type: 'step', name, record });
         state = afterStep(state, record, batchLength(bench, config, record.step, epochSteps));
         unsaved = true;
@@ -93,13 +93,13 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
         break;
       }
       clock.end('step');
-      await folder.madeIfKnown();
-      if (folder.here !== undefined && clock.isDueBefore('step')) await checkpoint(false);
+      await folder.finishCreating();
+      if (folder.created !== undefined && clock.isDueBefore('step')) await checkpoint(false);
       clock.begin('step');
     }
     if (failure !== null || state.step < epoch * epochSteps || signal.aborted) break;
 
-    if (unsaved && folder.here !== undefined && clock.isDueBefore('evaluation')) await checkpoint(false);
+    if (unsaved && folder.created !== undefined && clock.isDueBefore('evaluation')) await checkpoint(false);
     clock.begin('evaluation');
     const evaluation = await evaluate(engine, untilAborted(evaluationBatches(bench, engine), signal));
     // Half an evaluation says nothing: the epoch stays unfinished, and a resume evaluates anew.
@@ -114,7 +114,7 @@ export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEn
     }
     predictions = evaluation.predictions;
     const record = epochRecord(state, evaluation, clock.read().epochSeconds);
-    folder.act((open) => open.appendEpoch(record));
+    folder.write((open) => open.appendEpoch(record));
     emit({ type: 'epoch', name, record });
     const isBest = isBetter(record, state.best);
     const event = earlyStopEvent(config, schedule, state, record);

@@ -19,7 +19,7 @@ import { createRun, openRun, type RunFolder } from '../runs/run-folder.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import type { Emit } from '../workbench/events.js';
 import { openRunEngine } from '../workbench/run-engine.js';
-import { Upcoming } from '../workbench/upcoming.js';
+import { DeferredFolder } from '../workbench/deferred-folder.js';
 import {
   datasetDocument,
   datasetSummary,
@@ -86,7 +86,7 @@ export async function trainRun(
       return document;
     } finally {
       await folder.ready.catch(() => undefined);
-      await folder.here?.close();
+      await folder.created?.close();
     }
   } finally {
     await engine.dispose();
@@ -102,7 +102,7 @@ export function runName({ arm, seed }: RunConfig): string {
 
 /** A run's folder with the point to go on from. */
 interface OpenRun extends RunStart {
-  readonly folder: Upcoming<RunFolder>;
+  readonly folder: DeferredFolder<RunFolder>;
   readonly environment: RunEnvironment;
 }
 
@@ -115,7 +115,7 @@ async function startRun(
   { initialState }: StoppableSchedule,
 ): Promise<OpenRun> {
   const from = { state: initialRunState(initialState), replica: await engine.snapshot(), predictions: [] };
-  const folder = new Upcoming(whole, async () => {
+  const folder = new DeferredFolder(whole, async () => {
     const documents = {
       config,
       environment,
@@ -153,7 +153,7 @@ async function resumeRun(
     // Also where nothing is new: the program may have ended between an event and its checkpoint.
     await folder.writeEvents(state.events);
     return {
-      folder: Upcoming.of(folder),
+      folder: DeferredFolder.of(folder),
       environment: resumed.environment,
       from: { ...saved, state },
       best,

@@ -9,26 +9,93 @@ import type { FeatureShape, NetworkInput } from '../engine/input.js';
 import { messageOf, RunError } from '../errors.js';
 import type { TrainingBatch } from './steps.js';
 
+/**
+ * Turns batches of images into what the network takes: the images themselves, or, where a part is
+ * frozen, its features, computed for those not yet in the store and read for the others.
+ */
+export async function* networkBatches(
+  engine: Engine,
+  batches: AsyncIterable<Batch>,
+  features: StoredFeatures | undefined,
+): AsyncGenerator<TrainingBatch> {
+  for await (const batch of batches) {
+    const input: NetworkInput =
+      features === undefined
+        ? { kind: 'images', images: batch.images, boxes: batch.boxes }
+        : await storedFeatures(engine, batch, features);
+    yield { input, labels: batch.labels };
+    // On wasm and cpu all promises are settled at once: without a turn of the event loop, signals and progress bars would wait.
+    await nextTurn();
+  }
+}
+
+/** Where the features of a list of images are stored. */
+interface StoredFeatures {
+  readonly store: FeatureStore;
+  /** The slot of a view of the image at that position in the list; the view is -1 where images have none. */
+  readonly slot: (index: number, view: number) => number;
+}
+
+/** The images whose pixels are needed: those whose features are not stored yet. */
+export function unstored({ store, slot }: StoredFeatures): Needs {
+  return (index, view) => !store.has(slot(index, view));
+}
+
+/** How long to wait for another thread to compute what it claimed, in milliseconds; then it is taken for dead. */
+const PATIENCE = 2000;
+
+async function storedFeatures(
+  engine: Engine,
+  batch: Batch,
+  { store, slot }: StoredFeatures,
+): Promise<NetworkInput> {
+  const slots = batch.images.map((_, i) => slot(batch.indices[i] ?? 0, batch.views[i] ?? -1));
+  const absent = () => [...slots.keys()].filter((i) => !store.has(slots[i] ?? 0));
+  const compute = async (chosen: readonly number[]) => {
+    if (chosen.length === 0) return;
+    const values = await engine.features({
+      kind: 'images',
+      images: chosen.flatMap((i) => batch.images[i] ?? []),
+      boxes: chosen.flatMap((i) => batch.boxes[i] ?? []),
+    });
+    const length = values.length / chosen.length;
+    chosen.forEach((i, k) => store.put(slots[i] ?? 0, values.subarray(k * length, (k + 1) * length)));
+  };
+  // A few at a time: runs side by side need the same images at the same moment, and so each computes a part of them.
+  const share = engine.sliceSize * engine.workers;
+  let claimed: number[] = [];
+  for (const i of absent()) {
+    if (store.claim(slots[i] ?? 0)) claimed.push(i);
+    if (claimed.length < share) continue;
+    await compute(claimed);
+    claimed = [];
+  }
+  await compute(claimed);
+  const deadline = performance.now() + PATIENCE;
+  while (absent().length > 0 && performance.now() < deadline) await pause(1);
+  await compute(absent());
+  return { kind: 'features', values: store.gather(slots), shape: store.handle.shape };
+}
+
 /** A feature store as plain data that may cross threads. */
 export interface FeatureStoreHandle {
   readonly shape: FeatureShape;
-  /** One byte a slot: whether its features are there, or who asks first is to compute them. */
+  /** One byte a slot: empty, claimed by a thread that computes the features, or filled. */
   readonly present: SharedArrayBuffer;
   /** The features themselves, where they fit in memory. */
   readonly memory: SharedArrayBuffer | undefined;
-  /** Where they do not: descriptor of a temporary file of slots, valid in all threads of the process. */
+  /** Where they do not fit: the descriptor of a temporary file, which is valid in all threads of the process. */
   readonly file: number | undefined;
 }
 
-const THERE = 1;
+const FILLED = 1;
 const CLAIMED = 2;
 
 /**
- * Outputs of the frozen part, computed once for each (image, view) and kept: in memory that threads
- * share while they fit, else in a temporary file.
+ * Keeps the frozen part's outputs for each (image, view): in memory that threads share while they fit, else in a temporary file.
  *
- * Threads claim the slots that they compute, so that runs side by side share the work. Where two compute the same
- * slot all the same, both write the same bits.
+ * Threads claim the slots that they compute, so that runs side by side share the work. Should two compute the same slot, both
+ * write the same bits.
  */
 export class FeatureStore {
   private readonly present: Uint8Array;
@@ -60,10 +127,10 @@ export class FeatureStore {
   }
 
   has(slot: number): boolean {
-    return Atomics.load(this.present, slot) === THERE;
+    return Atomics.load(this.present, slot) === FILLED;
   }
 
-  /** Whether the caller is the first to want a slot and is to fill it; the others wait for it a while. */
+  /** Claims an empty slot for the caller to fill; false where it was claimed or filled before. */
   claim(slot: number): boolean {
     return Atomics.compareExchange(this.present, slot, 0, CLAIMED) === 0;
   }
@@ -72,7 +139,7 @@ export class FeatureStore {
   put(slot: number, values: Float32Array): void {
     if (this.values !== undefined) this.values.set(values, slot * this.length);
     else orRunError(() => this.write(slot, values));
-    Atomics.store(this.present, slot, THERE);
+    Atomics.store(this.present, slot, FILLED);
   }
 
   /** Copies the features of the slots, one after another. */
@@ -86,7 +153,7 @@ export class FeatureStore {
     return batch;
   }
 
-  /** The creator's close removes the temporary file, once no thread reads any more; the others' leaves it. */
+  /** @param options the creator removes the temporary file, once no thread reads it any more; others leave it */
   close(options: { remove: boolean }): void {
     const { file } = this.handle;
     if (options.remove && file !== undefined && !this.closed) closeSync(file);
@@ -122,73 +189,4 @@ function orRunError<T>(write: () => T): T {
         'memory. Free some space, set TMPDIR to a larger disk, or lower --views or --image-size.',
     );
   }
-}
-
-/** Where the features of images lie. */
-interface StoredFeatures {
-  readonly store: FeatureStore;
-  /** The store's slot of a view of the image at that position in its list; of the image itself where it has no views. */
-  readonly slot: (index: number, view: number) => number;
-}
-
-/** The images that have to be looked at: those whose features are not stored yet. */
-export function unstored({ store, slot }: StoredFeatures): Needs {
-  return (index, view) => !store.has(slot(index, view));
-}
-
-/**
- * Turns batches of images into what the network takes: the images themselves, or, where a part is
- * frozen, its features, computed for those not yet in the store and read for the others.
- */
-export async function* networkBatches(
-  engine: Engine,
-  batches: AsyncIterable<Batch>,
-  features: StoredFeatures | undefined,
-): AsyncGenerator<TrainingBatch> {
-  for await (const batch of batches) {
-    const input: NetworkInput =
-      features === undefined
-        ? { kind: 'images', images: batch.images, boxes: batch.boxes }
-        : await storedFeatures(engine, batch, features);
-    yield { input, labels: batch.labels };
-    // On wasm and cpu all promises are settled at once: without a turn of the event loop no signal would be
-    // heard and no progress drawn.
-    await nextTurn();
-  }
-}
-
-/** How long another thread may take for what it claimed, in milliseconds; then it is taken for dead. */
-const PATIENCE = 2000;
-
-async function storedFeatures(
-  engine: Engine,
-  batch: Batch,
-  { store, slot }: StoredFeatures,
-): Promise<NetworkInput> {
-  const slots = batch.images.map((_, i) => slot(batch.indices[i] ?? 0, batch.views[i] ?? -1));
-  const absent = () => [...slots.keys()].filter((i) => !store.has(slots[i] ?? 0));
-  const compute = async (chosen: readonly number[]) => {
-    if (chosen.length === 0) return;
-    const values = await engine.features({
-      kind: 'images',
-      images: chosen.flatMap((i) => batch.images[i] ?? []),
-      boxes: chosen.flatMap((i) => batch.boxes[i] ?? []),
-    });
-    const length = values.length / chosen.length;
-    chosen.forEach((i, k) => store.put(slots[i] ?? 0, values.subarray(k * length, (k + 1) * length)));
-  };
-  // A little at a time: runs side by side come to the same images at the same moment, and each takes its part.
-  const share = engine.sliceSize * engine.workers;
-  let claimed: number[] = [];
-  for (const i of absent()) {
-    if (store.claim(slots[i] ?? 0)) claimed.push(i);
-    if (claimed.length < share) continue;
-    await compute(claimed);
-    claimed = [];
-  }
-  await compute(claimed);
-  const deadline = performance.now() + PATIENCE;
-  while (absent().length > 0 && performance.now() < deadline) await pause(1);
-  await compute(absent());
-  return { kind: 'features', values: store.gather(slots), shape: store.handle.shape };
 }

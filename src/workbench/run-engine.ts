@@ -8,7 +8,7 @@ import { networkBatches, unstored } from './features.js';
 import type { TrainingBatch } from './steps.js';
 import type { Workbench } from './workbench.js';
 
-/** Images evaluated at a time; large batches cost nothing, the engine slices them. */
+/** Images evaluated at a time. The engine slices large batches, so the number does not matter much. */
 const EVALUATION_BATCH = 64;
 
 /** The settings that shape network, optimizer and data of a run; a range test has them too. */

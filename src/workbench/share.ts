@@ -3,14 +3,14 @@ import { type ImageStoreHandle, openImageStore } from '../data/images/store.js';
 import { FeatureStore, type FeatureStoreHandle } from './features.js';
 import type { Workbench } from './workbench.js';
 
-/** A workbench as plain data: other threads of the process work on the same memory. */
+/** A workbench as plain data, for other threads of the process: they share its memory. */
 export interface WorkbenchHandle extends Omit<Workbench, 'images' | 'features' | 'close'> {
   readonly images: Omit<PreparedImages, 'store'>;
   readonly store: ImageStoreHandle;
   readonly features: { readonly train: FeatureStoreHandle; readonly valid: FeatureStoreHandle } | undefined;
 }
 
-/** What another thread needs to work on the same bench. */
+/** The handle of a bench, for another thread. */
 export function workbenchHandle({
   images: { store, ...images },
   features,
@@ -28,7 +28,7 @@ export function workbenchHandle({
   };
 }
 
-/** The bench of a handle, in a thread that does not own it. */
+/** The bench of a handle, in another thread. Its `close` leaves the owner's memory and files alone. */
 export function attachWorkbench({ store, features, ...handle }: WorkbenchHandle): Workbench {
   const stores = features && {
     train: new FeatureStore(features.train),

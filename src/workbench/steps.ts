@@ -23,7 +23,7 @@ export interface EpochPosition<State> {
  * The one training loop: for every mini-batch the schedule says rate and momentum, the engine steps, and
  * the record tells which of them the update used. Ends with the batches, the schedule or the signal.
  *
- * A loss that is no number is yielded like any other: whoever reads the records decides what it means.
+ * A loss that is not a number is yielded like any other.
  */
 export async function* trainSteps<State>(
   engine: Engine,
@@ -36,9 +36,9 @@ export async function* trainSteps<State>(
 }
 
 /**
- * The same loop in groups of steps, for who need not see each loss before the next step: on a graphics card a group
- * is what was begun between two readings of the losses, elsewhere one step. When a group is yielded the engine stands
- * after its last record, and no loss is left unread: the time for a checkpoint.
+ * The same loop in groups of steps, for callers that need not see each loss before the next step: on a graphics card a group
+ * is the steps between two readings of the losses, elsewhere one step. When a group is yielded the engine has made the step of
+ * its last record and no further one, so that a checkpoint may be written.
  */
 export function trainStepGroups<State>(
   engine: Engine,
