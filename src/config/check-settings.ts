@@ -87,8 +87,8 @@ const KINDS = {
   trainable: {
     read: asIs,
     schema: () =>
-      z.custom<'all' | 'head' | `last:${number}`>((value) =>
-        /^(all|head|last:[1-9]\d*)$/.test(String(value)),
+      z.custom<'all' | 'head' | `last:${number}`>(
+        (value) => typeof value === 'string' && /^(all|head|last:[1-9]\d*)$/.test(value),
       ),
     expected: () => 'all, head or last:N with N of at least 1',
   },

@@ -103,6 +103,7 @@ describe('values that are refused, with what was expected and what was received'
     ['decayAt', [0.5, 0.5], /received \[0.5,0.5\]/],
     ['trainable', 'last:0', /all, head or last:N.*received "last:0"/],
     ['trainable', 'last', /received "last"/],
+    ['trainable', ['all'], /received \["all"\]/],
     ['trainable', 'last:1.5', /received "last:1.5"/],
     ['policy', 'cycle', /one of fixed, 1cycle for --policy but received "cycle"/],
     ['policies', [], /list of names for --policies/],
