@@ -56,7 +56,7 @@ export const OPTION_GROUPS = {
       below: 1,
       argument: 'F',
       commands: ALL,
-      description: 'share of each class held out where DIR has no val/',
+      description: 'share of each class held out where DIR has no validation part',
     },
     splitSeed: {
       type: 'integer',
