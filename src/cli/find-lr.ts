@@ -1,5 +1,5 @@
 import { runFinder } from '../find-lr/find-lr.js';
-import { rangeSvg } from '../report/charts/range-svg.js';
+import { rangeSvg } from '../report/charts/range-test.js';
 import { findLrReport } from '../report/pages/find-lr.js';
 import { requireWritable } from '../runs/atomic.js';
 import { describeEnvironment } from '../workbench/environment.js';
@@ -11,7 +11,7 @@ export function runFindLr(flags: RawFlags): Promise<void> {
     await requireWritable(settings.out, '--out');
     const environment = describeEnvironment(await startBackend());
     const context = { environment, emit: progress.emit, signal };
-    const { document, curves } = await runFinder(settings, context, rangeSvg);
-    print(document, (layout) => findLrReport({ ...document, curves }, layout));
+    const { document } = await runFinder(settings, context, rangeSvg);
+    print(document, (layout) => findLrReport(document, layout));
   });
 }
