@@ -28,7 +28,7 @@ export async function writeReport(
   await makeFolders(dir).catch((error: unknown) => {
     throw explainWriteError(error, dir, 'start', '--report');
   });
-  const charts = await comparisonCharts(document, curves);
+  const charts = comparisonCharts(document, curves);
   for (const { name, svg } of charts) {
     await writeFileAtomic(join(dir, `${name}.svg`), svg);
     await writeFileAtomic(join(dir, `${name}.png`), await pngOf(svg));

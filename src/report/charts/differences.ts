@@ -1,16 +1,7 @@
-import type { Markish } from '@observablehq/plot';
+import * as Plot from '@observablehq/plot';
 import type { ArmDifference } from '../../runs/documents.js';
 import { printable, truncate } from '../text/width.js';
-import {
-  AXIS,
-  headingMark,
-  INK,
-  LEFT,
-  type LegendEntry,
-  legendMarks,
-  type Plot,
-  svgDocument,
-} from './svg.js';
+import { AXIS, headingMark, INK, LEFT, type LegendEntry, legendMarks, svgDocument } from './svg.js';
 
 /** Pixels. */
 const WIDTH = 1080;
@@ -21,12 +12,11 @@ const TOP = 46;
  * Every difference as a row: a dot for each seed, the mean, and its 95% intervals over seeds and over images, in
  * percentage points around a line at zero. Null where there is no difference to show.
  */
-export async function differenceSvg(differences: readonly ArmDifference[]): Promise<string | null> {
+export function differenceSvg(differences: readonly ArmDifference[]): string | null {
   const rows = differences.filter(({ mean }) => mean !== null).map(rowOf);
   if (rows.length === 0) return null;
-  const plot = await import('@observablehq/plot');
   const reach = reachOf(rows);
-  const legend = legendMarks(plot, LEGEND, WIDTH - 2 * LEFT);
+  const legend = legendMarks(LEGEND, WIDTH - 2 * LEFT);
   const title = 'difference of the final accuracy, in percentage points';
   const bottom = AXIS + legend.height;
   return svgDocument(title, {
@@ -39,11 +29,11 @@ export async function differenceSvg(differences: readonly ArmDifference[]): Prom
     x: { domain: [-reach, reach] },
     y: { domain: [rows.length, 0], axis: null },
     marks: [
-      headingMark(plot, title, WIDTH),
-      plot.gridX({ strokeOpacity: 0.1 }),
-      plot.axisX({ tickFormat: pointsText, tickSize: 0, label: null }),
-      plot.ruleX([0], { strokeOpacity: 0.6 }),
-      ...rows.flatMap((row, index) => rowMarks(plot, row, index, reach)),
+      headingMark(title, WIDTH),
+      Plot.gridX({ strokeOpacity: 0.1 }),
+      Plot.axisX({ tickFormat: pointsText, tickSize: 0, label: null }),
+      Plot.ruleX([0], { strokeOpacity: 0.6 }),
+      ...rows.flatMap((row, index) => rowMarks(row, index, reach)),
       ...legend.marks,
     ],
   });
@@ -102,41 +92,35 @@ function pointsText(value: number): string {
   return rounded > 0 ? `+${rounded}` : String(rounded).replace('-', '−');
 }
 
-function rowMarks(plot: Plot, row: Row, index: number, reach: number): Markish[] {
+function rowMarks(row: Row, index: number, reach: number): Plot.Markish[] {
   const { arm, baseline, mean, overSeeds, overImages, seeds } = row;
   const [names, middle, below] = [index + 0.16, index + 0.5, index + 0.76];
   const text = (x: number, words: string, options: object) =>
-    plot.text([words], { x: [x], y: [names], ...options });
+    Plot.text([words], { x: [x], y: [names], ...options });
   return [
     text(-reach, `${arm} − ${baseline}`, { textAnchor: 'start', fontSize: 14, fontWeight: 'bold' }),
     text(reach, `${arm} better →`, { textAnchor: 'end', fillOpacity: 0.7 }),
-    ...intervalMarks(plot, overSeeds, middle, OVER_SEEDS, reach),
-    ...intervalMarks(plot, overImages, below, OVER_IMAGES, reach),
-    plot.dot(seeds, { x: seeds, y: () => middle, r: 4.5, fill: OVER_SEEDS, fillOpacity: 0.35 }),
+    ...intervalMarks(overSeeds, middle, OVER_SEEDS, reach),
+    ...intervalMarks(overImages, below, OVER_IMAGES, reach),
+    Plot.dot(seeds, { x: seeds, y: () => middle, r: 4.5, fill: OVER_SEEDS, fillOpacity: 0.5 }),
     ...[
       { y: middle, fill: OVER_SEEDS },
       ...(overImages === null ? [] : [{ y: below, fill: OVER_IMAGES }]),
-    ].map(({ y, fill }) => plot.dot([mean], { x: [mean], y: [y], symbol: 'diamond', r: 6, fill })),
+    ].map(({ y, fill }) => Plot.dot([mean], { x: [mean], y: [y], symbol: 'diamond', r: 6, fill })),
   ];
 }
 
 /** An interval with its ends, or an arrow where it goes on beyond the picture. */
-function intervalMarks(
-  plot: Plot,
-  interval: Interval | null,
-  y: number,
-  ink: string,
-  reach: number,
-): Markish[] {
+function intervalMarks(interval: Interval | null, y: number, ink: string, reach: number): Plot.Markish[] {
   if (interval === null) return [];
   const { low, high } = interval;
   const [from, to] = [Math.max(low, -reach), Math.min(high, reach)];
   const end = (x: number, cut: boolean, rotate: number) =>
     cut
-      ? plot.dot([x], { x: [x], y: [y], symbol: 'triangle', rotate, r: 6, fill: ink })
-      : plot.ruleX([x], { x: [x], y1: [y - 0.06], y2: [y + 0.06], stroke: ink, strokeWidth: 2 });
+      ? Plot.dot([x], { x: [x], y: [y], symbol: 'triangle', rotate, r: 6, fill: ink })
+      : Plot.ruleX([x], { x: [x], y1: [y - 0.06], y2: [y + 0.06], stroke: ink, strokeWidth: 2 });
   return [
-    plot.ruleY([y], { y: [y], x1: [from], x2: [to], stroke: ink, strokeWidth: 2 }),
+    Plot.ruleY([y], { y: [y], x1: [from], x2: [to], stroke: ink, strokeWidth: 2 }),
     end(from, from > low, -90),
     end(to, to < high, 90),
   ];

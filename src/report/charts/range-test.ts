@@ -4,15 +4,9 @@ import type { SuggestionSpreads } from '../../stats/range/suggestions.js';
 import { counted, formatRate } from '../text/numbers.js';
 import type { ChartLetter, ChartSpec } from './chart.js';
 import { extent, finitePoints, resampleToColumns } from './resample.js';
-import { svgChart } from './svg.js';
 
 /** What the chart of a range test shows of find-lr's document. */
-type RangeTest = Pick<FinderDocument, 'curves' | 'suggestions' | 'recommended' | 'config'>;
-
-/** The range test's chart as a standalone SVG document. */
-export function rangeSvg(test: RangeTest): Promise<string> {
-  return svgChart(rangeChart(test), { width: 840, height: 480 });
-}
+export type RangeTest = Pick<FinderDocument, 'curves' | 'suggestions' | 'recommended' | 'config'>;
 
 /**
  * Loss against the learning rate of a range test on a logarithmic axis: raw losses as dots, the smoothed loss

@@ -1,4 +1,5 @@
-import type { Markish, PlotOptions } from '@observablehq/plot';
+import * as Plot from '@observablehq/plot';
+import { DOMImplementation, XMLSerializer } from '@xmldom/xmldom';
 import type { Colour } from '../text/colour.js';
 import { displayWidth, printable, truncate } from '../text/width.js';
 import { labelsApart, xAxis, yAxis } from './axes.js';
@@ -12,11 +13,10 @@ interface SvgSize {
 }
 
 /** A chart as a standalone SVG document, the same text for the same input. */
-export async function svgChart(spec: ChartSpec, { width, height }: SvgSize): Promise<string> {
-  const plot = await import('@observablehq/plot');
+export function svgChart(spec: ChartSpec, { width, height }: SvgSize): string {
   const drawing = drawingOf(spec);
   if (drawing === null) {
-    const nothing = plot.text([`${printable(spec.title)}: no values to draw`], { frameAnchor: 'middle' });
+    const nothing = Plot.text([`${printable(spec.title)}: no values to draw`], { frameAnchor: 'middle' });
     return svgDocument(spec.title, { width, height, marks: [nothing] });
   }
   const inner = width - LEFT - RIGHT;
@@ -25,7 +25,7 @@ export async function svgChart(spec: ChartSpec, { width, height }: SvgSize): Pro
   const x = xAxis(spec.x.scale, drawing.x, columns);
   const y = yAxis(drawing.y, spec.rows);
   const place = (point: FinitePoint): FinitePoint => ({ x: x.column(point.x), y: y.row(point.y) });
-  const legend = legendMarks(plot, legendOf(spec, drawing), inner);
+  const legend = legendMarks(legendOf(spec, drawing), inner);
   return svgDocument(spec.title, {
     width,
     height,
@@ -38,27 +38,26 @@ export async function svgChart(spec: ChartSpec, { width, height }: SvgSize): Pro
     x: { domain: [0, columns - 1] },
     y: { domain: [0, y.rows - 1] },
     marks: [
-      headingMark(plot, spec.title, width),
-      plot.frame({ strokeOpacity: 0.3 }),
-      ...axisMarks(plot, spec, x, y),
-      ...drawing.series.map((series) => bandMark(plot, series, place)),
-      plot.dot(thinned(drawing.dots, MOST_DOTS).map(place), {
+      headingMark(spec.title, width),
+      Plot.frame({ strokeOpacity: 0.3 }),
+      ...axisMarks(spec, x, y),
+      ...drawing.series.map((series) => bandMark(series, place)),
+      Plot.dot(thinned(drawing.dots, MOST_DOTS).map(place), {
         ...AT,
         r: 2,
         fill: INK.grey,
         fillOpacity: 0.35,
       }),
       ...drawing.verticals.map((at) =>
-        plot.ruleX([x.column(at.x)], { stroke: INK[at.colour], strokeDasharray: DASHES }),
+        Plot.ruleX([x.column(at.x)], { stroke: INK[at.colour], strokeDasharray: DASHES }),
       ),
-      ...drawing.series.flatMap((series) => curveMarks(plot, series, drawing.series.length, place)),
-      ...letterMarks(plot, drawing, place, y.rows - 1),
+      ...drawing.series.flatMap((series) => curveMarks(series, drawing.series.length, place)),
+      ...letterMarks(drawing, place, y.rows - 1),
       ...legend.marks,
     ],
   });
 }
 
-export type Plot = typeof import('@observablehq/plot');
 type Place = (point: FinitePoint) => FinitePoint;
 
 /** Pixels around the area; below it those for the ticks and the name of the x axis. */
@@ -75,7 +74,6 @@ const DASHES = '5 4';
 const MOST_POINTS = 400;
 const MOST_DOTS = 2000;
 const AT = { x: 'x', y: 'y' } as const;
-const CENTRED = { textAnchor: 'middle', lineAnchor: 'middle' } as const;
 
 /** The terminal's colours as those of Okabe and Ito (Color Universal Design, 2008); grey and bold are the text's. */
 export const INK: Readonly<Record<Colour, string>> = {
@@ -90,27 +88,26 @@ export const INK: Readonly<Record<Colour, string>> = {
 };
 
 /** The heading over the area. */
-export function headingMark(plot: Plot, title: string, width: number): Markish {
+export function headingMark(title: string, width: number): Plot.Markish {
   const text = truncate(printable(title), Math.floor((width - 30) / (1.3 * LETTER)));
   const options = { frameAnchor: 'top-left', lineAnchor: 'bottom', dx: 14 - LEFT, dy: -14 } as const;
-  return plot.text([text], { ...options, fontSize: 15, fontWeight: 'bold' });
+  return Plot.text([text], { ...options, fontSize: 15, fontWeight: 'bold' });
 }
 
 /** The grid, and the ticks that the terminal has, labelled as far as there is room. */
 function axisMarks(
-  plot: Plot,
   spec: ChartSpec,
   x: ReturnType<typeof xAxis>,
   y: ReturnType<typeof yAxis>,
-): Markish[] {
+): Plot.Markish[] {
   const ticks = x.ticks.map(({ x: at, label }) => ({ at: x.column(at), label }));
   const starts = ticks.map(({ at, label }) => ({ start: at - label.length / 2, at, label }));
   const labels = new Map(labelsApart(starts).map(({ at, label }) => [at, label]));
   const rows = y.labels.flatMap((label, row) => (label === '' ? [] : [row]));
   return [
-    plot.gridY(rows, { strokeOpacity: 0.1 }),
-    plot.axisY(rows, { tickFormat: (row: number) => y.labels[row] ?? '', label: null }),
-    plot.axisX(
+    Plot.gridY(rows, { strokeOpacity: 0.1 }),
+    Plot.axisY(rows, { tickFormat: (row: number) => y.labels[row] ?? '', label: null }),
+    Plot.axisX(
       ticks.map(({ at }) => at),
       {
         tickFormat: (at: number) => labels.get(at) ?? '',
@@ -123,16 +120,16 @@ function axisMarks(
   ];
 }
 
-function bandMark(plot: Plot, { band, colour }: DrawnSeries, place: Place): Markish {
+function bandMark({ band, colour }: DrawnSeries, place: Place): Plot.Markish {
   const limits = thinned(band, MOST_POINTS).map(({ x, low, high }) => {
     const [from, to] = [place({ x, y: low }), place({ x, y: high })];
     return { x: from.x, low: from.y, high: to.y };
   });
-  return plot.areaY(limits, { x: 'x', y1: 'low', y2: 'high', fill: INK[colour], fillOpacity: 0.15 });
+  return Plot.areaY(limits, { x: 'x', y1: 'low', y2: 'high', fill: INK[colour], fillOpacity: 0.15 });
 }
 
 /** The pieces of a curve, and symbols where it needs them: on few points each, else some along the way. */
-function curveMarks(plot: Plot, series: DrawnSeries, count: number, place: Place): Markish[] {
+function curveMarks(series: DrawnSeries, count: number, place: Place): Plot.Markish[] {
   const { pieces, colour, index, marked } = series;
   const stroke = INK[colour];
   const points = pieces.flat();
@@ -141,15 +138,15 @@ function curveMarks(plot: Plot, series: DrawnSeries, count: number, place: Place
   const symbols = marked ? points.filter((_, i) => i % spacing === first % spacing) : [];
   return [
     ...pieces.map((piece) =>
-      plot.line(thinned(piece, MOST_POINTS).map(place), { ...AT, stroke, strokeWidth: 2 }),
+      Plot.line(thinned(piece, MOST_POINTS).map(place), { ...AT, stroke, strokeWidth: 2 }),
     ),
-    plot.dot(symbols.map(place), { ...AT, ...symbolOf(index), fill: stroke, stroke: PAPER, r: 4.5 }),
+    Plot.dot(symbols.map(place), { ...AT, ...symbolOf(index), fill: stroke, stroke: PAPER, r: 4.5 }),
   ];
 }
 
 const MOST_SYMBOLS = 30;
-/** Parts the symbols of curves that meet. */
-const PAPER = 'var(--paper, white)';
+/** Parts the symbols of curves that meet; on a dark page its style sheet replaces it. */
+const PAPER = 'white';
 const SYMBOLS = ['circle', 'triangle', 'square', 'diamond', 'star', 'wye'] as const;
 
 function symbolOf(index: number) {
@@ -163,15 +160,15 @@ function thinned<Item>(items: readonly Item[], most: number): Item[] {
 }
 
 /** Letters in circles along the upper edge, side by side where they would touch, each with a line to its point. */
-function letterMarks(plot: Plot, { letters }: Drawing, place: Place, top: number): Markish[] {
+function letterMarks({ letters }: Drawing, place: Place, top: number): Plot.Markish[] {
   const data = letters.map((letter) => ({ ...place(letter), ink: INK[letter.colour], char: letter.letter }));
   const dodged = (options: object) =>
-    plot.dodgeY({ anchor: 'top', padding: 1 }, { x: 'x', r: LETTER_RADIUS, ...options });
+    Plot.dodgeY({ anchor: 'top', padding: 1 }, { x: 'x', r: LETTER_RADIUS, ...options });
   return [
-    plot.ruleX(data, { x: 'x', y1: 'y', y2: () => top, stroke: 'ink', strokeOpacity: 0.7 }),
-    plot.dot(data, { ...AT, r: 2.5, fill: 'ink' }),
-    plot.dot(data, dodged({ fill: 'ink' })),
-    plot.text(data, dodged({ text: 'char', fill: () => 'white', fontWeight: 'bold' })),
+    Plot.ruleX(data, { x: 'x', y1: 'y', y2: () => top, stroke: 'ink', strokeOpacity: 0.7 }),
+    Plot.dot(data, { ...AT, r: 2.5, fill: 'ink' }),
+    Plot.dot(data, dodged({ fill: 'ink' })),
+    Plot.text(data, dodged({ text: 'char', fill: () => 'white', fontWeight: 'bold' })),
   ];
 }
 
@@ -179,10 +176,25 @@ function letterMarks(plot: Plot, { letters }: Drawing, place: Place, top: number
 export interface LegendEntry {
   readonly name: string;
   readonly ink: string;
-  readonly kind: 'line' | 'band' | 'dot' | 'dashes' | 'letter' | 'symbol';
+  readonly kind: keyof typeof BARS | 'dot' | 'letter';
   readonly symbol?: (typeof SYMBOLS)[number];
   readonly letter?: string;
 }
+
+/** Samples that are bars: the left end and width of each, and their height. */
+const BARS = {
+  line: { bars: [[-12, 24]], height: 2, opacity: 1 },
+  band: { bars: [[-12, 24]], height: 12, opacity: 0.15 },
+  dashes: {
+    bars: [
+      [-12, 6],
+      [-3, 6],
+      [6, 6],
+    ],
+    height: 2,
+    opacity: 1,
+  },
+} as const;
 
 function legendOf(spec: ChartSpec, { series, dots, letters, verticals }: Drawing): LegendEntry[] {
   const named = letters.filter(
@@ -210,10 +222,9 @@ const SAMPLE = 30;
 
 /** Entries from left to right under the x axis, as many to a line as fit; `height` is what they take. */
 export function legendMarks(
-  plot: Plot,
   entries: readonly LegendEntry[],
   width: number,
-): { readonly marks: Markish[]; readonly height: number } {
+): { readonly marks: Plot.Markish[]; readonly height: number } {
   let [right, line] = [0, 0];
   const placed = entries.map((entry) => {
     const name = truncate(printable(entry.name), Math.floor((width - SAMPLE) / LETTER));
@@ -223,12 +234,12 @@ export function legendMarks(
     right += size;
     return { ...entry, name, dx, line };
   });
-  const marks = placed.flatMap(({ name, dx, line: at, ...entry }): Markish[] => {
+  const marks = placed.flatMap(({ name, dx, line: at, ...entry }): Plot.Markish[] => {
     const dy = AXIS + 12 + LINE_HEIGHT * at;
     const anchor = { frameAnchor: 'bottom-left', dy } as const;
     return [
-      ...sampleMarks(plot, entry, { ...anchor, dx: dx + 12 }),
-      plot.text([name], { ...anchor, lineAnchor: 'middle', textAnchor: 'start', dx: dx + SAMPLE }),
+      ...sampleMarks(entry, { ...anchor, dx: dx + 12 }),
+      Plot.text([name], { ...anchor, lineAnchor: 'middle', textAnchor: 'start', dx: dx + SAMPLE }),
     ];
   });
   return { marks, height: LINE_HEIGHT * (line + 1) + 6 };
@@ -240,54 +251,29 @@ interface Anchor {
   readonly dy: number;
 }
 
-function sampleMarks(plot: Plot, entry: Omit<LegendEntry, 'name'>, at: Anchor): Markish[] {
-  const { kind, ink, symbol, letter } = entry;
-  const bar = (boxes: readonly (readonly [x: number, width: number])[], height: number, opacity = 1) =>
-    plot.dot([0], {
-      ...at,
-      symbol: {
-        draw: (context: { rect: (x: number, y: number, width: number, height: number) => void }) => {
-          for (const [x, width] of boxes) context.rect(x, -height / 2, width, height);
-        },
-      },
-      fill: ink,
-      fillOpacity: opacity,
-    });
-  const dot = (r: number, options = {}) => plot.dot([0], { ...at, r, fill: ink, ...options });
-  switch (kind) {
-    case 'line':
-      return [bar([[-12, 24]], 2), ...(symbol === undefined ? [] : [dot(4.5, { symbol, stroke: PAPER })])];
-    case 'band':
-      return [bar([[-12, 24]], 12, 0.15)];
-    case 'dashes':
-      return [
-        bar(
-          [
-            [-12, 6],
-            [-3, 6],
-            [6, 6],
-          ],
-          2,
-        ),
-      ];
-    case 'dot':
-      return [dot(2.5, { fillOpacity: 0.5 })];
-    case 'symbol':
-      return [dot(4.5, symbol === undefined ? {} : { symbol })];
-    case 'letter':
-      return [
-        dot(LETTER_RADIUS),
-        plot.text([letter ?? ''], { ...at, ...CENTRED, fill: 'white', fontWeight: 'bold' }),
-      ];
+function sampleMarks({ kind, ink, symbol, letter }: Omit<LegendEntry, 'name'>, at: Anchor): Plot.Markish[] {
+  const dot = (r: number, options = {}) => Plot.dot([0], { ...at, r, fill: ink, ...options });
+  if (kind === 'dot') return [dot(2.5, { fillOpacity: 0.5 })];
+  if (kind === 'letter') {
+    const text = { textAnchor: 'middle', lineAnchor: 'middle', fill: 'white', fontWeight: 'bold' } as const;
+    return [dot(LETTER_RADIUS), Plot.text([letter ?? ''], { ...at, ...text })];
   }
+  const { bars, height, opacity } = BARS[kind];
+  const shape = {
+    draw: (context: { rect: (x: number, y: number, width: number, height: number) => void }) => {
+      for (const [x, width] of bars) context.rect(x, -height / 2, width, height);
+    },
+  };
+  return [
+    dot(1, { symbol: shape, fillOpacity: opacity }),
+    ...(symbol === undefined ? [] : [dot(4.5, { symbol, stroke: PAPER })]),
+  ];
 }
 
 /** A plot as a standalone SVG document with `title` as its name for screen readers. */
-export async function svgDocument(title: string, options: PlotOptions): Promise<string> {
-  const plot = await import('@observablehq/plot');
-  const { DOMImplementation, XMLSerializer } = await import('@xmldom/xmldom');
+export function svgDocument(title: string, options: Plot.PlotOptions): string {
   const document = new DOMImplementation().createDocument('http://www.w3.org/1999/xhtml', 'html');
-  const svg = plot.plot({ ...options, document });
+  const svg = Plot.plot({ ...options, document });
   for (const style of [...svg.getElementsByTagName('style')]) svg.removeChild(style);
   const name = document.createElementNS('http://www.w3.org/2000/svg', 'title');
   name.textContent = printable(title);
@@ -295,10 +281,7 @@ export async function svgDocument(title: string, options: PlotOptions): Promise<
   svg.removeAttribute('class');
   const looks = { role: 'img', 'font-size': '12', style: 'color: #1f2328; background: white' };
   for (const [attribute, value] of Object.entries(looks)) svg.setAttribute(attribute, value);
-  // Hundredths of a pixel are enough.
-  return new XMLSerializer()
-    .serializeToString(svg)
-    .replace(/<[^>]*>/gu, (tag) =>
-      tag.replace(/\d+\.\d{3,}/gu, (number) => String(Number(Number(number).toFixed(2)))),
-    );
+  const hundredths = (tag: string) =>
+    tag.replace(/\d+\.\d{3,}/gu, (pixels) => String(Math.round(100 * Number(pixels)) / 100));
+  return new XMLSerializer().serializeToString(svg).replace(/<[^>]*>/gu, hundredths);
 }

@@ -219,8 +219,7 @@ function drawBand(area: PlotArea, series: DrawnSeries): void {
     const [from, to] = [low[column], high[column]];
     if (typeof from !== 'number' || typeof to !== 'number') continue;
     const [bottom, top] = [Math.max(0, Math.round(from)), Math.min(area.rows - 1, Math.round(to))];
-    for (let row = bottom; row <= top; row++)
-      put(area, column, row, shadeOf(series), series.colour);
+    for (let row = bottom; row <= top; row++) put(area, column, row, shadeOf(series), series.colour);
   }
 }
 

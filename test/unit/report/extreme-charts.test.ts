@@ -68,10 +68,10 @@ test('whatever the numbers and names, the terminal chart keeps to its width and 
   );
 });
 
-test('whatever the numbers and names, the picture is well-formed and its numbers are numbers', async () => {
-  await fc.assert(
-    fc.asyncProperty(anySpec, async (drawn) => {
-      const svg = await svgChart(drawn, { width: 640, height: 400 });
+test('whatever the numbers and names, the picture is well-formed and its numbers are numbers', () => {
+  fc.assert(
+    fc.property(anySpec, (drawn) => {
+      const svg = svgChart(drawn, { width: 640, height: 400 });
       textsOf(svg);
       const attributes = [...svg.matchAll(/<[^>]*>/gu)].join('');
       expect(attributes).not.toMatch(/NaN|Infinity|undefined/u);
@@ -80,7 +80,7 @@ test('whatever the numbers and names, the picture is well-formed and its numbers
   );
 }, 60_000);
 
-test.each([...EXTREMES, 5e-4])('a series that is always %d is drawn by both', async (value) => {
+test.each([...EXTREMES, 5e-4])('a series that is always %d is drawn by both', (value) => {
   const points = Array.from({ length: 100 }, (_, x) => ({ x, y: value }));
   const constant: ChartSpec = {
     title: 'learning rate',
@@ -90,10 +90,10 @@ test.each([...EXTREMES, 5e-4])('a series that is always %d is drawn by both', as
   };
   const text = textChart(constant, { width: 60, colour: false });
   expect(text.split('\n').filter((line) => /[┤│]─{40}/u.test(line))).toHaveLength(1);
-  expect((await svgChart(constant, SIZE)).match(/stroke-width="2"/gu)).toHaveLength(1);
+  expect(svgChart(constant, SIZE).match(/stroke-width="2"/gu)).toHaveLength(1);
 });
 
-test('a range test over any rates and losses is drawn by both', async () => {
+test('a range test over any rates and losses is drawn by both', () => {
   const point = fc.record({
     step: fc.nat(9),
     learningRate: fc.oneof(fc.double({ min: 0, noNaN: true }), fc.constantFrom(5e-324, 1e-300, 1e308)),
@@ -107,13 +107,13 @@ test('a range test over any rates and losses is drawn by both', async () => {
     stop: fc.constantFrom('diverged' as const, 'collapsed' as const, 'end' as const),
   });
   const recommended = fc.option(fc.record({ learningRate: anyNumber, fixedLearningRate: anyNumber }));
-  await fc.assert(
-    fc.asyncProperty(fc.array(curve, { maxLength: 3 }), recommended, async (curves, rates) => {
+  fc.assert(
+    fc.property(fc.array(curve, { maxLength: 3 }), recommended, (curves, rates) => {
       const found = { ...sampleRangeTest(1), curves, recommended: rates };
       const text = findLrReport(found, { width: 70, colour: false });
       expect(text).not.toMatch(/NaN|undefined/u);
       for (const line of text.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(70);
-      const svg = await svgChart(rangeChart(found), SIZE);
+      const svg = svgChart(rangeChart(found), SIZE);
       textsOf(svg);
       expect(svg).not.toMatch(/NaN|Infinity|undefined/u);
     }),

@@ -62,7 +62,7 @@ test('texts are escaped, markup is not', () => {
 
 const EVIL = '<img src=x onerror=alert(1)>"\'&';
 
-async function page(name = EVIL): Promise<string> {
+function page(name = EVIL): string {
   const sample = sampleComparison(['fixed', name]);
   const document: CompareDocument = {
     ...sample,
@@ -79,19 +79,19 @@ async function page(name = EVIL): Promise<string> {
     lost: lost.map((image) => ({ ...image, uri: 'data:image/png;base64,AAAA' })),
   };
   const curves = sampleCurves(['fixed', name]);
-  const charts = await comparisonCharts(document, curves);
+  const charts = comparisonCharts(document, curves);
   return htmlReport(document, { curves, charts, predictions: arms, pictures });
 }
 
-test('names of arms, classes and files stay text, whatever they say', async () => {
-  const text = await page();
+test('names of arms, classes and files stay text, whatever they say', () => {
+  const text = page();
   expect(text).not.toMatch(/<img src=x|<script|onerror=alert\(1\)>(?!&quot;)/u);
   expect(text.match(/<img [^>]*>/gu)).toEqual([expect.stringContaining('src="data:image/png;base64,AAAA"')]);
   expect(text).toContain('&lt;img src=x onerror=alert(1)&gt;');
 });
 
-test('the page asks nothing of the network', async () => {
-  const text = (await page()).replaceAll('http://www.w3.org/', '');
+test('the page asks nothing of the network', () => {
+  const text = page().replaceAll('http://www.w3.org/', '');
   expect(text).not.toMatch(/https?:|\/\/|@import|url\((?!#)/u);
 });
 
@@ -105,9 +105,9 @@ test.each([
   'a\u00a0b]]>&nbsp;<!--',
   '--',
   '\u202eabc',
-])('an arm called %j has its page and its charts, and they are well-formed', async (name) => {
-  const text = await page(name);
-  // eslint-disable-next-line no-control-regex
+])('an arm called %j has its page and its charts, and they are well-formed', (name) => {
+  const text = page(name);
+
   expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u202e\ufffe\uffff]|\p{Cs}/u);
   const pictures = text.match(/<svg.*?<\/svg>/gsu)!;
   expect(pictures).toHaveLength(5);
@@ -116,9 +116,9 @@ test.each([
   }
 });
 
-test("an arm's name of a million letters is cut, on the page and in the terminal", async () => {
+test("an arm's name of a million letters is cut, on the page and in the terminal", () => {
   const name = 'x'.repeat(1e6);
-  expect((await page(name)).length).toBeLessThan(400_000);
+  expect(page(name).length).toBeLessThan(400_000);
   const text = compareReport(sampleComparison(['fixed', name]), sampleCurves(['fixed', name]), {
     width: 80,
     colour: false,
@@ -126,29 +126,29 @@ test("an arm's name of a million letters is cut, on the page and in the terminal
   expect(text.length).toBeLessThan(20_000);
 });
 
-test('a comparison has five charts, or four where nothing differs', async () => {
-  const charts = await comparisonCharts(sampleComparison(), sampleCurves());
+test('a comparison has five charts, or four where nothing differs', () => {
+  const charts = comparisonCharts(sampleComparison(), sampleCurves());
   const names = ['difference', 'accuracy', 'valid-loss', 'learning-rate', 'momentum'];
   expect(charts.map(({ name }) => name)).toEqual(names);
-  const alone = await comparisonCharts({ ...sampleComparison(), differences: [] }, sampleCurves());
+  const alone = comparisonCharts({ ...sampleComparison(), differences: [] }, sampleCurves());
   expect(alone.map(({ name }) => name)).toEqual(names.slice(1));
 });
 
-test('the chart of differences: a dot a seed at its place, an arrow where an interval leaves the picture', async () => {
+test('the chart of differences: a dot a seed at its place, an arrow where an interval leaves the picture', () => {
   const perSeed = [0.01, 0.03].map((difference, seed) => {
     return { seed, difference, onlyArm: 1, onlyBaseline: 0, pValue: 1 };
   });
   const found = { ...sampleComparison().differences[0]!, mean: 0.02, low: -0.9, high: 0.94, perSeed };
-  const svg = (await differenceSvg([found]))!;
+  const svg = differenceSvg([found])!;
   const xs = [...svg.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)"/gu)].slice(0, 2).map(([, x]) => Number(x));
   // Zero is in the middle of 1080 pixels, so both stand to the right of it, the second three times as far.
   expect(xs[0]).toBeGreaterThan(541);
   expect((xs[1]! - 540) / (xs[0]! - 540)).toBeCloseTo(3, 2);
   expect(svg.match(/rotate\(-?90\)/gu)).toEqual(['rotate(-90)', 'rotate(90)']);
-  expect((await differenceSvg([{ ...found, low: -0.01, high: 0.05 }]))!).not.toContain('rotate(');
+  expect(differenceSvg([{ ...found, low: -0.01, high: 0.05 }])!).not.toContain('rotate(');
 });
 
-test('differences that no accuracies have are drawn at the edge', async () => {
+test('differences that no accuracies have are drawn at the edge', () => {
   const [found] = sampleComparison().differences;
   for (const wild of [1e300, -1e308, 5e-324, Infinity]) {
     const all = {
@@ -157,7 +157,7 @@ test('differences that no accuracies have are drawn at the edge', async () => {
       high: wild,
       overImages: { mean: wild, low: wild, high: wild, n: 9 },
     };
-    const svg = await differenceSvg([{ ...found!, ...all }]);
+    const svg = differenceSvg([{ ...found!, ...all }]);
     textsOf(svg!);
     expect(svg).not.toMatch(/NaN|Infinity|undefined/u);
   }

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import type { ChartSpec } from '../../../src/report/charts/chart.js';
-import { rangeSvg } from '../../../src/report/charts/range-test.js';
+import { rangeSvg } from '../../../src/report/charts/range-svg.js';
 import { svgChart } from '../../../src/report/charts/svg.js';
 import { textChart } from '../../../src/report/charts/terminal.js';
 import { sampleRangeTest } from './sample-runs.js';
@@ -30,7 +30,7 @@ const spec: ChartSpec = {
 };
 
 test('a chart is a whole SVG document that a renderer draws', async () => {
-  const svg = await svgChart(spec, SIZE);
+  const svg = svgChart(spec, SIZE);
   const { width, height, format } = await sharp(Buffer.from(svg)).metadata();
   expect({ width, height, format }).toEqual({ ...SIZE, format: 'svg' });
   const { data } = await sharp(Buffer.from(svg)).removeAlpha().raw().toBuffer({ resolveWithObject: true });
@@ -38,8 +38,8 @@ test('a chart is a whole SVG document that a renderer draws', async () => {
   expect(new Set(data).size).toBeGreaterThan(20);
 });
 
-test('it names everything, escapes names, and labels the decades as the terminal does', async () => {
-  const svg = await svgChart(spec, SIZE);
+test('it names everything, escapes names, and labels the decades as the terminal does', () => {
+  const svg = svgChart(spec, SIZE);
   expect(svg).toContain('<title>ants &lt; bees &amp; "wasps"</title>');
   const texts = textsOf(svg);
   const words = ['learning rate', 'smoothed\u00a0<loss>', 'raw', 'range', 'R', 'recommended 5e-4'];
@@ -47,8 +47,8 @@ test('it names everything, escapes names, and labels the decades as the terminal
   expect(svg).not.toMatch(/NaN|undefined/u);
 });
 
-test('both charts of one description label their y axes alike', async () => {
-  const texts = textsOf(await svgChart(spec, SIZE));
+test('both charts of one description label their y axes alike', () => {
+  const texts = textsOf(svgChart(spec, SIZE));
   const labels = textChart(spec, { width: 80, colour: false })
     .split('\n')
     .flatMap((line) => /^ *(\S+) ┤/u.exec(line)?.[1] ?? []);
@@ -56,8 +56,8 @@ test('both charts of one description label their y axes alike', async () => {
   expect(texts).toEqual(expect.arrayContaining(labels));
 });
 
-test('a vertical stands at its rate', async () => {
-  const svg = await svgChart(spec, SIZE);
+test('a vertical stands at its rate', () => {
+  const svg = svgChart(spec, SIZE);
   const [, dashed] = /stroke-dasharray="5 4"[^>]*><line x1="([\d.]+)"/u.exec(svg)!;
   const ticks = [...svg.matchAll(/<path transform="translate\(([\d.]+),[\d.]+\)" d="M0,0L0,6"/gu)].map(
     ([, x]) => Number(x),
@@ -67,22 +67,22 @@ test('a vertical stands at its rate', async () => {
   expect(Number(dashed)).toBeCloseTo(low! + (0.69897 / 2) * (high! - low!), 0);
 });
 
-test('the same chart gives the same text, without ids that could clash on a page', async () => {
-  const first = await svgChart(spec, SIZE);
-  expect(await svgChart(spec, SIZE)).toBe(first);
+test('the same chart gives the same text, without ids that could clash on a page', () => {
+  const first = svgChart(spec, SIZE);
+  expect(svgChart(spec, SIZE)).toBe(first);
   expect(first).not.toMatch(/\bid="|\bclass="|<style/u);
 });
 
-test('nothing to draw is a sentence and no error', async () => {
+test('nothing to draw is a sentence and no error', () => {
   const empty = { ...spec, series: [], dots: { name: 'raw', points: [] } };
-  expect(textsOf(await svgChart(empty, SIZE))).toEqual([`${spec.title}: no values to draw`]);
+  expect(textsOf(svgChart(empty, SIZE))).toEqual([`${spec.title}: no values to draw`]);
 });
 
-test('letters of neighbours do not lie over each other', async () => {
+test('letters of neighbours do not lie over each other', () => {
   const letters = [1e-3, 1.02e-3, 1.04e-3, 9e-3].map((x, index) => {
     return { x, y: 1, letter: 'ABCD'[index]!, name: 'a letter', colour: 'red' as const };
   });
-  const svg = await svgChart({ ...spec, letters }, SIZE);
+  const svg = svgChart({ ...spec, letters }, SIZE);
   const circles = [...svg.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)" r="8"/gu)].map(([, x, y]) => [
     Number(x),
     Number(y),
@@ -95,7 +95,7 @@ test('letters of neighbours do not lie over each other', async () => {
       expect(Math.hypot(x! - other!, y! - height!)).toBeGreaterThanOrEqual(16);
 });
 
-test('the range test as a chart names every rate', async () => {
+test('the range test as a chart names every rate', () => {
   const names = [
     'recommended 1.7e-4',
     'steepest 2.7e-4',
@@ -103,5 +103,5 @@ test('the range test as a chart names every rate', async () => {
     'slide 9.2e-4',
     'minimum/10 1.1e-4',
   ];
-  expect(textsOf(await rangeSvg(sampleRangeTest(3)))).toEqual(expect.arrayContaining(names));
+  expect(textsOf(rangeSvg(sampleRangeTest(3)))).toEqual(expect.arrayContaining(names));
 });

@@ -73,10 +73,10 @@ export interface NamedChart {
 const SIZE = { width: 640, height: 400 };
 
 /** All charts of a comparison as standalone SVG documents. */
-export async function comparisonCharts(
+export function comparisonCharts(
   { differences }: CompareDocument,
   curves: readonly ArmCurves[],
-): Promise<NamedChart[]> {
+): NamedChart[] {
   const epochs = epochCharts(curves);
   const steps = stepCharts(armSteps(curves));
   const specs = {
@@ -85,11 +85,10 @@ export async function comparisonCharts(
     'learning-rate': steps.learningRate,
     momentum: steps.momentum,
   };
-  const charts: NamedChart[] = [];
-  for (const [name, spec] of Object.entries(specs)) {
-    charts.push({ name, caption: spec.title, svg: await svgChart(spec, SIZE) });
-  }
-  const svg = await differenceSvg(differences);
+  const charts = Object.entries(specs).map(([name, spec]) => {
+    return { name, caption: spec.title, svg: svgChart(spec, SIZE) };
+  });
+  const svg = differenceSvg(differences);
   const caption = 'Differences of the final accuracy: each seed, their mean, and its 95% intervals';
   return svg === null ? charts : [{ name: 'difference', caption, svg, full: true }, ...charts];
 }
