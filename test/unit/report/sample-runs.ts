@@ -201,6 +201,7 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
       method: 'geometric mean, t on logarithms',
       censored: { arm: 0, baseline: 0, both: 0 },
       n: 3,
+      caveat: null,
       note: '',
     },
     config: {
