@@ -55,12 +55,11 @@ async function show(
       .filter(({ arm }) => arm === policy)
       .map(({ seed, record }) => ({ seed, epochs: record.epochs, steps: record.steps })),
   }));
-  const view = { ...document, curves, jobs: jobsOf(runs), sharedFeatures: runs.some(sharesFeatures) };
   const { compareReport } = await loadReport();
-  print(document, (layout) => compareReport(view, layout));
+  print(document, (layout) => compareReport(document, curves, layout));
   if (settings.report !== undefined) {
     const { writeReport } = await import('./write-report.js');
-    progress.say(`The report is ${await writeReport(settings.report, document, view, runs)}`);
+    progress.say(`The report is ${await writeReport(settings.report, document, curves, runs)}`);
   }
   if (document.status === 'interrupted') {
     console.error('Run the same command again to go on: finished runs are taken, the others continued.');
@@ -70,21 +69,6 @@ async function show(
 
 function loadReport() {
   return import('../report/pages/compare.js');
-}
-
-/** Most runs side by side among those compared; runs of `train` were alone. */
-function jobsOf(runs: CompareOutcome['runs']): number {
-  return Math.max(
-    1,
-    ...runs.map(({ record: { environment } }) =>
-      typeof environment['jobs'] === 'number' ? environment['jobs'] : 1,
-    ),
-  );
-}
-
-/** A comparison's runs share what the frozen part makes of the images; a run of `train` is alone with it. */
-function sharesFeatures({ record: { config, environment } }: CompareOutcome['runs'][number]): boolean {
-  return typeof config['views'] === 'number' && typeof environment['jobs'] === 'number';
 }
 
 /** Refuses, before anything is trained, a place for the report that would not do. Throws UsageError. */

@@ -1,5 +1,4 @@
 import { runFinder } from '../find-lr/find-lr.js';
-import { rangeSvg } from '../report/charts/range-svg.js';
 import { findLrReport } from '../report/pages/find-lr.js';
 import { requireWritable } from '../runs/atomic.js';
 import { describeEnvironment } from '../workbench/environment.js';
@@ -11,7 +10,11 @@ export function runFindLr(flags: RawFlags): Promise<void> {
     await requireWritable(settings.out, '--out');
     const environment = describeEnvironment(await startBackend());
     const context = { environment, emit: progress.emit, signal };
-    const { document, curves } = await runFinder(settings, context, rangeSvg);
-    print(document, (layout) => findLrReport({ ...document, curves }, layout));
+    // Loaded once the test is done: the library for charts is large.
+    const { document } = await runFinder(settings, context, async (found) => {
+      const { rangeSvg } = await import('../report/charts/range-svg.js');
+      return rangeSvg(found);
+    });
+    print(document, (layout) => findLrReport(document, layout));
   });
 }

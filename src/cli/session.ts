@@ -2,7 +2,7 @@ import { checkSettings, type GivenSettings, readConfigFile, readFlag } from '../
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { startBackend } from '../engine/backends/choose.js';
-import type { ReportLayout } from '../report/pages/train.js';
+import type { ReportLayout } from '../report/text/layout.js';
 import { Exit } from './errors.js';
 import { openProgress, type ProgressView } from './progress.js';
 import { layout } from './terminal.js';

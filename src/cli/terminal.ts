@@ -1,5 +1,5 @@
 import type { Settings } from '../config/settings.js';
-import type { ReportLayout } from '../report/pages/train.js';
+import type { ReportLayout } from '../report/text/layout.js';
 
 const DEFAULT_WIDTH = 80;
 

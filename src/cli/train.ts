@@ -31,7 +31,7 @@ export function runTrain(flags: RawFlags): Promise<void> {
       ? train(request)
       : resumeTraining(run, { ...request, showPlan }));
     const { steps } = await readRun(document.run);
-    print(document, (layout) => trainReport({ ...document, steps }, layout));
+    print(document, (layout) => trainReport(document, steps, layout));
     if (document.status === 'interrupted') {
       console.error(`Go on with: onecycle train --resume ${quoted(document.run)}`);
     }

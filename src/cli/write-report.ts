@@ -2,15 +2,14 @@ import { join } from 'node:path';
 import type { RecordedRun } from '../compare/read.js';
 import { dataFolder } from '../data/folder/scan.js';
 import { thumbnail } from '../data/images/decode.js';
-import { compareCharts } from '../report/charts/compare-charts.js';
-import type { CompareView } from '../report/compare-view.js';
+import type { ArmCurves } from '../report/charts/training.js';
 import {
   type ArmPredictions,
   type DisputedImage,
   disputedImages,
   type Picture,
 } from '../report/pages/html/pictures.js';
-import { htmlReport } from '../report/pages/html/report.js';
+import { comparisonCharts, htmlReport } from '../report/pages/html/report.js';
 import { explainWriteError, makeFolders, writeFileAtomic } from '../runs/atomic.js';
 import type { CompareDocument } from '../runs/documents.js';
 import { pngOf } from '../runs/png.js';
@@ -23,13 +22,13 @@ const SIDE = 192;
 export async function writeReport(
   dir: string,
   document: CompareDocument,
-  view: CompareView,
+  curves: readonly ArmCurves[],
   runs: readonly RecordedRun[],
 ): Promise<string> {
   await makeFolders(dir).catch((error: unknown) => {
     throw explainWriteError(error, dir, 'start', '--report');
   });
-  const charts = await compareCharts(view);
+  const charts = comparisonCharts(document, curves);
   for (const { name, svg } of charts) {
     await writeFileAtomic(join(dir, `${name}.svg`), svg);
     await writeFileAtomic(join(dir, `${name}.png`), await pngOf(svg));
@@ -37,14 +36,11 @@ export async function writeReport(
   const predictions = sharedPredictions(document, runs);
   const { won, lost } = disputedImages(predictions, PICTURES);
   const root = await dataFolder(String(runs[0]?.record.config['data'] ?? ''));
-  const { perArm, ...shared } = document.config;
-  const page = htmlReport({
-    comparison: view,
+  const page = htmlReport(document, {
+    curves,
     charts,
-    classes: classesOf(document),
     predictions,
     pictures: { won: await withCopies(won, root), lost: await withCopies(lost, root) },
-    setup: { shared, perArm, environment: document.environment, dataset: document.dataset },
   });
   const path = join(dir, 'report.html');
   await writeFileAtomic(path, page);
@@ -62,11 +58,6 @@ function sharedPredictions({ arms }: CompareDocument, runs: readonly RecordedRun
     policy,
     runs: runs.filter(({ arm }) => arm === policy).map(({ record }) => record.predictions ?? []),
   }));
-}
-
-function classesOf({ dataset }: CompareDocument): string[] {
-  const classes = dataset?.['classes'];
-  return Array.isArray(classes) ? classes.map(String) : [];
 }
 
 async function withCopies(images: readonly DisputedImage[], root: string): Promise<Picture[]> {

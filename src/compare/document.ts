@@ -20,7 +20,19 @@ export function compareDocument(
     environment: trainedHere ?? withoutVersion(first?.environment ?? {}),
     dataset: first === undefined ? null : summaryOf(first.dataset),
     seconds,
+    jobs: Math.max(1, ...runs.map(jobsOf)),
+    sharedFeatures: runs.some(sharesFeatures),
   };
+}
+
+/** Runs that were trained beside this one, itself included; a run of `train` was alone. */
+function jobsOf({ record: { environment } }: RecordedRun): number {
+  return typeof environment['jobs'] === 'number' ? environment['jobs'] : 1;
+}
+
+/** A comparison's runs share the cached features of a frozen part; a run of `train` is alone with them. */
+function sharesFeatures({ record: { config, environment } }: RecordedRun): boolean {
+  return typeof config['views'] === 'number' && typeof environment['jobs'] === 'number';
 }
 
 /** What the records do not tell. */

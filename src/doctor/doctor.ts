@@ -8,7 +8,7 @@ import { bundledWeights } from '../model/load/weights.js';
 import type { BackendProbe, DoctorDocument, FolderState } from '../runs/documents.js';
 
 /** Examines machine, backends and folders. Takes a few seconds a backend. */
-export async function examine(signal: AbortSignal): Promise<DoctorDocument> {
+export async function examine(signal: AbortSignal): Promise<Omit<DoctorDocument, 'terminal'>> {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const backends = await examineBackends(signal);
   return {

@@ -316,6 +316,10 @@ export interface CompareDocument extends Comparison {
   readonly environment: JsonObject;
   readonly dataset: JsonObject | null;
   readonly seconds: number;
+  /** Most runs that were trained side by side. */
+  readonly jobs: number;
+  /** Whether runs used the cached features of the frozen part that another of them had computed. */
+  readonly sharedFeatures: boolean;
 }
 
 // A plan of a comparison
@@ -423,4 +427,5 @@ export interface DoctorDocument {
     readonly runs: FolderState;
   };
   readonly bundledWeights: readonly string[];
+  readonly terminal: { readonly interactive: boolean; readonly columns: number; readonly colour: boolean };
 }

@@ -8,6 +8,7 @@ const PLAIN_DENSITY = 72;
 /** An SVG document as a PNG of twice its size in pixels. */
 export async function pngOf(svg: string): Promise<Uint8Array> {
   return sharp(Buffer.from(svg), { density: SCALE * PLAIN_DENSITY })
+    .flatten({ background: 'white' })
     .png()
     .toBuffer();
 }

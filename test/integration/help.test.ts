@@ -29,7 +29,16 @@ async function modulesOf(args: readonly string[]) {
   return { ...result, modules: readFileSync(file, 'utf8') };
 }
 
-const HEAVY = ['@tensorflow', 'zod', 'sharp', 'echarts', 'cli-progress', '/dist/engine/', '/dist/report/'];
+const HEAVY = [
+  '@tensorflow',
+  'zod',
+  'sharp',
+  'observablehq',
+  'xmldom',
+  'cli-progress',
+  '/dist/engine/',
+  '/dist/report/',
+];
 
 describe('nothing heavy is loaded', () => {
   test.each([

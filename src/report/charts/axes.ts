@@ -1,36 +1,42 @@
 import { tickFormat } from '../text/numbers.js';
+import type { Range } from './chart.js';
 
-/** A place on the horizontal axis that carries a text. */
+/** The columns of a chart as values, counted from the left. */
+export interface XAxis {
+  /** Fractional column of a value. */
+  column(x: number): number;
+  /** Round numbers, or the decades of a logarithmic axis. */
+  readonly ticks: readonly Tick[];
+}
+
+/** A place on the horizontal axis and its text. */
 export interface Tick {
   readonly x: number;
   readonly label: string;
 }
 
-/** The columns of a chart as values, counted from the left. */
-interface XAxis {
-  /** Fractional column of a value. */
-  column(x: number): number;
-  readonly ticks: readonly Tick[];
-}
-
-/** What is known of a horizontal axis before its width is. */
-export interface XRange {
-  readonly scale: 'linear' | 'log';
-  readonly low: number;
-  readonly high: number;
-  /** Labelled places; by default round numbers, or the decades of a logarithmic axis. */
-  readonly ticks?: readonly Tick[];
-}
-
 /** Lays an axis over `columns` columns; a range of a single value stands in the middle. */
-export function xAxis(range: XRange, columns: number): XAxis {
-  const place = range.scale === 'log' ? Math.log10 : (x: number) => x;
+export function xAxis(scale: 'linear' | 'log', range: Range, columns: number): XAxis {
+  const place = scale === 'log' ? Math.log10 : (x: number) => x;
   const [low, high] = [place(range.low), place(range.high)];
-  const span = high - low;
+  const single = isSingle({ low, high });
   const column = (x: number): number =>
-    span > 0 ? ((place(x) - low) / span) * (columns - 1) : Math.floor((columns - 1) / 2);
-  const wanted = range.ticks ?? (range.scale === 'log' ? decades(low, high) : roundTicks(low, high, columns));
+    single ? Math.floor((columns - 1) / 2) : ((place(x) - low) / (high - low)) * (columns - 1);
+  const wanted =
+    scale === 'log' ? decades(low, high) : single ? [singleTick(range)] : roundTicks(low, high, columns);
   return { column, ticks: wanted.filter(({ x }) => column(x) > -0.5 && column(x) < columns - 0.5) };
+}
+
+/** Numbers closer than a chart can tell apart, among them all that differ by less than the smallest normal one. */
+function isSingle({ low, high }: Range): boolean {
+  return high - low <= Math.max(TINY, 1e-14 * Math.max(Math.abs(low), Math.abs(high)));
+}
+
+/** Below this, arithmetic has no full precision: charts show such numbers as 0. */
+const TINY = 1e-300;
+
+function singleTick({ low }: Range): Tick {
+  return { x: low, label: Math.abs(low) < TINY ? '0' : String(low) };
 }
 
 /** Powers of ten within the range; where there are fewer than two, also their double and fivefold. */
@@ -56,7 +62,6 @@ function decadeLabel(mantissa: number, power: number): string {
 
 /** Multiples of 1, 2 or 5 times a power of ten, about one for each ten columns; whole where the range is. */
 function roundTicks(low: number, high: number, columns: number): Tick[] {
-  if (high <= low) return [{ x: low, label: String(low) }];
   const most = Math.max(1, Math.floor(columns / 8));
   const whole = Number.isInteger(low) && Number.isInteger(high);
   const rough = (high - low) / most;
@@ -72,8 +77,27 @@ function roundTicks(low: number, high: number, columns: number): Tick[] {
   return ticks.map((x) => ({ x, label: format(x) }));
 }
 
+/** A text on an axis: the column of its first character, and its length in columns. */
+export interface TickLabel {
+  readonly start: number;
+  readonly label: string;
+}
+
+/** Each n-th of the labels, with the smallest n at which none touches the next. */
+export function labelsApart<Label extends TickLabel>(labels: readonly Label[]): Label[] {
+  for (let stride = 1; stride < labels.length; stride++) {
+    const kept = labels.filter((_, index) => index % stride === 0);
+    const apart = kept.every(({ start }, index) => {
+      const before = kept[index - 1];
+      return before === undefined || before.start + before.label.length < start;
+    });
+    if (apart) return kept;
+  }
+  return labels.slice(0, 1);
+}
+
 /** The rows of a chart as values, counted from the bottom. */
-interface YAxis {
+export interface YAxis {
   readonly rows: number;
   /** Fractional row of a value, 0 at the bottom row's centre. */
   row(value: number): number;
@@ -81,28 +105,19 @@ interface YAxis {
   readonly labels: readonly string[];
 }
 
-interface Candidate {
-  readonly unit: number;
-  readonly divisions: number;
-  readonly first: number;
-  readonly last: number;
-  readonly score: number;
-}
-
-const MANTISSAS = [1, 2, 2.5, 5];
-// A hair's breadth, so that 0.3 / 0.1 is three rows and not four.
-const SLACK = 1e-9;
-
 /**
  * Chooses rows so that every labelled one stands for a round number exactly: the labels are multiples of
  * 1, 2, 2.5 or 5 times a power of ten, with one to five rows from label to label, and of these the choice
  * that uses most of `maxRows`. A constant gets rows around it.
  */
-export function yAxis(low: number, high: number, maxRows: number): YAxis {
-  const flat = high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
-  const margin = low === 0 ? 1 : Math.abs(low) * 0.2;
-  const [from, to] = flat ? [low - margin, high + margin] : [low, high];
-  const rows = flat ? Math.min(maxRows, 5) : maxRows;
+export function yAxis({ low, high }: Range, maxRows: number): YAxis {
+  const largest = Math.max(Math.abs(low), Math.abs(high));
+  const [from, to, rows] =
+    largest < TINY
+      ? [-1, 1, Math.min(maxRows, 5)]
+      : high - low <= 1e-9 * largest
+        ? [low - 0.2 * largest, high + 0.2 * largest, Math.min(maxRows, 5)]
+        : [low, high, maxRows];
   // With three rows to spend, a unit as large as the range always fits.
   const { unit, divisions, first, last } = candidates(from, to, Math.max(3, rows)).reduce((best, other) =>
     other.score > best.score ? other : best,
@@ -118,6 +133,18 @@ export function yAxis(low: number, high: number, maxRows: number): YAxis {
     }),
   };
 }
+
+interface Candidate {
+  readonly unit: number;
+  readonly divisions: number;
+  readonly first: number;
+  readonly last: number;
+  readonly score: number;
+}
+
+const MANTISSAS = [1, 2, 2.5, 5];
+// Rounding must not add a row: 0.3 / 0.1 is a little more than 3.
+const SLACK = 1e-9;
 
 function candidates(low: number, high: number, maxRows: number): Candidate[] {
   const exponent = Math.floor(Math.log10(high - low));

@@ -4,7 +4,7 @@ export interface CurvePoint {
   readonly y: number | null;
 }
 
-/** A point of which both coordinates are numbers. */
+/** A point with finite coordinates. */
 export interface FinitePoint {
   readonly x: number;
   readonly y: number;
@@ -13,8 +13,15 @@ export interface FinitePoint {
 /** The points that can be drawn: null, NaN and infinite coordinates are left out. */
 export function finitePoints(points: readonly CurvePoint[]): FinitePoint[] {
   return points.flatMap(({ x, y }) =>
-    y !== null && Number.isFinite(y) && Number.isFinite(x) ? [{ x, y }] : [],
+    y !== null && Number.isFinite(y) && Number.isFinite(x) ? [{ x: heldFinite(x), y: heldFinite(y) }] : [],
   );
+}
+
+const LARGEST = 1e300;
+
+/** Numbers beyond 1e300 are drawn as that: their differences and sums would be infinite. */
+export function heldFinite(value: number): number {
+  return Math.min(Math.max(value, -LARGEST), LARGEST);
 }
 
 /**
@@ -48,7 +55,8 @@ export function resampleToColumns(
     while (next < placed.length && (placed[next]?.at ?? 0) < index) next += 1;
     const [before, after] = [placed[next - 1], placed[next]];
     if (before === undefined || after === undefined) return null;
-    return before.y + ((after.y - before.y) * (index - before.at)) / (after.at - before.at);
+    // The share first: a product of large numbers would be infinite.
+    return before.y + (after.y - before.y) * ((index - before.at) / (after.at - before.at));
   });
 }
 

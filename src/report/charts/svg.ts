@@ -1,219 +1,287 @@
-import type { CustomSeriesOption, LineSeriesOption, ScatterSeriesOption } from 'echarts/charts';
-import { exponential } from '../text/numbers.js';
-import { type CurvePoint, extent, finitePoints } from './resample.js';
+import * as Plot from '@observablehq/plot';
+import { DOMImplementation, XMLSerializer } from '@xmldom/xmldom';
+import type { Colour } from '../text/colour.js';
+import { displayWidth, printable, truncate } from '../text/width.js';
+import { labelsApart, xAxis, yAxis } from './axes.js';
+import { type ChartSpec, type Drawing, drawingOf, type DrawnSeries } from './chart.js';
+import type { FinitePoint } from './resample.js';
 
-/** A chart as a standalone SVG document, the same text for the same input; loads echarts when first called. */
-export async function svgChart(spec: SvgChartSpec): Promise<string> {
-  // The bundle: one file is read sooner than the 600 that the package is made of.
-  const { init } = await import('echarts/dist/echarts.esm.min');
-  const size = { width: spec.width ?? 840, height: spec.height ?? 480 };
-  const chart = init(null, null, { renderer: 'svg', ssr: true, ...size });
-  try {
-    chart.setOption(optionsOf(spec));
-    return standalone(chart.renderToSVGString(), spec);
-  } finally {
-    chart.dispose();
+/** The size of a picture in pixels. */
+interface SvgSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A chart as a standalone SVG document, the same text for the same input. */
+export function svgChart(spec: ChartSpec, { width, height }: SvgSize): string {
+  const drawing = drawingOf(spec);
+  if (drawing === null) {
+    const nothing = Plot.text([`${printable(spec.title)}: no values to draw`], { frameAnchor: 'middle' });
+    return svgDocument(spec.title, { width, height, marks: [nothing] });
   }
-}
-
-/**
- * Names the picture for screen readers, gives it ids of its own, and leaves out what serves a live chart alone
- * (hover styles, indices): echarts counts both up from call to call.
- */
-function standalone(svg: string, { title, id = 'chart' }: SvgChartSpec): string {
-  const text = title.replace(/&/gu, '&amp;').replace(/</gu, '&lt;').replace(/>/gu, '&gt;');
-  return svg
-    .replace(/ (?:class|ecmeta_\w+)="[^"]*"/gu, '')
-    .replace(/<style[^>]*>[^]*?<\/style>\s*/gu, '')
-    .replace(/\bzr\d+-/gu, `${id}-`)
-    .replace(/<svg([^>]*)>/u, (_, rest) => `<svg${rest} role="img"><title>${text}</title>`);
-}
-
-/** Okabe and Ito, Color Universal Design (2008). */
-const PALETTE = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
-const GREY = '#666666';
-// Pixels from one line of marker labels to the next.
-const LABEL_HEIGHT = 15;
-
-type AnySeries = LineSeriesOption | ScatterSeriesOption | CustomSeriesOption;
-
-/** What echarts is to draw, in its own terms (echarts 6, option manual). */
-function optionsOf(spec: SvgChartSpec) {
-  const axis = {
-    nameLocation: 'middle',
-    scale: true,
-    axisLine: { show: true, onZero: false },
-    axisTick: { show: true },
-  };
-  const xs = spec.series.flatMap(({ points }) => finitePoints(points).map(({ x }) => x));
-  const xRange = xs.length === 0 ? {} : { min: 'dataMin', max: 'dataMax' };
-  return {
-    animation: false,
-    backgroundColor: '#ffffff',
-    color: PALETTE,
-    title: { text: spec.title, left: 'center', top: 10, textStyle: { fontSize: 16 } },
-    legend: { bottom: 8, left: 'center', data: spec.series.map(({ name }) => name), selectedMode: false },
-    grid: {
-      left: 78,
-      right: 30,
-      top: 56 + LABEL_HEIGHT * Math.max(0, ...labelLevels(spec).values()),
-      bottom: 92,
-    },
-    xAxis: {
-      ...axis,
-      ...xRange,
-      type: spec.xScale === 'log' ? 'log' : 'value',
-      name: spec.xLabel,
-      nameGap: 30,
-      axisLabel: { formatter: spec.xScale === 'log' ? decadeText : axisText },
-      ...(xs.every(Number.isInteger) ? { minInterval: 1 } : {}),
-    },
-    yAxis: {
-      ...axis,
-      type: 'value',
-      name: spec.yLabel,
-      nameGap: 52,
-      ...(spec.yMax === undefined ? {} : { max: spec.yMax }),
-      axisLabel: { formatter: axisText },
-    },
-    series: [...bandsOf(spec), ...curvesOf(spec)],
-  };
-}
-
-function colourOf({ colour }: SvgSeries, index: number): string {
-  return colour ?? PALETTE[index % PALETTE.length] ?? GREY;
-}
-
-function curvesOf(spec: SvgChartSpec): AnySeries[] {
-  const { series, markers = [] } = spec;
-  const levels = labelLevels(spec);
-  return series.map((one, index): AnySeries => {
-    const data = finitePoints(one.points).map(({ x, y }) => [x, y]);
-    const color = colourOf(one, index);
-    const markLine = {
-      symbol: 'none',
-      silent: true,
-      // Its default of two decimals would put every learning rate at 0.
-      precision: 20,
-      data: markers.map(({ x, name, colour }) => ({
-        xAxis: x,
-        lineStyle: { color: colour ?? GREY, type: 'dashed' as const },
-        label: {
-          formatter: name,
-          color: colour ?? GREY,
-          position: 'end' as const,
-          distance: 3 + LABEL_HEIGHT * (levels.get(x) ?? 0),
-        },
-      })),
-    };
-    const common = { name: one.name, data, itemStyle: { color }, ...(index === 0 ? { markLine } : {}) };
-    if (one.kind === 'dots')
-      return { ...common, type: 'scatter', symbolSize: 4, itemStyle: { color, opacity: 0.45 } };
-    const few = data.length <= 30;
-    return {
-      ...common,
-      type: 'line',
-      clip: true,
-      showSymbol: few,
-      symbolSize: 7,
-      lineStyle: { width: 2, color },
-    };
+  const inner = width - LEFT - RIGHT;
+  // Places are columns and rows, as in a terminal: both charts have the same axes.
+  const columns = Math.floor(inner / LETTER);
+  const x = xAxis(spec.x.scale, drawing.x, columns);
+  const y = yAxis(drawing.y, spec.rows);
+  const place = (point: FinitePoint): FinitePoint => ({ x: x.column(point.x), y: y.row(point.y) });
+  const legend = legendMarks(legendOf(spec, drawing), inner);
+  return svgDocument(spec.title, {
+    width,
+    height,
+    marginTop: TOP,
+    marginRight: RIGHT,
+    marginBottom: AXIS + legend.height,
+    marginLeft: LEFT,
+    inset: INSET,
+    insetTop: drawing.letters.length === 0 ? INSET : 2 * LETTER_RADIUS + INSET,
+    x: { domain: [0, columns - 1] },
+    y: { domain: [0, y.rows - 1] },
+    marks: [
+      headingMark(spec.title, width),
+      Plot.frame({ strokeOpacity: 0.3 }),
+      ...axisMarks(spec, x, y),
+      ...drawing.series.map((series) => bandMark(series, place)),
+      Plot.dot(thinned(drawing.dots, MOST_DOTS).map(place), {
+        ...AT,
+        r: 2,
+        fill: INK.grey,
+        fillOpacity: 0.35,
+      }),
+      ...drawing.verticals.map((at) =>
+        Plot.ruleX([x.column(at.x)], { stroke: INK[at.colour], strokeDasharray: DASHES }),
+      ),
+      ...drawing.series.flatMap((series) => curveMarks(series, drawing.series.length, place)),
+      ...letterMarks(drawing, place, y.rows - 1),
+      ...legend.marks,
+    ],
   });
 }
 
-/** Bands as polygons: there and back again. */
-function bandsOf({ series }: SvgChartSpec): AnySeries[] {
-  return series.flatMap((one, index): AnySeries[] => {
-    const band = (one.band ?? []).filter(({ x, low, high }) => [x, low, high].every(Number.isFinite));
-    if (band.length < 2) return [];
-    const outline = [
-      ...band.map(({ x, high }) => [x, high]),
-      ...band.toReversed().map(({ x, low }) => [x, low]),
-    ];
-    return [
-      {
-        type: 'custom',
-        silent: true,
-        clip: true,
-        // All points are handed over so that the axes cover them; the first draws the whole polygon.
-        data: outline,
-        renderItem: (params, api) => {
-          if (params.dataIndexInside !== 0) return null;
-          return {
-            type: 'polygon',
-            shape: { points: outline.map((point) => api.coord(point)) },
-            style: { fill: colourOf(one, index), opacity: 0.16 },
-          };
-        },
-      },
-    ];
-  });
-}
+type Place = (point: FinitePoint) => FinitePoint;
 
-/** The ends of a logarithmic axis need not be powers of ten: they then carry no label. */
-function decadeText(value: number): string {
-  const power = Math.log10(value);
-  return Math.abs(power - Math.round(power)) < 1e-9 ? axisText(10 ** Math.round(power)) : '';
-}
-
-function axisText(value: number): string {
-  const size = Math.abs(value);
-  return size !== 0 && (size < 1e-2 || size >= 1e6)
-    ? exponential(value, 6)
-    : String(Number(value.toPrecision(6)));
-}
-
-/** A curve or a cloud of points. */
-export interface SvgSeries {
-  readonly name: string;
-  readonly points: readonly CurvePoint[];
-  /** Joined points [line], or a dot for each. */
-  readonly kind?: 'line' | 'dots';
-  /** A CSS colour; by default one of six that colour-blind readers can tell apart. */
-  readonly colour?: string;
-  /** A shaded area behind the curve, such as from the lowest to the highest seed. */
-  readonly band?: readonly { readonly x: number; readonly low: number; readonly high: number }[];
-}
-
-/** What `svgChart` draws; sizes in pixels. */
-export interface SvgChartSpec {
-  readonly title: string;
-  readonly xLabel: string;
-  readonly yLabel: string;
-  /** [linear] */
-  readonly xScale?: 'linear' | 'log';
-  readonly series: readonly SvgSeries[];
-  /** Labelled verticals. */
-  readonly markers?: readonly { readonly x: number; readonly name: string; readonly colour?: string }[];
-  readonly width?: number;
-  readonly height?: number;
-  /** Highest value shown on the y axis; curves are clipped there. */
-  readonly yMax?: number;
-  /** Begins the ids and class names inside, which must differ between charts of one HTML page ["chart"]. */
-  readonly id?: string;
-}
-
-// Width of a letter at the labels' size in pixels, generously.
+/** Pixels around the area; below it those for the ticks and the name of the x axis. */
+export const LEFT = 58;
+export const AXIS = 50;
+const [RIGHT, TOP] = [24, 46];
+/** Pixels of a letter, rather too many than too few. */
 const LETTER = 7;
+const LETTER_RADIUS = 8;
+/** Room for symbols at the ends of the axes. */
+const INSET = 6;
+const DASHES = '5 4';
+/** More points than a screen has columns only make the page heavy. */
+const MOST_POINTS = 400;
+const MOST_DOTS = 2000;
+const AT = { x: 'x', y: 'y' } as const;
 
-/** By the x of each marker how many lines up its label stands: above those of its left neighbours that it would touch. */
-export function labelLevels({
-  series,
-  markers = [],
-  xScale,
-  width = 840,
-}: SvgChartSpec): Map<number, number> {
-  const place = xScale === 'log' ? Math.log10 : (x: number): number => x;
-  const [low, high] = extent(series.flatMap(({ points }) => finitePoints(points).map(({ x }) => place(x))));
-  const levels = new Map<number, number>();
-  const ends: number[] = [];
-  for (const { x, name } of markers.toSorted((a, b) => a.x - b.x)) {
-    const centre = ((place(x) - low) / (high - low || 1)) * (width - 108);
-    const half = (name.length * LETTER) / 2;
-    const free = ends.findIndex((end) => end < centre - half);
-    const level = free < 0 ? ends.length : free;
-    ends[level] = centre + half;
-    levels.set(x, level);
+/** The terminal's colours as those of Okabe and Ito (Color Universal Design, 2008); grey and bold are the text's. */
+export const INK: Readonly<Record<Colour, string>> = {
+  cyan: '#0072b2',
+  magenta: '#d55e00',
+  green: '#009e73',
+  yellow: '#b57d00',
+  blue: '#56b4e9',
+  red: '#b3261e',
+  grey: 'currentColor',
+  bold: 'currentColor',
+};
+
+/** The heading over the area. */
+export function headingMark(title: string, width: number): Plot.Markish {
+  const text = truncate(printable(title), Math.floor((width - 30) / (1.3 * LETTER)));
+  const options = { frameAnchor: 'top-left', lineAnchor: 'bottom', dx: 14 - LEFT, dy: -14 } as const;
+  return Plot.text([text], { ...options, fontSize: 15, fontWeight: 'bold' });
+}
+
+/** The grid, and the ticks that the terminal has, labelled as far as there is room. */
+function axisMarks(
+  spec: ChartSpec,
+  x: ReturnType<typeof xAxis>,
+  y: ReturnType<typeof yAxis>,
+): Plot.Markish[] {
+  const ticks = x.ticks.map(({ x: at, label }) => ({ at: x.column(at), label }));
+  const starts = ticks.map(({ at, label }) => ({ start: at - label.length / 2, at, label }));
+  const labels = new Map(labelsApart(starts).map(({ at, label }) => [at, label]));
+  const rows = y.labels.flatMap((label, row) => (label === '' ? [] : [row]));
+  return [
+    Plot.gridY(rows, { strokeOpacity: 0.1 }),
+    Plot.axisY(rows, { tickFormat: (row: number) => y.labels[row] ?? '', label: null }),
+    Plot.axisX(
+      ticks.map(({ at }) => at),
+      {
+        tickFormat: (at: number) => labels.get(at) ?? '',
+        label: printable(spec.x.label),
+        labelAnchor: 'center',
+        labelArrow: 'none',
+        labelOffset: 40,
+      },
+    ),
+  ];
+}
+
+function bandMark({ band, colour }: DrawnSeries, place: Place): Plot.Markish {
+  const limits = thinned(band, MOST_POINTS).map(({ x, low, high }) => {
+    const [from, to] = [place({ x, y: low }), place({ x, y: high })];
+    return { x: from.x, low: from.y, high: to.y };
+  });
+  return Plot.areaY(limits, { x: 'x', y1: 'low', y2: 'high', fill: INK[colour], fillOpacity: 0.15 });
+}
+
+/** The pieces of a curve, and symbols where it needs them: on few points each, else some along the way. */
+function curveMarks(series: DrawnSeries, count: number, place: Place): Plot.Markish[] {
+  const { pieces, colour, index, marked } = series;
+  const stroke = INK[colour];
+  const points = pieces.flat();
+  const spacing = points.length <= MOST_SYMBOLS ? 1 : Math.round(points.length / 6);
+  const first = spacing === 1 ? 0 : Math.floor((spacing * (index + 0.5)) / count);
+  const symbols = marked ? points.filter((_, i) => i % spacing === first % spacing) : [];
+  return [
+    ...pieces.map((piece) =>
+      Plot.line(thinned(piece, MOST_POINTS).map(place), { ...AT, stroke, strokeWidth: 2 }),
+    ),
+    Plot.dot(symbols.map(place), { ...AT, ...symbolOf(index), fill: stroke, stroke: PAPER, r: 4.5 }),
+  ];
+}
+
+const MOST_SYMBOLS = 30;
+/** Parts the symbols of curves that meet; on a dark page its style sheet replaces it. */
+const PAPER = 'white';
+const SYMBOLS = ['circle', 'triangle', 'square', 'diamond', 'star', 'wye'] as const;
+
+function symbolOf(index: number) {
+  return { symbol: SYMBOLS[index % SYMBOLS.length] ?? 'circle' };
+}
+
+/** Each n-th of many points, and the last. */
+function thinned<Item>(items: readonly Item[], most: number): Item[] {
+  const stride = Math.max(1, Math.ceil(items.length / most));
+  return items.filter((_, i) => i % stride === 0 || i === items.length - 1);
+}
+
+/** Letters in circles along the upper edge, side by side where they would touch, each with a line to its point. */
+function letterMarks({ letters }: Drawing, place: Place, top: number): Plot.Markish[] {
+  const data = letters.map((letter) => ({ ...place(letter), ink: INK[letter.colour], char: letter.letter }));
+  const dodged = (options: object) =>
+    Plot.dodgeY({ anchor: 'top', padding: 1 }, { x: 'x', r: LETTER_RADIUS, ...options });
+  return [
+    Plot.ruleX(data, { x: 'x', y1: 'y', y2: () => top, stroke: 'ink', strokeOpacity: 0.7 }),
+    Plot.dot(data, { ...AT, r: 2.5, fill: 'ink' }),
+    Plot.dot(data, dodged({ fill: 'ink' })),
+    Plot.text(data, dodged({ text: 'char', fill: () => 'white', fontWeight: 'bold' })),
+  ];
+}
+
+/** An entry of a legend: how its sample is drawn, and what it means. */
+export interface LegendEntry {
+  readonly name: string;
+  readonly ink: string;
+  readonly kind: keyof typeof BARS | 'dot' | 'letter';
+  readonly symbol?: (typeof SYMBOLS)[number];
+  readonly letter?: string;
+}
+
+/** Samples that are bars: the left end and width of each, and their height. */
+const BARS = {
+  line: { bars: [[-12, 24]], height: 2, opacity: 1 },
+  band: { bars: [[-12, 24]], height: 12, opacity: 0.15 },
+  dashes: {
+    bars: [
+      [-12, 6],
+      [-3, 6],
+      [6, 6],
+    ],
+    height: 2,
+    opacity: 1,
+  },
+} as const;
+
+function legendOf(spec: ChartSpec, { series, dots, letters, verticals }: Drawing): LegendEntry[] {
+  const named = letters.filter(
+    ({ letter }, i) => letters.findIndex((other) => other.letter === letter) === i,
+  );
+  return [
+    ...series.map(({ name, colour, index, marked }): LegendEntry => {
+      return { name, ink: INK[colour], kind: 'line', ...(marked ? symbolOf(index) : {}) };
+    }),
+    ...(series.some(({ band }) => band.length > 0)
+      ? [{ name: spec.bandName ?? '', ink: INK.grey, kind: 'band' as const }]
+      : []),
+    ...(dots.length === 0 ? [] : [{ name: spec.dots?.name ?? '', ink: INK.grey, kind: 'dot' as const }]),
+    ...named.map(({ letter, name, colour }): LegendEntry => {
+      return { name, ink: INK[colour], kind: 'letter', letter };
+    }),
+    ...verticals.flatMap(({ name, colour }): LegendEntry[] =>
+      name === undefined ? [] : [{ name, ink: INK[colour], kind: 'dashes' }],
+    ),
+  ];
+}
+
+const LINE_HEIGHT = 20;
+const SAMPLE = 30;
+
+/** Entries from left to right under the x axis, as many to a line as fit; `height` is what they take. */
+export function legendMarks(
+  entries: readonly LegendEntry[],
+  width: number,
+): { readonly marks: Plot.Markish[]; readonly height: number } {
+  let [right, line] = [0, 0];
+  const placed = entries.map((entry) => {
+    const name = truncate(printable(entry.name), Math.floor((width - SAMPLE) / LETTER));
+    const size = SAMPLE + LETTER * displayWidth(name) + 14;
+    if (right > 0 && right + size > width + 14) [right, line] = [0, line + 1];
+    const dx = right;
+    right += size;
+    return { ...entry, name, dx, line };
+  });
+  const marks = placed.flatMap(({ name, dx, line: at, ...entry }): Plot.Markish[] => {
+    const dy = AXIS + 12 + LINE_HEIGHT * at;
+    const anchor = { frameAnchor: 'bottom-left', dy } as const;
+    return [
+      ...sampleMarks(entry, { ...anchor, dx: dx + 12 }),
+      Plot.text([name], { ...anchor, lineAnchor: 'middle', textAnchor: 'start', dx: dx + SAMPLE }),
+    ];
+  });
+  return { marks, height: LINE_HEIGHT * (line + 1) + 6 };
+}
+
+interface Anchor {
+  readonly frameAnchor: 'bottom-left';
+  readonly dx: number;
+  readonly dy: number;
+}
+
+function sampleMarks({ kind, ink, symbol, letter }: Omit<LegendEntry, 'name'>, at: Anchor): Plot.Markish[] {
+  const dot = (r: number, options = {}) => Plot.dot([0], { ...at, r, fill: ink, ...options });
+  if (kind === 'dot') return [dot(2.5, { fillOpacity: 0.5 })];
+  if (kind === 'letter') {
+    const text = { textAnchor: 'middle', lineAnchor: 'middle', fill: 'white', fontWeight: 'bold' } as const;
+    return [dot(LETTER_RADIUS), Plot.text([letter ?? ''], { ...at, ...text })];
   }
-  return levels;
+  const { bars, height, opacity } = BARS[kind];
+  const shape = {
+    draw: (context: { rect: (x: number, y: number, width: number, height: number) => void }) => {
+      for (const [x, width] of bars) context.rect(x, -height / 2, width, height);
+    },
+  };
+  return [
+    dot(1, { symbol: shape, fillOpacity: opacity }),
+    ...(symbol === undefined ? [] : [dot(4.5, { symbol, stroke: PAPER })]),
+  ];
+}
+
+/** A plot as a standalone SVG document with `title` as its name for screen readers. */
+export function svgDocument(title: string, options: Plot.PlotOptions): string {
+  const document = new DOMImplementation().createDocument('http://www.w3.org/1999/xhtml', 'html');
+  const svg = Plot.plot({ ...options, document });
+  for (const style of [...svg.getElementsByTagName('style')]) svg.removeChild(style);
+  const name = document.createElementNS('http://www.w3.org/2000/svg', 'title');
+  name.textContent = printable(title);
+  svg.insertBefore(name, svg.firstChild);
+  svg.removeAttribute('class');
+  const looks = { role: 'img', 'font-size': '12', style: 'color: #1f2328; background: white' };
+  for (const [attribute, value] of Object.entries(looks)) svg.setAttribute(attribute, value);
+  const hundredths = (tag: string) =>
+    tag.replace(/\d+\.\d{3,}/gu, (pixels) => String(Math.round(100 * Number(pixels)) / 100));
+  return new XMLSerializer().serializeToString(svg).replace(/<[^>]*>/gu, hundredths);
 }

@@ -1,8 +1,8 @@
-import { seedCurve } from '../charts/compare-charts.js';
-import { lineChart } from '../charts/line-chart.js';
-import { stepCharts } from '../charts/step-charts.js';
-import type { ArmCurves, ArmView, CompareView, DifferenceView, TimesView } from '../compare-view.js';
-import { type ChartRoom, joinBlocks, paintLines, pairOfCharts, paragraph } from '../text/layout.js';
+import type { ArmDifference, CompareDocument, ComparedArm } from '../../runs/documents.js';
+import type { TimesSummary } from '../../stats/times.js';
+import { chartPair } from '../charts/terminal.js';
+import { type ArmCurves, armSteps, epochCharts, stepCharts } from '../charts/training.js';
+import { joinBlocks, paintLines, paragraph, type ReportLayout } from '../text/layout.js';
 import {
   counted,
   formatAccuracy,
@@ -16,34 +16,34 @@ import {
 } from '../text/numbers.js';
 import { table, type TableColumn, tableWidth } from '../text/table.js';
 import { differencesNote, failures, superConvergenceText, timesNote } from '../words/compare.js';
-import type { ReportLayout } from './train.js';
 
 /** A comparison as text: curves of the arms, tables, what differs by how much, and last the verdict. */
-export function compareReport(view: CompareView, layout: ReportLayout): string {
+export function compareReport(
+  document: CompareDocument,
+  curves: readonly ArmCurves[],
+  layout: ReportLayout,
+): string {
   const { width, colour } = layout;
+  const epochs = epochCharts(curves);
+  const schedules = stepCharts(armSteps(curves));
   return joinBlocks([
-    paintLines(paragraph(headline(view), width), 'bold', colour),
-    epochCharts(view, layout),
-    // The schedule is the same for every seed of an arm: one run shows it.
-    stepCharts(
-      view.curves.map(({ policy, runs }) => ({ name: policy, steps: runs[0]?.steps ?? [] })),
-      width,
-      colour,
-    ),
-    armTable(view, layout),
-    runTable(view, layout),
-    view.differences.length === 0 ? undefined : differences(view, layout),
-    paragraph(superConvergenceText(view), width),
-    paintLines(paragraph(timesNote(view), width), 'grey', colour),
-    failures(view)
+    paintLines(paragraph(headline(document, curves), width), 'bold', colour),
+    chartPair(epochs.accuracy, epochs.loss, layout),
+    chartPair(schedules.learningRate, schedules.momentum, layout),
+    armTable(document, curves, layout),
+    runTable(document, layout),
+    document.differences.length === 0 ? undefined : differences(document, layout),
+    paragraph(superConvergenceText(document), width),
+    paintLines(paragraph(timesNote(document), width), 'grey', colour),
+    failures(document)
       .map((text) => paintLines(paragraph(text, width, '! '), 'red', colour))
       .join('\n'),
-    view.warnings.map((warning) => paintLines(paragraph(warning, width, '! '), 'yellow', colour)).join('\n'),
-    paintLines(paragraph(view.verdict.sentence, width), 'bold', colour),
+    document.warnings.map((text) => paintLines(paragraph(text, width, '! '), 'yellow', colour)).join('\n'),
+    paintLines(paragraph(document.verdict.sentence, width), 'bold', colour),
   ]);
 }
 
-function headline({ arms, curves }: CompareView): string {
+function headline({ arms }: CompareDocument, curves: readonly ArmCurves[]): string {
   const seeds = arms.map(({ runs }) => runs.length);
   const epochs = Math.max(0, ...curves.flatMap(({ runs }) => runs.map((run) => run.epochs.length)));
   const [fewest, most] = [Math.min(...seeds), Math.max(...seeds)];
@@ -52,36 +52,16 @@ function headline({ arms, curves }: CompareView): string {
 }
 
 /** The table, and under it the method where one is common to all rows. */
-function differences(view: CompareView, layout: ReportLayout): string {
-  const methods = new Set(view.differences.map(({ method }) => method));
-  const lines = differenceTable(view.differences, methods.size > 1, layout);
-  return `${lines}\n${paintLines(paragraph(differencesNote(view), layout.width), 'grey', layout.colour)}`;
-}
-
-function epochCharts({ curves }: CompareView, { width, colour }: ReportLayout): string {
-  // More than two bands over each other hide more than they show.
-  const seeds = Math.max(0, ...curves.map(({ runs }) => runs.length));
-  const chart = (yLabel: string, value: Parameters<typeof seedCurve>[1]) => (room: ChartRoom) =>
-    lineChart({
-      series: curves.map((arm) => seedCurve(arm, value, curves.length <= 2)),
-      ...room,
-      height: 12,
-      colour,
-      yLabel: seeds > 1 ? `${yLabel}, mean of the seeds` : yLabel,
-      xLabel: 'epoch',
-      bandLabel: 'lowest to highest seed',
-    });
-  return pairOfCharts(
-    width,
-    chart('validation accuracy', ({ validAccuracy }) => validAccuracy),
-    chart('validation loss', ({ validLoss }) => validLoss),
-  );
+function differences(document: CompareDocument, layout: ReportLayout): string {
+  const methods = new Set(document.differences.map(({ method }) => method));
+  const lines = differenceTable(document.differences, methods.size > 1, layout);
+  return `${lines}\n${paintLines(paragraph(differencesNote(document), layout.width), 'grey', layout.colour)}`;
 }
 
 /** The arms side by side: a row each where the width allows it, else a column each. */
-export function armTable(view: CompareView, layout: ReportLayout): string {
-  const { arms, curves } = view;
-  const shown = armFacts(view);
+function armTable(document: CompareDocument, curves: readonly ArmCurves[], layout: ReportLayout): string {
+  const { arms } = document;
+  const shown = armFacts(document);
   const columns: TableColumn[] = [{ header: 'arm' }, ...shown.map(([header]) => right(header))];
   const rows = arms.map((arm, index) => [arm.policy, ...shown.map(([, text]) => text(arm, curves[index]))]);
   if (tableWidth(columns, rows) <= layout.width) return table(columns, rows, layout);
@@ -93,7 +73,7 @@ export function armTable(view: CompareView, layout: ReportLayout): string {
 }
 
 /** What is told of each arm: a heading, and its text for an arm. */
-export type ArmFact = readonly [string, (arm: ArmView, curve: ArmCurves | undefined) => string];
+export type ArmFact = readonly [string, (arm: ComparedArm, curve: ArmCurves | undefined) => string];
 
 /** A bound of an accuracy as far as there are any: the t interval of two or three seeds may go on beyond. */
 function fraction(bound: number | null): number | null {
@@ -101,7 +81,7 @@ function fraction(bound: number | null): number | null {
 }
 
 /** The facts of the arms' table, those about the target only where there is one. */
-export function armFacts({ arms, superConvergence, config }: CompareView): readonly ArmFact[] {
+export function armFacts({ arms, superConvergence, config }: CompareDocument): readonly ArmFact[] {
   const target = formatFraction(superConvergence?.target ?? config.target ?? arms[0]?.finalAccuracy.mean);
   const facts: readonly ArmFact[] = [
     ['seeds', ({ runs, failed }) => seedCount(runs.length, failed.length)],
@@ -117,7 +97,7 @@ export function armFacts({ arms, superConvergence, config }: CompareView): reado
 }
 
 /** Every run with its counts; why a run failed is told elsewhere, at length. */
-export function runTable({ arms }: CompareView, layout: ReportLayout): string {
+function runTable({ arms }: CompareDocument, layout: ReportLayout): string {
   const rows = arms.flatMap(({ policy, runs, failed }) => [
     ...runs.map(({ seed, final, best }) => ({
       seed,
@@ -138,12 +118,12 @@ export function runTable({ arms }: CompareView, layout: ReportLayout): string {
 }
 
 /** Differences of the arms in percentage points of final accuracy, paired by seed. */
-export function differenceTable(
-  differences: readonly DifferenceView[],
+function differenceTable(
+  differences: readonly ArmDifference[],
   withMethod: boolean,
   layout: ReportLayout,
 ): string {
-  const images = differences.some(({ overImages }) => overImages !== null && overImages !== undefined);
+  const images = differences.some(({ overImages }) => overImages !== null);
   const adjusted = differences.some(({ pValue, adjustedPValue }) => pValue !== adjustedPValue);
   const columns: TableColumn[] = [
     { header: 'difference' },
@@ -183,7 +163,7 @@ function secondsPerRun(curve: ArmCurves | undefined): number | null {
 }
 
 /** Mean and deviation where every run arrived, else how many did, and the median where it is known. */
-function timesText(times: TimesView | null, format: (value: number | null) => string): string {
+function timesText(times: TimesSummary | null, format: (value: number | null) => string): string {
   if (times === null) return formatFraction(null);
   const { mean, sd, median, reached, n } = times;
   if (mean !== null) return formatMeanSd(mean, sd, (value) => format(value ?? null));

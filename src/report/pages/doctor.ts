@@ -1,51 +1,14 @@
-import { joinBlocks, paragraph } from '../text/layout.js';
+import type { BackendProbe, DoctorDocument } from '../../runs/documents.js';
+import { joinBlocks, paragraph, type ReportLayout } from '../text/layout.js';
 import { MISSING } from '../text/numbers.js';
 import { table } from '../text/table.js';
-import type { ReportLayout } from './train.js';
-
-interface FolderView {
-  readonly path: string;
-  readonly writable: boolean;
-  readonly free: number | null;
-}
-
-interface BackendView {
-  readonly name: string;
-  readonly works: boolean;
-  readonly info?: {
-    readonly device: string;
-    readonly arithmetic?: string;
-    readonly limits: Readonly<Record<string, number>>;
-  };
-  readonly imagesPerSecond?: number | null;
-  readonly why: string | null;
-  readonly remedy?: string;
-}
-
-/** What doctor found out. */
-export interface DoctorView {
-  readonly onecycle: string;
-  readonly machine: {
-    readonly node: string;
-    readonly platform: string;
-    readonly cpu: string;
-    readonly cores: number;
-    readonly memory: number;
-    readonly freeMemory: number;
-  };
-  readonly backends: readonly BackendView[];
-  readonly automatic: string | null;
-  readonly folders: { readonly cache: FolderView; readonly weights: FolderView; readonly runs: FolderView };
-  readonly bundledWeights: readonly string[];
-  readonly terminal: { readonly interactive: boolean; readonly columns: number; readonly colour: boolean };
-}
 
 /** The machine, a line for each backend, what is missing for more, and the folders. */
-export function doctorReport(view: DoctorView, { width, colour }: ReportLayout): string {
-  const { machine, backends, automatic, folders, terminal } = view;
+export function doctorReport(document: DoctorDocument, { width, colour }: ReportLayout): string {
+  const { machine, backends, automatic, folders, terminal } = document;
   return joinBlocks([
     paragraph(
-      `onecycle ${view.onecycle}, Node ${machine.node} on ${machine.platform}: ${machine.cpu}, ${machine.cores} cores, ${gigabytes(machine.memory)} of memory (${gigabytes(machine.freeMemory)} free).`,
+      `onecycle ${document.onecycle}, Node ${machine.node} on ${machine.platform}: ${machine.cpu}, ${machine.cores} cores, ${gigabytes(machine.memory)} of memory (${gigabytes(machine.freeMemory)} free).`,
       width,
     ),
     table(
@@ -53,8 +16,8 @@ export function doctorReport(view: DoctorView, { width, colour }: ReportLayout):
       backends.map((backend) => [
         backend.name,
         backend.works ? 'yes' : 'no',
-        speed(backend.imagesPerSecond),
-        backend.works ? deviceOf(backend) : (backend.why ?? ''),
+        backend.works ? speed(backend.imagesPerSecond) : MISSING,
+        backend.works ? deviceOf(backend.info) : backend.why,
       ]),
       { width, colour },
     ),
@@ -65,9 +28,11 @@ export function doctorReport(view: DoctorView, { width, colour }: ReportLayout):
     automatic === null
       ? 'No backend works here: nothing can be trained.'
       : paragraph(`--backend auto takes ${automatic}.`, width),
-    ...backends
-      .filter(({ works, why }) => !works || why !== null)
-      .map(({ name, why, remedy = '' }) => paragraph(`${name}: ${why ?? ''}. ${remedy}`.trim(), width)),
+    ...backends.flatMap((backend) => {
+      if (backend.why === null) return [];
+      const remedy = backend.works ? '' : backend.remedy;
+      return [paragraph(`${backend.name}: ${backend.why}. ${remedy}`.trim(), width)];
+    }),
     table(
       [{ header: 'folder' }, { header: 'writable' }, { header: 'free', align: 'right' }, { header: 'path' }],
       Object.entries(folders).map(([name, { path, writable, free }]) => [
@@ -78,7 +43,7 @@ export function doctorReport(view: DoctorView, { width, colour }: ReportLayout):
       ]),
       { width, colour },
     ),
-    paragraph(`Bundled weights: ${view.bundledWeights.join(', ') || 'none'}.`, width),
+    paragraph(`Bundled weights: ${document.bundledWeights.join(', ') || 'none'}.`, width),
     paragraph(
       `Terminal: ${terminal.interactive ? 'interactive' : 'not interactive (lines instead of bars)'}, ${terminal.columns} columns, ${terminal.colour ? 'colours' : 'no colours'}.`,
       width,
@@ -86,18 +51,18 @@ export function doctorReport(view: DoctorView, { width, colour }: ReportLayout):
   ]);
 }
 
-function deviceOf({ info }: BackendView): string {
-  const { memory, largestBuffer } = info?.limits ?? {};
+function deviceOf({ device, arithmetic, limits }: Extract<BackendProbe, { works: true }>['info']): string {
+  const { memory, largestBuffer } = limits;
   return [
-    info?.device ?? '',
-    ...(info?.arithmetic === 'fused' ? ['fused multiply-add'] : []),
+    device,
+    ...(arithmetic === 'fused' ? ['fused multiply-add'] : []),
     ...(memory === undefined ? [] : [`${gigabytes(memory)} of memory`]),
     ...(largestBuffer === undefined ? [] : [`buffers to ${gigabytes(largestBuffer)}`]),
   ].join(', ');
 }
 
-function speed(imagesPerSecond: number | null | undefined): string {
-  if (typeof imagesPerSecond !== 'number') return MISSING;
+function speed(imagesPerSecond: number | null): string {
+  if (imagesPerSecond === null) return MISSING;
   return imagesPerSecond.toFixed(imagesPerSecond < 10 ? 1 : 0);
 }
 

@@ -1,24 +1,25 @@
-import type { RangeCurve } from '../../stats/range/curve.js';
-import { type FindLrView, METHODS, rangeChart } from '../charts/range-chart.js';
-import { joinBlocks, paintLines, paragraph } from '../text/layout.js';
+import type { FinderDocument, RecordedCurve } from '../../runs/documents.js';
+import { METHODS, rangeChart } from '../charts/range-test.js';
+import { textChart } from '../charts/terminal.js';
+import { joinBlocks, paintLines, paragraph, type ReportLayout } from '../text/layout.js';
 import { formatRate, MISSING } from '../text/numbers.js';
 import { table } from '../text/table.js';
-import type { ReportLayout } from './train.js';
 
 /** A range test as text: the curve, every method's reading over the seeds, the recommended rates and why. */
-export function findLrReport(view: FindLrView, layout: ReportLayout): string {
+export function findLrReport(document: FinderDocument, layout: ReportLayout): string {
+  const { curves, recommended, reason, config } = document;
   const { width, colour } = layout;
   return joinBlocks([
-    rangeChart(view, layout),
-    view.curves.map((curve) => paragraph(howItEnded(curve, view.config?.steps), width)).join('\n'),
-    suggestionTable(view, layout),
-    paintLines(recommendation(view, width), view.recommended === null ? 'yellow' : 'bold', colour),
-    paragraph(view.reason, width),
-    paragraph(whereItLies(view), width),
+    textChart(rangeChart(document), layout),
+    curves.map((curve) => paragraph(howItEnded(curve, config.steps), width)).join('\n'),
+    suggestionTable(document, layout),
+    paintLines(paragraph(recommendation(document), width), recommended === null ? 'yellow' : 'bold', colour),
+    paragraph(reason, width),
+    paragraph(whereItLies(document), width),
   ]);
 }
 
-function howItEnded({ seed, points, divergedAt, stop }: RangeCurve, planned = points.length): string {
+function howItEnded({ seed, points, divergedAt, stop }: RecordedCurve, planned: number): string {
   const rate = formatRate(
     points.find(({ step }) => step === divergedAt)?.learningRate ?? points.at(-1)?.learningRate,
   );
@@ -29,7 +30,7 @@ function howItEnded({ seed, points, divergedAt, stop }: RangeCurve, planned = po
   return `seed ${seed}: ${stop} at ${rate}${divergedAt === null ? '' : `, step ${divergedAt}`}`;
 }
 
-function suggestionTable({ suggestions, curves }: FindLrView, layout: ReportLayout): string {
+function suggestionTable({ suggestions, curves }: FinderDocument, layout: ReportLayout): string {
   const several = curves.length > 1;
   const spread = ['lowest', 'highest', 'spread'].map((header) => ({ header, align: 'right' as const }));
   return table(
@@ -41,15 +42,15 @@ function suggestionTable({ suggestions, curves }: FindLrView, layout: ReportLayo
     ],
     METHODS.map(({ key, letter, name }) => {
       const found = suggestions[key];
-      const factor = (found?.high ?? NaN) / (found?.low ?? NaN);
+      const factor = (found.high ?? NaN) / (found.low ?? NaN);
       return [
         letter,
         name,
-        formatRate(found?.median),
+        formatRate(found.median),
         ...(several
           ? [
-              formatRate(found?.low),
-              formatRate(found?.high),
+              formatRate(found.low),
+              formatRate(found.high),
               Number.isFinite(factor) ? `x ${factor.toFixed(1)}` : MISSING,
             ]
           : []),
@@ -59,16 +60,12 @@ function suggestionTable({ suggestions, curves }: FindLrView, layout: ReportLayo
   );
 }
 
-function whereItLies({ run, recommended }: FindLrView): string {
-  if (run === undefined) return '';
-  return recommended === null ? run : `${run} (to train with it: onecycle train --lr from:${run})`;
+function recommendation({ recommended }: FinderDocument): string {
+  if (recommended === null) return 'No rate is recommended.';
+  const { learningRate, fixedLearningRate } = recommended;
+  return `Recommended: maximum rate ${formatRate(learningRate)} for 1cycle, ${formatRate(fixedLearningRate)} for a fixed policy.`;
 }
 
-function recommendation({ recommended }: FindLrView, width: number): string {
-  if (recommended === null) return paragraph('No rate is recommended.', width);
-  const { learningRate, fixedLearningRate } = recommended;
-  return paragraph(
-    `Recommended: maximum rate ${formatRate(learningRate)} for 1cycle, ${formatRate(fixedLearningRate)} for a fixed policy.`,
-    width,
-  );
+function whereItLies({ run, recommended }: FinderDocument): string {
+  return recommended === null ? run : `${run} (to train with it: onecycle train --lr from:${run})`;
 }

@@ -1,7 +1,6 @@
 import { paint } from '../text/colour.js';
-import { joinBlocks, paragraph } from '../text/layout.js';
+import { joinBlocks, paragraph, type ReportLayout } from '../text/layout.js';
 import { displayWidth } from '../text/width.js';
-import type { ReportLayout } from './train.js';
 
 /** Longer lines are hard to read. */
 const WIDEST = 100;

@@ -1,39 +1,28 @@
-import { stepCharts } from '../charts/step-charts.js';
-import { joinBlocks, paragraph } from '../text/layout.js';
+import type { ComparePlan, PlanPower, PlanTime, TrainPlan } from '../../runs/documents.js';
+import { chartPair } from '../charts/terminal.js';
+import { stepCharts } from '../charts/training.js';
+import { joinBlocks, paragraph, type ReportLayout } from '../text/layout.js';
 import { counted, formatCount, formatDuration, formatPoints, formatRate } from '../text/numbers.js';
-import type { ReportLayout } from './train.js';
 
-/** A run that has not been trained: its rates and momenta step by step. */
-export interface PlanView {
-  readonly config: { readonly policy: string; readonly epochs: number; readonly batchSize: number };
-  readonly stepsPerEpoch: number;
-  /** Steps that were taken before; `steps` follow them [0]. */
-  readonly trained?: number;
-  readonly steps: readonly {
-    readonly step: number;
-    readonly epoch: number;
-    readonly learningRate: number;
-    readonly momentum: number;
-  }[];
-}
-
-/** A schedule before it is spent: charts of rate and momentum, and the numbers that shape them. */
+/** A run before it is trained: charts of rate and momentum, and the numbers that shape them. */
 export function planReport(
-  { config, stepsPerEpoch, trained = 0, steps }: PlanView,
-  { width, colour }: ReportLayout,
+  { config, stepsPerEpoch, trained, steps }: TrainPlan,
+  layout: ReportLayout,
 ): string {
+  const { width } = layout;
   const { policy, epochs, batchSize } = config;
   const highest = steps.reduce(
     (top, step) => (step.learningRate > top.learningRate ? step : top),
     steps[0] ?? NO_STEP,
   );
   const [first, last] = [steps[0] ?? NO_STEP, steps.at(-1) ?? NO_STEP];
+  const charts = stepCharts([{ name: policy, steps }]);
   return joinBlocks([
     paragraph(
       `${policy}: ${counted(epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${batchSize}, ${counted(trained + steps.length, 'step')} in all. ${trained === 0 ? 'Nothing was trained.' : `${counted(trained, 'step')} of them trained before; the rest:`}`,
       width,
     ),
-    stepCharts([{ name: policy, steps: steps.map((step) => ({ ...step, loss: 0 })) }], width, colour),
+    chartPair(charts.learningRate, charts.momentum, layout),
     paragraph(
       `The rate starts at ${formatRate(first.learningRate)}, is highest at step ${highest.step} (epoch ${highest.epoch}) with ${formatRate(highest.learningRate)}, and ends at ${formatRate(last.learningRate)}.`,
       width,
@@ -43,37 +32,8 @@ export function planReport(
 
 const NO_STEP = { step: 0, epoch: 1, learningRate: 0, momentum: 0 };
 
-/** What the report needs of the plan's JSON document. */
-export interface ComparePlanView {
-  readonly plan: {
-    readonly runs: readonly {
-      readonly arm: string;
-      readonly seed: number;
-      readonly command: string;
-      readonly recorded: string | null;
-    }[];
-    readonly power: {
-      readonly difference: number;
-      readonly spread: { readonly sd: number; readonly images: number };
-      readonly pairs: number;
-      readonly seeds: number;
-      readonly chance: number | null;
-      readonly seedsNeeded: number | null;
-      readonly imagesNeeded: number;
-    };
-    readonly time: {
-      readonly secondsPerRun: number;
-      readonly from: 'runs' | 'steps';
-      readonly count: number;
-      readonly missing: number;
-      readonly totalSeconds: number;
-    };
-    readonly compare: string;
-  };
-}
-
 /** A plan as a shell script: one command a line, never broken, and all else as comments at most `width` wide. */
-export function comparePlanReport({ plan }: ComparePlanView, width: number): string {
+export function comparePlanReport({ plan }: ComparePlan, width: number): string {
   const comment = (text: string): string => paragraph(text, width - 2).replace(/^/gmu, '# ');
   const { runs, power, time, compare } = plan;
   const points = formatPoints(power.difference).replace('+', '');
@@ -89,7 +49,7 @@ export function comparePlanReport({ plan }: ComparePlanView, width: number): str
   ].join('\n');
 }
 
-function powerText(power: ComparePlanView['plan']['power'], points: string): string {
+function powerText(power: PlanPower, points: string): string {
   const { spread, pairs, seeds, chance, seedsNeeded, imagesNeeded } = power;
   const sd = (100 * spread.sd).toFixed(1);
   const source =
@@ -111,13 +71,7 @@ function percent(share: number): string {
   return share < 0.01 ? 'less than 1%' : `${Math.round(100 * share)}%`;
 }
 
-function timeText({
-  secondsPerRun,
-  from,
-  count,
-  missing,
-  totalSeconds,
-}: ComparePlanView['plan']['time']): string {
+function timeText({ secondsPerRun, from, count, missing, totalSeconds }: PlanTime): string {
   const source =
     from === 'runs'
       ? `as ${counted(count, 'recorded run')} took`

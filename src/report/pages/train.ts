@@ -1,8 +1,9 @@
-import type { EpochRecord, StepRecord } from '../../runs/documents.js';
+import type { BestEpoch, EpochRecord, StepRecord, TrainDocument } from '../../runs/documents.js';
 import { wilson } from '../../stats/intervals.js';
-import { lineChart } from '../charts/line-chart.js';
-import { stepCharts } from '../charts/step-charts.js';
-import { joinBlocks, paintLines, pairOfCharts, paragraph } from '../text/layout.js';
+import type { ChartSeries, ChartSpec } from '../charts/chart.js';
+import { chartPair } from '../charts/terminal.js';
+import { stepCharts } from '../charts/training.js';
+import { joinBlocks, paintLines, paragraph, type ReportLayout } from '../text/layout.js';
 import {
   counted,
   formatAccuracy,
@@ -13,89 +14,61 @@ import {
 } from '../text/numbers.js';
 import { table } from '../text/table.js';
 
-/** The epoch that a run's result names. */
-export interface EpochSummary {
-  readonly epoch: number;
-  readonly validAccuracy: number;
-  readonly correct: number;
-  readonly total: number;
-  readonly validLoss: number;
-}
-
-/** What the report needs of train's JSON document, and the run's steps. */
-export interface TrainResultView {
-  readonly run: string;
-  readonly policy: string;
-  readonly status: 'completed' | 'interrupted' | 'failed';
-  readonly seconds: number;
-  readonly config: { readonly lr: number; readonly labelSmoothing?: number };
-  readonly epochs: readonly EpochRecord[];
-  /** Null where no epoch was finished. */
-  readonly best: EpochSummary | null;
-  readonly final: EpochSummary | null;
-  readonly steps: readonly StepRecord[];
-  /** What changed the run's course, each in a sentence. */
-  readonly events?: readonly { readonly text: string }[];
-}
-
-/** Width in columns and whether escape codes may be used. */
-export interface ReportLayout {
-  readonly width: number;
-  readonly colour: boolean;
-}
-
 /** One run as text: losses, accuracy, the applied rate and momentum, the epochs, best and final result. */
-export function trainReport(result: TrainResultView, { width, colour }: ReportLayout): string {
-  const { policy, epochs, best, final, status, config } = result;
+export function trainReport(
+  document: TrainDocument,
+  steps: readonly StepRecord[],
+  layout: ReportLayout,
+): string {
+  const { policy, epochs, best, final, status, config, events } = document;
+  const { width, colour } = layout;
   const rate = `${policy === '1cycle' ? 'maximum rate' : 'rate'} ${formatRate(config.lr)}`;
   const how = status === 'completed' ? 'done' : status;
-  const headline = `${policy}, ${rate}, ${counted(epochs.length, 'epoch')}: ${how} in ${formatDuration(result.seconds)}`;
+  const headline = `${policy}, ${rate}, ${counted(epochs.length, 'epoch')}: ${how} in ${formatDuration(document.seconds)}`;
+  const schedule = stepCharts([{ name: policy, steps }]);
   return joinBlocks([
-    `${paintLines(paragraph(headline, width), 'bold', colour)}\n${paragraph(result.run, width)}`,
-    epochCharts(result, { width, colour }),
-    stepCharts([{ name: policy, steps: result.steps }], width, colour),
-    epochs.length === 0 ? 'no epoch was finished' : epochTable(epochs, best, { width, colour }),
-    best === null || final === null ? undefined : summary(best, final, { width, colour }),
-    ...(result.events ?? []).map(({ text }) => paragraph(`Note: ${text}`, width)),
+    `${paintLines(paragraph(headline, width), 'bold', colour)}\n${paragraph(document.run, width)}`,
+    chartPair(lossChart(document), accuracyChart(document), layout),
+    chartPair(schedule.learningRate, schedule.momentum, layout),
+    epochs.length === 0 ? 'no epoch was finished' : epochTable(document, layout),
+    best === null || final === null ? undefined : summary(best, final, layout),
+    ...events.map(({ text }) => paragraph(`Note: ${text}`, width)),
   ]);
 }
 
-function epochCharts({ epochs, best, config }: TrainResultView, { width, colour }: ReportLayout): string {
-  const x = epochs.map(({ epoch }) => epoch);
-  const smoothed = (config.labelSmoothing ?? 0) > 0 ? 'training (with label smoothing)' : 'training';
-  return pairOfCharts(
-    width,
-    (room) =>
-      lineChart({
-        series: [
-          { name: smoothed, x, values: epochs.map(({ trainLoss }) => trainLoss) },
-          { name: 'validation', x, values: epochs.map(({ validLoss }) => validLoss) },
-        ],
-        ...room,
-        colour,
-        yLabel: 'loss',
-        xLabel: 'epoch',
-      }),
-    (room) =>
-      lineChart({
-        series: [
-          {
-            name: 'validation',
-            x,
-            values: epochs.map(({ validAccuracy }) => validAccuracy),
-            colour: 'magenta',
-          },
-        ],
-        ...room,
-        colour,
-        yLabel: 'validation accuracy',
-        xLabel: 'epoch',
-        markers: best === null ? [] : [{ x: best.epoch, name: `best, epoch ${best.epoch}`, colour: 'green' }],
-      }),
-  );
+function lossChart({ epochs, config }: TrainDocument): ChartSpec {
+  const training = config.labelSmoothing > 0 ? 'training (with label smoothing)' : 'training';
+  return {
+    title: 'loss',
+    x: { label: 'epoch', scale: 'linear' },
+    rows: 10,
+    series: [
+      curve(epochs, training, ({ trainLoss }) => trainLoss),
+      curve(epochs, 'validation', ({ validLoss }) => validLoss),
+    ],
+  };
 }
 
-function epochTable(epochs: readonly EpochRecord[], best: EpochSummary | null, layout: ReportLayout): string {
+function accuracyChart({ epochs, best }: TrainDocument): ChartSpec {
+  return {
+    title: 'validation accuracy',
+    x: { label: 'epoch', scale: 'linear' },
+    rows: 10,
+    series: [{ ...curve(epochs, 'validation', ({ validAccuracy }) => validAccuracy), colour: 'magenta' }],
+    verticals:
+      best === null ? [] : [{ x: best.epoch, name: `best, epoch ${best.epoch}`, colour: 'green' as const }],
+  };
+}
+
+function curve(
+  epochs: readonly EpochRecord[],
+  name: string,
+  value: (epoch: EpochRecord) => number,
+): ChartSeries {
+  return { name, points: epochs.map((epoch) => ({ x: epoch.epoch, y: value(epoch) })) };
+}
+
+function epochTable({ epochs, best }: TrainDocument, layout: ReportLayout): string {
   return table(
     [
       { header: 'epoch', align: 'right' },
@@ -117,8 +90,8 @@ function epochTable(epochs: readonly EpochRecord[], best: EpochSummary | null, l
   );
 }
 
-function summary(best: EpochSummary, final: EpochSummary, layout: ReportLayout): string {
-  const row = (name: string, { epoch, correct, total, validLoss }: EpochSummary): string[] => {
+function summary(best: BestEpoch, final: BestEpoch, layout: ReportLayout): string {
+  const row = (name: string, { epoch, correct, total, validLoss }: BestEpoch): string[] => {
     const { low, high } = wilson(correct, total);
     return [
       name,

@@ -1,31 +1,18 @@
 import { type Colour, paint } from './colour.js';
 import { displayWidth, pad, printable, wrap } from './width.js';
 
-const GAP = 4;
+/** Width in columns, and whether escape codes may be used. */
+export interface ReportLayout {
+  readonly width: number;
+  readonly colour: boolean;
+}
 
 /** Sets two blocks of text side by side, the right one from column `from` on. */
-function sideBySide(left: string, right: string, from: number): string {
+export function sideBySide(left: string, right: string, from: number): string {
   const [lefts, rights] = [left.split('\n'), right.split('\n')];
   return Array.from({ length: Math.max(lefts.length, rights.length) }, (_, index) =>
     (pad(lefts[index] ?? '', from) + (rights[index] ?? '')).trimEnd(),
   ).join('\n');
-}
-
-/** The room that a chart of a pair is given; `fill` asks for the full height. */
-export interface ChartRoom {
-  readonly width: number;
-  readonly fill: boolean;
-}
-
-/** Draws two charts side by side from 100 columns on, else one under the other. */
-export function pairOfCharts(
-  width: number,
-  left: (room: ChartRoom) => string,
-  right: (room: ChartRoom) => string,
-): string {
-  if (width < 100) return `${left({ width, fill: false })}\n\n${right({ width, fill: false })}`;
-  const half = Math.floor((width - GAP) / 2);
-  return sideBySide(left({ width: half, fill: true }), right({ width: half, fill: true }), half + GAP);
 }
 
 /** A wrapped paragraph, its lines after the first indented to stand under the text that follows `lead`. */

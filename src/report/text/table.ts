@@ -1,4 +1,5 @@
 import { paint } from './colour.js';
+import type { ReportLayout } from './layout.js';
 import { displayWidth, pad, printable, truncate } from './width.js';
 
 /** A column of a table: numbers go to the right, names to the left. */
@@ -7,58 +8,50 @@ export interface TableColumn {
   readonly align?: 'left' | 'right';
 }
 
-/** How a table is set. */
-export interface TableLayout {
-  /** Columns that no line exceeds. */
-  readonly width: number;
-  readonly colour: boolean;
-}
-
 const GAP = '  ';
 // Below this a cut cell says nothing any more.
 const NARROWEST = 4;
 
 /** Columns that a table takes where nothing is cut. */
 export function tableWidth(columns: readonly TableColumn[], rows: readonly (readonly string[])[]): number {
-  return total(naturalWidths(columns, clean(rows)));
+  return total(naturalWidths(linesOf(columns, rows)));
 }
 
 /**
  * An aligned table: header, rule, one line a row. Where it does not fit, names are cut first and the widest
- * first; cells are data and may hold any text, control characters are replaced.
+ * first; headers and cells may hold any text, control characters are replaced.
  */
 export function table(
   columns: readonly TableColumn[],
   rows: readonly (readonly string[])[],
-  { width, colour }: TableLayout,
+  { width, colour }: ReportLayout,
 ): string {
-  const cells = clean(rows);
-  const widths = fitted(columns, naturalWidths(columns, cells), width);
-  const line = (row: readonly string[]): string =>
+  const lines = linesOf(columns, rows);
+  const widths = fitted(columns, naturalWidths(lines), width);
+  const texts = lines.map((cells) =>
     columns
       .map(({ align = 'left' }, index) =>
-        pad(truncate(row[index] ?? '', widths[index] ?? 0), widths[index] ?? 0, align),
+        pad(truncate(cells[index] ?? '', widths[index] ?? 0), widths[index] ?? 0, align),
       )
       .join(GAP)
-      .trimEnd();
-  return [
-    line(columns.map(({ header }) => header)),
-    widths.map((size) => '─'.repeat(size)).join(GAP),
-    ...cells.map(line),
-  ]
+      .trimEnd(),
+  );
+  texts.splice(1, 0, widths.map((size) => '─'.repeat(size)).join(GAP));
+  return texts
     .map((text, index) =>
       paint(truncate(text, width), index === 0 ? 'bold' : index === 1 ? 'grey' : undefined, colour),
     )
     .join('\n');
 }
 
-function clean(rows: readonly (readonly string[])[]): string[][] {
-  return rows.map((row) => row.map(printable));
+/** The header and the rows as they can be shown. */
+function linesOf(columns: readonly TableColumn[], rows: readonly (readonly string[])[]): string[][] {
+  return [columns.map(({ header }) => header), ...rows].map((cells) => cells.map(printable));
 }
 
-function naturalWidths(columns: readonly TableColumn[], rows: readonly (readonly string[])[]): number[] {
-  return columns.map(({ header }, index) =>
-    rows.reduce((widest, row) => Math.max(widest, displayWidth(row[index] ?? '')), displayWidth(header)),
+function naturalWidths(lines: readonly (readonly string[])[]): number[] {
+  return (lines[0] ?? []).map((_, index) =>
+    lines.reduce((widest, cells) => Math.max(widest, displayWidth(cells[index] ?? '')), 0),
   );
 }
 

@@ -1,21 +1,35 @@
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 const ESCAPES = /\u001b\[[0-9;]*m/g;
-// Controls, invisible format characters and line separators; the zero-width joiner stays, emoji are built with it.
-const UNPRINTABLE = /(?!\u200d)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+// Controls, invisible format characters, line separators and what is no character at all; the zero-width joiner stays,
+// emoji are built with it.
+const UNPRINTABLE = /(?!\u200d)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Noncharacter_Code_Point}]/gu;
 // East Asian Wide and Fullwidth (Unicode Standard Annex 11), and what terminals draw as pictures.
 const WIDE =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1faff}\u{20000}-\u{3fffd}]|^\p{Emoji_Presentation}|\ufe0f/u;
 const ZERO = /^\p{M}+$/u;
 
-/** Replaces control and format characters by `?`, so that a folder's name cannot steer the terminal. */
+/** Longer words, and longer texts, are nobody's names and sentences. */
+const LONGEST_WORD = 1000;
+const LONGEST_TEXT = 100_000;
+const LONG_WORDS = new RegExp(`\\S{${LONGEST_WORD + 1},}`, 'gu');
+
+/**
+ * A text from a record or a folder as it may be shown: control and format characters, which could steer the terminal,
+ * become `?`, and words of more than 1,000 characters are cut.
+ */
 export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, '?');
+  return cut(text, LONGEST_TEXT)
+    .replace(LONG_WORDS, (word) => cut(word, LONGEST_WORD))
+    .replace(UNPRINTABLE, '?');
+}
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
 /** Terminal columns that a text takes: graphemes, wide ones counted twice, colour codes not at all. */
 export function displayWidth(text: string): number {
   let width = 0;
-  for (const { segment } of graphemes.segment(text.replace(ESCAPES, ''))) width += graphemeWidth(segment);
+  for (const { segment } of segments(text.replace(ESCAPES, ''))) width += graphemeWidth(segment);
   return width;
 }
 
@@ -25,7 +39,7 @@ export function truncate(text: string, width: number): string {
   if (width < 1) return '';
   let kept = '';
   let used = 0;
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of segments(text)) {
     used += graphemeWidth(segment);
     if (used > width - 1) break;
     kept += segment;
@@ -59,4 +73,12 @@ export function wrap(text: string, width: number): string[] {
 function graphemeWidth(grapheme: string): number {
   if (ZERO.test(grapheme)) return 0;
   return WIDE.test(grapheme) ? 2 : 1;
+}
+
+let segmenter: Intl.Segmenter | undefined;
+
+/** Made when first needed: it takes 20 ms. */
+function segments(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
+  return segmenter.segment(text);
 }

@@ -1,5 +1,5 @@
+import type { CompareDocument } from '../../runs/documents.js';
 import type { SuperConvergence } from '../../stats/times.js';
-import type { CompareView } from '../compare-view.js';
 import { formatFraction, formatInterval } from '../text/numbers.js';
 
 /** The super-convergence factor with its interval or bound, what it is a ratio of, and what it leaves open. */
@@ -8,7 +8,7 @@ export function superConvergenceText({
   difference,
   arms,
   config,
-}: CompareView): string {
+}: CompareDocument): string {
   const arm = difference?.arm ?? arms.at(-1)?.policy ?? 'the last arm';
   const baseline = difference?.baseline ?? arms[0]?.policy ?? 'the first';
   if (found === null)
@@ -46,7 +46,7 @@ function interval(low: number | null, high: number | null, format: (value: numbe
 }
 
 /** How the differences were judged, and which of several the verdict is about. */
-export function differencesNote({ differences, difference }: CompareView): string {
+export function differencesNote({ differences, difference }: CompareDocument): string {
   const methods = [...new Set(differences.map(({ method }) => method))];
   const what = `Difference of the final accuracy in percentage points, paired by seed; method: ${methods.join(', ')}.`;
   if (differences.length < 2 || difference === null) return what;
@@ -57,17 +57,17 @@ export function differencesNote({ differences, difference }: CompareView): strin
 }
 
 /** What the times mean; empty where nothing was timed. */
-export function timesNote({ arms, jobs, sharedFeatures }: CompareView): string {
+export function timesNote({ arms, jobs, sharedFeatures }: CompareDocument): string {
   if (arms.every(({ runs }) => runs.length === 0)) return '';
-  const beside = jobs > 1 ? `, with up to ${jobs} runs side by side, which slow each other` : '';
+  const beside = jobs > 1 ? `, with up to ${jobs} runs side by side, which slow each other down` : '';
   const shared = sharedFeatures
-    ? " What the frozen part makes of the images is computed once for all runs, at the first ones' cost: compare steps, not seconds."
+    ? ' Frozen features are cached and shared by all runs, and the first runs pay for them: compare steps, not seconds.'
     : '';
-  return `Times are wall-clock seconds of training and evaluation${beside}; targets are looked for at the end of each epoch.${shared}`;
+  return `Times are wall-clock seconds of training and evaluation${beside}; targets are checked after each epoch.${shared}`;
 }
 
 /** Every run without a result, with the reason. */
-export function failures({ arms }: CompareView): string[] {
+export function failures({ arms }: CompareDocument): string[] {
   return arms.flatMap(({ policy, failed }) =>
     failed.map(
       ({ run, seed, reason }) => `${policy} with seed ${seed}${run === '' ? '' : ` (${run})`}: ${reason}`,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { compareRuns } from '../../../src/compare/conclude.js';
+import { compareDocument } from '../../../src/compare/document.js';
 import type { RecordedRun } from '../../../src/compare/read.js';
 import { UsageError } from '../../../src/errors.js';
 import { htmlReport } from '../../../src/report/pages/html/report.js';
@@ -16,20 +17,10 @@ function runsNamed(names: { readonly a: string; readonly b: string }, seeds = 6)
 /** The page's box with the verdict: its heading and its text. */
 function verdictBox(arms: readonly string[], runs: readonly RecordedRun[]): [string, string] {
   const comparison = compareRuns(arms, runs, [], undefined);
-  const page = htmlReport({
-    comparison: {
-      ...comparison,
-      config: { target: null },
-      jobs: 1,
-      sharedFeatures: false,
-      curves: comparison.arms.map(({ policy }) => ({ policy, runs: [] })),
-    },
-    charts: [],
-    classes: [],
-    predictions: [],
-    pictures: { won: [], lost: [] },
-    setup: { shared: {}, perArm: {}, environment: {}, dataset: null },
-  });
+  const outcome = { comparison, runs, failed: [], status: 'completed' as const };
+  const context = { target: undefined, seconds: 0, trainedHere: undefined };
+  const nothing = { curves: [], charts: [], predictions: [], pictures: { won: [], lost: [] } };
+  const page = htmlReport(compareDocument(outcome, context), nothing);
   const [, title = '', text = ''] =
     /class="verdict[^"]*">\s*<strong>(.*?)<\/strong>\s*<p>(.*?)<\/p>/su.exec(page) ?? [];
   return [title, text];

@@ -4,6 +4,7 @@ import { findLrReport } from '../../../src/report/pages/find-lr.js';
 import { type RangeFinding, recommend, type Recommendation } from '../../../src/stats/range/recommend.js';
 import { suggestOverSeeds } from '../../../src/stats/range/suggestions.js';
 import { measured } from '../stats/range-tests.js';
+import { sampleRangeTest } from './sample-runs.js';
 
 const rates = { learningRate: 3.47e-4, fixedLearningRate: 2.31e-4 };
 const found = (
@@ -38,7 +39,7 @@ describe('adviceReason', () => {
         plannedSteps: Math.max(...curves.map((c) => c.points.length)),
       });
       const page = findLrReport(
-        { curves, suggestions, recommended: advice.recommended, reason },
+        { ...sampleRangeTest(1), curves, suggestions, recommended: advice.recommended, reason },
         { width: 100, colour: false },
       );
       // Once in the chart's legend and once in the table.

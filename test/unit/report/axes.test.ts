@@ -35,7 +35,7 @@ describe('yAxis', () => {
     fc.assert(
       fc.property(span, ([low, size, maxRows]) => {
         fc.pre(size > 1e-6 * Math.abs(low));
-        const axis = yAxis(low, low + size, maxRows);
+        const axis = yAxis({ low, high: low + size }, maxRows);
         expect(axis.rows).toBeLessThanOrEqual(Math.max(3, maxRows));
         expect(axis.row(low)).toBeGreaterThan(-1e-3);
         expect(axis.row(low + size)).toBeLessThan(axis.rows - 1 + 1e-3);
@@ -48,45 +48,45 @@ describe('yAxis', () => {
 
   test('uses the rows that it is given, and labels at least two', () => {
     for (let high = 0.1; high < 10; high *= 1.17) {
-      const axis = yAxis(0.02, high, 12);
+      const axis = yAxis({ low: 0.02, high }, 12);
       expect(axis.rows).toBeGreaterThanOrEqual(8);
       expect(axis.labels.filter((label) => label !== '').length).toBeGreaterThanOrEqual(2);
     }
   });
 
   test('a constant lies in the middle', () => {
-    const axis = yAxis(5e-4, 5e-4, 10);
+    const axis = yAxis({ low: 5e-4, high: 5e-4 }, 10);
     expect(axis.rows).toBeLessThanOrEqual(5);
     expect(axis.labels[Math.round(axis.row(5e-4))]).toBe('5e-4');
     expect(axis.row(5e-4)).toBeCloseTo((axis.rows - 1) / 2);
-    expect(yAxis(0, 0, 10).row(0)).toBeGreaterThan(0);
+    expect(yAxis({ low: 0, high: 0 }, 10).row(0)).toBeGreaterThan(0);
   });
 });
 
 describe('xAxis', () => {
   test('spans all columns', () => {
-    const { column } = xAxis({ scale: 'linear', low: 1, high: 5 }, 41);
+    const { column } = xAxis('linear', { low: 1, high: 5 }, 41);
     expect([1, 2, 3, 5].map(column)).toEqual([0, 10, 20, 40]);
   });
 
   test('few epochs are all labelled', () => {
-    const { ticks } = xAxis({ scale: 'linear', low: 1, high: 5 }, 50);
+    const { ticks } = xAxis('linear', { low: 1, high: 5 }, 50);
     expect(ticks.map(({ label }) => label)).toEqual(['1', '2', '3', '4', '5']);
   });
 
   test('of many epochs round ones are, and the first', () => {
-    const { ticks } = xAxis({ scale: 'linear', low: 1, high: 20 }, 40);
+    const { ticks } = xAxis('linear', { low: 1, high: 20 }, 40);
     expect(ticks.map(({ x }) => x)).toEqual([1, 5, 10, 15, 20]);
   });
 
   test('a single epoch stands in the middle', () => {
-    const { column, ticks } = xAxis({ scale: 'linear', low: 1, high: 1 }, 41);
+    const { column, ticks } = xAxis('linear', { low: 1, high: 1 }, 41);
     expect(column(1)).toBe(20);
     expect(ticks).toEqual([{ x: 1, label: '1' }]);
   });
 
   test('a logarithmic axis is labelled at its decades, also where they are its ends', () => {
-    const { ticks, column } = xAxis({ scale: 'log', low: 1e-7, high: 10 }, 81);
+    const { ticks, column } = xAxis('log', { low: 1e-7, high: 10 }, 81);
     expect(ticks.map(({ label }) => label)).toEqual([
       '1e-7',
       '1e-6',
@@ -102,7 +102,7 @@ describe('xAxis', () => {
   });
 
   test('less than two decades get their doubles and fivefolds', () => {
-    const { ticks } = xAxis({ scale: 'log', low: 1.5e-4, high: 1.5e-3 }, 60);
+    const { ticks } = xAxis('log', { low: 1.5e-4, high: 1.5e-3 }, 60);
     expect(ticks.map(({ label }) => label)).toEqual(['2e-4', '5e-4', '1e-3']);
   });
 });

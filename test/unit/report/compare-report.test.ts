@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
-import { seedCurve } from '../../../src/report/charts/compare-charts.js';
-import type { CompareView } from '../../../src/report/compare-view.js';
+import { overSeeds } from '../../../src/report/charts/training.js';
 import { compareReport } from '../../../src/report/pages/compare.js';
-import { sampleComparison } from './sample-runs.js';
+import type { CompareDocument } from '../../../src/runs/documents.js';
+import { sampleComparison, sampleCurves } from './sample-runs.js';
 
 const layout = { width: 100, colour: false };
+const report = (document: CompareDocument, columns = layout.width) =>
+  compareReport(document, sampleCurves(), { ...layout, width: columns });
 const accuracies = (values: readonly number[]) =>
   values.map((validAccuracy, index) => ({
     epoch: index + 1,
@@ -22,34 +24,33 @@ test('an arm is its mean with the lowest and highest seed, over the seeds that r
     epochs,
     steps: [],
   }));
-  const curve = seedCurve({ policy: 'fixed', runs }, ({ validAccuracy }) => validAccuracy, true);
-  expect(curve).toEqual({
+  const accuracy = (epoch: { readonly validAccuracy: number }) => epoch.validAccuracy;
+  expect(overSeeds({ policy: 'fixed', runs }, accuracy)).toEqual({
     name: 'fixed',
-    x: [1, 2],
-    values: [0.55, 0.7],
-    band: { low: [0.5, 0.7], high: [0.6, 0.7] },
+    points: [
+      { x: 1, y: 0.55 },
+      { x: 2, y: 0.7 },
+    ],
+    band: [
+      { x: 1, low: 0.5, high: 0.6 },
+      { x: 2, low: 0.7, high: 0.7 },
+    ],
   });
-  expect(
-    seedCurve({ policy: 'fixed', runs: runs.slice(0, 1) }, ({ validAccuracy }) => validAccuracy, true),
-  ).not.toHaveProperty('band');
+  expect(overSeeds({ policy: 'fixed', runs: runs.slice(0, 1) }, accuracy)).not.toHaveProperty('band');
 });
 
 test('the verdict is the last thing said', () => {
-  const view = sampleComparison();
-  expect(
-    compareReport(view, { ...layout, width: 200 })
-      .split('\n')
-      .at(-1),
-  ).toBe(view.verdict.sentence);
+  const document = sampleComparison();
+  expect(report(document, 200).split('\n').at(-1)).toBe(document.verdict.sentence);
 });
 
 test('every run shows its counts, also those that failed', () => {
-  const view = sampleComparison();
-  const arms = view.arms.map((arm, index) =>
+  const document = sampleComparison();
+  const arms = document.arms.map((arm, index) =>
     index === 1 ? { ...arm, failed: [{ run: 'runs/b', seed: 7, reason: 'diverged at step 12' }] } : arm,
   );
-  const text = compareReport({ ...view, arms }, layout);
-  for (const { final } of view.arms.flatMap(({ runs }) => runs))
+  const text = report({ ...document, arms });
+  for (const { final } of document.arms.flatMap(({ runs }) => runs))
     expect(text).toContain(`(${final.correct}/400)`);
   expect(text).toMatch(/1cycle +7 +failed$/mu);
   expect(text).toContain('! 1cycle with seed 7 (runs/b): diverged at step 12');
@@ -57,35 +58,32 @@ test('every run shows its counts, also those that failed', () => {
 });
 
 test('no accuracy is said to lie beyond 0 and 1, however few seeds there are', () => {
-  const view = sampleComparison();
-  const wide = { mean: 0.84, sd: 0.02, low: -0.2, high: 1.003 };
-  const text = compareReport(
-    { ...view, arms: view.arms.map((arm) => ({ ...arm, finalAccuracy: wide })) },
-    layout,
-  );
+  const document = sampleComparison();
+  const wide = { mean: 0.84, sd: 0.02, low: -0.2, high: 1.003, n: 3 };
+  const text = report({ ...document, arms: document.arms.map((arm) => ({ ...arm, finalAccuracy: wide })) });
   expect(text).toMatch(/95% interval +\[0\.000, 1\.000\]/u);
 });
 
 test('narrow terminals get the arms as columns, uncut', () => {
-  const narrow = compareReport(sampleComparison(), { ...layout, width: 60 });
+  const narrow = report(sampleComparison(), 60);
   expect(narrow).toMatch(/^final accuracy +0\.717 ± 0\.008 +0\.738 ± 0\.009$/mu);
   expect(narrow).not.toContain('…');
 });
 
 test('an adjusted p-value is shown where it differs', () => {
-  const view = sampleComparison();
-  expect(compareReport(view, layout)).not.toContain('adjusted');
-  const differences = view.differences.map((difference) => ({ ...difference, adjustedPValue: 0.166 }));
-  expect(compareReport({ ...view, differences }, layout)).toMatch(/0\.083 +0\.166/u);
+  const document = sampleComparison();
+  expect(report(document)).not.toContain('adjusted');
+  const differences = document.differences.map((difference) => ({ ...difference, adjustedPValue: 0.166 }));
+  expect(report({ ...document, differences })).toMatch(/0\.083 +0\.166/u);
 });
 
 test('an arm in which nothing finished leaves gaps and no NaN', () => {
-  const view = sampleComparison();
+  const document = sampleComparison();
   const nothing = { mean: null, sd: null, low: null, high: null };
   const never = { ...nothing, median: null, reached: 0, n: 2 };
-  const empty: CompareView = {
-    ...view,
-    arms: view.arms.map((arm, index) =>
+  const empty: CompareDocument = {
+    ...document,
+    arms: document.arms.map((arm, index) =>
       index === 0
         ? {
             ...arm,
@@ -99,13 +97,20 @@ test('an arm in which nothing finished leaves gaps and no NaN', () => {
           }
         : arm,
     ),
-    curves: view.curves.map((arm, index) => (index === 0 ? { ...arm, runs: [] } : arm)),
     differences: [],
     difference: null,
     superConvergence: null,
   };
-  const text = compareReport(empty, layout);
+  const curves = sampleCurves().map((arm, index) => (index === 0 ? { ...arm, runs: [] } : arm));
+  const text = compareReport(empty, curves, layout);
   expect(text).not.toMatch(/NaN|Infinity|undefined|null/u);
   expect(text).toContain('never');
   expect(text).toContain('Super-convergence factor: none');
+});
+
+test('what was shared by the runs is said with their times', () => {
+  const text = report({ ...sampleComparison(), jobs: 2, sharedFeatures: true }, 400);
+  expect(text).toContain('with up to 2 runs side by side, which slow each other down');
+  expect(text).toContain('Frozen features are cached and shared by all runs');
+  expect(report(sampleComparison(), 400)).not.toMatch(/side by side|cached/u);
 });

@@ -1,16 +1,25 @@
 import { describe, expect, test } from 'vitest';
 import { compareReport } from '../../../src/report/pages/compare.js';
 import { findLrReport } from '../../../src/report/pages/find-lr.js';
-import { type ReportLayout, trainReport } from '../../../src/report/pages/train.js';
+import { trainReport } from '../../../src/report/pages/train.js';
+import type { ReportLayout } from '../../../src/report/text/layout.js';
 import { displayWidth } from '../../../src/report/text/width.js';
-import { sampleComparison, sampleRangeTest, sampleTrainResult } from './sample-runs.js';
+import {
+  sampleComparison,
+  sampleCurves,
+  sampleRangeTest,
+  sampleSteps,
+  sampleTraining,
+} from './sample-runs.js';
+
+const THREE = ['fixed', '1cycle', 'step'];
 
 const reports: Record<string, (layout: ReportLayout) => string> = {
-  train: (layout) => trainReport(sampleTrainResult(), layout),
+  train: (layout) => trainReport(sampleTraining(), sampleSteps('1cycle', 0), layout),
   'find-lr': (layout) => findLrReport(sampleRangeTest(3), layout),
   'find-lr-one-seed': (layout) => findLrReport(sampleRangeTest(1), layout),
-  compare: (layout) => compareReport(sampleComparison(), layout),
-  'compare-three-arms': (layout) => compareReport(sampleComparison(['fixed', '1cycle', 'step']), layout),
+  compare: (layout) => compareReport(sampleComparison(), sampleCurves(), layout),
+  'compare-three-arms': (layout) => compareReport(sampleComparison(THREE), sampleCurves(THREE), layout),
 };
 
 const ESCAPE = String.fromCharCode(27);

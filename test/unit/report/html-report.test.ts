@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest';
-import { compareCharts } from '../../../src/report/charts/compare-charts.js';
-import { differenceSvg } from '../../../src/report/charts/difference-svg.js';
+import { differenceSvg } from '../../../src/report/charts/differences.js';
+import { compareReport } from '../../../src/report/pages/compare.js';
 import { classAccuracy, commonMistakes, confusion } from '../../../src/report/pages/html/classes.js';
 import { escapeHtml, html } from '../../../src/report/pages/html/html.js';
 import { type ArmPredictions, disputedImages } from '../../../src/report/pages/html/pictures.js';
-import { htmlReport } from '../../../src/report/pages/html/report.js';
-import { sampleComparison } from './sample-runs.js';
+import { comparisonCharts, htmlReport } from '../../../src/report/pages/html/report.js';
+import { printable } from '../../../src/report/text/width.js';
+import type { CompareDocument } from '../../../src/runs/documents.js';
+import { sampleComparison, sampleCurves } from './sample-runs.js';
+import { textsOf } from './svg-texts.js';
 
 /** A run's answers to images whose classes are `labels`. */
 const run = (labels: readonly number[], predicted: readonly number[]) =>
@@ -59,88 +62,110 @@ test('texts are escaped, markup is not', () => {
 
 const EVIL = '<img src=x onerror=alert(1)>"\'&';
 
-async function page(): Promise<string> {
-  const sample = sampleComparison(['fixed', EVIL]);
-  const verdict = { kind: 'claim', claim: EVIL, title: EVIL, detail: EVIL, sentence: EVIL } as const;
-  const comparison = { ...sample, warnings: [EVIL], verdict };
-  const arms = ARMS.map((arm, i) => ({ ...arm, policy: i === 0 ? 'fixed' : EVIL }));
+function page(name = EVIL): string {
+  const sample = sampleComparison(['fixed', name]);
+  const document: CompareDocument = {
+    ...sample,
+    warnings: [name],
+    verdict: { kind: 'claim', claim: name, title: name, detail: name, sentence: name },
+    dataset: { classes: [name, 'b', 'c'] },
+    config: { ...sample.config, [name]: name, perArm: { fixed: { lr: 1 }, [name]: { lr: name } } },
+    environment: {},
+  };
+  const arms = ARMS.map((arm, i) => ({ ...arm, policy: i === 0 ? 'fixed' : name }));
   const { won, lost } = disputedImages(arms, 5);
   const pictures = {
-    won: won.map((image) => ({ ...image, image: EVIL, uri: `data:image/png;base64,"${EVIL}` })),
+    won: won.map((image) => ({ ...image, image: name, uri: `data:image/png;base64,"${name}` })),
     lost: lost.map((image) => ({ ...image, uri: 'data:image/png;base64,AAAA' })),
   };
-  return htmlReport({
-    comparison,
-    charts: await compareCharts(comparison),
-    classes: [EVIL, 'b', 'c'],
-    predictions: arms,
-    pictures,
-    setup: {
-      shared: { [EVIL]: EVIL },
-      perArm: { fixed: { lr: 1 }, [EVIL]: { lr: EVIL } },
-      environment: {},
-      dataset: null,
-    },
-  });
+  const curves = sampleCurves(['fixed', name]);
+  const charts = comparisonCharts(document, curves);
+  return htmlReport(document, { curves, charts, predictions: arms, pictures });
 }
 
-test('names of arms, classes and files stay text, whatever they say', async () => {
-  const text = await page();
+test('names of arms, classes and files stay text, whatever they say', () => {
+  const text = page();
   expect(text).not.toMatch(/<img src=x|<script|onerror=alert\(1\)>(?!&quot;)/u);
   expect(text.match(/<img [^>]*>/gu)).toEqual([expect.stringContaining('src="data:image/png;base64,AAAA"')]);
   expect(text).toContain('&lt;img src=x onerror=alert(1)&gt;');
 });
 
-test('the page asks nothing of the network', async () => {
-  const text = (await page()).replaceAll('http://www.w3.org/', '');
+test('the page asks nothing of the network', () => {
+  const text = page().replaceAll('http://www.w3.org/', '');
   expect(text).not.toMatch(/https?:|\/\/|@import|url\((?!#)/u);
 });
 
-test('every chart has ids of its own', async () => {
-  const charts = await compareCharts(sampleComparison());
-  const ids = charts.flatMap(({ svg }) => [...svg.matchAll(/\bid="([^"]+)"/gu)].map(([, id]) => id));
-  expect(new Set(ids).size).toBe(ids.length);
-  expect(charts.map(({ name }) => name)).toEqual([
-    'difference',
-    'accuracy',
-    'valid-loss',
-    'learning-rate',
-    'momentum',
-  ]);
+// What a folder or a record may call an arm, and XML forbids or JavaScript has a meaning for.
+test.each([
+  '__proto__',
+  'constructor',
+  'a\u0000b\u001b[31m\u0007',
+  '\ufffe\uffff',
+  '\ud800',
+  'a\u00a0b]]>&nbsp;<!--',
+  '--',
+  '\u202eabc',
+])('an arm called %j has its page and its charts, and they are well-formed', (name) => {
+  const text = page(name);
+
+  expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u202e\ufffe\uffff]|\p{Cs}/u);
+  const pictures = text.match(/<svg.*?<\/svg>/gsu)!;
+  expect(pictures).toHaveLength(5);
+  for (const picture of pictures) {
+    expect(textsOf(picture).some((shown) => shown.includes(printable(name)))).toBe(true);
+  }
+});
+
+test("an arm's name of a million letters is cut, on the page and in the terminal", () => {
+  const name = 'x'.repeat(1e6);
+  expect(page(name).length).toBeLessThan(400_000);
+  const text = compareReport(sampleComparison(['fixed', name]), sampleCurves(['fixed', name]), {
+    width: 80,
+    colour: false,
+  });
+  expect(text.length).toBeLessThan(20_000);
+});
+
+test('a comparison has five charts, or four where nothing differs', () => {
+  const charts = comparisonCharts(sampleComparison(), sampleCurves());
+  const names = ['difference', 'accuracy', 'valid-loss', 'learning-rate', 'momentum'];
+  expect(charts.map(({ name }) => name)).toEqual(names);
+  const alone = comparisonCharts({ ...sampleComparison(), differences: [] }, sampleCurves());
+  expect(alone.map(({ name }) => name)).toEqual(names.slice(1));
 });
 
 test('the chart of differences: a dot a seed at its place, an arrow where an interval leaves the picture', () => {
-  const view = sampleComparison();
-  const perSeed = [0.01, 0.03].map((difference, seed) => ({
-    seed,
-    difference,
-    onlyArm: 1,
-    onlyBaseline: 0,
-    pValue: 1,
-  }));
-  const wild = {
-    ...view,
-    differences: [{ ...view.differences[0]!, mean: 0.02, low: -0.9, high: 0.94, perSeed }],
-  };
-  const svg = differenceSvg(wild)!;
-  const rows = svg.slice(0, svg.lastIndexOf('<circle'));
-  const xs = [...rows.matchAll(/<circle cx="([\d.]+)"/gu)].map(([, x]) => Number(x));
-  expect(xs).toHaveLength(2);
+  const perSeed = [0.01, 0.03].map((difference, seed) => {
+    return { seed, difference, onlyArm: 1, onlyBaseline: 0, pValue: 1 };
+  });
+  const found = { ...sampleComparison().differences[0]!, mean: 0.02, low: -0.9, high: 0.94, perSeed };
+  const svg = differenceSvg([found])!;
+  const xs = [...svg.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)"/gu)].slice(0, 2).map(([, x]) => Number(x));
   // Zero is in the middle of 1080 pixels, so both stand to the right of it, the second three times as far.
+  expect(xs[0]).toBeGreaterThan(541);
   expect((xs[1]! - 540) / (xs[0]! - 540)).toBeCloseTo(3, 2);
-  expect(svg.match(/ z" fill="#0072b2"\/>/gu)).toHaveLength(2);
-  expect(differenceSvg({ ...view, differences: [] })).toBeNull();
+  expect(svg.match(/rotate\(-?90\)/gu)).toEqual(['rotate(-90)', 'rotate(90)']);
+  expect(differenceSvg([{ ...found, low: -0.01, high: 0.05 }])!).not.toContain('rotate(');
 });
 
-test('without predictions the page has no classes and no pictures, and no gaps named undefined', async () => {
-  const comparison = sampleComparison();
-  const text = htmlReport({
-    comparison,
-    charts: [],
-    classes: [],
-    predictions: [],
-    pictures: { won: [], lost: [] },
-    setup: { shared: {}, perArm: {}, environment: {}, dataset: null },
-  });
+test('differences that no accuracies have are drawn at the edge', () => {
+  const [found] = sampleComparison().differences;
+  for (const wild of [1e300, -1e308, 5e-324, Infinity]) {
+    const all = {
+      mean: wild,
+      low: -wild,
+      high: wild,
+      overImages: { mean: wild, low: wild, high: wild, n: 9 },
+    };
+    const svg = differenceSvg([{ ...found!, ...all }]);
+    textsOf(svg!);
+    expect(svg).not.toMatch(/NaN|Infinity|undefined/u);
+  }
+});
+
+test('without predictions the page has no classes and no pictures, and no gaps named undefined', () => {
+  const document = { ...sampleComparison(), dataset: null };
+  const nothing = { curves: [], charts: [], predictions: [], pictures: { won: [], lost: [] } };
+  const text = htmlReport(document, nothing);
   expect(text).not.toMatch(/undefined|NaN|\[object|Class by class|Where they differ/u);
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { lineLayer } from '../../../src/report/charts/plot.js';
 import { finitePoints, resampleToColumns } from '../../../src/report/charts/resample.js';
+import { lineStrokes } from '../../../src/report/charts/terminal.js';
 
 test('what is no number is left out', () => {
   const points = [null, NaN, Infinity, -Infinity, 1].map((y, x) => ({ x, y }));
@@ -52,8 +52,10 @@ test('values stay within those of the points, whatever their order', () => {
   );
 });
 
-test('a line layer draws each column in its row and interrupts where there is none', () => {
-  const strokes = lineLayer([0, 0, 2, null, 1], 3, 'light');
+const LIGHT = ['─', ' ', '╶', '╴', '─', '╰', '╭', '╮', '╯', '│'];
+
+test('a line is drawn in each column in its row, and interrupted where there is none', () => {
+  const strokes = lineStrokes([0, 0, 2, null, 1], 3, LIGHT);
   const rows = [2, 1, 0].map((row) =>
     [0, 1, 2, 3, 4]
       .map((column) => strokes.find((at) => at.column === column && at.row === row)?.char ?? ' ')
@@ -63,7 +65,7 @@ test('a line layer draws each column in its row and interrupts where there is no
 });
 
 test('rows beyond the chart are held at its edge', () => {
-  const strokes = lineLayer([-4, 9], 3, 'double');
+  const strokes = lineStrokes([-4, 9], 3, LIGHT);
   expect(strokes.every(({ row }) => row >= 0 && row <= 2)).toBe(true);
-  expect(strokes.find(({ column, row }) => column === 1 && row === 2)?.char).toBe('═');
+  expect(strokes.find(({ column, row }) => column === 1 && row === 2)?.char).toBe('─');
 });

@@ -1,9 +1,21 @@
-import type { FindLrView } from '../../../src/report/charts/range-chart.js';
-import type { ArmView, CompareView, MetricSummary, TimesView } from '../../../src/report/compare-view.js';
-import type { EpochSummary, TrainResultView } from '../../../src/report/pages/train.js';
-import type { EpochRecord, StepRecord } from '../../../src/runs/documents.js';
+import { resolveFinder, resolveRun } from '../../../src/config/run-config.js';
+import { readDefaults } from '../../../src/config/settings.js';
+import type { ArmCurves } from '../../../src/report/charts/training.js';
+import {
+  type BestEpoch,
+  type CompareDocument,
+  type ComparedArm,
+  type DatasetSummary,
+  type Environment,
+  type EpochRecord,
+  type FinderDocument,
+  SCHEMA_VERSION,
+  type StepRecord,
+  type TrainDocument,
+} from '../../../src/runs/documents.js';
 import type { RangeCurve, RangePoint } from '../../../src/stats/range/curve.js';
 import type { Spread } from '../../../src/stats/range/suggestions.js';
+import type { TimesSummary } from '../../../src/stats/times.js';
 
 // Plausible records of the bundled data's size: 400 validation images, 38 steps an epoch, 5 epochs.
 const EPOCHS = 5;
@@ -58,7 +70,7 @@ export function sampleEpochs(policy: string, seed: number): EpochRecord[] {
   });
 }
 
-function summaryOf({ epoch, validAccuracy, correct, total, validLoss }: EpochRecord): EpochSummary {
+function summaryOf({ epoch, validAccuracy, correct, total, validLoss }: EpochRecord): BestEpoch {
   return { epoch, validAccuracy, correct, total, validLoss };
 }
 
@@ -66,36 +78,70 @@ function bestOf(epochs: readonly EpochRecord[]): EpochRecord {
   return epochs.reduce((best, epoch) => (epoch.correct > best.correct ? epoch : best));
 }
 
-export function sampleTrainResult(): TrainResultView {
+const ENVIRONMENT: Environment = {
+  onecycle: '0.1.0',
+  node: 'v20.20.2',
+  platform: 'linux-x64',
+  backend: 'wasm',
+  device: '2 threads',
+  driver: null,
+  arithmetic: 'fused',
+  cores: 2,
+  cpu: 'AMD EPYC',
+  versions: {},
+};
+const DATASET: DatasetSummary = {
+  classes: ['ants', 'bees'],
+  train: 1200,
+  valid: TOTAL,
+  counts: [
+    { class: 'ants', train: 600, valid: TOTAL / 2 },
+    { class: 'bees', train: 600, valid: TOTAL / 2 },
+  ],
+  skipped: [],
+};
+
+/** A finished run with default settings, changed in places. */
+export function sampleTraining(changes: Partial<TrainDocument> = {}): TrainDocument {
   const epochs = sampleEpochs('1cycle', 4);
+  const { settings } = readDefaults();
+  const resolved = { imageSize: 96, lr: 5e-4, arm: '1cycle', frozen: true };
   return {
+    schemaVersion: SCHEMA_VERSION,
+    command: 'train',
+    status: 'completed',
     run: 'runs/2026-11-23T21-40-12-1cycle-seed0',
     policy: '1cycle',
-    status: 'completed',
+    config: resolveRun(settings, resolved),
+    environment: { ...ENVIRONMENT, workers: 2, sliceSize: 4 },
+    dataset: DATASET,
     seconds: 83.4,
-    config: { lr: 5e-4, labelSmoothing: 0.1 },
     epochs,
     best: summaryOf(bestOf(epochs)),
     final: summaryOf(epochs.at(-1)!),
-    steps: sampleSteps('1cycle', 0),
+    failure: null,
+    stoppedEarly: null,
+    events: [],
+    ...changes,
   };
 }
 
-function over(values: readonly number[]): MetricSummary {
+function over(values: readonly number[]) {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const sd = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
   // 4.303 is the 0.975 quantile of Student's t with two degrees of freedom.
   const half = (4.303 * sd) / Math.sqrt(values.length);
-  return { mean, sd, low: mean - half, high: mean + half };
+  return { mean, sd, low: mean - half, high: mean + half, n: values.length };
 }
 
-function times(values: readonly number[]): TimesView {
+function times(values: readonly number[]): TimesSummary {
   const median = values.toSorted((a, b) => a - b)[1] ?? null;
-  return { ...over(values), median, reached: values.length, n: values.length };
+  return { ...over(values), median, reached: values.length };
 }
 
-export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle']): CompareView {
-  const curves = policies.map((policy, arm) => ({
+/** The curves behind `sampleComparison`: three seeds an arm. */
+export function sampleCurves(policies: readonly string[] = ['fixed', '1cycle']): ArmCurves[] {
+  return policies.map((policy, arm) => ({
     policy,
     runs: [0, 1, 2].map((seed) => ({
       seed,
@@ -103,7 +149,11 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
       steps: sampleSteps(policy, seed),
     })),
   }));
-  const arms = curves.map(({ policy, runs }, arm): ArmView => {
+}
+
+export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle']): CompareDocument {
+  const curves = sampleCurves(policies);
+  const arms = curves.map(({ policy, runs }, arm): ComparedArm => {
     const finals = runs.map(({ epochs }) => epochs.at(-1)!);
     const bests = runs.map(({ epochs }) => bestOf(epochs));
     return {
@@ -125,21 +175,48 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
   const differences = arms.slice(1).map(({ policy }) => ({
     arm: policy,
     baseline: policies[0]!,
-    metric: 'finalAccuracy',
+    metric: 'finalAccuracy' as const,
     mean: 0.0192,
     low: -0.0051,
     high: 0.0435,
     pValue: 0.083,
     adjustedPValue: 0.083,
     method: 'paired t',
+    overImages: null,
+    perSeed: [],
   }));
   return {
+    schemaVersion: SCHEMA_VERSION,
+    command: 'compare',
+    status: 'completed',
     arms,
-    curves,
     differences,
     difference: differences.at(-1) ?? null,
-    superConvergence: { target: 0.7, factor: 0.7, low: 0.51, high: 1.02, bound: 'none', note: '' },
-    config: { target: 0.7 },
+    superConvergence: {
+      target: 0.7,
+      factor: 0.7,
+      low: 0.51,
+      high: 1.02,
+      bound: 'none',
+      method: 'geometric mean, t on logarithms',
+      censored: { arm: 0, baseline: 0, both: 0 },
+      n: 3,
+      caveat: null,
+      note: '',
+    },
+    config: {
+      epochs: EPOCHS,
+      batchSize: 32,
+      policies,
+      seed: 0,
+      seeds: 3,
+      target: 0.7,
+      lr: 5e-4,
+      perArm: Object.fromEntries(policies.map((policy) => [policy, { policy }])),
+    },
+    environment: { backend: 'wasm', cores: 2 },
+    dataset: { classes: [...DATASET.classes], train: DATASET.train, valid: DATASET.valid, skipped: [] },
+    seconds: 240,
     jobs: 1,
     sharedFeatures: false,
     warnings: ['Three seeds cannot show a difference below 3 points: read the interval, not the mean.'],
@@ -176,9 +253,21 @@ export function sampleRangeCurve(seed: number): RangeCurve {
 
 const rate = (median: number, low: number, high: number): Spread => ({ median, low, high });
 
-export function sampleRangeTest(seeds: number): FindLrView {
+/** The range test of some seeds with default settings. */
+export function sampleRangeTest(seeds: number): FinderDocument {
+  const { settings } = readDefaults();
+  const known = { imageSize: 96, frozen: true, trainImages: DATASET.train };
   return {
+    schemaVersion: SCHEMA_VERSION,
+    command: 'find-lr',
+    status: 'completed',
+    run: 'runs/find-lr-seed0',
+    config: resolveFinder({ ...settings, seeds, steps: 100 }, known),
+    environment: { ...ENVIRONMENT, workers: 2 },
+    dataset: DATASET,
+    seconds: 12.5,
     curves: Array.from({ length: seeds }, (_, seed) => sampleRangeCurve(seed)),
+    agreement: { verdict: 'fair', factor: 2.1 },
     suggestions: {
       steepest: rate(2.7e-4, 2.1e-4, 4.4e-4),
       valley: rate(5.6e-5, 3.2e-5, 9.1e-5),

@@ -1,18 +1,20 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
+import type { ChartSpec } from '../../../src/report/charts/chart.js';
 import { rangeSvg } from '../../../src/report/charts/range-svg.js';
-import { labelLevels, svgChart, type SvgChartSpec } from '../../../src/report/charts/svg.js';
+import { svgChart } from '../../../src/report/charts/svg.js';
+import { textChart } from '../../../src/report/charts/terminal.js';
 import { sampleRangeTest } from './sample-runs.js';
+import { textsOf } from './svg-texts.js';
 
-const spec: SvgChartSpec = {
+const SIZE = { width: 840, height: 480 };
+const spec: ChartSpec = {
   title: 'ants < bees & "wasps"',
-  xLabel: 'learning rate',
-  yLabel: 'loss',
-  xScale: 'log',
+  x: { label: 'learning rate', scale: 'log' },
+  rows: 12,
   series: [
-    { name: 'raw', kind: 'dots', points: [1e-4, 1e-3, 1e-2].map((x) => ({ x, y: 1 })), colour: '#123456' },
     {
-      name: 'smoothed',
+      name: 'smoothed\u00a0<loss>',
       points: [
         { x: 1e-4, y: 2 },
         { x: 1e-3, y: NaN },
@@ -21,78 +23,85 @@ const spec: SvgChartSpec = {
       band: [1e-4, 1e-2].map((x) => ({ x, low: 0.5, high: 2.5 })),
     },
   ],
-  markers: [{ x: 5e-4, name: 'recommended 5e-4', colour: '#00785a' }],
+  bandName: 'range',
+  dots: { name: 'raw', points: [1e-4, 1e-3, 1e-2].map((x) => ({ x, y: 1 })) },
+  letters: [{ x: 5e-4, y: 1.6, letter: 'R', name: 'recommended 5e-4', colour: 'green' }],
+  verticals: [{ x: 5e-4, colour: 'green' }],
 };
 
 test('a chart is a whole SVG document that a renderer draws', async () => {
-  const svg = await svgChart(spec);
+  const svg = svgChart(spec, SIZE);
   const { width, height, format } = await sharp(Buffer.from(svg)).metadata();
-  expect({ width, height, format }).toEqual({ width: 840, height: 480, format: 'svg' });
-  const { data, info } = await sharp(Buffer.from(svg))
-    .removeAlpha()
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  // Nothing but white would have a standard deviation of 0.
-  expect(new Set(data.subarray(0, info.width * info.height * 3)).size).toBeGreaterThan(20);
+  expect({ width, height, format }).toEqual({ ...SIZE, format: 'svg' });
+  const { data } = await sharp(Buffer.from(svg)).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  // A picture of one colour would have one value.
+  expect(new Set(data).size).toBeGreaterThan(20);
 });
 
-test('it names everything, escapes names, and labels the decades', async () => {
-  const svg = await svgChart(spec);
+test('it names everything, escapes names, and labels the decades as the terminal does', () => {
+  const svg = svgChart(spec, SIZE);
   expect(svg).toContain('<title>ants &lt; bees &amp; "wasps"</title>');
-  for (const text of [
-    '1e-4',
-    '1e-3',
-    '0.01',
-    'learning rate',
-    'loss',
-    'raw',
-    'smoothed',
-    'recommended 5e-4',
-  ]) {
-    expect(svg, text).toContain(`>${text}</text>`);
-  }
+  const texts = textsOf(svg);
+  const words = ['learning rate', 'smoothed\u00a0<loss>', 'raw', 'range', 'R', 'recommended 5e-4'];
+  expect(texts).toEqual(expect.arrayContaining([spec.title, '1e-4', '1e-3', '1e-2', ...words]));
   expect(svg).not.toMatch(/NaN|undefined/u);
 });
 
-test('a marker stands at its rate', async () => {
-  const svg = await svgChart(spec);
-  const path = /<path d="M([\d.]+) [\d.]+L([\d.]+) [\d.]+"[^>]*stroke="#00785a"/u.exec(svg)!;
-  // The axis runs from pixel 78 to 810 over two decades; 5e-4 is log10(5) = 0.699 decades in.
-  for (const x of path.slice(1, 3)) expect(Number(x)).toBeCloseTo(78 + (0.69897 / 2) * 732, -0.5);
+test('both charts of one description label their y axes alike', () => {
+  const texts = textsOf(svgChart(spec, SIZE));
+  const labels = textChart(spec, { width: 80, colour: false })
+    .split('\n')
+    .flatMap((line) => /^ *(\S+) ┤/u.exec(line)?.[1] ?? []);
+  expect(labels.length).toBeGreaterThan(2);
+  expect(texts).toEqual(expect.arrayContaining(labels));
 });
 
-test('the same chart gives the same text, and its own ids under another id', async () => {
-  const first = await svgChart(spec);
-  expect(await svgChart(spec)).toBe(first);
-  const other = await svgChart({ ...spec, id: 'second' });
-  const ids = (svg: string) => new Set([...svg.matchAll(/\bid="([^"]+)"/gu)].map(([, id]) => id));
-  expect(ids(first).size).toBeGreaterThan(0);
-  expect([...ids(first)].filter((id) => ids(other).has(id))).toEqual([]);
+test('a vertical stands at its rate', () => {
+  const svg = svgChart(spec, SIZE);
+  const [, dashed] = /stroke-dasharray="5 4"[^>]*><line x1="([\d.]+)"/u.exec(svg)!;
+  const ticks = [...svg.matchAll(/<path transform="translate\(([\d.]+),[\d.]+\)" d="M0,0L0,6"/gu)].map(
+    ([, x]) => Number(x),
+  );
+  const [low, , high] = ticks;
+  // 5e-4 is log10(5) = 0.699 decades from 1e-4, of two.
+  expect(Number(dashed)).toBeCloseTo(low! + (0.69897 / 2) * (high! - low!), 0);
 });
 
-test('nothing to draw is an empty chart and no error', async () => {
-  const svg = await svgChart({ title: 'empty', xLabel: 'x', yLabel: 'y', series: [] });
-  expect(svg).toContain('<title>empty</title>');
+test('the same chart gives the same text, without ids that could clash on a page', () => {
+  const first = svgChart(spec, SIZE);
+  expect(svgChart(spec, SIZE)).toBe(first);
+  expect(first).not.toMatch(/\bid="|\bclass="|<style/u);
 });
 
-test('labels of neighbouring markers stand above each other, those far apart on one line', () => {
-  const markers = [1e-4, 1.1e-4, 9e-3].map((x) => ({ x, name: 'recommended' }));
-  expect([...labelLevels({ ...spec, markers })]).toEqual([
-    [1e-4, 0],
-    [1.1e-4, 1],
-    [9e-3, 0],
+test('nothing to draw is a sentence and no error', () => {
+  const empty = { ...spec, series: [], dots: { name: 'raw', points: [] } };
+  expect(textsOf(svgChart(empty, SIZE))).toEqual([`${spec.title}: no values to draw`]);
+});
+
+test('letters of neighbours do not lie over each other', () => {
+  const letters = [1e-3, 1.02e-3, 1.04e-3, 9e-3].map((x, index) => {
+    return { x, y: 1, letter: 'ABCD'[index]!, name: 'a letter', colour: 'red' as const };
+  });
+  const svg = svgChart({ ...spec, letters }, SIZE);
+  const circles = [...svg.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)" r="8"/gu)].map(([, x, y]) => [
+    Number(x),
+    Number(y),
   ]);
+  // Four more are in the legend.
+  circles.splice(4, 4);
+  expect(circles).toHaveLength(4);
+  for (const [i, [x, y]] of circles.entries())
+    for (const [other, height] of circles.slice(i + 1))
+      expect(Math.hypot(x! - other!, y! - height!)).toBeGreaterThanOrEqual(16);
 });
 
-test('the range test as a chart names every rate', async () => {
-  const svg = await rangeSvg(sampleRangeTest(3));
-  for (const name of [
+test('the range test as a chart names every rate', () => {
+  const names = [
     'recommended 1.7e-4',
     'steepest 2.7e-4',
     'valley 5.6e-5',
     'slide 9.2e-4',
     'minimum/10 1.1e-4',
-  ]) {
-    expect(svg).toContain(`>${name}</text>`);
-  }
+  ];
+  expect(textsOf(rangeSvg(sampleRangeTest(3)))).toEqual(expect.arrayContaining(names));
 });

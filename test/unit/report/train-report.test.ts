@@ -1,16 +1,17 @@
 import { expect, test } from 'vitest';
 import { trainReport } from '../../../src/report/pages/train.js';
-import { sampleTrainResult } from './sample-runs.js';
+import { sampleSteps, sampleTraining } from './sample-runs.js';
 
 const layout = { width: 80, colour: false };
+const steps = sampleSteps('1cycle', 0);
 
 test('best and final stand with their counts and Wilson intervals', () => {
   const text = trainReport(
-    {
-      ...sampleTrainResult(),
+    sampleTraining({
       best: { epoch: 4, validAccuracy: 0.735, correct: 294, total: 400, validLoss: 0.9 },
       final: { epoch: 5, validAccuracy: 0.5, correct: 5, total: 10, validLoss: 1 },
-    },
+    }),
+    steps,
     layout,
   );
   // Wilson by hand, z = 1.96: 5 of 10 gives (5 + 1.921) / 13.841 -+ 1.96 / 13.841 sqrt(2.5 + 0.960) = 0.5 -+ 0.2634;
@@ -21,7 +22,8 @@ test('best and final stand with their counts and Wilson intervals', () => {
 
 test('an interrupted run says so, and shows what there is', () => {
   const text = trainReport(
-    { ...sampleTrainResult(), status: 'interrupted', epochs: [], best: null, final: null },
+    sampleTraining({ status: 'interrupted', epochs: [], best: null, final: null }),
+    steps,
     layout,
   );
   expect(text).toContain('1cycle, maximum rate 5e-4, 0 epochs: interrupted in 1 m 23 s');
@@ -31,7 +33,7 @@ test('an interrupted run says so, and shows what there is', () => {
 });
 
 test('a fixed policy has a rate and no maximum', () => {
-  expect(trainReport({ ...sampleTrainResult(), policy: 'fixed' }, layout)).toContain(
+  expect(trainReport(sampleTraining({ policy: 'fixed' }), steps, layout)).toContain(
     'fixed, rate 5e-4, 5 epochs',
   );
 });

@@ -97,7 +97,7 @@ function cell(count: number, total: number, right: boolean): Html {
   const strength = share === 0 ? 0 : 0.08 + 0.92 * (right ? share : Math.min(1, 1.6 * share));
   const rgb = right ? '0,114,178' : '213,94,0';
   return html`<td
-    style="background:rgba(${rgb},${strength.toFixed(2)});color:${strength > 0.55 ? '#fff' : '#1f2328'}"
+    style="background:rgba(${rgb},${strength.toFixed(2)});color:${strength > 0.55 ? '#fff' : 'inherit'}"
   >
     ${count === 0 ? '' : count}
   </td>`;

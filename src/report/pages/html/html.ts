@@ -77,9 +77,10 @@ export function signed(text: string): Html {
   return html`<span class="${sign}">${text.replace(/^-/u, '−')}</span>`;
 }
 
-/** The page's style sheet: no fonts and no pictures from elsewhere, readable on a phone and on paper. */
+/** The page's style sheet: no fonts and no pictures from elsewhere, readable on a phone, at night and on paper. */
 export const STYLE = `
-:root { --ink: #1f2328; --soft: #5b6470; --line: #d9dee4; --ground: #f6f7f9; --blue: #0072b2; --orange: #d55e00; --green: #00785a; }
+:root { color-scheme: light dark; --paper: #fff; --ink: #1f2328; --soft: #5b6470; --line: #d9dee4; --ground: #f6f7f9; --blue: #0072b2; --orange: #d55e00; --green: #00785a; }
+@media screen and (prefers-color-scheme: dark) { :root { --paper: #1b1f24; --ink: #e6e8eb; --soft: #9aa4af; --line: #3a414a; --ground: #12151a; --blue: #5fb0e5; --orange: #f0904a; --green: #3fc79a; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
 main { max-width: 1120px; margin: 0 auto; padding: 32px 20px 64px; }
@@ -88,27 +89,28 @@ h2 { font-size: 1.2rem; margin: 44px 0 12px; padding-bottom: 6px; border-bottom:
 h3 { font-size: 1rem; margin: 20px 0 8px; }
 p { margin: 8px 0; max-width: 80ch; }
 .soft { color: var(--soft); font-size: .92rem; }
-.verdict { background: #fff; border: 1px solid var(--line); border-left: 6px solid var(--soft); border-radius: 8px; padding: 16px 20px; margin: 20px 0; }
+.verdict { background: var(--paper); border: 1px solid var(--line); border-left: 6px solid var(--soft); border-radius: 8px; padding: 16px 20px; margin: 20px 0; }
 .verdict.claimed { border-left-color: var(--green); }
 .verdict strong { display: block; font-size: 1.15rem; margin-bottom: 4px; }
 .verdict p { margin: 0; }
-.warning { background: #fff6e5; border: 1px solid #eed9a8; border-left: 6px solid #c98a00; border-radius: 8px; padding: 8px 16px; margin: 8px 0; }
+.warning { color: #1f2328; background: #fff6e5; border: 1px solid #eed9a8; border-left: 6px solid #c98a00; border-radius: 8px; padding: 8px 16px; margin: 8px 0; }
 .failure { background: #fdeceb; border-color: #efc4c0; border-left-color: #b3261e; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); gap: 16px; }
-figure { margin: 0; background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
-figure svg { width: 100%; height: auto; display: block; }
+figure { margin: 0; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
+figure svg { width: 100%; height: auto; display: block; color: inherit !important; background: none !important; }
+figure svg [stroke=white] { stroke: var(--paper); }
 figure.full { grid-column: 1 / -1; overflow-x: auto; }
 figure.full svg { min-width: 640px; }
-.wide { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 8px; margin: 8px 0; }
+.wide { overflow-x: auto; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; margin: 8px 0; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { padding: 7px 14px; text-align: left; border-bottom: 1px solid #edf0f3; vertical-align: top; }
+th, td { padding: 7px 14px; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child > td, tr:last-child > th { border-bottom: 0; }
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 .num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .plus { color: var(--blue); } .minus { color: var(--orange); }
 code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 .matrices { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr)); gap: 16px; }
-.matrix { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 12px; overflow-x: auto; }
+.matrix { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px; overflow-x: auto; }
 .matrix h3 { margin: 0 0 8px; }
 .matrix table { width: auto; margin: 0 auto; font-size: .78rem; border-collapse: separate; border-spacing: 2px; }
 .matrix td { width: 34px; height: 30px; padding: 0; border: 0; text-align: center; vertical-align: middle; border-radius: 3px; font-variant-numeric: tabular-nums; }
@@ -116,7 +118,7 @@ code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: a
 .matrix thead th { vertical-align: bottom; text-align: left; padding: 0; }
 .matrix thead th span { writing-mode: vertical-rl; transform: rotate(180deg); padding: 4px 0; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px; }
-.picture { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 10px; font-size: .82rem; line-height: 1.4; overflow-wrap: anywhere; }
+.picture { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 10px; font-size: .82rem; line-height: 1.4; overflow-wrap: anywhere; }
 .picture img, .picture .missing { display: block; width: 96px; height: 96px; object-fit: contain; margin: 0 auto 8px; background: var(--ground); border-radius: 4px; }
 .picture .missing { display: grid; place-items: center; text-align: center; color: var(--soft); }
 .picture .right { color: var(--green); font-weight: 600; }

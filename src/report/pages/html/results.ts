@@ -1,17 +1,18 @@
-import type { CompareView } from '../../compare-view.js';
+import type { CompareDocument } from '../../../runs/documents.js';
+import type { ArmCurves } from '../../charts/training.js';
 import { formatAccuracy, formatInterval, formatPoints, formatPValue } from '../../text/numbers.js';
 import { differencesNote, failures, superConvergenceText, timesNote } from '../../words/compare.js';
 import { armFacts } from '../compare.js';
 import { html, type Html, htmlTable, signed } from './html.js';
 
 /** The verdict, and everything that speaks against leaning on it. */
-export function verdictSection(view: CompareView): Html {
-  const { kind, title, detail } = view.verdict;
+export function verdictSection(document: CompareDocument): Html {
+  const { kind, title, detail } = document.verdict;
   return html`<section class="verdict ${kind === 'claim' ? 'claimed' : ''}">
       <strong>${title}</strong>
       <p>${kind === 'one-arm' || kind === 'no-pairs' ? capital(detail) : detail}</p>
     </section>
-    ${failures(view).map((text) => html`<p class="warning failure">${text}</p> `)}${view.warnings.map(
+    ${failures(document).map((text) => html`<p class="warning failure">${text}</p> `)}${document.warnings.map(
       (text) => html`<p class="warning">${text}</p> `,
     )}`;
 }
@@ -22,21 +23,21 @@ function capital(sentence: string): string {
 }
 
 /** The arms side by side. */
-export function armsSection(view: CompareView): Html {
-  const facts = armFacts(view);
+export function armsSection(document: CompareDocument, curves: readonly ArmCurves[]): Html {
+  const facts = armFacts(document);
   return html`<h2>The arms</h2>
     ${htmlTable(
-      [{ header: '' }, ...view.arms.map(({ policy }) => ({ header: policy, number: true }))],
-      facts.map(([name, text]) => [name, ...view.arms.map((arm, i) => text(arm, view.curves[i]))]),
+      [{ header: '' }, ...document.arms.map(({ policy }) => ({ header: policy, number: true }))],
+      facts.map(([name, text]) => [name, ...document.arms.map((arm, i) => text(arm, curves[i]))]),
     )}
-    <p class="soft">Mean ± standard deviation over seeds. ${timesNote(view)}</p>
-    <p>${superConvergenceText(view)}</p> `;
+    <p class="soft">Mean ± standard deviation over seeds. ${timesNote(document)}</p>
+    <p>${superConvergenceText(document)}</p> `;
 }
 
 /** Differences over seeds, over images, and seed by seed. */
-export function differencesSection(view: CompareView): Html | null {
-  if (view.differences.length === 0) return null;
-  const perSeed = view.differences.flatMap(({ arm, baseline, perSeed: seeds = [] }) =>
+export function differencesSection(document: CompareDocument): Html | null {
+  if (document.differences.length === 0) return null;
+  const perSeed = document.differences.flatMap(({ arm, baseline, perSeed: seeds }) =>
     seeds.map((seed) => [
       `${arm} − ${baseline}`,
       String(seed.seed),
@@ -57,7 +58,7 @@ export function differencesSection(view: CompareView): Html | null {
         { header: 'adjusted p', number: true },
         { header: 'method' },
       ],
-      view.differences.map(
+      document.differences.map(
         ({ arm, baseline, mean, low, high, overImages, pValue, adjustedPValue, method }) => [
           html`<b>${arm} − ${baseline}</b>`,
           signed(formatPoints(mean)),
@@ -69,7 +70,7 @@ export function differencesSection(view: CompareView): Html | null {
         ],
       ),
     )}
-    <p class="soft">${differencesNote(view)}</p>
+    <p class="soft">${differencesNote(document)}</p>
     ${
       perSeed.length === 0
         ? null
@@ -93,7 +94,7 @@ export function differencesSection(view: CompareView): Html | null {
 }
 
 /** Every run with its counts and its folder. */
-export function runsSection({ arms }: CompareView): Html {
+export function runsSection({ arms }: CompareDocument): Html {
   return html`<h2>The runs</h2>
     ${htmlTable(
       [

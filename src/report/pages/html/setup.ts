@@ -1,15 +1,9 @@
+import type { CompareDocument } from '../../../runs/documents.js';
 import { html, type Html, htmlTable } from './html.js';
 
-/** What was compared and where, as the document tells. */
-export interface SetupView {
-  readonly shared: Readonly<Record<string, unknown>>;
-  readonly perArm: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  readonly environment: Readonly<Record<string, unknown>>;
-  readonly dataset: Readonly<Record<string, unknown>> | null;
-}
-
 /** In which settings the arms differ, which they share, the data and the machine. */
-export function setupSection({ shared, perArm, environment, dataset }: SetupView): Html {
+export function setupSection({ config, environment, dataset }: CompareDocument): Html {
+  const { perArm, ...shared } = config;
   const arms = Object.keys(perArm);
   const differing = [...new Set(Object.values(perArm).flatMap((settings) => Object.keys(settings)))];
   const { skipped, classes, train, valid } = dataset ?? {};

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
-import { type FindLrView, medianCurve, rangeChart } from '../../../src/report/charts/range-chart.js';
+import { medianCurve, rangeChart } from '../../../src/report/charts/range-test.js';
+import { textChart } from '../../../src/report/charts/terminal.js';
 import { findLrReport } from '../../../src/report/pages/find-lr.js';
+import type { FinderDocument } from '../../../src/runs/documents.js';
 import type { RangeCurve } from '../../../src/stats/range/curve.js';
 import { sampleRangeTest } from './sample-runs.js';
 
@@ -16,17 +18,19 @@ function curve(seed: number, losses: readonly number[], stop: RangeCurve['stop']
 }
 
 const rates = (median: number) => ({ median, low: median, high: median });
-const view: FindLrView = {
+const view: FinderDocument = {
+  ...sampleRangeTest(1),
   curves: [curve(0, [2.3, 2.3, 2.2, 1.8, 1.2, 1.5, 9], 'diverged')],
   suggestions: {
     steepest: rates(1e-3),
     valley: rates(1e-4),
-    slide: null,
+    slide: { median: null, low: null, high: null },
     minimum: { median: null, low: null, high: null },
   },
   recommended: { learningRate: 1e-2, fixedLearningRate: 5e-3 },
   reason: 'because',
 };
+const drawn = (test: FinderDocument, width = 80) => textChart(rangeChart(test), { width, colour: false });
 
 /** Column of the tick that carries a label. */
 function tick(lines: readonly string[], label: string): number {
@@ -37,7 +41,7 @@ function tick(lines: readonly string[], label: string): number {
 }
 
 test.each([60, 120, 200])('at %i columns each letter stands over its rate', (width) => {
-  const lines = rangeChart(view, { width, colour: false }).split('\n');
+  const lines = drawn(view, width).split('\n');
   const rows = lines.filter((line) => /^.{0,6}?[┤│]/u.test(line));
   for (const [letter, label] of [
     ['S', '1e-3'],
@@ -49,14 +53,14 @@ test.each([60, 120, 200])('at %i columns each letter stands over its rate', (wid
     expect(columns, letter).toHaveLength(1);
     expect(Math.abs(columns[0]! - tick(lines, label)), letter).toBeLessThanOrEqual(1);
   }
-  // Neither a method without an answer nor one with nulls is drawn or named.
+  // A method without an answer is neither drawn nor named.
   expect(rows.join('')).not.toMatch(/[LM]/u);
   expect(lines.join(' ')).not.toMatch(/slide|minimum/u);
 });
 
 test('two suggestions of one rate stand above each other', () => {
   const same = { ...view, suggestions: { ...view.suggestions, valley: rates(1e-3) } };
-  const rows = rangeChart(same, { width: 80, colour: false })
+  const rows = drawn(same)
     .split('\n')
     .filter((line) => /^.{0,6}?[┤│]/u.test(line));
   const at = (letter: string) => rows.map((row) => [...row].indexOf(letter)).find((column) => column >= 0);
@@ -66,9 +70,9 @@ test('two suggestions of one rate stand above each other', () => {
 
 test('a divergence far above the start is cut, and the title says so', () => {
   // Half the descent above the start: 2.3 + (2.3 - 1.2) / 2 = 2.85.
-  expect(rangeChart(view, { width: 80, colour: false })).toContain('training loss (above 2.8 not shown)');
+  expect(drawn(view)).toContain('training loss (above 2.8 not shown)');
   const flat = { ...view, curves: [curve(0, [2.3, 2.2, 2.1, 2, 1.9, 1.8, 1.7])] };
-  expect(rangeChart(flat, { width: 80, colour: false }).split('\n')[0]).toBe('training loss');
+  expect(drawn(flat).split('\n')[0]).toBe('training loss');
 });
 
 test('the median needs half of the seeds', () => {
@@ -94,11 +98,11 @@ test('the median needs half of the seeds', () => {
 
 test('NaN ends a curve and nothing else', () => {
   const broken = { ...view, curves: [curve(0, [2.3, 2.2, 1.8, 1.5, NaN], 'diverged')] };
-  const text = rangeChart(broken, { width: 80, colour: false });
+  const text = drawn(broken);
   expect(text).not.toContain('NaN');
   expect(text).toContain('1e-3');
   const dead = { ...view, curves: [curve(0, [NaN], 'diverged')] };
-  expect(rangeChart(dead, { width: 80, colour: false })).toBe('range test: no finite loss to draw');
+  expect(drawn(dead)).toBe('training loss: no values to draw');
 });
 
 test('a refusal says that no rate is recommended, and why', () => {

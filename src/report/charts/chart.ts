@@ -1,0 +1,153 @@
+import { type Colour, seriesColour } from '../text/colour.js';
+import { type CurvePoint, extent, type FinitePoint, finitePoints, heldFinite } from './resample.js';
+
+/** A chart, described once: `textChart` draws it for a terminal, `svgChart` as a picture. */
+export interface ChartSpec {
+  /** What the y axis shows; the chart's heading. */
+  readonly title: string;
+  readonly x: { readonly label: string; readonly scale: 'linear' | 'log' };
+  /** What the y axis covers; curves are cut off at its ends [everything]. */
+  readonly y?: Range;
+  /** Rows of the area in a terminal, at most; the labels of the y axis follow from it. */
+  readonly rows: number;
+  readonly series: readonly ChartSeries[];
+  /** Single measurements behind the curves. */
+  readonly dots?: { readonly name: string; readonly points: readonly CurvePoint[] };
+  /** What the shaded bands show, for the legend. */
+  readonly bandName?: string;
+  /** Places worth a letter; where letters repeat, the legend names the first. */
+  readonly letters?: readonly ChartLetter[];
+  /** Dashed lines from top to bottom; those with a name are in the legend. */
+  readonly verticals?: readonly ChartVertical[];
+}
+
+/** A curve. */
+export interface ChartSeries {
+  readonly name: string;
+  readonly points: readonly CurvePoint[];
+  /** Lowest and highest at each x, such as over seeds; shaded behind the curve. */
+  readonly band?: readonly BandPoint[];
+  /** [the next of six] */
+  readonly colour?: Colour;
+}
+
+/** A band's limits at one x, left out where one of them is null, NaN or infinite. */
+export interface BandPoint {
+  readonly x: number;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** A letter at a point, and what it means. */
+export interface ChartLetter extends FinitePoint {
+  readonly letter: string;
+  readonly name: string;
+  readonly colour: Colour;
+}
+
+export interface ChartVertical {
+  readonly x: number;
+  readonly name?: string;
+  readonly colour: Colour;
+}
+
+/** The lowest and the highest value on an axis. */
+export interface Range {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** What there is to draw of a chart: finite numbers within its axes, and nothing else. */
+export interface Drawing {
+  readonly x: Range;
+  readonly y: Range;
+  readonly series: readonly DrawnSeries[];
+  readonly dots: readonly FinitePoint[];
+  readonly letters: readonly ChartLetter[];
+  readonly verticals: readonly ChartVertical[];
+}
+
+/** A curve as far as it lies within the axes. */
+export interface DrawnSeries {
+  readonly name: string;
+  /** Its place among all series, which stroke and symbol follow from. */
+  readonly index: number;
+  readonly colour: Colour;
+  /** A curve that leaves the axes and comes back is in several pieces. */
+  readonly pieces: readonly (readonly FinitePoint[])[];
+  readonly band: readonly (Range & { readonly x: number })[];
+  /** Whether symbols mark the curve: where several have to be told apart, and where the points are few. */
+  readonly marked: boolean;
+}
+
+// Points that stand out by themselves in a line.
+const FEW = 12;
+
+/**
+ * Leaves out what is no number and cuts off what lies beyond the axes. Null where nothing remains.
+ * @param mostBands where there are more bands than this over each other, none is drawn
+ */
+export function drawingOf(spec: ChartSpec, mostBands = Infinity): Drawing | null {
+  const banded = spec.series.filter(({ band = [] }) => band.length > 0).length <= mostBands;
+  const placed = ({ x }: { readonly x: number }) => spec.x.scale === 'linear' || x > 0;
+  const shown = spec.series
+    .map(({ points, band = [], name, colour }, index) => ({
+      name,
+      index,
+      colour: colour ?? seriesColour(index),
+      points: finitePoints(points).filter(placed),
+      band: banded ? finiteBand(band).filter(placed) : [],
+    }))
+    .filter(({ points }) => points.length > 0);
+  const dots = finitePoints(spec.dots?.points ?? []).filter(placed);
+  if (shown.length === 0 && dots.length === 0) return null;
+  const [xLow, xHigh] = extent([...shown.flatMap(({ points }) => points), ...dots].map(({ x }) => x));
+  const x = { low: xLow, high: xHigh };
+  const [low, high] = extent([
+    ...shown.flatMap(({ points, band }) => [
+      ...points.map(({ y }) => y),
+      ...band.flatMap((limits) => [limits.low, limits.high]),
+    ]),
+    ...(shown.length === 0 ? dots.map((dot) => dot.y) : []),
+  ]);
+  const y = spec.y ?? { low, high };
+  const within = (range: Range, value: number) => value >= range.low && value <= range.high;
+  return {
+    x,
+    y,
+    series: shown.map(({ points, band, ...rest }) => ({
+      ...rest,
+      pieces: piecesWithin(points, y),
+      band: band
+        .filter((at) => within(x, at.x) && at.low <= y.high && at.high >= y.low)
+        .map((at) => ({ x: at.x, low: Math.max(at.low, y.low), high: Math.min(at.high, y.high) })),
+      marked: shown.length > 1 || points.length <= FEW,
+    })),
+    dots: dots.filter((dot) => within(y, dot.y)),
+    letters: (spec.letters ?? [])
+      .filter((at) => within(x, at.x) && !Number.isNaN(at.y))
+      .map((at) => ({ ...at, y: Math.min(Math.max(at.y, y.low), y.high) })),
+    verticals: (spec.verticals ?? []).filter((at) => within(x, at.x)),
+  };
+}
+
+function finiteBand(band: readonly BandPoint[]): DrawnSeries['band'] {
+  return band.flatMap(({ x, low, high }) =>
+    low !== null && high !== null && [x, low, high].every(Number.isFinite)
+      ? [{ x: heldFinite(x), low: heldFinite(low), high: heldFinite(high) }]
+      : [],
+  );
+}
+
+/** A curve that leaves the range ends at its edge, and begins again with the first point that is back inside. */
+function piecesWithin(points: readonly FinitePoint[], { low, high }: Range): FinitePoint[][] {
+  const pieces: FinitePoint[][] = [];
+  let open: FinitePoint[] | undefined;
+  for (const { x, y } of points) {
+    const inside = Math.min(Math.max(y, low), high);
+    if (inside === y && open === undefined) pieces.push((open = []));
+    open?.push({ x, y: inside });
+    if (inside !== y) open = undefined;
+  }
+  return pieces;
+}

@@ -1,0 +1,78 @@
+import type { EpochRecord, StepRecord } from '../../runs/documents.js';
+import type { ChartSeries, ChartSpec } from './chart.js';
+import { heldFinite } from './resample.js';
+
+/** The records of an arm's runs, seed by seed. */
+export interface ArmCurves {
+  readonly policy: string;
+  readonly runs: readonly {
+    readonly seed: number;
+    readonly epochs: readonly EpochRecord[];
+    readonly steps: readonly StepRecord[];
+  }[];
+}
+
+/** Accuracy and loss of the arms on the validation images, epoch by epoch. */
+export function epochCharts(arms: readonly ArmCurves[]): { accuracy: ChartSpec; loss: ChartSpec } {
+  const seeds = Math.max(0, ...arms.map(({ runs }) => runs.length));
+  const chart = (what: string, value: (epoch: EpochRecord) => number): ChartSpec => ({
+    title: seeds > 1 ? `${what}, mean of the seeds` : what,
+    x: { label: 'epoch', scale: 'linear' },
+    rows: 12,
+    series: arms.map((arm) => overSeeds(arm, value)),
+    bandName: 'lowest to highest seed',
+  });
+  return {
+    accuracy: chart('validation accuracy', ({ validAccuracy }) => validAccuracy),
+    loss: chart('validation loss', ({ validLoss }) => validLoss),
+  };
+}
+
+/** An arm's curve: the mean over its seeds and, from two seeds on, a band from the lowest to the highest. */
+export function overSeeds({ policy, runs }: ArmCurves, value: (epoch: EpochRecord) => number): ChartSeries {
+  const byEpoch = new Map<number, number[]>();
+  for (const record of runs.flatMap(({ epochs }) => epochs)) {
+    const number = heldFinite(value(record));
+    if (Number.isNaN(number)) continue;
+    const seen = byEpoch.get(record.epoch);
+    if (seen === undefined) byEpoch.set(record.epoch, [number]);
+    else seen.push(number);
+  }
+  const epochs = [...byEpoch].sort(([a], [b]) => a - b);
+  const mean = (seeds: readonly number[]) => seeds.reduce((sum, seed) => sum + seed, 0) / seeds.length;
+  return {
+    name: policy,
+    points: epochs.map(([x, seeds]) => ({ x, y: mean(seeds) })),
+    ...(runs.length < 2
+      ? {}
+      : { band: epochs.map(([x, seeds]) => ({ x, low: Math.min(...seeds), high: Math.max(...seeds) })) }),
+  };
+}
+
+/** Steps of a run, trained or planned, under the name that the legend gives it. */
+export interface NamedSteps {
+  readonly name: string;
+  readonly steps: readonly Pick<StepRecord, 'step' | 'learningRate' | 'momentum'>[];
+}
+
+/** The learning rate and the momentum that the optimizer held at each step. */
+export function stepCharts(runs: readonly NamedSteps[]): { learningRate: ChartSpec; momentum: ChartSpec } {
+  const chart = (title: string, value: (step: NamedSteps['steps'][number]) => number): ChartSpec => ({
+    title,
+    x: { label: 'step', scale: 'linear' },
+    rows: 7,
+    series: runs.map(({ name, steps }) => ({
+      name,
+      points: steps.map((step) => ({ x: step.step, y: value(step) })),
+    })),
+  });
+  return {
+    learningRate: chart('learning rate', ({ learningRate }) => learningRate),
+    momentum: chart('momentum', ({ momentum }) => momentum),
+  };
+}
+
+/** The schedule is the same for every seed of an arm: one run shows it. */
+export function armSteps(arms: readonly ArmCurves[]): NamedSteps[] {
+  return arms.map(({ policy, runs }) => ({ name: policy, steps: runs[0]?.steps ?? [] }));
+}
