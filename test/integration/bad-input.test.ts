@@ -362,7 +362,10 @@ describe('single bad images are left out, named and recorded', () => {
 
   test('a class folder that may not be read is an error, not an empty class', async () => {
     const locked = copyOfData('locked', (copy) => chmodSync(join(copy, 'train', 'bees'), 0o000));
-    const result = await unprivileged(['train', '--data', locked, '--out', join(root, 'no-out'), ...SMALL]);
+    const out = join(root, 'locked-out');
+    mkdirSync(out);
+    chmodSync(out, 0o777);
+    const result = await unprivileged(['train', '--data', locked, '--out', out, ...SMALL]);
     chmodSync(join(locked, 'train', 'bees'), 0o755);
     expect(result.exitCode, result.stderr).toBe(2);
     expect(result.stderr).toMatch(/No permission to read the data folder .*locked\/train\/bees.*chmod/);
