@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 
-const TIMES = new Set(['seconds', 'secondsToTarget', 'environment']);
+const TIMES = new Set(['seconds', 'secondsToTarget', 'environment', 'jobs', 'sharedFeatures']);
 
 const [expectedFile = '', expectedOut = '', receivedFile = '', receivedOut = ''] = process.argv.slice(2);
 

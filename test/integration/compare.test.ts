@@ -31,7 +31,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 /** Without what may differ: times, and where the runs lie. */
 function answer(text: string, dir: string): unknown {
-  const times = new Set(['seconds', 'secondsToTarget', 'environment']);
+  const times = new Set(['seconds', 'secondsToTarget', 'environment', 'jobs']);
   return JSON.parse(text.replaceAll(`${dir}/`, ''), (key, value: unknown) =>
     times.has(key) ? undefined : value,
   );
