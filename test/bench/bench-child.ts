@@ -26,11 +26,12 @@ export function runScript<T>(name: string, args: readonly string[]): Promise<T> 
   return runJson(process.execPath, ['--import', 'tsx', script, ...args]);
 }
 
-/** Runs `onecycle` and watches its memory. Peak is NaN where there is no /proc. */
+/** Runs `onecycle` and watches its memory. Peak is NaN where there is no /proc. `root` is a built checkout. */
 export async function runOnecycle(
   args: readonly string[],
+  root = ROOT,
 ): Promise<{ stdout: string; peakMegabytes: number }> {
-  const child = execa(process.execPath, ['bin/onecycle.js', ...args], { cwd: ROOT });
+  const child = execa(process.execPath, ['bin/onecycle.js', ...args], { cwd: root });
   let peakMegabytes = NaN;
   const watch = setInterval(() => {
     void highWaterMark(child.pid).then((megabytes) => (peakMegabytes = megabytes ?? peakMegabytes));

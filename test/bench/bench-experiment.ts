@@ -23,10 +23,13 @@ export interface ExperimentSide extends Outcome {
 export interface Experiment {
   readonly rounds: number;
   readonly ours: ExperimentSide;
+  /** The other build; null where none is named. */
+  readonly other: ExperimentSide | null;
   /** PyTorch by mode; null where it is absent. */
   readonly torch: Readonly<Record<TorchMode, ExperimentSide>> | null;
   /** Ours over theirs, by rounds. */
   readonly ratios: Readonly<Record<TorchMode, Spread>> | null;
+  readonly overOther: Spread | null;
   /** Why there is no other side. */
   readonly absent: string | null;
 }
@@ -47,25 +50,45 @@ export const TRAINED = {
 
 export type Trained = keyof typeof TRAINED;
 
-/** `onecycle find-lr && onecycle compare` with defaults, against the same experiment in PyTorch, in turns. */
-export async function benchExperiment(trained: Trained, rounds: number): Promise<Experiment> {
-  const { exitCode } = await execa(PYTHON, ['-c', 'import torch, PIL'], { reject: false });
-  const here = exitCode === 0;
-  const [ours, installed, tuned]: [Timed[], Timed[], Timed[]] = [[], [], []];
+/** Whom to measure beside this build. */
+export interface ExperimentPeers {
+  readonly torch: boolean;
+  /** The folder of another build. */
+  readonly other: string | undefined;
+}
+
+/** `onecycle find-lr && onecycle compare` with defaults, against the same experiment in PyTorch and in another build, in turns. */
+export async function benchExperiment(
+  trained: Trained,
+  rounds: number,
+  { torch, other }: ExperimentPeers,
+): Promise<Experiment> {
+  const absent = torch ? await whyNoTorch() : 'not asked for';
+  const here = absent === null;
+  const [ours, others, installed, tuned]: [Timed[], Timed[], Timed[], Timed[]] = [[], [], [], []];
   for (let round = 0; round < rounds; round++) {
-    ours.push(await timed(() => ourExperiment(trained)));
+    ours.push(await timed(() => onecycleExperiment(trained, ROOT)));
+    if (other !== undefined) others.push(await timed(() => onecycleExperiment(trained, other)));
     if (!here) continue;
     installed.push(await timed(() => torchExperiment(trained, 'installed')));
     tuned.push(await timed(() => torchExperiment(trained, 'tuned')));
   }
-  const absent = `${PYTHON} lacks torch or PIL (apt-get install -y python3-torch python3-pil)`;
   return {
     rounds,
     ours: sideOf(ours),
+    other: other === undefined ? null : sideOf(others),
     torch: here ? { installed: sideOf(installed), tuned: sideOf(tuned) } : null,
     ratios: here ? { installed: over(ours, installed), tuned: over(ours, tuned) } : null,
-    absent: here ? null : absent,
+    overOther: other === undefined ? null : over(ours, others),
+    absent,
   };
+}
+
+async function whyNoTorch(): Promise<string | null> {
+  const { exitCode } = await execa(PYTHON, ['-c', 'import torch, PIL'], { reject: false });
+  return exitCode === 0
+    ? null
+    : `${PYTHON} lacks torch or PIL (apt-get install -y python3-torch python3-pil)`;
 }
 
 interface Timed {
@@ -90,12 +113,12 @@ function over(ours: readonly Timed[], theirs: readonly Timed[]): Spread {
   return ratios(secondsOf(ours), secondsOf(theirs));
 }
 
-async function ourExperiment(trained: Trained): Promise<Outcome> {
+async function onecycleExperiment(trained: Trained, root: string): Promise<Outcome> {
   const options = TRAINED[trained].ours;
   const out = await mkdtemp(join(tmpdir(), 'onecycle-bench-'));
   try {
-    const found = await runOnecycle(['find-lr', ...options, '--out', out]);
-    const compared = await runOnecycle(['compare', ...options, '--json', '--out', out]);
+    const found = await runOnecycle(['find-lr', ...options, '--out', out], root);
+    const compared = await runOnecycle(['compare', ...options, '--json', '--out', out], root);
     const { arms }: CompareDocument = JSON.parse(compared.stdout);
     return {
       accuracies: Object.fromEntries(

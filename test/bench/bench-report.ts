@@ -1,3 +1,4 @@
+import type { AgainstRow } from './bench-against.js';
 import type { Experiment, ExperimentSide } from './bench-experiment.js';
 import type { Pipeline } from './bench-pipeline.js';
 import type { Spread } from './bench-spread.js';
@@ -22,6 +23,8 @@ export interface BenchDocument {
     /** The same with every weight trained. */
     readonly experimentAll: number | null;
     readonly experimentAllTuned: number | null;
+    /** This build over another one, by row; null where none is named. */
+    readonly against: ByKey<number | null> | null;
   };
   readonly spreads: {
     readonly torch: ByKey<Spread | null> | null;
@@ -29,6 +32,8 @@ export interface BenchDocument {
     readonly tfjsNode: ByKey<Spread | null> | null;
     readonly oneThread: ByKey<Spread | null> | null;
   };
+  /** This build and another one on the same commands; empty where none is named. */
+  readonly against: readonly AgainstRow[];
   /** By case and engine. */
   readonly peakMegabytes: ByKey<ByKey<number>>;
   readonly start: StartUp | null;
@@ -77,7 +82,10 @@ export function benchReport(document: BenchDocument): string {
       ),
     );
   }
+  if (document.against.length > 0) parts.push(againstReport(document.against));
   if (start !== null) {
+    const { overOther } = start;
+    if (overOther !== null) parts.push(`--help, this build over the other: ${show(overOther)}.`);
     parts.push(
       `--help: ${show(start.helpMs)} ms, bare node ${show(start.bareNodeMs)} ms, ratio ${show(start.ratio)}. ` +
         `From the start of train to its first step: ${start.firstStepSeconds.toFixed(2)} s.`,
@@ -92,6 +100,20 @@ export function benchReport(document: BenchDocument): string {
     parts.push(experimentReport('all', experimentAll));
   }
   return [...parts, ...absent].join('\n\n');
+}
+
+function againstReport(rows: readonly AgainstRow[]): string {
+  return table(
+    ['onecycle train', 'trained', 'ms per image', 'the other build', 'ours over theirs', 'peak MB'],
+    rows.map(({ key, trainable, msPerImage, ratio: over, peakMegabytes }) => [
+      key,
+      trainable,
+      show(msPerImage.ours),
+      show(msPerImage.theirs),
+      show(over),
+      `${peakMegabytes.ours.toFixed(0)}, ${peakMegabytes.theirs.toFixed(0)}`,
+    ]),
+  );
 }
 
 function pipelineReport({ decoding, waiting }: Pipeline): string[] {
@@ -112,7 +134,8 @@ function pipelineReport({ decoding, waiting }: Pipeline): string[] {
   ];
 }
 
-function experimentReport(trained: string, { rounds, ours, torch, ratios }: Experiment): string {
+function experimentReport(trained: string, experiment: Experiment): string {
+  const { rounds, ours, other, torch, ratios, overOther } = experiment;
   const row = (name: string, { seconds, accuracies, peakMegabytes }: ExperimentSide) => [
     name,
     show(seconds, 1),
@@ -129,11 +152,17 @@ function experimentReport(trained: string, { rounds, ours, torch, ratios }: Expe
     ],
     [
       row('onecycle', ours),
+      ...(other === null ? [] : [row('onecycle, the other build', other)]),
       ...(torch === null ? [] : [row('PyTorch', torch.installed), row('PyTorch, tuned', torch.tuned)]),
     ],
   );
-  if (ratios === null) return sides;
-  return `${sides}\n\nOurs over PyTorch: ${show(ratios.installed)}; over PyTorch, tuned: ${show(ratios.tuned)}.`;
+  const overs = [
+    ...(overOther === null ? [] : [`the other build: ${show(overOther)}`]),
+    ...(ratios === null
+      ? []
+      : [`PyTorch: ${show(ratios.installed)}`, `PyTorch, tuned: ${show(ratios.tuned)}`]),
+  ];
+  return overs.length === 0 ? sides : `${sides}\n\nThis build over ${overs.join('; over ')}.`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {

@@ -13,30 +13,36 @@ export interface StartUp {
   readonly bareNodeMs: Spread;
   /** `onecycle --help` over `node -e 0`, in pairs. */
   readonly ratio: Spread;
+  /** `onecycle --help` over that of another build, in pairs; null where none is named. */
+  readonly overOther: Spread | null;
   /** Seconds from the start of `onecycle train` to the end of its first step. */
   readonly firstStepSeconds: number;
 }
 
 const PAIRS = 20;
 
-export async function benchStart(): Promise<StartUp> {
+/** @param other the folder of another build */
+export async function benchStart(other: string | undefined): Promise<StartUp> {
   const help: number[] = [];
   const bare: number[] = [];
+  const others: number[] = [];
   for (let i = 0; i < PAIRS; i++) {
     help.push(startAndEnd(['bin/onecycle.js', '--help']));
     bare.push(startAndEnd(['-e', '0']));
+    if (other !== undefined) others.push(startAndEnd(['bin/onecycle.js', '--help'], other));
   }
   return {
     helpMs: spread(help),
     bareNodeMs: spread(bare),
     ratio: ratios(help, bare),
+    overOther: other === undefined ? null : ratios(help, others),
     firstStepSeconds: await firstStep(),
   };
 }
 
-function startAndEnd(args: readonly string[]): number {
+function startAndEnd(args: readonly string[], root = ROOT): number {
   const begin = performance.now();
-  spawnSync(process.execPath, args, { cwd: ROOT, stdio: 'ignore' });
+  spawnSync(process.execPath, args, { cwd: root, stdio: 'ignore' });
   return performance.now() - begin;
 }
 

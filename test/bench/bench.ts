@@ -1,5 +1,7 @@
 import { availableParallelism, cpus } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type AgainstRow, benchAgainst, missingPart } from './bench-against.js';
 import { benchExperiment, type Experiment } from './bench-experiment.js';
 import { onecycle, oneThread, pyTorch, tfjsNode, type Peer, type TorchMode } from './bench-peers.js';
 import { benchPipeline } from './bench-pipeline.js';
@@ -20,6 +22,10 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: 'steps,start,pipeline,experiment,experiment-all' },
     /** An image folder of JPEGs. */
     photographs: { type: 'string' },
+    /** A checkout of another version, built: both builds run the same commands in turns. */
+    against: { type: 'string' },
+    /** Without PyTorch, tfjs-node and one thread alone. */
+    'no-peers': { type: 'boolean', default: false },
   },
 });
 const parts = options.only.split(',');
@@ -31,33 +37,45 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+const other = options.against && resolve(options.against);
+const missing = other && missingPart(other);
+if (missing !== undefined) {
+  say(
+    `Expected a built checkout for --against but ${other} has no ${missing}. Run npm ci && npm run build there.`,
+  );
+  process.exit(2);
+}
 const peers = {
   torch: await pyTorch('installed'),
   torchTuned: await pyTorch('tuned'),
   tfjsNode: tfjsNode(),
   oneThread,
 };
-const absent = Object.values(peers).flatMap(({ name, absent: why }) =>
+const asked = options['no-peers'] ? [] : Object.values(peers);
+const absent = asked.flatMap(({ name, absent: why }) =>
   why === undefined ? [] : [`${name}: absent, ${why}`],
 );
 absent.forEach(say);
-const here = Object.values(peers).filter(({ absent: why }) => why === undefined);
+const here = asked.filter(({ absent: why }) => why === undefined);
 
 const steps = new Map<string, StepBench>();
+const against: AgainstRow[] = [];
 for (const work of CASES) {
   if (!parts.includes('steps') && !parts.includes(work.key)) continue;
   steps.set(work.key, await benchSteps(work, [onecycle, ...here], Number(options.rounds), say));
+  if (other !== undefined) against.push(...(await benchAgainst(work, other, Number(options.rounds), say)));
 }
 const begun = <T>(part: string, run: () => Promise<T>): Promise<T> | null => {
   if (!parts.includes(part)) return null;
   say(part);
   return run();
 };
-const start = await begun('start', benchStart);
+const start = await begun('start', () => benchStart(other));
 const pipeline = await begun('pipeline', () => benchPipeline(options.photographs));
 const experimentRounds = Number(options['experiment-rounds']);
-const experiment = await begun('experiment', () => benchExperiment('last:11', experimentRounds));
-const experimentAll = await begun('experiment-all', () => benchExperiment('all', experimentRounds));
+const sides = { torch: !options['no-peers'], other };
+const experiment = await begun('experiment', () => benchExperiment('last:11', experimentRounds, sides));
+const experimentAll = await begun('experiment-all', () => benchExperiment('all', experimentRounds, sides));
 const experimentAbsent = experiment?.absent ?? experimentAll?.absent;
 if (experimentAbsent) absent.push(`PyTorch's experiment: absent, ${experimentAbsent}`);
 
@@ -89,8 +107,20 @@ const document: BenchDocument = {
     experimentTuned: overTorch(experiment, 'tuned'),
     experimentAll: overTorch(experimentAll, 'installed'),
     experimentAllTuned: overTorch(experimentAll, 'tuned'),
+    against:
+      other === undefined
+        ? null
+        : {
+            ...Object.fromEntries(
+              against.map(({ key, trainable, ratio }) => [`${key}, ${trainable}`, ratio.median]),
+            ),
+            help: start?.overOther?.median ?? null,
+            experiment: experiment?.overOther?.median ?? null,
+            experimentAll: experimentAll?.overOther?.median ?? null,
+          },
   },
   spreads,
+  against,
   peakMegabytes: Object.fromEntries([...steps].map(([key, { peaks }]) => [key, peaks])),
   start,
   pipeline,
