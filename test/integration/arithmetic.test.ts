@@ -108,7 +108,7 @@ test('a resume says that it goes on in the other', async () => {
   const args = ['train', '--resume', run, '--extend-to', '5', '--quiet'];
   const { code, stderr } = await runCli(args, { env: SEPARATE });
   expect(code, stderr).toBe(0);
-  expect(stderr).toContain('The run was begun with arithmetic fused and goes on with separate');
+  expect(stderr).toContain('The run goes on with arithmetic separate after fused: from step 28 on');
 });
 
 test('a comparison takes no run that was computed in the other for its own', async () => {
