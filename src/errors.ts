@@ -3,7 +3,12 @@
  * The message says what, where, what was expected and what to do.
  */
 export class UsageError extends Error {
-  override readonly name = 'UsageError';
+  override readonly name: string = 'UsageError';
+}
+
+/** Another process is writing in a folder that was asked for. Exit code 2, as any UsageError. */
+export class InUseError extends UsageError {
+  override readonly name = 'InUseError';
 }
 
 /** A run that was started rightly and could not be finished: diverged, no space, backend died. Exit code 1. */

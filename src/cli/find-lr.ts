@@ -10,11 +10,7 @@ export function runFindLr(flags: RawFlags): Promise<void> {
     await requireWritable(settings.out, '--out');
     const environment = describeEnvironment(await startBackend());
     const context = { environment, emit: progress.emit, signal };
-    // Loaded once the test is done: the library for charts is large.
-    const { document } = await runFinder(settings, context, async (found) => {
-      const { rangeSvg } = await import('../report/charts/range-svg.js');
-      return rangeSvg(found);
-    });
+    const document = await runFinder(settings, context);
     print(document, (layout) => findLrReport(document, layout));
   });
 }

@@ -66,7 +66,7 @@ export async function inSession(flags: RawFlags, work: (session: Session) => Pro
     });
   } catch (error) {
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
-    progress.say('Interrupted before anything was recorded: there is nothing to save.');
+    progress.say('Interrupted before anything was trained: there is no run to go on with.');
   } finally {
     progress.stop();
     stop.release();

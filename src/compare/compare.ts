@@ -1,12 +1,11 @@
 import { availableParallelism } from 'node:os';
-import { readArms, requireKnownArms } from '../config/arms.js';
 import type { Settings } from '../config/settings.js';
-import { RunError, UsageError } from '../errors.js';
+import { InUseError, RunError, UsageError } from '../errors.js';
 import type { Comparison, Environment } from '../runs/documents.js';
 import { runName } from '../train/run.js';
 import type { TrainRequest } from '../train/train.js';
 import { workbenchHandle } from '../workbench/share.js';
-import { BenchCache, type PlannedRun, planRuns } from './grid.js';
+import { planGrid, type PlannedRun } from './grid.js';
 import { type RunTask, type TaskOutcome, trainAll } from './pool.js';
 import { type FailedRun, readRuns, type ReadRuns, type RecordedRun } from './read.js';
 import { findRecorded, plannedRunKey } from './recorded.js';
@@ -19,7 +18,7 @@ export interface CompareOutcome {
   readonly status: 'completed' | 'interrupted' | 'failed';
 }
 
-/** Fewer finished seeds than this in an arm make a comparison fail. */
+/** Fewer finished seeds than this in an arm make a comparison fail, unless no more were asked for. */
 const FEWEST_SEEDS = 2;
 
 /** Compares what lies in run folders; trains nothing. The first of --policies is the baseline. */
@@ -48,44 +47,21 @@ function orderOf(arm: string, { policies }: Settings): number {
 /** Trains every arm with every seed, taking finished runs of the same key from --out, and compares. */
 export async function compare(request: TrainRequest): Promise<CompareOutcome> {
   const { settings, signal } = request;
-  const arms = await readArms(settings.policies, settings.momentum);
-  requireKnownArms(
-    settings.lr,
-    arms.map(({ name }) => name),
-  );
-  const benches = new BenchCache(request);
+  const grid = await planGrid(request);
   try {
-    const planned = await planRuns(request, arms, benches);
-    const { dirs, lost } = await trainMissing(request, planned);
+    const { dirs, lost } = await trainMissing(request, grid.runs);
     const { finished, failed, notes } = await readRuns(dirs);
-    const names = arms.map(({ name }) => name);
-    return await outcomeOf(
-      names,
-      { finished, failed: [...failed, ...lost], notes },
-      settings,
-      signal.aborted,
-    );
+    const read = { finished, failed: [...failed, ...lost], notes };
+    return await outcomeOf(grid.arms, read, settings, signal.aborted);
   } finally {
-    benches.close();
+    grid.close();
   }
 }
 
 /** Trains what --out does not hold yet. Answers the folders of all runs, and the runs that broke off. */
 async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[]) {
   const { settings, environment, emit, signal } = request;
-  const recorded = await findRecorded(settings.out);
-  const dirs: string[] = [];
-  const missing: (PlannedRun & { readonly resume: string | undefined })[] = [];
-  for (const run of planned) {
-    const found = recorded.get(plannedRunKey(run.bench, run.config, environment));
-    if (found?.state === 'ended') {
-      emit({ type: 'note', text: `${runName(run.config)} is taken from ${found.dir}` });
-      dirs.push(found.dir);
-    } else {
-      if (found !== undefined) emit({ type: 'note', text: `${runName(run.config)} goes on in ${found.dir}` });
-      missing.push({ ...run, resume: found?.dir });
-    }
-  }
+  const { dirs, missing } = await findMissing(request, planned);
   const jobs = Math.min(missing.length, settings.jobs ?? defaultJobs(environment));
   const workers = settings.workers ?? Math.max(1, Math.floor(availableParallelism() / Math.max(1, jobs)));
   const tasks = missing.map(({ bench, config, resume }): RunTask => {
@@ -104,12 +80,45 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
       return [];
     }
     const { error, folder = '' } = outcome;
-    if (!(error instanceof RunError || error instanceof UsageError)) throw error;
-    const { arm, seed } = run.config;
+    // Another process began to train it since this one looked: a run that goes on elsewhere has not failed.
+    const elsewhere = error instanceof InUseError;
+    if (elsewhere || !(error instanceof RunError || error instanceof UsageError)) throw error;
+    const { arm, seed, pair } = run.config;
     emit({ type: 'note', text: `${runName(run.config)} broke off: ${error.message}` });
-    return [{ run: folder, arm, seed, pair: run.pair, reason: error.message, record: null, key: null }];
+    return [{ run: folder, arm, seed, pair, reason: error.message, record: null, key: null }];
   });
   return { dirs, lost };
+}
+
+/**
+ * Divides the runs into those that lie in --out and those to train, each with the folder to go on in where it was begun.
+ * Throws InUseError where another process trains one of them at this moment.
+ */
+async function findMissing({ settings, environment, emit }: TrainRequest, planned: readonly PlannedRun[]) {
+  const recorded = await findRecorded(settings.out);
+  const found = planned.map((run) => ({
+    ...run,
+    found: recorded.get(plannedRunKey(run.bench, run.config, environment)),
+  }));
+  const running = found.find((run) => run.found?.state === 'running');
+  if (running !== undefined) {
+    throw new InUseError(
+      `${runName(running.config)} of this comparison is being trained already: ${running.found?.owner ?? ''} Or give this one another --out.`,
+    );
+  }
+  const dirs: string[] = [];
+  const missing: (PlannedRun & { readonly resume: string | undefined })[] = [];
+  for (const { found: run, ...rest } of found) {
+    const name = runName(rest.config);
+    if (run?.state === 'ended') {
+      emit({ type: 'note', text: `${name} is taken from ${run.dir}` });
+      dirs.push(run.dir);
+    } else {
+      if (run !== undefined) emit({ type: 'note', text: `${name} goes on in ${run.dir}` });
+      missing.push({ ...rest, resume: run?.dir });
+    }
+  }
+  return { dirs, missing };
 }
 
 /** Hundreds of small files, which are read while the runs train. */
@@ -149,6 +158,7 @@ async function outcomeOf(
     (arm) =>
       arm.runs.length > 0 && arm.runs.length >= Math.min(FEWEST_SEEDS, arm.runs.length + arm.failed.length),
   );
-  const status = interrupted ? 'interrupted' : enough ? 'completed' : 'failed';
+  const paired = comparison.differences.every(({ mean }) => mean !== null);
+  const status = interrupted ? 'interrupted' : enough && paired ? 'completed' : 'failed';
   return { comparison, runs, failed: lost, status };
 }

@@ -43,7 +43,7 @@ export interface CompareContext {
 }
 
 /** Settings that are each run's own, or that the arm's name tells. */
-const PER_RUN = new Set(['arm', 'seed']);
+const PER_RUN = new Set(['arm', 'seed', 'pair']);
 
 /** Settings in which arms differ, by arm; an arm without any record has none. */
 function settingsPerArm(names: readonly string[], runs: readonly Pick<RecordedRun, 'arm' | 'record'>[]) {

@@ -1,8 +1,7 @@
 import { isJsonObject, type JsonObject, runKey } from '../runs/json.js';
+import { DECISIVE, environmentsOf } from '../runs/environments.js';
 import { fieldText, type RecordedRun } from './read.js';
 
-/** What a result may hang on beside the configuration. */
-const ENVIRONMENT = ['backend', 'arithmetic', 'onecycle', 'sliceSize'];
 /** What times hang on, but no result does. */
 const MACHINE = ['cpu', 'device', 'cores'];
 
@@ -14,11 +13,13 @@ export function fairnessWarnings(runs: readonly RecordedRun[]): string[] {
       .filter(shouldAgree)
       .map((name) => differing(runs, name, ({ record }) => setting(record.config, name))),
     ...withinArms(runs),
-    ...ENVIRONMENT.map((name) => differing(runs, name, ({ record }) => fieldText(record.environment, name))),
+    ...DECISIVE.map((name) => differing(runs, name, (run) => overParts(run, name).join(', then '))),
+    ...computedInParts(runs),
     otherWeights(runs),
     otherFiles(runs, 'train', 'trained on the same images. A difference may be the images, not the policy.'),
     otherFiles(runs, 'valid', 'judged on the same validation images, so their accuracies do not compare.'),
     otherBudgets(runs),
+    unequalStopping(runs),
     ...momentumWarnings(runs),
     ...events(runs),
     otherMachines(runs),
@@ -131,19 +132,54 @@ function momentumWarnings(runs: readonly RecordedRun[]): string[] {
   );
 }
 
-/** What changed a run's course on the way; early stopping is a setting that all arms share. */
+/** Early stopping is a setting that all arms share, but it leaves a cycle alone that is not told to anneal. */
+function unequalStopping(runs: readonly RecordedRun[]): string | undefined {
+  const asked = runs.filter(({ record }) => typeof record.config['earlyStop'] === 'number');
+  const [never, others] = [true, false].map((spared) => [
+    ...new Set(
+      asked.filter(({ record: { config } }) => sparesCycle(config) === spared).map(({ arm }) => arm),
+    ),
+  ]);
+  if (never === undefined || others === undefined || never.length === 0 || others.length === 0)
+    return undefined;
+  return `Early stopping can shorten ${others.join(', ')} and never ${never.join(', ')}, whose --on-stop is wait: the arms have different budgets where it does.`;
+}
+
+function sparesCycle({ policy, onStop }: JsonObject): boolean {
+  return policy === '1cycle' && onStop === 'wait';
+}
+
+/** The values of a field over the parts of a run, each once, oldest first. */
+function overParts({ record }: RecordedRun, name: string): string[] {
+  return [...new Set(environmentsOf(record).map((part) => fieldText(part, name)))];
+}
+
+/** Runs that were resumed with other arithmetic: none of them is a run of one environment. */
+function computedInParts(runs: readonly RecordedRun[]): string[] {
+  return runs.flatMap((run) => {
+    const changed = DECISIVE.map((name) => ({ name, values: overParts(run, name) })).filter(
+      ({ values }) => values.length > 1,
+    );
+    if (changed.length === 0) return [];
+    const what = changed.map(({ name, values }) => `${plainName(name)} ${values.join(', then ')}`);
+    return [`${run.arm} with seed ${run.seed} was computed in parts that differ: ${what.join('; ')}.`];
+  });
+}
+
+/** What is told from the settings or the history of environments already. */
+const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['early-stop', 'backend', 'environment']);
+
+/** What changed a run's course on the way. */
 function events(runs: readonly RecordedRun[]): string[] {
   return runs.flatMap(({ record, arm, seed }) =>
     record.events
-      .filter(({ type }) => type !== 'early-stop')
+      .filter(({ type }) => !TOLD_ELSEWHERE.has(type))
       .map(({ text }) => `${arm} with seed ${seed}: ${text}`),
   );
 }
 
 function otherMachines(runs: readonly RecordedRun[]): string | undefined {
-  const differ = MACHINE.some(
-    (name) => new Set(runs.map(({ record }) => fieldText(record.environment, name))).size > 1,
-  );
+  const differ = MACHINE.some((name) => new Set(runs.flatMap((run) => overParts(run, name))).size > 1);
   return differ
     ? 'The runs were timed on different machines, so their seconds do not compare. Steps and accuracies do.'
     : undefined;
@@ -169,7 +205,10 @@ const POLICY_SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /** Settings that differ from run to run in every comparison, or say only where things lie or how files were chosen. */
-const PER_RUN_SETTINGS = new Set(['arm', 'seed', 'data', 'weights', 'valSplit', 'splitSeed', 'followLinks']);
+const PER_RUN_SETTINGS = new Set([
+  ...['arm', 'seed', 'pair', 'lrFrom'],
+  ...['data', 'weights', 'valSplit', 'splitSeed', 'followLinks'],
+]);
 
 const PLAIN_NAMES: Readonly<Record<string, string>> = {
   ...POLICY_SETTINGS,

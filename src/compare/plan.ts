@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { readArms } from '../config/arms.js';
 import { flagName, type OptionName, OPTIONS, type OptionSpec } from '../config/options.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import { readDefaults, type Settings } from '../config/settings.js';
@@ -28,7 +27,7 @@ import { epochBatches, openRunEngine } from '../workbench/run-engine.js';
 import { trainSteps } from '../workbench/steps.js';
 import { datasetSummary, stepsPerEpoch } from '../workbench/workbench.js';
 import { finals, imageDifferences, type Pair, pairsOf } from './conclude.js';
-import { BenchCache, type PlannedRun, planRuns } from './grid.js';
+import { type Grid, planGrid, type PlannedRun } from './grid.js';
 import { isFinished, readForComparison } from './read.js';
 import { findRecorded, plannedArmKey, plannedRunKey, readableRuns, recordedArmKey } from './recorded.js';
 
@@ -36,21 +35,18 @@ import { findRecorded, plannedArmKey, plannedRunKey, readableRuns, recordedArmKe
 export async function planComparison(request: TrainRequest): Promise<ComparePlan> {
   const { settings, environment } = request;
   const started = performance.now();
-  const arms = await readArms(settings.policies, settings.momentum);
-  const benches = new BenchCache(request);
+  const grid = await planGrid(request);
   try {
-    const planned = await planRuns(request, arms, benches);
-    const [first] = planned;
+    const [first] = grid.runs;
     if (first === undefined) throw new Error('a comparison has at least one arm and one seed');
     const recorded = await findRecorded(settings.out);
-    const runs = planned.map((run): PlannedCommand => {
+    const runs = grid.runs.map((run): PlannedCommand => {
       const { arm, seed } = run.config;
       const found = recorded.get(plannedRunKey(run.bench, run.config, environment));
       const line = shellLine(['onecycle', 'train', ...flagsOf(run, environment)]);
       return { arm, seed, command: line, recorded: found?.state === 'ended' ? found.dir : null };
     });
-    const jobs = settings.jobs ?? availableParallelism();
-    const missing = planned.filter((_, i) => runs[i]?.recorded === null);
+    const missing = runs.filter(({ recorded: dir }) => dir === null).length;
     return {
       schemaVersion: SCHEMA_VERSION,
       command: 'compare',
@@ -61,29 +57,26 @@ export async function planComparison(request: TrainRequest): Promise<ComparePlan
       plan: {
         runs,
         compare: compareLine(settings),
-        power: await planPower(
-          request,
-          planned,
-          arms.map(({ name }) => name),
-        ),
-        time: await planTime(request, planned, missing, jobs),
+        power: await planPower(request, grid),
+        time: await planTime(request, grid.runs, missing),
       },
       seconds: (performance.now() - started) / 1000,
     };
   } finally {
-    benches.close();
+    grid.close();
   }
 }
 
 /** Everything that the line must not leave to the machine that runs it: places, split, rate, backend, the arm's name. */
 function flagsOf({ config, settings }: PlannedRun, { backend }: Environment): string[] {
-  const { arm, lr, seed, splitSeed } = config;
+  const { arm, lr, seed, pair, splitSeed } = config;
   return trainFlags(
     {
       ...settings,
       arm,
       lr,
       seed,
+      pair,
       splitSeed,
       data: placeOf(settings.data),
       weights: placeOf(settings.weights),
@@ -118,10 +111,9 @@ const DIFFERENCE = 0.02;
 const ASSUMED = { sd: 0.02, between: 0.05, within: 0.1 };
 
 /** The power of the last arm against the first, at the spread seen so far in --out, or an assumed one. */
-export async function planPower(
+async function planPower(
   { settings, environment }: TrainRequest,
-  planned: readonly PlannedRun[],
-  arms: readonly string[],
+  { arms, runs: planned }: Grid,
 ): Promise<PlanPower> {
   const keys = new Map(
     planned.map(({ bench, config }) => [config.arm, plannedArmKey(bench, config, environment)]),
@@ -160,22 +152,25 @@ const STEPS = 12;
 /** A forward pass alone costs about a third of a training step. */
 const EVALUATION_SHARE = 1 / 3;
 
-/** Estimates from runs of the same arms in --out, else from a short timing on this machine. */
-export async function planTime(
+/**
+ * Estimates from runs of the same arms in --out, else from a short timing on this machine, with as many threads as a planned
+ * line will use here.
+ */
+async function planTime(
   request: TrainRequest,
   planned: readonly PlannedRun[],
-  missing: readonly PlannedRun[],
-  workers: number,
+  missing: number,
 ): Promise<PlanTime> {
   const seen = await recordedSeconds(request, planned);
-  const timed = seen.length > 0 ? null : await timeSteps(request, planned, workers);
+  const timed = seen.length > 0 ? null : await timeSteps(request, planned);
   const secondsPerRun = timed === null ? median(seen) : timed.seconds;
   return {
     secondsPerRun,
     from: timed === null ? 'runs' : 'steps',
     count: timed === null ? seen.length : timed.steps,
-    missing: missing.length,
-    totalSeconds: secondsPerRun * missing.length,
+    workers: timed === null ? null : timed.workers,
+    missing,
+    totalSeconds: secondsPerRun * missing,
   };
 }
 
@@ -186,12 +181,12 @@ async function recordedSeconds({ settings, environment }: TrainRequest, planned:
     .map(({ epochs }) => epochs.reduce((sum, { seconds }) => sum + seconds, 0));
 }
 
-async function timeSteps({ signal }: TrainRequest, [first]: readonly PlannedRun[], workers: number) {
-  if (first === undefined) return { seconds: 0, steps: 0 };
+async function timeSteps({ settings, signal }: TrainRequest, [first]: readonly PlannedRun[]) {
+  if (first === undefined) return { seconds: 0, steps: 0, workers: 0 };
   const { bench, config } = first;
   const epochSteps = stepsPerEpoch(bench, config);
   const schedule = planSchedule(config, epochSteps);
-  const engine = await openRunEngine(bench, config, workers);
+  const engine = await openRunEngine(bench, config, settings.workers ?? availableParallelism());
   try {
     const started = performance.now();
     const times: number[] = [];
@@ -212,7 +207,7 @@ async function timeSteps({ signal }: TrainRequest, [first]: readonly PlannedRun[
     const typical = median(times.length > 1 ? times.slice(1) : times);
     const evaluated = bench.images.valid.length / bench.images.train.length;
     const seconds = typical * schedule.totalSteps * (1 + EVALUATION_SHARE * evaluated);
-    return { seconds, steps: times.length };
+    return { seconds, steps: times.length, workers: engine.workers };
   } finally {
     await engine.dispose();
   }
@@ -231,7 +226,7 @@ const NEVER = new Set<OptionName>([
   'jobs',
 ]);
 /** Options that are spelled out even where they have their default: the run's identity and place. */
-const ALWAYS = new Set<OptionName>(['arm', 'policy', 'lr', 'seed', 'splitSeed', 'backend', 'out']);
+const ALWAYS = new Set<OptionName>(['arm', 'pair', 'policy', 'lr', 'seed', 'splitSeed', 'backend', 'out']);
 
 /** The flags that make `onecycle train` train exactly these settings, whatever the defaults of `defaults` are. */
 export function trainFlags(settings: Settings, defaults: Settings): string[] {

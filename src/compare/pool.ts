@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { RunConfig } from '../config/run-config.js';
-import { RunError, UsageError } from '../errors.js';
+import { InUseError, RunError, UsageError } from '../errors.js';
 import type { TrainDocument } from '../runs/documents.js';
 import type { RunContext } from '../train/run.js';
 import type { Emit, ExperimentEvent } from '../workbench/events.js';
@@ -106,6 +106,7 @@ class RunThread {
 
 /** Errors lose their class between threads; the exit code depends on it. */
 function revived({ name, message, stack }: RunWorkerReply & { type: 'error' }): Error {
+  if (name === 'InUseError') return new InUseError(message);
   if (name === 'UsageError') return new UsageError(message);
   if (name === 'RunError') return new RunError(message);
   return Object.assign(new Error(message), { stack });

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { UsageError } from '../errors.js';
 import { type BestEpoch, type EpochRecord, RUN_FILES } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
+import { lockedBy } from '../runs/lock.js';
 import { readRun, type RunRecord } from '../runs/read-run.js';
 import { isBetter } from '../train/run-state.js';
-import { recordedRunKey } from './recorded.js';
+import { pairOf, recordedRunKey } from './recorded.js';
 
 /** Runs that belong into one comparison, and what was left out of it. */
 export interface ReadRuns {
@@ -123,18 +124,24 @@ function shortList(classes: JsonValue | undefined): string {
   return classes.length > 5 ? `${shown} and ${classes.length - 5} more` : shown;
 }
 
-/** Two different runs of one arm and seed leave open which of them pairs with the other arm's. */
+/**
+ * Two different runs of one arm and pair leave open which of them is compared with the other arm's; those of one arm and
+ * seed that are in two pairs would be the same chance counted twice.
+ */
 function refuseRivals(runs: readonly RecordedRun[]): void {
   for (const [i, run] of runs.entries()) {
-    const rival = runs.slice(0, i).find(({ arm, pair }) => arm === run.arm && pair === run.pair);
+    const rival = runs
+      .slice(0, i)
+      .find(({ arm, pair, seed }) => arm === run.arm && (pair === run.pair || seed === run.seed));
     if (rival === undefined) continue;
     const names = [...new Set([...Object.keys(run.record.config), ...Object.keys(rival.record.config)])];
     const differing = names.filter(
       (name) => JSON.stringify(run.record.config[name]) !== JSON.stringify(rival.record.config[name]),
     );
     const what = differing.length > 0 ? `in ${differing.join(', ')}` : 'in data, weights, backend or version';
+    const place = rival.seed === run.seed ? `with seed ${run.seed}` : `in pair ${run.pair}`;
     throw new UsageError(
-      `${rival.record.dir} and ${run.record.dir} are both ${run.arm} with seed ${run.seed} but differ ${what}: a comparison takes one run an arm and seed. ` +
+      `${rival.record.dir} and ${run.record.dir} are both ${run.arm} ${place} but differ ${what}: a comparison takes one run an arm and seed. ` +
         'Name the runs of one experiment, or give arms of their own to runs with train --arm NAME.',
     );
   }
@@ -144,7 +151,7 @@ function refuseRivals(runs: readonly RecordedRun[]): void {
 interface RunIdentity {
   readonly arm: string;
   readonly seed: number;
-  /** What pairs it with the other arm's runs: the seed less the arm's shift. */
+  /** Equal for the runs of other arms that it is compared with. */
   readonly pair: number;
 }
 
@@ -181,8 +188,8 @@ export async function readForComparison(dir: string): Promise<RecordedRun | Fail
     throw new UsageError(`${dir}/config.json names no policy and seed: this is no run of onecycle train.`);
   }
   const name = typeof arm === 'string' ? arm : policy;
-  const identity = { arm: name, seed, pair: seed - shiftOf(name), record, key: recordedRunKey(record) };
-  if (record.status !== 'completed') return { ...identity, run: dir, reason: reasonOf(record) };
+  const identity = { arm: name, seed, pair: pairOf(record.config), record, key: recordedRunKey(record) };
+  if (record.status !== 'completed') return { ...identity, run: dir, reason: await reasonOf(record) };
   const final = record.epochs.at(-1);
   if (final === undefined) {
     throw new UsageError(
@@ -197,18 +204,15 @@ export async function readForComparison(dir: string): Promise<RecordedRun | Fail
   };
 }
 
-/** Arms as `1cycle@100` shift their seeds, for A/A tests. */
-function shiftOf(arm: string): number {
-  return Number(/@(\d+)$/.exec(arm)?.[1] ?? 0);
-}
-
-function reasonOf({ status, result, epochs, steps, config }: RunRecord): string {
+async function reasonOf({ dir, status, result, epochs, steps, config }: RunRecord): Promise<string> {
   const failure: JsonValue | undefined = result?.['failure'];
   if (isJsonObject(failure) && typeof failure['message'] === 'string') return failure['message'];
   const planned = typeof config['epochs'] === 'number' ? ` of ${config['epochs']}` : '';
   const so = `after ${epochs.length}${planned} epochs (${steps.length} steps)`;
+  const owner = await lockedBy(dir);
+  if (owner !== null) return `not finished ${so}: ${owner.message}`;
   return status === 'unfinished'
-    ? `unfinished: it has no result.json ${so}; it is still running, or was killed`
+    ? `unfinished: it has no result.json ${so}; it was killed`
     : `it was ${status} ${so}`;
 }
 

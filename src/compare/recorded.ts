@@ -1,16 +1,41 @@
 import { stat } from 'node:fs/promises';
+import { shiftByPolicies } from '../config/arms.js';
 import type { RunConfig } from '../config/run-config.js';
 import { checkpointPath } from '../runs/checkpoint.js';
 import type { Environment } from '../runs/documents.js';
-import { isJsonObject, type JsonObject, type JsonValue, runKey } from '../runs/json.js';
-import { listRuns, readRun, type RunRecord } from '../runs/read-run.js';
+import { environmentsOf } from '../runs/environments.js';
+import { asJson, isJsonObject, type JsonObject } from '../runs/json.js';
+import { lockedBy } from '../runs/lock.js';
+import { listRuns, readRun, recordKey, type RunRecord } from '../runs/read-run.js';
 import { datasetDocument, type Workbench } from '../workbench/workbench.js';
 
-/** A run that need not be trained from its start. */
+/** A recorded run that makes training one from its start needless, or impossible. */
 interface FoundRun {
   readonly dir: string;
-  /** `ended`: finished or diverged, as it would again; `resumable`: it has a checkpoint to go on from. */
-  readonly state: 'ended' | 'resumable';
+  /**
+   * `ended`: finished or diverged, as it would again; `running`: another process trains it; `resumable`: it has a checkpoint
+   * to go on from.
+   */
+  readonly state: 'ended' | 'running' | 'resumable';
+  /** Of a running one: who trains it, as a sentence. */
+  readonly owner: string | null;
+}
+
+/** Of several runs with one key the first of these counts. */
+const PREFERENCE: readonly FoundRun['state'][] = ['ended', 'running', 'resumable'];
+
+/** The runs in `out` that a comparison can take, must wait for or can go on with, by their key. */
+export async function findRecorded(out: string): Promise<Map<string, FoundRun>> {
+  const found = new Map<string, FoundRun>();
+  for (const record of await readableRuns(out)) {
+    const run = await foundRun(record);
+    if (run === undefined) continue;
+    const key = recordedRunKey(record);
+    const before = found.get(key);
+    const better = before === undefined || PREFERENCE.indexOf(run.state) < PREFERENCE.indexOf(before.state);
+    if (better) found.set(key, run);
+  }
+  return found;
 }
 
 /** The runs of `train` in a folder of runs; damaged ones and those of other commands are not this experiment's. */
@@ -23,67 +48,55 @@ export async function readableRuns(out: string): Promise<RunRecord[]> {
   return runs;
 }
 
-/** The runs in `out` that an experiment can take or go on with, by their key. */
-export async function findRecorded(out: string): Promise<Map<string, FoundRun>> {
-  const found = new Map<string, FoundRun>();
-  for (const record of await readableRuns(out)) {
-    const state = await stateOf(record);
-    const key = recordedRunKey(record);
-    if (state !== undefined && found.get(key)?.state !== 'ended') found.set(key, { dir: record.dir, state });
-  }
-  return found;
-}
-
-async function stateOf({ dir, status, result }: RunRecord): Promise<FoundRun['state'] | undefined> {
-  if (status === 'completed') return 'ended';
+async function foundRun({ dir, status, result }: RunRecord): Promise<FoundRun | undefined> {
   // Runs are deterministic: what diverged once diverges again.
-  if (status === 'failed') return isJsonObject(result?.['failure']) ? 'ended' : undefined;
+  const diverged = status === 'failed' && isJsonObject(result?.['failure']);
+  if (status === 'completed' || diverged) return { dir, state: 'ended', owner: null };
+  const owner = await lockedBy(dir);
+  if (owner !== null) return { dir, state: 'running', owner: owner.message };
   const checkpoints = [checkpointPath(dir, 'last'), checkpointPath(dir, 'previous')];
   const there = await Promise.all(checkpoints.map((path) => stat(path).catch(() => undefined)));
-  return there.some((file) => file !== undefined) ? 'resumable' : undefined;
+  const resumable = status !== 'failed' && there.some((file) => file !== undefined);
+  return resumable ? { dir, state: 'resumable', owner: null } : undefined;
 }
 
-/** Where data and weights lie and how files were chosen says nothing about what they are; their hashes do. */
-const PLACES = new Set(['data', 'weights', 'valSplit', 'splitSeed', 'followLinks']);
-
-/** The key of a run about to be trained. */
-export function plannedRunKey(bench: Workbench, config: RunConfig, environment: Environment): string {
-  return keyOf(asJson(config), asJson(datasetDocument(bench)), asJson(environment));
+/**
+ * Which runs of the other arms a recorded run is compared with: those of the same pair. It is recorded, or else the seed.
+ *
+ * Versions that did not record it let `--policies` shift the seeds by the arm's name: 1cycle@100 with seed 100 was paired with
+ * seed 0. Such names are read only where `--policies` accepted them, a built-in policy or a .json file with @ and digits,
+ * and only where the seed is at least the shift. With `--arm` anybody could give such a name; that cannot be told apart in
+ * an old record, and `train` accepts it no more without --pair. Every other name, such as v2@224, is a name and no shift.
+ */
+export function pairOf({ arm, seed, pair }: JsonObject): number {
+  if (typeof pair === 'number') return pair;
+  const own = typeof seed === 'number' ? seed : 0;
+  const shift = typeof arm === 'string' ? shiftByPolicies(arm) : 0;
+  return shift <= own ? own - shift : own;
 }
 
 /** The key of a recorded run: equal keys mean that training again would give the same result. */
-export function recordedRunKey({ config, dataset, environment }: RunRecord): string {
-  return keyOf(config, dataset, environment);
+export function recordedRunKey(record: RunRecord): string {
+  const { config } = record;
+  return recordKey({ ...config, pair: pairOf(config) }, record.dataset, environmentsOf(record));
+}
+
+/** The key of a run about to be trained. */
+export function plannedRunKey(bench: Workbench, config: RunConfig, environment: Environment): string {
+  const plain = asJson(config);
+  return recordKey({ ...plain, pair: pairOf(plain) }, asJson(datasetDocument(bench)), [asJson(environment)]);
+}
+
+/** What a recorded run has in common with the same arm's runs of other seeds. */
+export function recordedArmKey(record: RunRecord): string {
+  return recordKey(withoutSeed(record.config), record.dataset, environmentsOf(record));
 }
 
 /** What a planned run has in common with the same arm's runs of other seeds. */
 export function plannedArmKey(bench: Workbench, config: RunConfig, environment: Environment): string {
-  return keyOf(withoutSeed(asJson(config)), asJson(datasetDocument(bench)), asJson(environment));
-}
-
-/** What a recorded run has in common with the same arm's runs of other seeds. */
-export function recordedArmKey({ config, dataset, environment }: RunRecord): string {
-  return keyOf(withoutSeed(config), dataset, environment);
+  return recordKey(withoutSeed(asJson(config)), asJson(datasetDocument(bench)), [asJson(environment)]);
 }
 
 function withoutSeed(config: JsonObject): JsonObject {
-  return { ...config, seed: null };
-}
-
-function keyOf(config: JsonObject, dataset: JsonObject, environment: JsonObject): string {
-  const settings = Object.entries(config).filter(([name]) => !PLACES.has(name));
-  return runKey({
-    config: Object.fromEntries(settings),
-    files: dataset['files'] ?? null,
-    weights: dataset['weightsSha256'] ?? null,
-    backend: environment['backend'] ?? null,
-    arithmetic: environment['arithmetic'] ?? null,
-    version: environment['onecycle'] ?? null,
-  });
-}
-
-function asJson(value: object): JsonObject {
-  const plain: JsonValue = JSON.parse(JSON.stringify(value));
-  if (!isJsonObject(plain)) throw new Error('expected an object');
-  return plain;
+  return { ...config, seed: null, pair: null };
 }

@@ -1,33 +1,37 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { startBackend } from '../engine/backends/choose.js';
-import { trainRun } from '../train/run.js';
+import type { RunConfig } from '../config/run-config.js';
+import { type RunContext, trainRun } from '../train/run.js';
+import type { ExperimentEvent } from '../workbench/events.js';
 import { attachWorkbench } from '../workbench/share.js';
-import { wholeBench } from '../workbench/workbench.js';
+import { wholeBench, type Workbench } from '../workbench/workbench.js';
 import type { RunTask, RunWorkerData, RunWorkerReply, RunWorkerRequest } from './pool.js';
 
 // A thread that trains whole runs, one at a time, with a backend of its own.
 const port = parentPort;
-if (port === null) throw new Error('run-worker runs as a worker thread only');
+if (port === null) throw new Error('compare/worker.js runs as a worker thread only');
 const { backend }: RunWorkerData = workerData;
 const reply = (message: RunWorkerReply) => port.postMessage(message);
 const stop = new AbortController();
 const started = startBackend(backend);
 
-async function train({ bench: handle, config, context, resume }: RunTask): Promise<void> {
+async function train({ bench: handle, config, context: given, resume }: RunTask): Promise<void> {
   await started;
   const bench = attachWorkbench(handle);
   try {
-    const emit = (event: RunWorkerReply & { type: 'event' }) => reply(event);
-    const document = await trainRun(
-      wholeBench(bench),
-      config,
-      { ...context, emit: (event) => emit({ type: 'event', event }), signal: stop.signal },
-      resume,
-    );
-    reply({ type: 'done', document });
+    const emit = (event: ExperimentEvent) => reply({ type: 'event', event });
+    const context = { ...given, emit, signal: stop.signal };
+    reply({ type: 'done', document: await trained(bench, config, context, resume) });
   } finally {
     bench.close();
   }
+}
+
+async function trained(bench: Workbench, config: RunConfig, context: RunContext, resume: string | undefined) {
+  if (resume === undefined) return trainRun(wholeBench(bench), config, context);
+  // Reading a configuration takes a library that no other run needs.
+  const { resumeShared } = await import('../train/resume.js');
+  return resumeShared(resume, bench, context);
 }
 
 port.on('message', (request: RunWorkerRequest) => {

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.js';
 import { NO_CLAIM } from '../stats/verdict.js';
 import { type GivenSettings, type RateSetting, readConfigFile } from './check-settings.js';
+import type { OptionName } from './options.js';
 
 /** One side of a comparison: what it changes in the common settings. */
 export interface Arm {
@@ -35,7 +36,7 @@ export async function readArms(policies: readonly string[], momentum: number): P
   for (const [i, arm] of arms.entries()) {
     const twin = arms.slice(0, i).find((other) => isSame(other, arm));
     if (twin !== undefined) {
-      const base = twin.name.replace(/@\d+$/, '');
+      const { base } = parsePolicy(twin.name);
       throw new UsageError(
         `--policies: ${twin.name} and ${arm.name} would train the same runs. Remove one, or shift its seeds to ` +
           `compare a policy with itself: ${base},${base}@100.`,
@@ -52,9 +53,8 @@ function isSame(a: Arm, b: Arm): boolean {
 }
 
 async function readArm(name: string, momentum: number): Promise<Arm> {
-  const [, base = name, shift] = /^(.*?)(?:@(\d+))?$/.exec(name) ?? [];
-  const seedShift = shift === undefined ? 0 : Number(shift);
-  if (base.endsWith('.json')) return { name, overrides: await readConfigFile(base), seedShift };
+  const { base, seedShift } = parsePolicy(name);
+  if (base.endsWith('.json')) return { name, overrides: await readArmFile(base), seedShift };
   const variant = Object.hasOwn(VARIANTS, base) ? VARIANTS[base] : undefined;
   if (variant === undefined) {
     throw new UsageError(
@@ -62,6 +62,43 @@ async function readArm(name: string, momentum: number): Promise<Arm> {
     );
   }
   return { name, overrides: variant(momentum), seedShift };
+}
+
+/** An entry of --policies, `NAME` or `NAME@SHIFT`, in its two parts. */
+function parsePolicy(text: string): { readonly base: string; readonly seedShift: number } {
+  const [, base = text, shift = '0'] = /^(.*?)(?:@(\d+))?$/.exec(text) ?? [];
+  return { base, seedShift: Number(shift) };
+}
+
+/** By how much --policies would shift the seeds of an arm of this name; 0 for names that it does not accept. */
+export function shiftByPolicies(name: string): number {
+  const { base, seedShift } = parsePolicy(name);
+  return base.endsWith('.json') || Object.hasOwn(VARIANTS, base) ? seedShift : 0;
+}
+
+/**
+ * What an arm may set of its own. Seeds, the images that are held out, threads and places belong to the whole
+ * comparison: arms that differed in these would not be comparable, or the setting would have no effect.
+ */
+const ARM_SETTINGS: readonly string[] = (
+  [
+    ['data', 'followLinks', 'weights', 'imageSize', 'trainable', 'headLrMultiplier', 'augment', 'views'],
+    ['batchSize', 'epochs', 'weightDecay', 'labelSmoothing', 'earlyStop', 'onStop'],
+    ['policy', 'lr', 'momentum', 'decay', 'decayAt', 'decayEvery', 'decayFactor', 'patience'],
+    ['momentumRange', 'pctStart', 'divFactor', 'finalDivFactor', 'anneal', 'threePhase'],
+  ] satisfies OptionName[][]
+).flat();
+
+/** Reads an arm's config file. Throws UsageError naming the file and the keys that no arm may set. */
+async function readArmFile(path: string): Promise<GivenSettings> {
+  const overrides = await readConfigFile(path);
+  const others = Object.keys(overrides).filter((key) => !ARM_SETTINGS.includes(key));
+  if (others.length === 0) return overrides;
+  const [them, hold] = others.length === 1 ? ['it', 'it holds'] : ['them', 'they hold'];
+  throw new UsageError(
+    `${path} sets ${others.map((key) => `"${key}"`).join(', ')}, which an arm may not: ${hold} for the whole comparison, or for no training run. ` +
+      `Remove ${them} there, and give compare itself what all arms are to share.`,
+  );
 }
 
 /**

@@ -146,6 +146,13 @@ export const OPTION_GROUPS = {
       commands: TRAIN,
       description: 'the name under which compare knows the run [the policy]',
     },
+    pair: {
+      type: 'integer',
+      min: 0,
+      argument: 'N',
+      commands: TRAIN,
+      description: "which of the other arms' runs compare pairs the run with [--seed]",
+    },
     views: {
       type: 'integer',
       min: 1,

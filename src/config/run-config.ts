@@ -52,8 +52,12 @@ export interface RunConfig extends RunSettings {
   /** Epochs between two cuts, or null where decayAt says when. */
   readonly decayEvery: number | null;
   readonly earlyStop: number | null;
+  /** The range test that `lr` was taken from, by its folder; absent where the rate was stated or is the built-in one. */
+  readonly lrFrom?: string;
   /** The arm's name in a comparison; the policy elsewhere. */
   readonly arm: string;
+  /** Equal for the runs of a comparison that are held against each other; absent where that is the seed. */
+  readonly pair?: number;
   /** Oldest first; absent where the run was never extended. `epochs` is what the last one made it. */
   readonly replans?: readonly Replan[];
 }
@@ -66,7 +70,7 @@ export function trainedPart(trainable: Trainable): 'all' | 'head' | 'last' {
 /** Fixes everything that had to wait for the data, the weights and the finder. */
 export function resolveRun(
   settings: Settings,
-  resolved: Pick<RunConfig, 'imageSize' | 'lr' | 'arm'> & { readonly frozen: boolean },
+  resolved: Pick<RunConfig, 'imageSize' | 'lr' | 'lrFrom' | 'arm'> & { readonly frozen: boolean },
 ): Readonly<RunConfig> {
   const { frozen, ...rest } = resolved;
   return Object.freeze({
@@ -100,6 +104,7 @@ export function resolveRun(
     earlyStop: settings.earlyStop ?? null,
     onStop: settings.onStop,
     ...rest,
+    ...(settings.pair === undefined ? {} : { pair: settings.pair }),
   });
 }
 

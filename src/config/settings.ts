@@ -13,6 +13,7 @@ type Defaulted = Exclude<
   | 'workers'
   | 'steps'
   | 'arm'
+  | 'pair'
   | 'lr'
   | 'decayEvery'
   | 'earlyStop'

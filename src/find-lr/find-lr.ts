@@ -10,8 +10,10 @@ import {
   SCHEMA_VERSION,
 } from '../runs/documents.js';
 import { adviceReason, interruptedReason } from '../report/words/advice.js';
+import { asJson } from '../runs/json.js';
 import { pngOf } from '../runs/png.js';
-import { SweepFolder } from '../runs/range-test-folder.js';
+import { RangeTestFolder, readRangeTest, type Suggestion } from '../runs/range-test-folder.js';
+import { listRuns, recordKey } from '../runs/read-run.js';
 import type { RangeCurve, RangePoint } from '../stats/range/curve.js';
 import { recommend } from '../stats/range/recommend.js';
 import { suggestOverSeeds } from '../stats/range/suggestions.js';
@@ -22,52 +24,90 @@ import {
   datasetDocument,
   datasetSummary,
   type OpenBench,
+  surveyWorkbench,
   whileDecoding,
   type Workbench,
 } from '../workbench/workbench.js';
-import { rangeTest, type SweepContext } from './range-test.js';
+import { rangeTest, type RangeTestContext } from './range-test.js';
 
 /** What an experiment runs in. */
 export interface ExperimentContext extends BenchContext {
   readonly environment: Environment;
 }
 
-/** The document, and the curves with their NaN for whoever draws them. */
-interface FinderOutcome {
-  readonly document: FinderDocument;
-  readonly curves: readonly RangeCurve[];
-}
-
-/** The chart as an SVG document. */
-type Draw = (found: FoundRate & { readonly config: FinderConfig }) => Promise<string>;
-
 /**
  * `onecycle find-lr`: range tests, recorded in a folder of their own. Interrupted, it records what was measured.
  */
-export async function runFinder(
-  settings: Settings,
-  { environment, emit, signal }: ExperimentContext,
-  draw: Draw,
-): Promise<FinderOutcome> {
+export async function runFinder(settings: Settings, context: ExperimentContext): Promise<FinderDocument> {
   checkSweep(settings);
   const started = performance.now();
-  return whileDecoding(await beginWorkbench(settings, { emit, signal }), { emit, signal }, (open, stop) => {
-    return recordSweeps(open, settings, { environment, emit, signal: stop }, draw, started);
+  const coming = beginWorkbench(await surveyWorkbench(settings, context), context);
+  return whileDecoding(coming, context, (open, signal) => {
+    const workers = settings.workers ?? availableParallelism();
+    return recordRangeTest(open, settings, { ...context, signal, workers }, started);
   });
 }
 
-async function recordSweeps(
+/** What the range test of some settings says, and the folder where it lies. */
+export interface Advice extends Suggestion {
+  readonly run: string;
+}
+
+/**
+ * The recommendation for a training that is about to begin on this bench: of the range test with these very settings,
+ * images and weights that lies finished in --out, else of one that is made and recorded there now. A note names it.
+ *
+ * Throws the signal's reason where it is interrupted, and UsageError as `resolveFinder` does.
+ */
+export async function adviseRate(
+  open: OpenBench,
+  settings: Settings,
+  context: ExperimentContext & { readonly workers: number },
+): Promise<Advice> {
+  const { emit, signal } = context;
+  signal.throwIfAborted();
+  const known = await findRangeTest(open, settings, context.environment);
+  if (known !== undefined) {
+    emit({ type: 'note', text: `--lr auto: the range test is taken from ${known.run}` });
+    return known;
+  }
+  const document = await recordRangeTest(open, settings, context, performance.now());
+  signal.throwIfAborted();
+  emit({ type: 'note', text: `--lr auto: the range test is recorded in ${document.run}` });
+  return document;
+}
+
+/** The finished range test in --out that would come out as this one. */
+async function findRangeTest(
   { bench, whole }: OpenBench,
   settings: Settings,
-  { environment, emit, signal }: ExperimentContext,
-  draw: Draw,
+  environment: Environment,
+): Promise<Advice | undefined> {
+  const config = asJson(finderConfig(bench, settings));
+  const key = recordKey(config, {}, [asJson(environment)]);
+  for (const dir of await listRuns(settings.out)) {
+    // What is damaged answers nobody here; whoever asks for it by name is told so.
+    const found = await readRangeTest(dir).catch(() => undefined);
+    if (found === undefined || recordKey(found.config, {}, [found.environment]) !== key) continue;
+    // Hashes are known once all images are decoded; a test that has yet to be made does not wait for them.
+    const dataset = asJson(datasetDocument(await whole));
+    if (recordKey({}, found.dataset, []) === recordKey({}, dataset, []))
+      return { ...found.suggestion, run: dir };
+  }
+  return undefined;
+}
+
+/** Makes the range tests that the settings ask for, and records them while they go on. */
+async function recordRangeTest(
+  { bench, whole }: OpenBench,
+  settings: Settings,
+  { environment, emit, signal, workers }: ExperimentContext & { readonly workers: number },
   started: number,
-): Promise<FinderOutcome> {
+): Promise<FinderDocument> {
   const config = finderConfig(bench, settings);
-  const workers = settings.workers ?? availableParallelism();
   const where = { ...environment, workers };
   const folder = new DeferredFolder(whole, async () =>
-    SweepFolder.create(settings.out, `find-lr-seed${config.seed}`, {
+    RangeTestFolder.create(settings.out, `find-lr-seed${config.seed}`, {
       config,
       environment: where,
       dataset: datasetDocument(await whole),
@@ -95,10 +135,12 @@ async function recordSweeps(
       ...advice,
     };
     await open.writeSuggestion(advice);
-    const svg = await draw({ ...found, config });
+    // Loaded only here: a library for charts is large.
+    const { rangeSvg } = await import('../report/charts/range-svg.js');
+    const svg = await rangeSvg({ ...found, config });
     await open.writeCharts({ svg, png: await pngOf(svg) });
     await open.finish(document);
-    return { document, curves };
+    return document;
   } finally {
     await folder.ready.catch(() => undefined);
     await folder.created?.close();
@@ -120,7 +162,7 @@ function finiteOrNull(value: number): number | null {
 export async function findLearningRate(
   bench: Workbench<ImageSet>,
   config: FinderConfig,
-  context: SweepContext,
+  context: RangeTestContext,
 ): Promise<FoundRate> {
   const curves: RangeCurve[] = [];
   for (let i = 0; i < config.seeds && !context.signal.aborted; i++) {
@@ -138,20 +180,6 @@ export async function findLearningRate(
   }
   const reason = adviceReason(advice, bench.images.classNames.length);
   return { curves, suggestions, recommended: advice.recommended, reason, agreement };
-}
-
-/**
- * The recommendation for a run that is about to start on this bench. Throws the signal's reason where it is
- * interrupted, and UsageError as `resolveFinder` does.
- */
-export async function adviseRate(
-  bench: Workbench<ImageSet>,
-  settings: Settings,
-  context: SweepContext,
-): Promise<FoundRate> {
-  const found = await findLearningRate(bench, finderConfig(bench, settings), context);
-  context.signal.throwIfAborted();
-  return found;
 }
 
 /** The range tests that the settings ask for on this bench. Throws UsageError as `resolveFinder` does. */

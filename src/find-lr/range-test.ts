@@ -13,8 +13,8 @@ import type { BenchContext, Workbench } from '../workbench/workbench.js';
 /** Validation images behind each point of `--loss valid`: few enough to cost little. */
 const VALID_SUBSET = 64;
 
-/** What a sweep needs beside its configuration. */
-export interface SweepContext extends BenchContext {
+/** What a range test needs beside its configuration. */
+export interface RangeTestContext extends BenchContext {
   readonly workers: number;
   /** Receives every point as soon as it is measured. */
   readonly onPoint?: (seed: number, point: RangePoint) => Promise<void>;
@@ -30,7 +30,7 @@ export interface SweepContext extends BenchContext {
 export async function rangeTest(
   bench: Workbench<ImageSet>,
   given: FinderConfig,
-  context: SweepContext,
+  context: RangeTestContext,
 ): Promise<RangeCurve> {
   // Gradients accumulated over N batches are those of one batch N times as large.
   const config = { ...given, batchSize: given.batchSize * given.accumulate };
@@ -52,7 +52,7 @@ async function sweep(
   bench: Workbench<ImageSet>,
   engine: Engine,
   config: FinderConfig,
-  { emit, onPoint, signal }: SweepContext,
+  { emit, onPoint, signal }: RangeTestContext,
 ): Promise<RangeCurve> {
   const { seed, minLr, maxLr, steps, momentum } = config;
   const schedule = lrRange({ totalSteps: steps, minLr, maxLr, momentum, sweep: config.sweep });

@@ -42,6 +42,17 @@ export interface RunEnvironment extends Environment {
   readonly sliceSize: number;
 }
 
+/** The environment of a part of a run, from the step `fromStep` on; null where an old record does not say it. */
+export interface PartEnvironment extends RunEnvironment {
+  readonly fromStep: number | null;
+}
+
+/** What environment.json and result.json say: the newest environment and, where a run was resumed in another one, all of them. */
+export interface RecordedEnvironment extends RunEnvironment {
+  /** Oldest first, the last one equal to the top level; absent where there was only one. */
+  readonly history?: readonly PartEnvironment[];
+}
+
 /** The data in short, as every JSON document holds it. */
 export interface DatasetSummary {
   readonly classes: readonly string[];
@@ -118,8 +129,11 @@ export interface PredictionRecord {
  * config.json alone. The file is there only where something happened.
  */
 export interface RunEvent {
-  /** `early-stop`: validation stopped improving; `extended`: `--extend-to`; `backend`: resumed on another one. */
-  readonly type: 'early-stop' | 'extended' | 'backend';
+  /**
+   * `early-stop`: validation stopped improving; `extended`: `--extend-to`; `backend`: resumed on another one;
+   * `environment`: resumed with another version, arithmetic or slice size.
+   */
+  readonly type: 'early-stop' | 'extended' | 'backend' | 'environment';
   /** The first step that it concerns, from 0. */
   readonly step: number;
   /** The last finished epoch by then. */
@@ -153,7 +167,7 @@ export interface TrainDocument {
   readonly run: string;
   readonly policy: RunConfig['policy'];
   readonly config: RunConfig;
-  readonly environment: RunEnvironment;
+  readonly environment: RecordedEnvironment;
   readonly dataset: DatasetSummary;
   readonly seconds: number;
   readonly epochs: readonly EpochRecord[];
@@ -358,6 +372,8 @@ export interface PlanTime {
   readonly from: 'runs' | 'steps';
   /** How many of these. */
   readonly count: number;
+  /** Threads that the steps were timed with; null where runs tell the time. */
+  readonly workers: number | null;
   /** Runs that are still to be trained. */
   readonly missing: number;
   /** One after the other, in seconds. */

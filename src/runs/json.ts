@@ -25,6 +25,13 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A document as it will be read again: without properties that are undefined. */
+export function asJson(value: object): JsonObject {
+  const plain: JsonValue = JSON.parse(JSON.stringify(value));
+  if (!isJsonObject(plain)) throw new TypeError('expected an object');
+  return plain;
+}
+
 function refuseWhatJsonLoses(value: unknown, path: string): void {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
   const place = path === '' ? 'the top' : path;

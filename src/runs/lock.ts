@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { link, readFile, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { UsageError } from '../errors.js';
+import { InUseError } from '../errors.js';
 import { errnoOf, explainWriteError, temporaryName, writeDurably } from './atomic.js';
 import { isJsonObject } from './json.js';
 
@@ -35,7 +35,7 @@ export function heldLock(dir: string, text: string, note: string | null = null):
 }
 
 /**
- * Takes the lock of a run's folder. Throws UsageError naming the owner where another process holds it, or where
+ * Takes the lock of a run's folder. Throws InUseError naming the owner where another process holds it, or where
  * that cannot be told because the owner is on another machine. The lock of a process of this machine that has
  * ended is taken over.
  */
@@ -70,7 +70,7 @@ export async function lockRun(dir: string): Promise<RunLock> {
 async function takeOver(dir: string, own: string, stale: string): Promise<void> {
   const path = lockPath(dir);
   const claim = `${path}.takeover`;
-  const lost = new UsageError(
+  const lost = new InUseError(
     `${dir} is just being taken over by another process. Wait for that one; if there is none, remove ${claim} and try again.`,
   );
   const claimed =
@@ -105,22 +105,38 @@ async function dropStaleClaim(claim: string): Promise<boolean> {
   }
 }
 
-/** The owner of a lock if it has ended; throws UsageError naming it otherwise. */
+/**
+ * Who writes in a run's folder at this moment, as the error that `lockRun` would throw; null where nobody does. Takes no
+ * lock and changes nothing.
+ */
+export async function lockedBy(dir: string): Promise<InUseError | null> {
+  const text = await readText(lockPath(dir));
+  if (text === undefined) return null;
+  try {
+    staleOwner(dir, text);
+    return null;
+  } catch (error) {
+    if (error instanceof InUseError) return error;
+    throw error;
+  }
+}
+
+/** The owner of a lock if it has ended; throws InUseError naming it otherwise. */
 function staleOwner(dir: string, text: string): LockOwner {
   const owner = parseLockText(text);
   if (owner === undefined) throw unknownOwner(dir);
   const state = ownerState(owner);
   if (state === 'ended') return owner;
   const inUse = `${dir} is in use by process ${owner.pid} on ${owner.host} since ${owner.since}.`;
-  if (state === 'running') throw new UsageError(`${inUse} Wait until it ends, or stop it.`);
-  throw new UsageError(
+  if (state === 'running') throw new InUseError(`${inUse} Wait until it ends, or stop it.`);
+  throw new InUseError(
     `${inUse} From this machine (${hostname()}) it cannot be seen whether that still runs. ` +
       `If it does not, remove ${lockPath(dir)} and try again.`,
   );
 }
 
-function unknownOwner(dir: string): UsageError {
-  return new UsageError(
+function unknownOwner(dir: string): InUseError {
+  return new InUseError(
     `${dir} is locked, and the lock does not say by whom. If nothing is training there, remove ${lockPath(dir)} and try again.`,
   );
 }

@@ -1,20 +1,77 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { UsageError } from '../errors.js';
 import { writeFileAtomic } from './atomic.js';
-import { type CurveLine, RUN_FILES, type RunResult, SCHEMA_VERSION } from './documents.js';
+import { type CurveLine, type FoundRate, RUN_FILES, type RunResult, SCHEMA_VERSION } from './documents.js';
+import { isJsonObject, type JsonObject } from './json.js';
 import { JsonlWriter } from './jsonl.js';
 import type { RunLock } from './lock.js';
+import { readDocument } from './read-document.js';
 import { documentText, makeFolder, type RunDocuments } from './run-folder.js';
 
 /** Where things lie in a range test's folder, beside config.json, environment.json, dataset.json and result.json. */
-export const SWEEP_FILES = {
+export const RANGE_TEST_FILES = {
   curve: 'curve.jsonl',
   suggestion: 'suggestion.json',
   svg: 'curve.svg',
   png: 'curve.png',
 } as const;
 
+/** What a range test recommends: rates for both policies, or none, and the reason. */
+export type Suggestion = Pick<FoundRate, 'recommended' | 'reason'>;
+
+/** A finished range test as it lies on the disk. */
+interface RangeTestRecord {
+  readonly config: JsonObject;
+  readonly environment: JsonObject;
+  readonly dataset: JsonObject;
+  readonly suggestion: Suggestion;
+}
+
+/** Reads a range test's folder; undefined where it is another command's, or has not ended. Throws UsageError where it is damaged. */
+export async function readRangeTest(dir: string): Promise<RangeTestRecord | undefined> {
+  const config = await readDocument(join(dir, RUN_FILES.config));
+  if (config['command'] !== 'find-lr') return undefined;
+  const result = await readDocument(join(dir, RUN_FILES.result));
+  if (result['status'] !== 'completed') return undefined;
+  return {
+    config,
+    environment: await readDocument(join(dir, RUN_FILES.environment)),
+    dataset: await readDocument(join(dir, RUN_FILES.dataset)),
+    suggestion: await readSuggestion(dir),
+  };
+}
+
+/** Reads what a range test recommends. Throws UsageError where there is none, or where its file is damaged. */
+export async function readSuggestion(dir: string): Promise<Suggestion> {
+  const path = join(dir, RANGE_TEST_FILES.suggestion);
+  const text = await readFile(path, 'utf8').catch(() => {
+    throw new UsageError(`there is no ${path}. Expected the folder of a finished find-lr run.`);
+  });
+  const again = 'Run onecycle find-lr again.';
+  let found: unknown;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    found = undefined;
+  }
+  if (!isJsonObject(found)) throw new UsageError(`${path} is damaged. ${again}`);
+  const { recommended, reason } = found;
+  const why = typeof reason === 'string' ? reason : '';
+  if (recommended === null) return { recommended, reason: why };
+  const { learningRate, fixedLearningRate } = isJsonObject(recommended) ? recommended : {};
+  if (!isRate(learningRate) || !isRate(fixedLearningRate)) {
+    throw new UsageError(`${path} holds no recommended rates. ${again}`);
+  }
+  return { recommended: { learningRate, fixedLearningRate }, reason: why };
+}
+
+function isRate(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0;
+}
+
 /** A range test's folder, open for writing and locked. Every method throws RunError where the disk refuses. */
-export class SweepFolder {
+export class RangeTestFolder {
   #closed = false;
 
   private constructor(
@@ -25,15 +82,15 @@ export class SweepFolder {
   ) {}
 
   /** Makes the folder as `createRun` makes a run's, and throws what that throws. */
-  static async create(outDir: string, name: string, documents: RunDocuments): Promise<SweepFolder> {
+  static async create(outDir: string, name: string, documents: RunDocuments): Promise<RangeTestFolder> {
     const { dir, lock } = await makeFolder(outDir, name, {
       [RUN_FILES.config]: documentText(documents.config),
       [RUN_FILES.environment]: documentText({ schemaVersion: SCHEMA_VERSION, ...documents.environment }),
       [RUN_FILES.dataset]: documentText(documents.dataset),
-      [SWEEP_FILES.curve]: '',
+      [RANGE_TEST_FILES.curve]: '',
     });
     try {
-      return new SweepFolder(dir, lock, await JsonlWriter.open(join(dir, SWEEP_FILES.curve)));
+      return new RangeTestFolder(dir, lock, await JsonlWriter.open(join(dir, RANGE_TEST_FILES.curve)));
     } catch (error) {
       await lock.release();
       throw error;
@@ -48,13 +105,13 @@ export class SweepFolder {
 
   /** Writes suggestion.json, which `--lr from:RUN` reads. */
   async writeSuggestion(suggestion: object): Promise<void> {
-    await writeFileAtomic(join(this.dir, SWEEP_FILES.suggestion), documentText(suggestion));
+    await writeFileAtomic(join(this.dir, RANGE_TEST_FILES.suggestion), documentText(suggestion));
   }
 
   /** Writes the chart in both forms. */
   async writeCharts({ svg, png }: { readonly svg: string; readonly png: Uint8Array }): Promise<void> {
-    await writeFileAtomic(join(this.dir, SWEEP_FILES.svg), svg);
-    await writeFileAtomic(join(this.dir, SWEEP_FILES.png), png);
+    await writeFileAtomic(join(this.dir, RANGE_TEST_FILES.svg), svg);
+    await writeFileAtomic(join(this.dir, RANGE_TEST_FILES.png), png);
   }
 
   /** Ends the record: result.json, written last. */

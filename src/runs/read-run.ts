@@ -10,7 +10,7 @@ import {
   type RunResult,
   type StepRecord,
 } from './documents.js';
-import { isJsonObject, type JsonObject, type JsonValue } from './json.js';
+import { isJsonObject, type JsonObject, type JsonValue, runKey } from './json.js';
 import { readJsonl } from './jsonl.js';
 import { checkSchemaVersion, readDocument } from './read-document.js';
 
@@ -106,6 +106,31 @@ export async function listRuns(outDir: string): Promise<string[]> {
     if (await isFile(join(outDir, name, RUN_FILES.config))) runs.push(join(outDir, name));
   }
   return runs;
+}
+
+/** Where data and weights lie and how files were chosen says nothing about what they are: their hashes do. */
+const PLACES = new Set(['data', 'weights', 'valSplit', 'splitSeed', 'followLinks']);
+
+/**
+ * A name for what makes a record what it is: equal keys mean that computing again would give the same result. Neither
+ * places nor where a rate was taken from count.
+ * @param environments of all its parts
+ */
+export function recordKey(
+  config: JsonObject,
+  dataset: JsonObject,
+  environments: readonly JsonObject[],
+): string {
+  const settings = Object.entries(config).filter(([name]) => !PLACES.has(name) && name !== 'lrFrom');
+  const computed = environments.map(({ backend, arithmetic, onecycle }) =>
+    JSON.stringify([backend ?? null, arithmetic ?? null, onecycle ?? null]),
+  );
+  return runKey({
+    config: Object.fromEntries(settings),
+    files: dataset['files'] ?? null,
+    weights: dataset['weightsSha256'] ?? null,
+    computed: [...new Set(computed)],
+  });
 }
 
 async function readRecords<T>(path: string, shape: Shape<T>): Promise<readonly T[]> {

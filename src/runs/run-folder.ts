@@ -35,12 +35,16 @@ export interface RunDocuments {
   readonly checkpoint?: Uint8Array;
 }
 
-/** A run to go on with, from `checkpoint`. */
-interface OpenedRun {
-  readonly run: RunFolder;
+/** A run that this process has locked to go on with it. Nothing in its folder has changed yet. */
+export interface HeldRun {
+  /** The newest whole one: where the run stands. */
   readonly checkpoint: FoundCheckpoint;
   /** Sentences for the user: a lock that was taken over, a damaged checkpoint that was passed over. */
   readonly notes: readonly string[];
+  /** Brings the folder back to the checkpoint and opens it; closing it releases the lock. */
+  open(): Promise<RunFolder>;
+  /** Gives the run free; does nothing where that has been done. */
+  release(): Promise<void>;
 }
 
 const FIRST_CHECKPOINT = checkpointPath('', 'last');
@@ -69,15 +73,28 @@ export async function createRun(outDir: string, name: string, documents: RunDocu
 }
 
 /**
- * Opens a run's folder to go on with it: takes its lock, cuts the JSONL files back to what the newest whole
- * checkpoint counts on, and removes what a killed process left half-written. The old result stays until the first
- * line is appended. Throws UsageError where the folder is no run, is in use, or has no checkpoint to go on from.
+ * Locks a run to go on with it and reads where it stands. Throws UsageError where the folder is no run, is in use
+ * (InUseError), or has no checkpoint to go on from.
  */
-export async function openRun(dir: string): Promise<OpenedRun> {
+export async function holdRun(dir: string): Promise<HeldRun> {
   await readEnvironment(dir);
   const lock = await lockRun(dir);
   try {
     const checkpoint = await readNewestCheckpoint(dir);
+    const notes = [lock.note, checkpoint.note].filter((note) => note !== null);
+    return { checkpoint, notes, open: () => reopen(dir, lock, checkpoint), release: () => lock.release() };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/**
+ * Cuts the JSONL files back to what the checkpoint counts on, removes what a killed process left half-written, and
+ * opens the folder. The old result stays until the first line is appended.
+ */
+async function reopen(dir: string, lock: RunLock, checkpoint: FoundCheckpoint): Promise<RunFolder> {
+  try {
     const offsets = offsetsOf(checkpoint.header);
     if (offsets === undefined) {
       throw new UsageError(
@@ -92,8 +109,7 @@ export async function openRun(dir: string): Promise<OpenedRun> {
     }
     await removeLeftovers(dir);
     await removeLeftovers(join(dir, RUN_FILES.checkpoints));
-    const run = await RunFolder.open(dir, lock, true);
-    return { run, checkpoint, notes: [lock.note, checkpoint.note].filter((note) => note !== null) };
+    return await RunFolder.open(dir, lock, true);
   } catch (error) {
     await lock.release();
     throw explainWriteError(error, dir, 'resume');

@@ -27,7 +27,7 @@ export interface RunEnd {
 }
 
 /** What the loop works with. */
-interface RunParts {
+interface LoopParts {
   readonly bench: Workbench<ImageSet>;
   readonly engine: Engine;
   readonly config: RunConfig;
@@ -48,7 +48,7 @@ export interface RunStart {
 }
 
 /** Trains from where `start` stands to the end of the schedule, recording as it goes. */
-export async function runEpochs(parts: RunParts, start: RunStart): Promise<RunEnd> {
+export async function runEpochs(parts: LoopParts, start: RunStart): Promise<RunEnd> {
   const { bench, engine, config, schedule, folder, name, emit, signal } = parts;
   const epochSteps = stepsPerEpoch(bench, config);
   const clock = startClock(start.from.state);

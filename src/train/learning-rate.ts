@@ -1,20 +1,27 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { flagName } from '../config/options.js';
-import { trainedPart } from '../config/run-config.js';
-import type { RateTable, Settings } from '../config/settings.js';
+import { type RunConfig, trainedPart } from '../config/run-config.js';
+import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
+import { dataFolder } from '../data/folder/scan.js';
 import { RunError, UsageError } from '../errors.js';
-import { type FoundRate, RUN_FILES } from '../runs/documents.js';
-import { isJsonObject, type JsonObject } from '../runs/json.js';
-import { SWEEP_FILES } from '../runs/range-test-folder.js';
+import { resolveWeights } from '../model/load/weights.js';
+import { RUN_FILES } from '../runs/documents.js';
+import { readSuggestion } from '../runs/range-test-folder.js';
 import { readDocument } from '../runs/read-document.js';
+import type { Advice } from '../find-lr/find-lr.js';
+import { THUMBNAIL_INPUT } from '../workbench/workbench.js';
 
-type Recommended = NonNullable<FoundRate['recommended']>;
+type Recommended = NonNullable<Advice['recommended']>;
+
+/** A run's rate, and the folder of the range test that it was taken from. */
+export type ResolvedRate = Pick<RunConfig, 'lr' | 'lrFrom'>;
 
 /** What a rate may have to be asked of. */
 export interface RateSources {
-  /** Runs the range test with the arm's settings. */
-  readonly find: () => Promise<Pick<FoundRate, 'recommended' | 'reason'>>;
+  /** Pixels a side of the network's input. */
+  readonly imageSize: number;
+  /** Finds or makes the range test of the arm's settings. */
+  readonly find: () => Promise<Advice>;
   readonly note: (text: string) => void;
 }
 
@@ -22,8 +29,8 @@ export interface RateSources {
 const BEARING = ['data', 'weights', 'trainable', 'headLrMultiplier', 'batchSize', 'epochs'] as const;
 
 /**
- * The learning rate of one arm: as stated, as measurement gave it for the trained part, as a range test
- * finds it now (`auto`), or as an earlier one found it (`from:RUN`).
+ * The learning rate of one arm: as stated, the built-in one of the trained part, as a range test finds it (`auto`), or
+ * as an earlier one found it (`from:RUN`).
  *
  * @throws UsageError where the earlier test has no rate to give, RunError where the range test refuses now
  */
@@ -31,15 +38,19 @@ export async function resolveRate(
   settings: Settings,
   rates: RateTable,
   arm: string,
-  { find, note }: RateSources,
-): Promise<number> {
+  { imageSize, find, note }: RateSources,
+): Promise<ResolvedRate> {
   const stated = statedRate(settings, arm);
-  if (typeof stated === 'number') return stated;
-  if (stated === undefined) return measuredRate(settings, rates);
+  if (typeof stated === 'number') return { lr: stated };
+  if (stated === undefined) {
+    const others = await othersThanMeasured(settings, imageSize);
+    if (others.length > 0) note(builtInNote(others));
+    return { lr: builtInRate(settings, rates) };
+  }
   if (stated === 'auto') {
-    const { recommended, reason } = await find();
+    const { recommended, reason, run } = await find();
     if (recommended === null) throw new RunError(`--lr auto: the range test gives no rate. ${reason}`);
-    return rateFor(settings.policy, recommended);
+    return { lr: rateFor(settings.policy, recommended), lrFrom: run };
   }
   const run = stated.slice('from:'.length);
   const recommended = await readRecommended(run);
@@ -47,7 +58,7 @@ export async function resolveRate(
   if (others.length > 0) {
     note(`--lr from:${run}: that range test was made with ${others.join(', ')}; its rate may not fit here.`);
   }
-  return rateFor(settings.policy, recommended);
+  return { lr: rateFor(settings.policy, recommended), lrFrom: run };
 }
 
 function statedRate({ lr, policy }: Settings, arm: string): number | string | undefined {
@@ -55,11 +66,33 @@ function statedRate({ lr, policy }: Settings, arm: string): number | string | un
   return lr[arm] ?? lr[policy];
 }
 
-function measuredRate({ trainable, policy }: Settings, rates: RateTable): number {
+function builtInRate({ trainable, policy }: Settings, rates: RateTable): number {
   const rate = rates[trainedPart(trainable)][policy];
   if (rate === undefined)
     throw new Error(`configs/default.json holds no rate for ${policy} and ${trainable}`);
   return rate;
+}
+
+/** In what this training is another than the one that the built-in rates were measured on, as in «--image-size 224». */
+async function othersThanMeasured(settings: Settings, imageSize: number): Promise<string[]> {
+  const { settings: measured } = readDefaults();
+  const data = async (name: string) => resolve(await dataFolder(name));
+  return [
+    (await data(settings.data)) !== (await data(measured.data)) && `--data ${settings.data}`,
+    settings.weights !== measured.weights &&
+      resolveWeights(settings.weights) !== resolveWeights(measured.weights) &&
+      `--weights ${settings.weights}`,
+    imageSize !== THUMBNAIL_INPUT && `--image-size ${imageSize}`,
+    settings.batchSize !== measured.batchSize && `--batch-size ${settings.batchSize}`,
+  ].filter((other) => other !== false);
+}
+
+function builtInNote(others: readonly string[]): string {
+  const { weights, batchSize } = readDefaults().settings;
+  return (
+    `The built-in learning rates were measured on the bundled thumbnails with ${weights} at ${THUMBNAIL_INPUT} pixels and batches of ${batchSize}, ` +
+    `not with ${others.join(', ')}: --lr auto measures one that fits.`
+  );
 }
 
 function rateFor(policy: Settings['policy'], { learningRate, fixedLearningRate }: Recommended): number {
@@ -67,34 +100,14 @@ function rateFor(policy: Settings['policy'], { learningRate, fixedLearningRate }
 }
 
 async function readRecommended(run: string): Promise<Recommended> {
-  const path = join(run, SWEEP_FILES.suggestion);
-  const text = await readFile(path, 'utf8').catch(() => {
-    throw new UsageError(
-      `--lr from:${run}: there is no ${path}. Expected the folder of a finished find-lr run.`,
-    );
+  const asked = `--lr from:${run}`;
+  const { recommended, reason } = await readSuggestion(run).catch((error: unknown) => {
+    throw error instanceof UsageError ? new UsageError(`${asked}: ${error.message}`) : error;
   });
-  const { recommended, reason } = parseSuggestion(text, run, path);
   if (recommended === null) {
-    throw new UsageError(`--lr from:${run}: that range test gave no rate. ${String(reason ?? '')}`.trimEnd());
+    throw new UsageError(`${asked}: that range test gave no rate. ${reason}`.trimEnd());
   }
-  const [learningRate, fixedLearningRate] = isJsonObject(recommended)
-    ? [recommended['learningRate'], recommended['fixedLearningRate']]
-    : [];
-  if (!isRate(learningRate) || !isRate(fixedLearningRate)) {
-    throw new UsageError(`--lr from:${run}: ${path} holds no recommended rates. Run onecycle find-lr again.`);
-  }
-  return { learningRate, fixedLearningRate };
-}
-
-function parseSuggestion(text: string, run: string, path: string): JsonObject {
-  let found: unknown;
-  try {
-    found = JSON.parse(text);
-  } catch {
-    found = undefined;
-  }
-  if (isJsonObject(found)) return found;
-  throw new UsageError(`--lr from:${run}: ${path} is damaged. Run onecycle find-lr again.`);
+  return recommended;
 }
 
 /** What differs between the settings of an earlier range test and these, as in «trainable head». */
@@ -103,8 +116,4 @@ async function differences(run: string, settings: Settings): Promise<string[]> {
   return BEARING.filter((name) => config[name] !== settings[name]).map(
     (name) => `${flagName(name)} ${String(config[name])}`,
   );
-}
-
-function isRate(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0;
 }

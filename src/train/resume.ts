@@ -6,10 +6,14 @@ import { planSchedule } from '../config/plan-schedule.js';
 import { effectiveViews, type Replan, resolveRun, type RunConfig } from '../config/run-config.js';
 import { readDefaults, type Settings } from '../config/settings.js';
 import { UsageError } from '../errors.js';
-import { readNewestCheckpoint } from '../runs/checkpoint.js';
+import { readCheckpoint, readNewestCheckpoint } from '../runs/checkpoint.js';
 import { RUN_FILES, type TrainDocument, type TrainPlan } from '../runs/documents.js';
-import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
+import { continuedEnvironment, environmentsOf } from '../runs/environments.js';
+import { asJson, isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { readRun, type RunRecord } from '../runs/read-run.js';
+import { type HeldRun, holdRun } from '../runs/run-folder.js';
+import type { StoppableSchedule } from '../schedule/early-stop.js';
+import { DeferredFolder } from '../workbench/deferred-folder.js';
 import {
   datasetDocument,
   openWorkbench,
@@ -17,20 +21,21 @@ import {
   wholeBench,
   type Workbench,
 } from '../workbench/workbench.js';
-import { applyReplans, extendedConfig } from './replan.js';
-import { lastBackend } from './resume-environment.js';
-import { type RunState, unpackCheckpoint } from './run-state.js';
-import { trainRun } from './run.js';
+import { type RunCheckpoint, type RunState, unpackCheckpoint } from './run-state.js';
+import { carryOut, type RunContext } from './run.js';
 import { planFrom, type TrainRequest } from './train.js';
 
-/** A recorded run that may go on. */
+/** A recorded run and where it stands. */
 interface ResumableRun {
   readonly record: RunRecord;
   readonly config: RunConfig;
-  /** The backend it was last trained on, where that is known. */
+  readonly checkpoint: RunCheckpoint;
+  /** The backend that it was last trained on, where that is known. */
   readonly backend: string | undefined;
   /** As the user gave them: they say where data and weights lie now. */
   readonly given: GivenSettings;
+  /** The lock; null where nothing is to be trained. */
+  readonly held: HeldRun | null;
 }
 
 /** What a resume tells before it goes on. */
@@ -40,24 +45,30 @@ interface ResumeRequest extends TrainRequest {
 }
 
 /**
- * Reads the run that `--resume` names. Throws UsageError where it is none, contradicts what was given, has ended, or
- * failed.
+ * Locks and reads the run that `--resume` names; with `--dry-run` it is read alone. Throws UsageError where it is none, is in
+ * use, contradicts what was given, has ended, or failed. The caller releases `held`.
  */
 export async function openResumable(dir: string, given: GivenSettings): Promise<ResumableRun> {
-  const record = await readRun(dir);
-  const config = recordedRunConfig(record.config, join(dir, RUN_FILES.config));
-  refuseContradictions(dir, config, given);
-  if (record.status === 'failed') {
-    throw new UsageError(
-      `${dir} diverged, and would do so again: a resumed run takes the same steps. Start a new one with a lower --lr.`,
-    );
+  const held = given.dryRun === true ? null : await holdRun(dir);
+  try {
+    const record = await readRun(dir);
+    const config = recordedRunConfig(record.config, join(dir, RUN_FILES.config));
+    refuseContradictions(dir, config, given);
+    refuseEnded(record, config, given);
+    const checkpoint = unpackCheckpoint(held?.checkpoint ?? (await readNewestCheckpoint(dir)));
+    const backend = environmentsOf(record).at(-1)?.['backend'];
+    return {
+      record,
+      config,
+      checkpoint,
+      backend: typeof backend === 'string' ? backend : undefined,
+      given,
+      held,
+    };
+  } catch (error) {
+    await held?.release();
+    throw error;
   }
-  if (record.status === 'completed' && given.extendTo === undefined) {
-    throw new UsageError(
-      `${dir} is completed: there is nothing left to train. --extend-to EPOCHS plans more than its ${config.epochs} epochs.`,
-    );
-  }
-  return { record, config, backend: lastBackend(record.environment), given };
 }
 
 /** `onecycle train --resume RUN`: goes on from the newest checkpoint as if the run had never been interrupted. */
@@ -66,12 +77,7 @@ export async function resumeTraining(run: ResumableRun, request: ResumeRequest):
     const { settings, showPlan } = request;
     if (settings.extendTo !== undefined) showPlan(plan);
     const workers = settings.workers ?? availableParallelism();
-    return trainRun(
-      wholeBench(bench),
-      plan.config,
-      { ...request, out: settings.out, workers },
-      run.record.dir,
-    );
+    return goOn({ ...run, config: plan.config }, bench, { ...request, out: settings.out, workers });
   });
 }
 
@@ -80,14 +86,35 @@ export async function planResume(run: ResumableRun, request: TrainRequest): Prom
   return withPlan(run, request, async (_, plan) => plan);
 }
 
+/** Goes on with a run of a comparison, on the workbench that its other runs share. */
+export async function resumeShared(
+  dir: string,
+  bench: Workbench,
+  context: RunContext,
+): Promise<TrainDocument> {
+  const held = await holdRun(dir);
+  try {
+    const record = await readRun(dir);
+    const config = recordedRunConfig(record.config, join(dir, RUN_FILES.config));
+    refuseChangedData(dir, record.dataset, bench, config.weights);
+    return await goOn(
+      { record, config, checkpoint: unpackCheckpoint(held.checkpoint), held },
+      bench,
+      context,
+    );
+  } finally {
+    await held.release();
+  }
+}
+
+/** Opens the run's data, checks that they are what they were, and plans what is left. */
 async function withPlan<Result>(
-  { record, config, given }: ResumableRun,
+  { record, config, checkpoint: { state }, given }: ResumableRun,
   request: TrainRequest,
   work: (bench: Workbench, plan: TrainPlan) => Promise<Result>,
 ): Promise<Result> {
   const { dir } = record;
   const settings = settingsOf(config, request.settings, given);
-  const { state } = unpackCheckpoint(await readNewestCheckpoint(dir));
   const { extendTo } = request.settings;
   const planned = extendTo === undefined ? config : extendedConfig(config, extendTo, state.step);
   const bench = await openWorkbench(settings, request);
@@ -106,6 +133,85 @@ function remaining(dir: string, bench: Workbench, config: RunConfig, state: RunS
   return planFrom(config, schedule, epochSteps, { trained: state.step, state: scheduleState });
 }
 
+/** Trains a run that was locked, read and checked from its checkpoint to its end. */
+async function goOn(
+  { record, config, checkpoint, held }: Pick<ResumableRun, 'record' | 'config' | 'checkpoint' | 'held'>,
+  bench: Workbench,
+  context: RunContext,
+): Promise<TrainDocument> {
+  if (held === null) throw new Error('a run is not trained without its lock');
+  const { dir } = record;
+  const { emit } = context;
+  return carryOut(wholeBench(bench), config, context, async ({ engine, here, schedule }) => {
+    await engine.restore(checkpoint.replica);
+    const { state: saved } = checkpoint;
+    const best = saved.best === null ? null : unpackCheckpoint(await readCheckpoint(dir, 'best'));
+    const { environment, event } = continuedEnvironment(record, here, saved);
+    const moved = event === null ? saved : { ...saved, events: [...saved.events, event] };
+    const state = applyReplans(dir, moved, config, schedule);
+    const folder = await held.open();
+    try {
+      for (const text of held.notes) emit({ type: 'note', text });
+      if (event !== null) emit({ type: 'note', text: `Warning: ${event.text}` });
+      // Before the first step: whatever happens from here on, the record says where it was computed.
+      if (environment.history !== undefined) await folder.replace('environment', environment);
+      if (state.replans > saved.replans) await folder.replace('config', config);
+      // Also where nothing is new: the program may have ended between an event and its checkpoint.
+      await folder.writeEvents(state.events);
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
+    return {
+      folder: DeferredFolder.of(folder),
+      environment,
+      from: { ...checkpoint, state },
+      best,
+      unsaved: state !== saved,
+    };
+  });
+}
+
+/**
+ * The configuration of a run that is to go on for `epochs` in all: from `step` on it has the rates that a run of so
+ * many epochs has there. Throws UsageError where that are no more epochs than planned.
+ */
+export function extendedConfig(config: RunConfig, epochs: number, step: number): RunConfig {
+  if (epochs <= config.epochs) {
+    throw new UsageError(
+      `Expected more than the ${config.epochs} epochs that the run is planned for in --extend-to but received ${epochs}.`,
+    );
+  }
+  const replan: Replan = { step, fromEpochs: config.epochs, toEpochs: epochs };
+  return Object.freeze({ ...config, epochs, replans: [...(config.replans ?? []), replan] });
+}
+
+/**
+ * Makes those of the configuration's replans that the state does not know yet. Throws UsageError where the run has
+ * gone on since its extension was planned.
+ */
+function applyReplans(
+  dir: string,
+  state: RunState,
+  config: RunConfig,
+  schedule: StoppableSchedule,
+): RunState {
+  return (config.replans ?? []).slice(state.replans).reduce((before, { step, fromEpochs, toEpochs }) => {
+    if (step !== before.step) {
+      throw new UsageError(
+        `${dir} was to be extended from step ${step} on but stands at step ${before.step}: its files are not of one run. Put the originals back.`,
+      );
+    }
+    const text = `Extended from ${fromEpochs} to ${toEpochs} epochs: from step ${step} on the rates are those of a run of ${toEpochs} epochs.`;
+    return {
+      ...before,
+      scheduleState: schedule.reopen(before.scheduleState),
+      events: [...before.events, { type: 'extended' as const, step, epoch: before.epochs.length, text }],
+      replans: before.replans + 1,
+    };
+  }, state);
+}
+
 /** Where these lie may change between two parts of a run; their hashes may not. */
 const MOVABLE = new Set(['data', 'weights']);
 
@@ -115,7 +221,7 @@ const MOVABLE = new Set(['data', 'weights']);
  * @throws UsageError where it is not that of a training run, lacks something, or holds what no option may be
  */
 export function recordedRunConfig(document: JsonObject, path: string): RunConfig {
-  const { arm, replans, ...options } = document;
+  const { arm, replans, lrFrom, ...options } = document;
   if (typeof arm !== 'string' || typeof options['policy'] !== 'string') {
     throw new UsageError(`${path} names no policy and arm: expected the folder of a run of onecycle train.`);
   }
@@ -128,8 +234,11 @@ export function recordedRunConfig(document: JsonObject, path: string): RunConfig
   if (imageSize === undefined || typeof lr !== 'number') {
     throw new UsageError(`Expected numbers for "imageSize" and "lr" in ${path}. Is it that of a run?`);
   }
-  const frozen = given.views !== undefined;
-  const config = resolveRun({ ...readDefaults().settings, ...given }, { imageSize, lr, arm, frozen });
+  const known = { imageSize, lr, ...(typeof lrFrom === 'string' && { lrFrom }), arm };
+  const config = resolveRun(
+    { ...readDefaults().settings, ...given },
+    { ...known, frozen: given.views !== undefined },
+  );
   const missing = Object.keys(config).filter((name) => !Object.hasOwn(document, name));
   if (missing.length > 0) {
     throw new UsageError(
@@ -152,6 +261,20 @@ function readReplans(value: JsonValue, path: string): readonly Replan[] {
 
 function isCount(value: JsonValue | undefined): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** Throws UsageError where there is nothing left to train. */
+function refuseEnded({ dir, status }: RunRecord, { epochs }: RunConfig, given: GivenSettings): void {
+  if (status === 'failed') {
+    throw new UsageError(
+      `${dir} diverged, and would do so again: a resumed run takes the same steps. Start a new one with a lower --lr.`,
+    );
+  }
+  if (status === 'completed' && given.extendTo === undefined) {
+    throw new UsageError(
+      `${dir} is completed: there is nothing left to train. --extend-to EPOCHS plans more than its ${epochs} epochs.`,
+    );
+  }
 }
 
 /**
@@ -215,8 +338,7 @@ const NAMED = 5;
  * @param weights how the user names the weights
  */
 function refuseChangedData(dir: string, recorded: JsonObject, bench: Workbench, weights: string): void {
-  const now: JsonValue = JSON.parse(JSON.stringify(datasetDocument(bench)));
-  if (!isJsonObject(now)) throw new Error('expected an object');
+  const now = asJson(datasetDocument(bench));
   const advice = 'Put back what the run was started with, or start a new run without --resume.';
   const changes = changesOf(filesOf(recorded), filesOf(now));
   if (changes.length > 0) {

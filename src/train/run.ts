@@ -3,19 +3,18 @@ import type { RunConfig } from '../config/run-config.js';
 import type { Engine } from '../engine/engine.js';
 import { HEAD } from '../model/network.js';
 import { saveLayersModel } from '../model/save.js';
-import { encodeCheckpoint, readCheckpoint } from '../runs/checkpoint.js';
+import { encodeCheckpoint } from '../runs/checkpoint.js';
 import {
   type BestEpoch,
   type Environment,
   type EpochRecord,
   type Prediction,
+  type RecordedEnvironment,
   type RunEnvironment,
-  type RunEvent,
   SCHEMA_VERSION,
   type TrainDocument,
 } from '../runs/documents.js';
-import { readEnvironment } from '../runs/read-run.js';
-import { createRun, openRun, type RunFolder } from '../runs/run-folder.js';
+import { createRun, type RunFolder } from '../runs/run-folder.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import type { Emit } from '../workbench/events.js';
 import { openRunEngine } from '../workbench/run-engine.js';
@@ -28,15 +27,7 @@ import {
   type Workbench,
 } from '../workbench/workbench.js';
 import { type RunEnd, runEpochs, type RunStart } from './fit.js';
-import { applyReplans } from './replan.js';
-import { resumedEnvironment } from './resume-environment.js';
-import {
-  initialRunState,
-  packCheckpoint,
-  type RunCheckpoint,
-  type RunState,
-  unpackCheckpoint,
-} from './run-state.js';
+import { initialRunState, packCheckpoint, type RunCheckpoint } from './run-state.js';
 
 /** What a run needs beside workbench and configuration. */
 export interface RunContext {
@@ -48,36 +39,46 @@ export interface RunContext {
   readonly signal: AbortSignal;
 }
 
+/** Trains one run from its first step and records it in a folder of its own. */
+export function trainRun(open: OpenBench, config: RunConfig, context: RunContext): Promise<TrainDocument> {
+  return carryOut(open, config, context, (parts) => startRun(open, config, context, parts));
+}
+
+/** What is open before a run begins: `here` is where it will be computed. */
+export interface RunParts {
+  readonly engine: Engine;
+  readonly here: RunEnvironment;
+  readonly schedule: StoppableSchedule;
+}
+
+/** A run's folder with the point from which it is trained. */
+export interface OpenRun extends RunStart {
+  readonly folder: DeferredFolder<RunFolder>;
+  readonly environment: RecordedEnvironment;
+}
+
 /**
- * Trains one run and records it in a folder of its own, from its first step or, with `resume`, from where
- * an interrupted run stands; the caller has made sure that configuration and data are that run's.
+ * One run from where `begin` puts it to its end: engine, schedule, the loop, and last its result.
+ * @param config of the run, whose data and weights `open` holds
  */
-export async function trainRun(
+export async function carryOut(
   open: OpenBench,
   config: RunConfig,
   context: RunContext,
-  resume?: string,
+  begin: (parts: RunParts) => Promise<OpenRun>,
 ): Promise<TrainDocument> {
   const { bench } = open;
+  const { emit, signal } = context;
   const name = runName(config);
   const schedule = planSchedule(config, stepsPerEpoch(bench, config));
   const engine = await openRunEngine(bench, config, context.workers);
   try {
     const here = { ...context.environment, workers: engine.workers, sliceSize: engine.sliceSize };
-    const start =
-      resume === undefined
-        ? await startRun(open, config, here, context, engine, schedule)
-        : await resumeRun(resume, config, here, engine, schedule, context.emit);
-    const { folder, environment } = start;
+    const start = await begin({ engine, here, schedule });
+    const { folder, environment, from } = start;
     try {
-      const { emit, signal } = context;
-      emit({
-        type: 'run',
-        name,
-        fromStep: start.from.state.step,
-        totalSteps: schedule.end(start.from.state.scheduleState),
-        epochs: config.epochs,
-      });
+      const totalSteps = schedule.end(from.state.scheduleState);
+      emit({ type: 'run', name, fromStep: from.state.step, totalSteps, epochs: config.epochs });
       const end = await runEpochs({ bench, engine, config, schedule, folder, name, emit, signal }, start);
       const [whole, recorded] = [await open.whole, await folder.ready];
       const document = trainDocument(recorded.dir, whole, config, environment, schedule, end);
@@ -100,25 +101,19 @@ export function runName({ arm, seed }: RunConfig): string {
   return `${plain === '' ? 'run' : plain}-seed${seed}`;
 }
 
-/** A run's folder with the point to go on from. */
-interface OpenRun extends RunStart {
-  readonly folder: DeferredFolder<RunFolder>;
-  readonly environment: RunEnvironment;
-}
-
+/** A run before its first step. Its folder is made as soon as it is known which images there are. */
 async function startRun(
   { whole }: OpenBench,
   config: RunConfig,
-  environment: RunEnvironment,
   { out, emit }: RunContext,
-  engine: Engine,
-  { initialState }: StoppableSchedule,
+  { engine, here, schedule }: RunParts,
 ): Promise<OpenRun> {
-  const from = { state: initialRunState(initialState), replica: await engine.snapshot(), predictions: [] };
+  const state = initialRunState(schedule.initialState);
+  const from = { state, replica: await engine.snapshot(), predictions: [] };
   const folder = new DeferredFolder(whole, async () => {
     const documents = {
       config,
-      environment,
+      environment: here,
       dataset: datasetDocument(await whole),
       // With the folder, so that there is no moment at which a run could not be resumed.
       checkpoint: encodeCheckpoint(packCheckpoint(from, { steps: 0, epochs: 0 })),
@@ -127,46 +122,7 @@ async function startRun(
     emit({ type: 'recorded', name: runName(config), folder: made.dir });
     return made;
   });
-  return { folder, environment, from, best: null, unsaved: false };
-}
-
-async function resumeRun(
-  dir: string,
-  config: RunConfig,
-  here: RunEnvironment,
-  engine: Engine,
-  schedule: StoppableSchedule,
-  emit: Emit,
-): Promise<OpenRun> {
-  const { run: folder, checkpoint, notes } = await openRun(dir);
-  try {
-    const saved = unpackCheckpoint(checkpoint);
-    await engine.restore(saved.replica);
-    const best = saved.state.best === null ? null : unpackCheckpoint(await readCheckpoint(dir, 'best'));
-
-    const resumed = resumedEnvironment(await readEnvironment(dir), here, saved.state);
-    for (const text of [...notes, ...resumed.notes]) emit({ type: 'note', text });
-    if (resumed.event !== null) await folder.replace('environment', resumed.environment);
-    const moved = resumed.event === null ? saved.state : withEvent(saved.state, resumed.event);
-    const state = applyReplans(dir, moved, config, schedule);
-    if (state.replans > saved.state.replans) await folder.replace('config', config);
-    // Also where nothing is new: the program may have ended between an event and its checkpoint.
-    await folder.writeEvents(state.events);
-    return {
-      folder: DeferredFolder.of(folder),
-      environment: resumed.environment,
-      from: { ...saved, state },
-      best,
-      unsaved: state !== saved.state,
-    };
-  } catch (error) {
-    await folder.close();
-    throw error;
-  }
-}
-
-function withEvent(state: RunState, event: RunEvent): RunState {
-  return { ...state, events: [...state.events, event] };
+  return { folder, environment: here, from, best: null, unsaved: false };
 }
 
 /** Writes what a run leaves: predictions, the model of the best epoch, and last of all the result. */
@@ -215,7 +171,7 @@ function trainDocument(
   dir: string,
   bench: Workbench,
   config: RunConfig,
-  environment: RunEnvironment,
+  environment: RecordedEnvironment,
   schedule: StoppableSchedule,
   { status, state, failure }: RunEnd,
 ): TrainDocument {

@@ -1,6 +1,7 @@
 import { freemem, totalmem } from 'node:os';
 import { effectiveViews, type RunConfig } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
+import type { ImageFolder } from '../data/folder/image-folder.js';
 import { dataFolder, scanImageFolder } from '../data/folder/scan.js';
 import { batchesPerEpoch, type ImageSet, trainingOrder } from '../data/images/batches.js';
 import { largestSide } from '../data/images/decode.js';
@@ -69,27 +70,24 @@ export interface BenchContext {
 const MEGABYTE = 1e6;
 /** Above this many pixels a side, images are photographs and not thumbnails. */
 const THUMBNAIL_SIDE = 64;
-const THUMBNAIL_INPUT = 96;
+export const THUMBNAIL_INPUT = 96;
 
-/** Reads data and weights and checks them against each other. Throws UsageError for whatever is wrong with them. */
-export async function openWorkbench(settings: Settings, context: BenchContext): Promise<Workbench> {
-  const { settled, close } = await beginWorkbench(settings, context);
-  try {
-    return await settled;
-  } catch (error) {
-    close();
-    throw error;
-  }
+/** Data and weights that were looked at: the images are listed, and none is decoded yet. */
+export interface Survey {
+  readonly settings: Settings;
+  readonly weights: LoadedBackbone;
+  readonly folder: ImageFolder;
+  /** Pixels a side of the network's input. */
+  readonly imageSize: number;
+  /** Index of the first trained block. */
+  readonly firstTrained: number;
 }
 
-/**
- * Does the same, but lets the caller begin while the images are being decoded, those first that the first epoch wants first.
- * The caller closes what it gets.
- */
-export async function beginWorkbench(
+/** Reads the weights and lists the images. Throws UsageError for whatever is wrong with them. */
+export async function surveyWorkbench(
   settings: Settings,
-  { emit, signal }: BenchContext,
-): Promise<DecodingBench> {
+  { emit }: Pick<BenchContext, 'emit'>,
+): Promise<Survey> {
   const weights = await loadBackbone(resolveWeights(settings.weights));
   const firstTrained = firstTrainableBlock(weights.backbone, settings.trainable);
   const folder = await scanImageFolder(await dataFolder(settings.data), {
@@ -104,6 +102,33 @@ export async function beginWorkbench(
       `Expected a number divisible by 32 for --image-size but received ${imageSize}. Try ${Math.max(32, Math.round(imageSize / 32) * 32)}.`,
     );
   }
+  return { settings, weights, folder, imageSize, firstTrained };
+}
+
+/** Reads data and weights and checks them against each other. Throws UsageError for whatever is wrong with them. */
+export async function openWorkbench(settings: Settings, context: BenchContext): Promise<Workbench> {
+  return decoded(await surveyWorkbench(settings, context), context);
+}
+
+/** Decodes the images of a survey. Throws UsageError where too few can be used. */
+export async function decoded(survey: Survey, context: BenchContext): Promise<Workbench> {
+  const { settled, close } = beginWorkbench(survey, context);
+  try {
+    return await settled;
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/**
+ * Does the same, but lets the caller begin while the images are being decoded, those first that the first epoch wants first.
+ * The caller closes what it gets.
+ */
+export function beginWorkbench(
+  { settings, weights, folder, imageSize, firstTrained }: Survey,
+  { emit, signal }: BenchContext,
+): DecodingBench {
   requireBatch(settings, folder.train.length, folder.root);
   const coming = beginPreparing(folder, {
     imageSize,
@@ -147,7 +172,12 @@ export async function beginWorkbench(
   }
 }
 
-function requireBatch({ batchSize }: Settings, trainImages: number, root: string): void {
+/** Throws UsageError where a batch would need more images than there are to train on. */
+export function requireBatch(
+  { batchSize }: Pick<Settings, 'batchSize'>,
+  trainImages: number,
+  root: string,
+): void {
   if (batchSize <= trainImages) return;
   throw new UsageError(
     `Expected at most ${trainImages} for --batch-size, the number of training images in ${root}, ` +

@@ -51,6 +51,8 @@ function relabelled(name: string, change: Record<string, unknown> = {}): string 
   writeFileSync(join(copy, 'config.json'), JSON.stringify({ ...config, ...change }));
   const environment = { ...environmentOf(copy), arithmetic: 'fused' };
   writeFileSync(join(copy, 'environment.json'), JSON.stringify(environment));
+  const result = JSON.parse(readFileSync(join(copy, 'result.json'), 'utf8')) as object;
+  writeFileSync(join(copy, 'result.json'), JSON.stringify({ ...result, environment }));
   return copy;
 }
 
@@ -108,7 +110,7 @@ test('a resume says that it goes on in the other', async () => {
   const args = ['train', '--resume', run, '--extend-to', '5', '--quiet'];
   const { code, stderr } = await runCli(args, { env: SEPARATE });
   expect(code, stderr).toBe(0);
-  expect(stderr).toContain('The run was begun with arithmetic fused and goes on with separate');
+  expect(stderr).toContain('The run goes on with arithmetic separate after fused: from step');
 });
 
 test('a comparison takes no run that was computed in the other for its own', async () => {

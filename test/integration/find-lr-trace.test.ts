@@ -13,7 +13,8 @@ import type { StepRecord } from '../../src/runs/documents.js';
 import { fixed } from '../../src/schedule/fixed.js';
 import { epochBatches, openRunEngine } from '../../src/workbench/run-engine.js';
 import { trainSteps } from '../../src/workbench/steps.js';
-import { openWorkbench, type Workbench } from '../../src/workbench/workbench.js';
+import { describeEnvironment } from '../../src/workbench/environment.js';
+import { openWorkbench, wholeBench, type Workbench } from '../../src/workbench/workbench.js';
 import { tinyImages } from './tiny-images.js';
 
 const quiet = { emit: () => undefined, signal: new AbortController().signal };
@@ -100,7 +101,13 @@ describe('a range test in the middle of a training', () => {
   it('asked for by train, is given up with the reason for which it was interrupted', async () => {
     const bench = await openWorkbench(settings, quiet);
     const signal = AbortSignal.abort('the user left');
-    await expect(adviseRate(bench, settings, { ...quiet, signal, workers: 1 })).rejects.toBe('the user left');
+    const context = {
+      ...quiet,
+      environment: describeEnvironment(await startBackend('wasm')),
+      signal,
+      workers: 1,
+    };
+    await expect(adviseRate(wholeBench(bench), settings, context)).rejects.toBe('the user left');
     bench.close();
   });
 });

@@ -25,10 +25,16 @@ beforeAll(async () => {
 const run = (command: string, ...args: string[]): Promise<CliResult> =>
   runCli([command, '--data', data, '--out', out, '--config', config, ...SMALL, ...args]);
 
-async function document(result: CliResult): Promise<{ run: string; config: { lr: number } }> {
-  expect(result.stderr).toBe('');
+interface Document {
+  readonly run: string;
+  readonly config: { readonly lr: number; readonly lrFrom?: string };
+}
+
+/** What a command printed; on stderr it may say where the range test lies, and nothing else. */
+async function document(result: CliResult): Promise<Document> {
+  expect(result.stderr).toMatch(/^(--lr auto: the range test is (taken from|recorded in) \S+\n?)?$/);
   expect(result.code).toBe(0);
-  return JSON.parse(result.stdout) as { run: string; config: { lr: number } };
+  return JSON.parse(result.stdout) as Document;
 }
 
 const traces = (dir: string) => Promise.all(TRACES.map((name) => readFile(join(dir, name))));
@@ -43,7 +49,13 @@ describe('train with a rate from the range test', () => {
     const same = ['--policy', policy, '--trainable', trainable, '--json'];
     const auto = await document(await run('train', ...same, '--lr', 'auto'));
     const stated = await document(await run('train', ...same, '--lr', String(auto.config.lr)));
-    expect(stated.config).toEqual(auto.config);
+    const { lrFrom, ...config } = auto.config;
+    expect(stated.config).toEqual(config);
+    expect(JSON.parse(await readFile(join(lrFrom!, 'result.json'), 'utf8'))).toMatchObject({
+      status: 'completed',
+      config: { trainable, seeds: 2 },
+      recommended: { [policy === '1cycle' ? 'learningRate' : 'fixedLearningRate']: auto.config.lr },
+    });
     expect(stated.run).not.toBe(auto.run);
     expect(await traces(stated.run)).toEqual(await traces(auto.run));
   });

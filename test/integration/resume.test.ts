@@ -174,9 +174,16 @@ describe('what contradicts the run', () => {
     const { code, stderr } = await resume(dir, '--backend', 'cpu');
     expect(code, stderr).toBe(0);
     expect(stderr).toContain('Warning: The run goes on with the backend cpu after wasm');
-    expect(JSON.parse(readFileSync(join(dir, 'environment.json'), 'utf8'))).toMatchObject({
-      backend: 'wasm+cpu',
+    const environment = JSON.parse(readFileSync(join(dir, 'environment.json'), 'utf8')) as object;
+    expect(environment).toMatchObject({
+      backend: 'cpu',
+      history: [
+        { fromStep: 0, backend: 'wasm' },
+        { fromStep: expect.any(Number), backend: 'cpu' },
+      ],
     });
+    const result = JSON.parse(readFileSync(join(dir, 'result.json'), 'utf8')) as { environment: object };
+    expect({ schemaVersion: 1, ...result.environment }).toEqual(environment);
     expect(lines(join(dir, 'events.jsonl'))).toHaveLength(1);
   });
 

@@ -81,7 +81,7 @@ describe('the first signal', () => {
     const { exitCode, stdout, stderr } = await child;
     expect(exitCode).toBe(129);
     expect(stdout).toBe('');
-    expect(stderr).toContain('Interrupted before anything was recorded: there is nothing to save.');
+    expect(stderr).toContain('Interrupted before anything was trained: there is no run to go on with.');
     expect(runFolders(join(root, 'none'))).toEqual([]);
   });
 });

@@ -18,6 +18,7 @@ const WITHOUT_DEFAULT = [
   'imageSize',
   'jobs',
   'lr',
+  'pair',
   'report',
   'resume',
   'steps',

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { RunError, UsageError } from '../../../src/errors.js';
 import { encodeCheckpoint, readNewestCheckpoint } from '../../../src/runs/checkpoint.js';
 import { readRun } from '../../../src/runs/read-run.js';
-import { createRun, openRun } from '../../../src/runs/run-folder.js';
+import { createRun } from '../../../src/runs/run-folder.js';
 import { compileRecord } from './compiled-record.js';
 import { freshFolder } from './fresh-folder.js';
-import { documents, saveCheckpoint, stepRecord } from './sample-run.js';
+import { documents, openRun, saveCheckpoint, stepRecord } from './sample-run.js';
 
 const isRoot = process.getuid?.() === 0;
 const compiled = compileRecord();
@@ -42,8 +42,8 @@ const made = createRun(args[0], 'run', { config: {}, environment: {}, dataset: {
 process.stdout.write(await made.then(() => 'made', (error) => error.name + ': ' + error.message));
 `;
 const OPEN = `
-const { openRun } = await record('run-folder');
-process.stdout.write(await openRun(args[0]).then(() => 'open', (error) => error.name + ': ' + error.message));
+const { holdRun } = await record('run-folder');
+process.stdout.write(await holdRun(args[0]).then((held) => held.open()).then(() => 'open', (error) => error.name + ': ' + error.message));
 `;
 /** Makes the checkpoints' folder read-only in the middle of a run. */
 const DENIED_LATER = `

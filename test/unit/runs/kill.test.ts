@@ -4,18 +4,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readNewestCheckpoint } from '../../../src/runs/checkpoint.js';
 import { readRun } from '../../../src/runs/read-run.js';
-import { createRun, openRun } from '../../../src/runs/run-folder.js';
+import { createRun } from '../../../src/runs/run-folder.js';
 import { compileRecord } from './compiled-record.js';
 import { freshFolder } from './fresh-folder.js';
-import { documents, saveCheckpoint, stepRecord } from './sample-run.js';
+import { documents, openRun, saveCheckpoint, stepRecord } from './sample-run.js';
 
 const KILLS = 20;
 
 /** Goes on with a run: three lines, a checkpoint of 1 MB and a word that it is saved, again and again. */
 const LOOP = `
-const { openRun } = await record('run-folder');
+const { holdRun } = await record('run-folder');
 const { encodeCheckpoint } = await record('checkpoint');
-const { run, checkpoint } = await openRun(args[0]);
+const { open, checkpoint } = await holdRun(args[0]);
+const run = await open();
 let { step } = checkpoint.header;
 const weights = new Float32Array(250_000);
 for (;;) {

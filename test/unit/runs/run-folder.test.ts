@@ -18,9 +18,9 @@ import {
   readNewestCheckpoint,
 } from '../../../src/runs/checkpoint.js';
 import { listRuns, readRun } from '../../../src/runs/read-run.js';
-import { createRun, openRun } from '../../../src/runs/run-folder.js';
+import { createRun } from '../../../src/runs/run-folder.js';
 import { freshFolder } from './fresh-folder.js';
-import { documents, epochRecord, saveCheckpoint, stepRecord } from './sample-run.js';
+import { documents, epochRecord, openRun, saveCheckpoint, stepRecord } from './sample-run.js';
 
 /** A closed run of six steps whose checkpoints stand at steps 2 (previous) and 4 (last). */
 async function sixSteps(): Promise<string> {

@@ -6,18 +6,18 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../../../src/errors.js';
 import { readRun } from '../../../src/runs/read-run.js';
-import { createRun, openRun } from '../../../src/runs/run-folder.js';
+import { createRun } from '../../../src/runs/run-folder.js';
 import { compileRecord } from './compiled-record.js';
 import { freshFolder } from './fresh-folder.js';
-import { documents, saveCheckpoint } from './sample-run.js';
+import { documents, openRun, saveCheckpoint } from './sample-run.js';
 
 const compiled = compileRecord();
 afterAll(() => compiled.remove());
 
 /** Opens the run, says so, and keeps it until stdin ends. */
 const HOLD = `
-const { openRun } = await record('run-folder');
-const { run } = await openRun(args[0]);
+const { holdRun } = await record('run-folder');
+const run = await (await holdRun(args[0])).open();
 process.stdout.write('open');
 process.stdin.resume().on('end', () => run.close());
 `;
@@ -29,7 +29,7 @@ process.stdout.write('ready');
 await new Promise((resolve) => process.stdin.once('data', resolve));
 const won = [];
 for (const dir of args) {
-  await lockRun(dir).then(() => won.push(dir), (error) => { if (error.name !== 'UsageError') throw error; });
+  await lockRun(dir).then(() => won.push(dir), (error) => { if (error.name !== 'InUseError') throw error; });
 }
 process.stdout.write(JSON.stringify(won));
 process.stdin.resume();

@@ -1,6 +1,6 @@
 import { encodeCheckpoint } from '../../../src/runs/checkpoint.js';
 import type { EpochRecord, StepRecord } from '../../../src/runs/documents.js';
-import type { RunFolder } from '../../../src/runs/run-folder.js';
+import { holdRun, type RunFolder } from '../../../src/runs/run-folder.js';
 
 export const documents = {
   config: { policy: '1cycle', lr: 0.01, views: null },
@@ -31,4 +31,10 @@ export async function saveCheckpoint(run: RunFolder, step: number, best = false)
   const header = { step, offsets: { ...(await run.sync()) } };
   const tensors = new Map([['weights/a', Float32Array.of(step, -step)]]);
   await run.writeCheckpoint(encodeCheckpoint({ header, tensors }), { best });
+}
+
+/** Goes on with a run: locked, read, opened. */
+export async function openRun(dir: string) {
+  const { checkpoint, notes, open } = await holdRun(dir);
+  return { run: await open(), checkpoint, notes };
 }

@@ -5,8 +5,7 @@ import { resolveRun } from '../../../src/config/run-config.js';
 import { readDefaults } from '../../../src/config/settings.js';
 import { UsageError } from '../../../src/errors.js';
 import type { JsonObject } from '../../../src/runs/json.js';
-import { extendedConfig } from '../../../src/train/replan.js';
-import { recordedRunConfig, refuseContradictions } from '../../../src/train/resume.js';
+import { extendedConfig, recordedRunConfig, refuseContradictions } from '../../../src/train/resume.js';
 
 const { settings } = readDefaults();
 const config = resolveRun(settings, { imageSize: 96, lr: 0.01, arm: '1cycle', frozen: true });

@@ -1,0 +1,114 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { GivenSettings } from '../../../src/config/options.js';
+import { readDefaults } from '../../../src/config/settings.js';
+import { RunError, UsageError } from '../../../src/errors.js';
+import { resolveRate } from '../../../src/train/learning-rate.js';
+import { freshFolder } from '../runs/fresh-folder.js';
+
+const { settings, rates } = readDefaults();
+const FOUND = {
+  recommended: { learningRate: 0.3, fixedLearningRate: 0.2 },
+  reason: 'It fell.',
+  run: 'runs/test',
+};
+
+/** The rate of an arm under these settings, and what the user was told. */
+async function resolved(
+  given: GivenSettings,
+  { arm = '1cycle', imageSize = 96, found = FOUND as object } = {},
+) {
+  const notes: string[] = [];
+  const rate = await resolveRate({ ...settings, ...given }, rates, arm, {
+    imageSize,
+    find: async () => found as typeof FOUND,
+    note: (text) => void notes.push(text),
+  });
+  return { rate, notes };
+}
+
+test.each<[GivenSettings, string, object]>([
+  [{ lr: 0.5 }, '1cycle', { lr: 0.5 }],
+  [{ lr: { '1cycle': 0.1, 'my arm': 0.7 } }, 'my arm', { lr: 0.7 }],
+  [{ lr: { '1cycle': 0.1 } }, 'my arm', { lr: 0.1 }],
+  [{ lr: { fixed: 0.1 } }, 'my arm', { lr: 5e-4 }],
+  [{}, '1cycle', { lr: 5e-4 }],
+  [{ policy: 'fixed' }, 'fixed', { lr: 3e-4 }],
+  [{ trainable: 'head' }, '1cycle', { lr: 1e-2 }],
+  [{ trainable: 'last:2', policy: 'fixed' }, 'fixed', { lr: 3e-4 }],
+  [{ lr: 'auto' }, '1cycle', { lr: 0.3, lrFrom: 'runs/test' }],
+  [{ lr: 'auto', policy: 'fixed' }, 'fixed', { lr: 0.2, lrFrom: 'runs/test' }],
+  [{ lr: { fixed: 'auto' }, policy: 'fixed' }, 'fixed', { lr: 0.2, lrFrom: 'runs/test' }],
+])('with %j %s has the rate %j', async (given, arm, rate) => {
+  expect(await resolved(given, { arm })).toEqual({ rate, notes: [] });
+});
+
+test('a range test that refuses ends the run, with its reason', async () => {
+  const refusal = resolved({ lr: 'auto' }, { found: { ...FOUND, recommended: null, reason: 'Too flat.' } });
+  await expect(refusal).rejects.toThrow('--lr auto: the range test gives no rate. Too flat.');
+  await expect(refusal).rejects.toThrow(RunError);
+});
+
+test.each<[GivenSettings, number, string]>([
+  [{ data: '/tmp' }, 96, '--data /tmp'],
+  [{ weights: '/tmp/model.json' }, 96, '--weights /tmp/model.json'],
+  [{}, 224, '--image-size 224'],
+  [{ batchSize: 8 }, 128, '--image-size 128, --batch-size 8'],
+])('a built-in rate says what it was not measured on: %j at %d pixels', async (given, imageSize, others) => {
+  if (given.weights !== undefined) writeFileSync(given.weights, '{}');
+  const { notes } = await resolved(given, { imageSize });
+  expect(notes).toEqual([
+    `The built-in learning rates were measured on the bundled thumbnails with mobilenet_v2_0.35_224 at 96 pixels and batches of 32, not with ${others}: --lr auto measures one that fits.`,
+  ]);
+  // A rate that was stated is the user's own.
+  expect((await resolved({ ...given, lr: 0.1 }, { imageSize })).notes).toEqual([]);
+});
+
+test('the bundled data and weights are the same by any name', async () => {
+  const root = new URL('../../../data/', import.meta.url).pathname;
+  const given = { data: join(root, 'cifar10-mini'), weights: join(root, 'weights/mobilenet_v2_0.35_224') };
+  expect((await resolved(given)).notes).toEqual([]);
+});
+
+function rangeTest(suggestion: string | object, config: object = {}): string {
+  const dir = join(freshFolder(), 'find-lr-seed0');
+  mkdirSync(dir);
+  const { data, weights, trainable, headLrMultiplier, batchSize, epochs } = settings;
+  const own = { data, weights, trainable, headLrMultiplier, batchSize, epochs, ...config };
+  writeFileSync(join(dir, 'config.json'), JSON.stringify(own));
+  writeFileSync(
+    join(dir, 'suggestion.json'),
+    typeof suggestion === 'string' ? suggestion : JSON.stringify(suggestion),
+  );
+  return dir;
+}
+
+test('from: takes the rate of an earlier range test and names it, with a word where that was another', async () => {
+  const dir = rangeTest(FOUND);
+  expect(await resolved({ lr: `from:${dir}` })).toEqual({ rate: { lr: 0.3, lrFrom: dir }, notes: [] });
+  const other = rangeTest(FOUND, { trainable: 'head', epochs: 9 });
+  expect(await resolved({ lr: `from:${other}`, policy: 'fixed' })).toEqual({
+    rate: { lr: 0.2, lrFrom: other },
+    notes: [
+      `--lr from:${other}: that range test was made with --trainable head, --epochs 9; its rate may not fit here.`,
+    ],
+  });
+});
+
+test.each<[string, string | object, RegExp]>([
+  ['half a file', '{"recommended": {"learn', /suggestion\.json is damaged\. Run onecycle find-lr again/],
+  ['a list', '[]', /is damaged/],
+  ['no rates', {}, /holds no recommended rates/],
+  [
+    'rates that are none',
+    { recommended: { learningRate: -1, fixedLearningRate: 1 } },
+    /holds no recommended rates/,
+  ],
+  ['a refusal', { recommended: null, reason: 'Too flat.' }, /that range test gave no rate\. Too flat\.$/],
+])('from: refuses %s', async (_, suggestion, message) => {
+  const dir = rangeTest(suggestion);
+  await expect(resolved({ lr: `from:${dir}` })).rejects.toThrow(UsageError);
+  await expect(resolved({ lr: `from:${dir}` })).rejects.toThrow(`--lr from:${dir}: `);
+  await expect(resolved({ lr: `from:${dir}` })).rejects.toThrow(message);
+});
