@@ -1,4 +1,5 @@
 import { CONFIDENCE } from './describe.js';
+import { SIGN_FLIPS_REACH_5_PERCENT, signFlipP } from './difference.js';
 import { tCdf, tQuantile } from './distributions.js';
 
 /**
@@ -19,8 +20,8 @@ export interface CrossedDifference {
   readonly varianceShares: VarianceShares | null;
   /** `sign flip`: fewer than six seeds, with the same answers from all of them. */
   readonly method: 'crossed' | 'sign flip';
-  /** The number of seeds, and of images. */
-  readonly seeds: number;
+  /** The number of seeds. */
+  readonly n: number;
   readonly images: number;
 }
 
@@ -33,6 +34,17 @@ export interface VarianceShares {
   /** One seed's luck on one image: falls with more of either. */
   readonly residual: number;
 }
+
+/** What would make an interval narrower: more seeds take their share and the residual's away, more images likewise. */
+export type MoreOf = 'seeds' | 'images' | 'both';
+
+/** What is worth having more of: twice as many of what has less than a quarter take an eighth off the variance at most. */
+export function moreOf({ seeds, images, residual }: VarianceShares): MoreOf {
+  if (seeds + residual < HARDLY) return 'images';
+  return images + residual < HARDLY ? 'seeds' : 'both';
+}
+
+const HARDLY = 0.25;
 
 /** The sums over a table of seeds by images, entries d in {-1, 0, 1}, from which everything here follows. All whole. */
 export interface CrossedSums {
@@ -139,12 +151,12 @@ export function crossedDifference(sums: CrossedSums): CrossedDifference {
   const { seeds: S, images: N, total } = sums;
   const mean = total / (S * N);
   const open = { mean, low: null, high: null, degreesOfFreedom: null, varianceShares: null };
-  if (S === 1) return { ...open, pValue: null, method: 'crossed', seeds: S, images: N };
+  if (S === 1) return { ...open, pValue: null, method: 'crossed', n: S, images: N };
   const observed = meanSquares(sums);
   const alike = observed.seeds === 0 && observed.residual === 0;
-  const signFlip = !alike ? 0 : total === 0 ? 1 : 2 / 2 ** S;
+  const signFlip = alike ? signFlipP(mean, S) : 0;
   if (alike && S < SIGN_FLIPS_REACH_5_PERCENT) {
-    return { ...open, pValue: signFlip, method: 'sign flip', seeds: S, images: N };
+    return { ...open, pValue: signFlip, method: 'sign flip', n: S, images: N };
   }
 
   const squares = { ...observed, images: observed.images + joiningImages(observed, sums) };
@@ -161,13 +173,10 @@ export function crossedDifference(sums: CrossedSums): CrossedDifference {
     degreesOfFreedom,
     varianceShares: sharesOf(squares),
     method: 'crossed',
-    seeds: S,
+    n: S,
     images: N,
   };
 }
-
-/** 2 / 2^5 = 0.0625 and 2 / 2^6 = 0.031. */
-const SIGN_FLIPS_REACH_5_PERCENT = 6;
 
 /** What Agresti and Min's two images add to the mean square of the images. */
 function joiningImages({ images, residual }: MeanSquares, sums: CrossedSums): number {

@@ -8,7 +8,6 @@ import { isFinished, readForComparison, type RecordedRun } from '../../src/compa
 import { permutation, randomStream } from '../../src/random.js';
 import { crossedDifference, crossedSums } from '../../src/stats/crossed.js';
 import { mean } from '../../src/stats/describe.js';
-import { wilson } from '../../src/stats/intervals.js';
 import { superConvergence } from '../../src/stats/times.js';
 
 const BIN = fileURLToPath(new URL('../../bin/onecycle.js', import.meta.url));
@@ -52,7 +51,7 @@ interface RealCalibration {
  */
 export async function realCalibration({ photos, runs, say, failures }: RealCalibration): Promise<void> {
   const out = runs ?? (await mkdtemp(join(tmpdir(), 'onecycle-calibration-')));
-  const all = new Map<string, { claims: number; comparisons: number }>();
+  const all = new Map<number, { claims: number; comparisons: number }>();
   try {
     say(`\nTrained runs of one policy against each other, dealt out ${DEALS} times.`);
     for (const experiment of EXPERIMENTS) {
@@ -64,8 +63,8 @@ export async function realCalibration({ photos, runs, say, failures }: RealCalib
         say(
           `  by the whole verdict in ${verdicts} of the first ${comparisons}; factors without 1 in ${rate(factors, comparisons)}`,
         );
-        const sum = all.get(String(seeds)) ?? { claims: 0, comparisons: 0 };
-        all.set(String(seeds), {
+        const sum = all.get(seeds) ?? { claims: 0, comparisons: 0 };
+        all.set(seeds, {
           claims: sum.claims + claims * comparisons,
           comparisons: sum.comparisons + comparisons,
         });
@@ -73,7 +72,7 @@ export async function realCalibration({ photos, runs, say, failures }: RealCalib
     }
     for (const [seeds, { claims, comparisons }] of all) {
       say(`all of ${seeds} seeds: claimed in ${rate(claims / comparisons, comparisons)}`);
-      if (wilson(Math.round(claims), comparisons).low > 0.05) {
+      if (interval(claims / comparisons, comparisons).low > 0.05) {
         failures.push(
           `trained runs with ${seeds} seeds: a difference was claimed in ${(100 * claims) / comparisons}%`,
         );
@@ -92,10 +91,7 @@ async function train(
 ): Promise<RecordedRun[]> {
   const data = needsPhotos && photos !== undefined ? ['--data', photos] : [];
   const options = ['--policies', '1cycle', '--seeds', String(runs), '--out', out, '--quiet', '--json'];
-  await execa(process.execPath, [BIN, 'compare', ...flags, ...data, ...options], {
-    stderr: 'inherit',
-    stdout: 'ignore',
-  });
+  await execa(process.execPath, [BIN, 'compare', ...flags, ...data, ...options], { stdout: 'ignore' });
   const folders = (await readdir(out)).filter((name) => !name.startsWith('.'));
   const read = await Promise.all(folders.map((name) => readForComparison(join(out, name))));
   return read.filter(isFinished).sort((a, b) => a.seed - b.seed);
@@ -139,9 +135,16 @@ function factorExcludesOne(arm: readonly RecordedRun[], baseline: readonly Recor
   return found !== null && ((found.low ?? 0) > 1 || (found.high ?? Infinity) < 1);
 }
 
-/** A share, with Wilson's interval for so many independent comparisons. */
+/** A share, with Wilson's interval for so many independent comparisons; a mean over deals is no whole number of them. */
 function rate(share: number, comparisons: number): string {
-  const { low, high } = wilson(Math.round(share * comparisons), comparisons);
+  const { low, high } = interval(share, comparisons);
   const percent = (value: number) => `${(100 * value).toFixed(1)}%`;
   return `${percent(share)} of ${comparisons} a deal, 95% interval ${percent(low)} to ${percent(high)}`;
+}
+
+function interval(share: number, n: number): { readonly low: number; readonly high: number } {
+  const z = 1.959964;
+  const centre = (share + z ** 2 / (2 * n)) / (1 + z ** 2 / n);
+  const half = (z / (1 + z ** 2 / n)) * Math.sqrt((share * (1 - share)) / n + (z / (2 * n)) ** 2);
+  return { low: Math.max(0, centre - half), high: centre + half };
 }

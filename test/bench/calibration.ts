@@ -49,14 +49,17 @@ const worldName = ({ seeds, images, seedSpread, imageSpread }: World) =>
 
 /** How often each rule claims, and the mean squares that the world has on average. */
 function judge(world: World, repeats: number) {
-  const counts = { seedsAlone: 0, former: 0, crossed: 0, rightArm: 0, points: 0 };
+  const counts = { seedsAlone: 0, former: 0, crossed: 0, formerRight: 0, crossedRight: 0, points: 0 };
   const squares = { seeds: 0, images: 0, residual: 0 };
   for (const sums of simulate(world, repeats)) {
     const { mean: difference, pValue } = crossedDifference(sums);
     if (claimsOverSeeds(sums)) counts.seedsAlone++;
-    if (claimsOfFormerRule(sums)) counts.former++;
-    if (pValue !== null && pValue <= 0.05) counts.crossed++;
-    if (pValue !== null && pValue <= 0.05 && difference > 0) counts.rightArm++;
+    const former = claimsOfFormerRule(sums);
+    const crossed = pValue !== null && pValue <= 0.05;
+    if (former) counts.former++;
+    if (crossed) counts.crossed++;
+    if (former && difference > 0) counts.formerRight++;
+    if (crossed && difference > 0) counts.crossedRight++;
     counts.points += difference;
     const { seeds, images, residual } = meanSquares(sums);
     squares.seeds += seeds / repeats;
@@ -68,7 +71,8 @@ function judge(world: World, repeats: number) {
     seedsAlone: share(counts.seedsAlone),
     former: share(counts.former),
     crossed: share(counts.crossed),
-    rightArm: share(counts.rightArm),
+    formerRight: share(counts.formerRight),
+    crossedRight: share(counts.crossedRight),
     difference: share(counts.points),
     squares,
   };
@@ -123,14 +127,14 @@ function power(repeats: number, seedCounts: readonly number[], advantage: number
     for (const seeds of seedCounts) {
       for (const images of IMAGES) {
         const world = { seeds, images, seedSpread, imageSpread, advantage };
-        const { former, rightArm, difference, squares } = judge(world, repeats);
+        const { formerRight, crossedRight, difference, squares } = judge(world, repeats);
         const planned = claimPower(difference, spreadOf(squares, seeds, images), seeds);
         const points = (100 * difference).toFixed(1).padStart(5);
         say(
-          `${worldName(world)}    ${points}  ${percent(former)}  ${percent(rightArm)}  ${percent(planned)}`,
+          `${worldName(world)}    ${points}  ${percent(formerRight)}  ${percent(crossedRight)}  ${percent(planned)}`,
         );
-        formers.push(former);
-        crosseds.push(rightArm);
+        formers.push(formerRight);
+        crosseds.push(crossedRight);
       }
     }
   }

@@ -62,7 +62,7 @@ describe('the crossed interval', () => {
 
   it.each(oracle.cases)('agrees with numpy and SciPy: $name', ({ rows, name: _, ...expected }) => {
     const found = judge(rows);
-    expectSame(found, { ...expected, seeds: rows.length, images: rows[0]!.length });
+    expectSame(found, { ...expected, n: rows.length, images: rows[0]!.length });
     for (const part of ['seeds', 'images', 'residual'] as const) {
       if (expected.varianceShares === null) expect(found.varianceShares).toBeNull();
       else expect(found.varianceShares?.[part]).toBeCloseTo(expected.varianceShares[part], 9);
@@ -138,7 +138,7 @@ describe('small corners', () => {
       degreesOfFreedom: null,
       varianceShares: null,
       method: 'crossed',
-      seeds: 1,
+      n: 1,
       images: 4,
     });
   });
