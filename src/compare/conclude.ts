@@ -10,6 +10,7 @@ import {
   SCHEMA_VERSION,
   type SeedDifference,
 } from '../runs/documents.js';
+import { type CrossedDifference, crossedDifference, crossedSums } from '../stats/crossed.js';
 import { pairedDifference, type PairedDifference } from '../stats/difference.js';
 import { type BootstrapInterval, bootstrapMeanOverImages, summarize } from '../stats/intervals.js';
 import { holm, mcnemar } from '../stats/tests.js';
@@ -41,17 +42,19 @@ export function compareRuns(
   const aim = target ?? (baseline.runs.length > 0 ? summarize(finals(baseline.runs)).mean : undefined);
   const arms = [baseline, ...others].map((arm) => comparedArm(arm, failed, aim));
   const raw = others.map((arm) => ({ arm, ...rawDifference(arm, baseline) }));
-  const adjusted = holm(raw.map(({ paired }) => paired?.pValue ?? null));
-  const differences = raw.map(({ arm, paired, overImages, perSeed }, i): ArmDifference => ({
+  const adjusted = holm(raw.map(({ found }) => found?.pValue ?? null));
+  const differences = raw.map(({ arm, found, overImages, perSeed }, i): ArmDifference => ({
     arm: arm.name,
     baseline: baseline.name,
     metric: 'finalAccuracy',
-    mean: paired?.mean ?? null,
-    low: paired?.low ?? null,
-    high: paired?.high ?? null,
-    pValue: paired?.pValue ?? null,
+    mean: found?.mean ?? null,
+    low: found?.low ?? null,
+    high: found?.high ?? null,
+    pValue: found?.pValue ?? null,
     adjustedPValue: adjusted[i] ?? null,
-    method: paired?.method ?? 'paired t',
+    method: found?.method ?? 'paired t',
+    degreesOfFreedom: found?.degreesOfFreedom ?? null,
+    varianceShares: found !== null && 'images' in found ? found.varianceShares : null,
     overImages,
     perSeed,
   }));
@@ -59,7 +62,7 @@ export function compareRuns(
   const judged = verdict({
     arm: last?.arm.name ?? null,
     baseline: baseline.name,
-    overSeeds: last?.paired ?? null,
+    difference: last?.found ?? null,
     overImages: last?.overImages ?? null,
     adjustedPValue: adjusted.at(-1) ?? null,
   });
@@ -98,7 +101,8 @@ function superConvergenceOf(
 
 /** What pairs of runs say, before it is corrected for the number of comparisons. */
 export interface RawDifference {
-  readonly paired: PairedDifference | null;
+  /** Over seeds and images; over seeds alone without predictions on common images; null without pairs. */
+  readonly found: CrossedDifference | PairedDifference | null;
   readonly overImages: BootstrapInterval | null;
   readonly perSeed: readonly SeedDifference[];
 }
@@ -117,16 +121,12 @@ export function pairsOf(arm: readonly RecordedRun[], baseline: readonly Recorded
   });
 }
 
-/** The difference of two arms over seeds and over images. */
+/** The difference of two arms over seeds and images. */
 export function rawDifference(arm: ArmRuns, baseline: ArmRuns): RawDifference {
   const pairs = pairsOf(arm.runs, baseline.runs);
-  const paired: PairedDifference | null =
-    pairs.length === 0
-      ? null
-      : pairedDifference(finals(pairs.map((p) => p.arm)), finals(pairs.map((p) => p.baseline)));
   const images = imageDifferences(pairs);
   return {
-    paired,
+    found: differenceOf(pairs, images),
     overImages: images === null ? null : bootstrapMeanOverImages(meanOfRows(images)),
     perSeed: pairs.flatMap((pair, i) => {
       const row = images?.[i];
@@ -144,6 +144,16 @@ export function rawDifference(arm: ArmRuns, baseline: ArmRuns): RawDifference {
       ];
     }),
   };
+}
+
+function differenceOf(
+  pairs: readonly Pair[],
+  images: readonly (readonly number[])[] | null,
+): RawDifference['found'] {
+  if (pairs.length === 0) return null;
+  // A single image says nothing about others.
+  if (images !== null && (images[0]?.length ?? 0) > 1) return crossedDifference(crossedSums(images));
+  return pairedDifference(finals(pairs.map((p) => p.arm)), finals(pairs.map((p) => p.baseline)));
 }
 
 /**

@@ -13,20 +13,14 @@ import {
   type PlanTime,
   SCHEMA_VERSION,
 } from '../runs/documents.js';
-import {
-  claimPower,
-  imagesToClaim,
-  imageVariances,
-  seedsToClaim,
-  type Spread,
-} from '../stats/claim-power.js';
+import { claimPower, imagesToClaim, seedsToClaim, type Spread, spreadOf } from '../stats/claim-power.js';
+import { crossedSums, meanSquares } from '../stats/crossed.js';
 import { median } from '../stats/describe.js';
-import { pairedDifference } from '../stats/difference.js';
 import type { TrainRequest } from '../train/train.js';
 import { epochBatches, openRunEngine } from '../workbench/run-engine.js';
 import { trainSteps } from '../workbench/steps.js';
 import { datasetSummary, stepsPerEpoch } from '../workbench/workbench.js';
-import { finals, imageDifferences, type Pair, pairsOf } from './conclude.js';
+import { imageDifferences, type Pair, pairsOf } from './conclude.js';
 import { type Grid, planGrid, type PlannedRun } from './grid.js';
 import { isFinished, readForComparison } from './read.js';
 import { findRecorded, plannedArmKey, plannedRunKey, readableRuns, recordedArmKey } from './recorded.js';
@@ -142,8 +136,8 @@ async function planPower(
 function seenSpread(pairs: readonly Pair[], images: number): Spread | null {
   const rows = imageDifferences(pairs);
   if (pairs.length < 2 || rows === null || images < 2) return null;
-  const { sd } = pairedDifference(finals(pairs.map((p) => p.arm)), finals(pairs.map((p) => p.baseline)));
-  return sd === null || sd === 0 ? null : { sd, ...imageVariances(rows), images };
+  const spread = spreadOf(meanSquares(crossedSums(rows)), pairs.length, images);
+  return spread.sd === 0 ? null : spread;
 }
 
 /** Timing stops after so many seconds or steps, whichever comes first; the first step warms up. */

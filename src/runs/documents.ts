@@ -3,6 +3,8 @@ import type { Settings } from '../config/settings.js';
 import type { SkippedFile } from '../data/folder/image-folder.js';
 import type { Arithmetic, BackendInfo, BackendName } from '../engine/backends/backend-info.js';
 import type { Spread } from '../stats/claim-power.js';
+import type { CrossedDifference, VarianceShares } from '../stats/crossed.js';
+import type { PairedDifference } from '../stats/difference.js';
 import type { BootstrapInterval, Summary } from '../stats/intervals.js';
 import type { RangeCurve } from '../stats/range/curve.js';
 import type { Recommendation } from '../stats/range/recommend.js';
@@ -267,14 +269,20 @@ export interface ArmDifference {
   readonly arm: string;
   readonly baseline: string;
   readonly metric: 'finalAccuracy';
-  /** arm - baseline. */
+  /** arm - baseline, with its 95% interval over other seeds and, where `method` is `crossed`, other images. */
   readonly mean: number | null;
   readonly low: number | null;
   readonly high: number | null;
   readonly pValue: number | null;
+  /** After Holm's correction for the number of arms. */
   readonly adjustedPValue: number | null;
-  readonly method: string;
-  /** The mean difference over validation images, with a bootstrap interval. */
+  /** `paired t` and `sign flip` are over seeds alone: predictions on common images are missing, or seeds are all alike. */
+  readonly method: CrossedDifference['method'] | PairedDifference['method'];
+  /** Of the interval's t distribution; null where there is no interval. */
+  readonly degreesOfFreedom: number | null;
+  /** What the interval's variance is made of; null where it is not over images too. */
+  readonly varianceShares: VarianceShares | null;
+  /** The mean difference with a bootstrap interval over images alone, as if no other seeds could have been drawn. */
   readonly overImages: BootstrapInterval | null;
   /** Images that one arm alone got right, seed by seed, with McNemar's exact p; for display. */
   readonly perSeed: readonly SeedDifference[];

@@ -1,41 +1,33 @@
-import { CONFIDENCE, mean } from './describe.js';
+import { type MeanSquares, varianceOfMean } from './crossed.js';
+import { CONFIDENCE } from './describe.js';
 import { normalCdf, normalQuantile, tQuantile } from './distributions.js';
 
 /** How far chance moves the difference of two arms, as shares. */
 export interface Spread {
   /** Standard deviation of the differences between seeds. */
   readonly sd: number;
-  /** Variance over images of their mean difference: what no number of seeds takes away. */
+  /** Variance over images of what all seeds do alike: no number of seeds takes it away. */
   readonly between: number;
-  /** Variance within an image, from seed to seed, of (arm right) - (baseline right). */
+  /** Variance of (arm right) - (baseline right) from one seed and image to the next, beside both of these. */
   readonly within: number;
   /** The number of validation images. */
   readonly images: number;
 }
 
-/**
- * Splits the answers on images into what belongs to the image and what to the seed (one-way analysis of variance).
- * @param rows a row a seed, a column an image, values from -1 to 1; at least two rows and two columns
- */
-export function imageVariances(rows: readonly (readonly number[])[]): Pick<Spread, 'between' | 'within'> {
-  const images = rows[0]?.length ?? 0;
-  if (rows.length < 2 || images < 2) {
-    throw new RangeError(`expected at least 2 seeds and 2 images but received ${rows.length} and ${images}`);
-  }
-  const byImage = Array.from({ length: images }, (_, i) => rows.map((row) => row[i] ?? NaN));
-  const within = mean(byImage.map(variance));
-  return { within, between: Math.max(0, variance(byImage.map(mean)) - within / rows.length) };
-}
-
-function variance(values: readonly number[]): number {
-  const centre = mean(values);
-  return values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1);
+/** The spread behind mean squares of `seeds` seeds and `images` images. */
+export function spreadOf(squares: MeanSquares, seeds: number, images: number): Spread {
+  return {
+    sd: Math.sqrt(squares.seeds / images),
+    between: Math.max(0, (squares.images - squares.residual) / seeds),
+    within: squares.residual,
+    images,
+  };
 }
 
 /**
- * The chance that `verdict` claims a true difference `delta` with `seeds` seeds: the mean must lie outside the
- * interval that adds chance in seeds (Student's t) and in images (normal) as squares. Integrated over the
- * distribution of the seeds' sample deviation. Throws RangeError for fewer than two seeds or an sd that is not
+ * The chance that the crossed interval of `seeds` seeds (`crossedDifference`) excludes 0 where `delta` is the true
+ * difference. Integrated over the distribution of the seeds' sample deviation; the other mean squares, of many more
+ * degrees of freedom, stand at what is expected. Throws RangeError for fewer than two seeds or an sd that is not
  * positive.
  */
 export function claimPower(delta: number, { sd, between, within, images }: Spread, seeds: number): number {
@@ -43,10 +35,9 @@ export function claimPower(delta: number, { sd, between, within, images }: Sprea
     throw new RangeError(`expected at least 2 seeds but received ${seeds}`);
   if (!(sd > 0)) throw new RangeError(`expected a standard deviation above 0 but received ${sd}`);
   const df = seeds - 1;
-  const level = (1 + CONFIDENCE) / 2;
-  const seedHalf = (tQuantile(level, df) * sd) / Math.sqrt(seeds);
-  const imageHalf = normalQuantile(level) * Math.sqrt((between + within / seeds) / images);
-  const deviation = Math.sqrt(sd ** 2 / seeds + between / images);
+  // Seeds differ at least by their luck on single images.
+  const expected = { seeds: Math.max(images * sd ** 2, within), images: within + seeds * between };
+  const deviation = Math.sqrt((expected.seeds + expected.images - within) / (seeds * images));
 
   // The sample's deviation in units of sd has density s^(df - 1) exp(-df s^2 / 2) up to a constant.
   const reach = 12 / Math.sqrt(2 * df);
@@ -57,7 +48,9 @@ export function claimPower(delta: number, { sd, between, within, images }: Sprea
   for (let cell = 0; cell < CELLS; cell++) {
     const s = from + (cell + 0.5) * width;
     const density = Math.exp((df - 1) * Math.log(s) - (df * (s * s - 1)) / 2);
-    const half = Math.hypot(seedHalf * s, imageHalf);
+    const squares = { seeds: expected.seeds * s * s, images: expected.images, residual: within };
+    const { variance, degreesOfFreedom } = varianceOfMean(squares, seeds, images);
+    const half = tQuantile((1 + CONFIDENCE) / 2, degreesOfFreedom) * Math.sqrt(variance);
     const above = normalCdf((delta - half) / deviation);
     const below = normalCdf((-delta - half) / deviation);
     claimed += density * (above + below);

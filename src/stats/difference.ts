@@ -13,6 +13,8 @@ export interface PairedDifference {
   readonly high: number | null;
   /** Two-sided; null for one pair. */
   readonly pValue: number | null;
+  /** Of Student's t; null where that is not the method, and for one pair. */
+  readonly degreesOfFreedom: number | null;
   readonly method: 'paired t' | 'sign flip';
   /** The number of pairs. */
   readonly n: number;
@@ -39,20 +41,26 @@ export function pairedDifference(a: readonly number[], b: readonly number[]): Pa
   const n = differences.length;
   const scale = [...a, ...b].reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
   const sd = standardDeviation(differences, scale);
+  const open = { mean: centre, low: null, high: null, degreesOfFreedom: null, n };
   if (sd === null) {
-    return { mean: centre, sd, low: null, high: null, pValue: null, method: 'paired t', n };
+    return { ...open, sd, pValue: null, method: 'paired t' };
   }
   if (sd === 0) {
-    // Of 2^n sign patterns only two, all above and all below, are as far from 0.
-    const pValue = centre === 0 ? 1 : 2 ** (1 - n);
+    const pValue = signFlipP(centre, n);
     const bound = n < SIGN_FLIPS_REACH_5_PERCENT ? null : centre;
-    return { mean: centre, sd, low: bound, high: bound, pValue, method: 'sign flip', n };
+    return { ...open, sd, low: bound, high: bound, pValue, method: 'sign flip' };
   }
   const half = tHalfWidth(sd, n);
   const t = (Math.abs(centre) * Math.sqrt(n)) / sd;
   const pValue = 2 * tCdf(-t, n - 1);
-  return { mean: centre, sd, low: centre - half, high: centre + half, pValue, method: 'paired t', n };
+  const interval = { low: centre - half, high: centre + half, degreesOfFreedom: n - 1 };
+  return { ...open, sd, ...interval, pValue, method: 'paired t' };
+}
+
+/** Of 2^n sign patterns of n differences that all equal `mean` only two are as far from 0, unless that is 0. */
+export function signFlipP(mean: number, n: number): number {
+  return mean === 0 ? 1 : 2 ** (1 - n);
 }
 
 /** 2 / 2^5 = 0.0625 and 2 / 2^6 = 0.031. */
-const SIGN_FLIPS_REACH_5_PERCENT = 6;
+export const SIGN_FLIPS_REACH_5_PERCENT = 6;

@@ -1,130 +1,144 @@
-import type { RecordedRun } from '../../src/compare/read.js';
-import { randomStream, type RandomStream } from '../../src/random.js';
-import type { EpochRecord } from '../../src/runs/documents.js';
+import { hash32 } from '../../src/random.js';
+import type { CrossedSums } from '../../src/stats/crossed.js';
+import { normalQuantile, tQuantile } from '../../src/stats/distributions.js';
 
-/** A made-up experiment whose truth is known. */
-export interface SimulatedExperiment {
+/** Two arms whose truth is known; a policy against itself where nothing favours either. */
+export interface World {
   readonly seeds: number;
-  /** True difference of the arms' accuracy, as a share: the second arm less the first. */
-  readonly difference: number;
-  /** Validation images [400]. */
-  readonly images?: number;
-  /** Chooses images and runs. */
-  readonly repeat: number;
+  readonly images: number;
+  /** Standard deviation over runs of what a run does to all images alike, in logits. */
+  readonly seedSpread: number;
+  /** Standard deviation over images of how much better one arm suits the image, in logits; its mean is 0. */
+  readonly imageSpread: number;
+  /** What the second arm is better by, in logits. */
+  readonly advantage: number;
 }
 
-const EPOCHS = 5;
-const STEPS_PER_EPOCH = 32;
-// The bundled data at its default settings: accuracy near 0.7, and images that are easy or hard for every run.
-const CENTRE = 1.3;
+/** A comparison's sums, and the cubes that the former rule's bootstrap needs. */
+export type SimulatedSums = CrossedSums & { readonly imageCubes: number };
+
+/** Images are easy or hard for every run: logits of being answered rightly, so that about 4 in 5 are. */
+const CENTRE = 2;
 const IMAGE_SD = 2;
-// What a seed does to all images at once, beside chance on each image; in logits.
-const SEED_SD = 0.06;
+
+/** 65,536 quantiles stand for a distribution: two random numbers of 16 bits then cost one of 32. */
+const LEVELS = 2 ** 16;
+const NORMAL = Float64Array.from({ length: LEVELS }, (_, k) => normalQuantile((k + 0.5) / LEVELS));
+const LOGISTIC = Float64Array.from({ length: LEVELS }, (_, k) => Math.log((k + 0.5) / (LEVELS - k - 0.5)));
 
 /**
- * Two arms, `a` and `b`, of paired runs. Image i has a difficulty, run r a level of its own, and the final answer is right
- * with probability sigmoid(centre + image + run + shift); the curve climbs to it. Without a difference the arms are one
- * policy under other seeds.
+ * Comparisons of a world, one after the other: each image has its difficulty, each run its luck, and an answer is
+ * right with probability 1 / (1 + exp(-(difficulty + luck + advantage +- suits / 2))). Nothing is trained.
+ * @param repeats how many; the same world gives the same comparisons
  */
-export function simulatedRuns({
-  seeds,
-  difference,
-  images = 400,
-  repeat,
-}: SimulatedExperiment): RecordedRun[] {
-  const stream = randomStream(repeat, 'calibration', seeds, difference, images);
-  const difficulty = Array.from({ length: images }, () => IMAGE_SD * normal(stream));
-  const shift = shiftFor(difference);
-  return ['a', 'b'].flatMap((arm) =>
-    Array.from({ length: seeds }, (_, seed) => {
-      const level = CENTRE + SEED_SD * normal(stream) + (arm === 'b' ? shift : 0);
-      const right = difficulty.map((image) => stream.uniform() < sigmoid(level + image));
-      return simulatedRun(arm, seed, right, stream);
-    }),
-  );
-}
-
-/** Standard normal (Box and Muller, Annals of Mathematical Statistics 29, 1958). */
-function normal(stream: RandomStream): number {
-  const radius = Math.sqrt(-2 * Math.log(1 - stream.uniform()));
-  return radius * Math.cos(2 * Math.PI * stream.uniform());
-}
-
-function sigmoid(x: number): number {
-  return 1 / (1 + Math.exp(-x));
-}
-
-/** The logits that move the mean accuracy over all images by `difference`, by bisection. */
-function shiftFor(difference: number): number {
-  // 2,001 quantiles of the difficulties stand for all images there are.
-  const stream = randomStream(0, 'population');
-  const population = Array.from({ length: 20_000 }, () => IMAGE_SD * normal(stream));
-  const accuracy = (shift: number) =>
-    population.reduce((sum, image) => sum + sigmoid(CENTRE + shift + image), 0) / population.length;
-  const wanted = accuracy(0) + difference;
-  let [low, high] = [-5, 5];
-  while (high - low > 1e-6) {
-    const middle = (low + high) / 2;
-    if (accuracy(middle) < wanted) low = middle;
-    else high = middle;
-  }
-  return difference === 0 ? 0 : (low + high) / 2;
-}
-
-/** A run as a comparison reads it, with these final answers. */
-function simulatedRun(
-  arm: string,
-  seed: number,
-  right: readonly boolean[],
-  stream: RandomStream,
-): RecordedRun {
-  const total = right.length;
-  const correct = right.filter(Boolean).length;
-  const epochs = Array.from({ length: EPOCHS }, (_, i): EpochRecord => {
-    const part = 1 - 0.4 * Math.exp(-1.2 * i);
-    const hits =
-      i === EPOCHS - 1 ? correct : Math.min(total, Math.round(correct * part + 4 * normal(stream)));
-    return {
-      epoch: i + 1,
-      trainLoss: 2 - part,
-      validLoss: 2 - (1.5 * hits) / total,
-      validAccuracy: hits / total,
-      correct: hits,
-      total,
-      seconds: 8,
-    };
-  });
-  const steps = Array.from({ length: EPOCHS * STEPS_PER_EPOCH }, (_, step) => ({
-    step,
-    epoch: 1 + Math.floor(step / STEPS_PER_EPOCH),
-    learningRate: 1e-3,
-    momentum: 0.9,
-    loss: 1,
-  }));
-  const last = epochs.at(-1)!;
-  const best = epochs.reduce((top, epoch) => (epoch.correct > top.correct ? epoch : top));
-  return {
-    arm,
-    seed,
-    pair: seed,
-    key: `${arm}-${seed}`,
-    best,
-    final: last,
-    stepsPerEpoch: STEPS_PER_EPOCH,
-    record: {
-      dir: `runs/${arm}-seed${seed}`,
-      config: { arm, seed, policy: 'fixed', epochs: EPOCHS },
-      environment: { backend: 'wasm' },
-      dataset: { classes: ['no', 'yes'] },
-      steps,
-      epochs,
-      events: [],
-      result: null,
-      status: 'completed',
-      predictions: right.map((hit, i) => {
-        const answer = { predicted: hit ? 1 : 0, probability: 0.9 };
-        return { image: `val/${i}.png`, label: 1, final: answer, best: answer };
-      }),
-    },
+export function* simulate(world: World, repeats: number): Generator<SimulatedSums> {
+  const { seeds, images, seedSpread, imageSpread, advantage } = world;
+  seedBits(hash32(0, 'calibration', seeds, images, seedSpread, imageSpread, advantage));
+  const tables = {
+    difficulty: new Float64Array(images),
+    suits: new Float64Array(images),
+    totals: new Int32Array(images),
   };
+  for (let repeat = 0; repeat < repeats; repeat++) yield comparison(world, tables);
+}
+
+interface Tables {
+  readonly difficulty: Float64Array;
+  readonly suits: Float64Array;
+  readonly totals: Int32Array;
+}
+
+function comparison(world: World, { difficulty, suits, totals }: Tables): SimulatedSums {
+  const { seeds, images, seedSpread, imageSpread, advantage } = world;
+  for (let i = 0; i < images; i++) {
+    const bits = nextBits();
+    difficulty[i] = CENTRE + IMAGE_SD * NORMAL[bits >>> 16]!;
+    suits[i] = (imageSpread / 2) * NORMAL[bits & 0xffff]!;
+  }
+  totals.fill(0);
+  let total = 0;
+  let seedSquares = 0;
+  let discordant = 0;
+  for (let seed = 0; seed < seeds; seed++) {
+    const bits = nextBits();
+    const arm = advantage + seedSpread * NORMAL[bits >>> 16]!;
+    const baseline = seedSpread * NORMAL[bits & 0xffff]!;
+    let sum = 0;
+    for (let i = 0; i < images; i++) {
+      // An answer is right where a logistic draw lies below its logit.
+      const coins = nextBits();
+      const right = LOGISTIC[coins >>> 16]! < difficulty[i]! + arm + suits[i]! ? 1 : 0;
+      const its = LOGISTIC[coins & 0xffff]! < difficulty[i]! + baseline - suits[i]! ? 1 : 0;
+      const d = right - its;
+      sum += d;
+      discordant += d * d;
+      totals[i]! += d;
+    }
+    total += sum;
+    seedSquares += sum * sum;
+  }
+  let imageSquares = 0;
+  let imageCubes = 0;
+  let differing = 0;
+  for (let i = 0; i < images; i++) {
+    const value = totals[i]!;
+    imageSquares += value * value;
+    imageCubes += value ** 3;
+    if (value !== 0) differing++;
+  }
+  return { seeds, images, total, seedSquares, imageSquares, discordant, differing, imageCubes };
+}
+
+// 32 random bits a call (Marsaglia, «Xorshift RNGs», Journal of Statistical Software 8, 2003): a billion are drawn.
+let [x, y, z, w] = [0, 0, 0, 0];
+
+function seedBits(seed: number): void {
+  [x, y, z, w] = [seed | 1, 362436069, 521288629, 88675123];
+  for (let i = 0; i < 64; i++) nextBits();
+}
+
+function nextBits(): number {
+  const t = x ^ (x << 11);
+  x = y;
+  y = z;
+  z = w;
+  w = w ^ (w >>> 19) ^ t ^ (t >>> 8);
+  return w >>> 0;
+}
+
+/**
+ * The rule before seeds and images were crossed, kept here to measure against: Student's t over the seeds and a
+ * bootstrap over the images must both exclude 0, and so must the distances of their limits added as squares. The
+ * bootstrap's percentiles are those of its Cornish-Fisher expansion to the skewness, which thousands of drawn ones
+ * approach.
+ */
+export function claimsOfFormerRule(sums: SimulatedSums): boolean {
+  const { seeds: S, images: N, total, seedSquares, imageSquares, imageCubes } = sums;
+  const mean = total / (S * N);
+  const seedVariance = (S * seedSquares - total * total) / (S * (S - 1)) / N ** 2;
+  if (seedVariance === 0 && S < 6) return false;
+  const overSeeds = tLevel(S - 1) * Math.sqrt(seedVariance / S);
+
+  // One image for each arm joined the drawing.
+  const n = N + 2;
+  const centre = total / S / n;
+  const square = (imageSquares / S ** 2 + 2) / n;
+  const variance = square - centre ** 2;
+  const third = imageCubes / S ** 3 / n - 3 * centre * square + 2 * centre ** 3;
+  const skewness = third / variance ** 1.5 / Math.sqrt(n);
+  const z = 1.959964;
+  const shift = (skewness * (z * z - 1)) / 6;
+  const error = Math.sqrt(variance / n);
+  const low = mean - Math.hypot(overSeeds, Math.max(0, mean - (centre + error * (shift - z))));
+  const high = mean + Math.hypot(overSeeds, Math.max(0, centre + error * (shift + z) - mean));
+  return low > 1e-9 || high < -1e-9;
+}
+
+const quantiles = new Map<number, number>();
+
+/** t(0.975), computed once for each number of degrees of freedom. */
+function tLevel(df: number): number {
+  const known = quantiles.get(df) ?? tQuantile(0.975, df);
+  quantiles.set(df, known);
+  return known;
 }

@@ -5,12 +5,12 @@ import { AXIS, headingMark, INK, LEFT, type LegendEntry, legendMarks, svgDocumen
 
 /** Pixels. */
 const WIDTH = 1080;
-const ROW = 90;
+const ROW = 74;
 const TOP = 46;
 
 /**
- * Every difference as a row: a dot for each seed, the mean, and its 95% intervals over seeds and over images, in
- * percentage points around a line at zero. Null where there is no difference to show.
+ * Every difference as a row: a dot for each seed, the mean, and its 95% interval, in percentage points around a line
+ * at zero. Null where there is no difference to show.
  */
 export function differenceSvg(differences: readonly ArmDifference[]): string | null {
   const rows = differences.filter(({ mean }) => mean !== null).map(rowOf);
@@ -39,12 +39,10 @@ export function differenceSvg(differences: readonly ArmDifference[]): string | n
   });
 }
 
-const OVER_SEEDS = INK.cyan;
-const OVER_IMAGES = INK.magenta;
+const COLOUR = INK.cyan;
 const LEGEND: readonly LegendEntry[] = [
-  { kind: 'line', symbol: 'diamond', ink: OVER_SEEDS, name: 'mean, 95% interval over seeds' },
-  { kind: 'dot', ink: OVER_SEEDS, name: 'a seed' },
-  { kind: 'line', symbol: 'diamond', ink: OVER_IMAGES, name: 'mean, 95% interval over images' },
+  { kind: 'line', symbol: 'diamond', ink: COLOUR, name: 'mean, 95% interval' },
+  { kind: 'dot', ink: COLOUR, name: 'a seed' },
 ];
 
 interface Interval {
@@ -57,18 +55,16 @@ interface Row {
   readonly arm: string;
   readonly baseline: string;
   readonly mean: number;
-  readonly overSeeds: Interval | null;
-  readonly overImages: Interval | null;
+  readonly interval: Interval | null;
   readonly seeds: readonly number[];
 }
 
-function rowOf({ arm, baseline, mean, low, high, overImages, perSeed }: ArmDifference): Row {
+function rowOf({ arm, baseline, mean, low, high, perSeed }: ArmDifference): Row {
   return {
     arm: truncate(printable(arm), 40),
     baseline: truncate(printable(baseline), 40),
     mean: points(mean ?? 0),
-    overSeeds: low === null || high === null ? null : { low: points(low), high: points(high) },
-    overImages: overImages === null ? null : { low: points(overImages.low), high: points(overImages.high) },
+    interval: low === null || high === null ? null : { low: points(low), high: points(high) },
     seeds: perSeed.map(({ difference }) => points(difference)),
   };
 }
@@ -80,9 +76,8 @@ function points(share: number): number {
 
 /** Far enough for every interval, but a single wild interval of two seeds may run out of the picture. */
 function reachOf(rows: readonly Row[]): number {
-  const limits = (interval: Interval | null) => (interval === null ? [] : [interval.low, interval.high]);
-  const near = rows.flatMap(({ mean, seeds, overImages }) => [mean, ...seeds, ...limits(overImages)]);
-  const far = rows.flatMap(({ overSeeds }) => limits(overSeeds));
+  const near = rows.flatMap(({ mean, seeds }) => [mean, ...seeds]);
+  const far = rows.flatMap(({ interval }) => (interval === null ? [] : [interval.low, interval.high]));
   const most = (values: readonly number[]) => Math.max(0, ...values.map(Math.abs));
   return 1.08 * Math.max(0.5, Math.min(most([...near, ...far]), 2.5 * Math.max(1, most(near))));
 }
@@ -93,34 +88,30 @@ function pointsText(value: number): string {
 }
 
 function rowMarks(row: Row, index: number, reach: number): Plot.Markish[] {
-  const { arm, baseline, mean, overSeeds, overImages, seeds } = row;
-  const [names, middle, below] = [index + 0.16, index + 0.5, index + 0.76];
+  const { arm, baseline, mean, interval, seeds } = row;
+  const [names, middle] = [index + 0.2, index + 0.62];
   const text = (x: number, words: string, options: object) =>
     Plot.text([words], { x: [x], y: [names], ...options });
   return [
     text(-reach, `${arm} − ${baseline}`, { textAnchor: 'start', fontSize: 14, fontWeight: 'bold' }),
     text(reach, `${arm} better →`, { textAnchor: 'end', fillOpacity: 0.7 }),
-    ...intervalMarks(overSeeds, middle, OVER_SEEDS, reach),
-    ...intervalMarks(overImages, below, OVER_IMAGES, reach),
-    Plot.dot(seeds, { x: seeds, y: () => middle, r: 4.5, fill: OVER_SEEDS, fillOpacity: 0.5 }),
-    ...[
-      { y: middle, fill: OVER_SEEDS },
-      ...(overImages === null ? [] : [{ y: below, fill: OVER_IMAGES }]),
-    ].map(({ y, fill }) => Plot.dot([mean], { x: [mean], y: [y], symbol: 'diamond', r: 6, fill })),
+    ...intervalMarks(interval, middle, reach),
+    Plot.dot(seeds, { x: seeds, y: () => middle, r: 4.5, fill: COLOUR, fillOpacity: 0.5 }),
+    Plot.dot([mean], { x: [mean], y: [middle], symbol: 'diamond', r: 6, fill: COLOUR }),
   ];
 }
 
 /** An interval with its ends, or an arrow where it goes on beyond the picture. */
-function intervalMarks(interval: Interval | null, y: number, ink: string, reach: number): Plot.Markish[] {
+function intervalMarks(interval: Interval | null, y: number, reach: number): Plot.Markish[] {
   if (interval === null) return [];
   const { low, high } = interval;
   const [from, to] = [Math.max(low, -reach), Math.min(high, reach)];
   const end = (x: number, cut: boolean, rotate: number) =>
     cut
-      ? Plot.dot([x], { x: [x], y: [y], symbol: 'triangle', rotate, r: 6, fill: ink })
-      : Plot.ruleX([x], { x: [x], y1: [y - 0.06], y2: [y + 0.06], stroke: ink, strokeWidth: 2 });
+      ? Plot.dot([x], { x: [x], y: [y], symbol: 'triangle', rotate, r: 6, fill: COLOUR })
+      : Plot.ruleX([x], { x: [x], y1: [y - 0.06], y2: [y + 0.06], stroke: COLOUR, strokeWidth: 2 });
   return [
-    Plot.ruleY([y], { y: [y], x1: [from], x2: [to], stroke: ink, strokeWidth: 2 }),
+    Plot.ruleY([y], { y: [y], x1: [from], x2: [to], stroke: COLOUR, strokeWidth: 2 }),
     end(from, from > low, -90),
     end(to, to < high, 90),
   ];

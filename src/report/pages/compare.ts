@@ -13,6 +13,7 @@ import {
   formatMeanSd,
   formatPoints,
   formatPValue,
+  formatShares,
 } from '../text/numbers.js';
 import { table, type TableColumn, tableWidth } from '../text/table.js';
 import { differencesNote, failures, superConvergenceText, timesNote } from '../words/compare.js';
@@ -123,23 +124,22 @@ function differenceTable(
   withMethod: boolean,
   layout: ReportLayout,
 ): string {
-  const images = differences.some(({ overImages }) => overImages !== null);
   const adjusted = differences.some(({ pValue, adjustedPValue }) => pValue !== adjustedPValue);
   const columns: TableColumn[] = [
     { header: 'difference' },
     right('points'),
-    right('95% over seeds'),
-    ...(images ? [right('over images')] : []),
+    right('95% interval'),
+    right('variance'),
     right('p'),
     ...(adjusted ? [right('adjusted p')] : []),
     ...(withMethod ? [{ header: 'method' }] : []),
   ];
   const rows = differences.map(
-    ({ arm, baseline, mean, low, high, overImages, pValue, adjustedPValue, method }) => [
+    ({ arm, baseline, mean, low, high, varianceShares, pValue, adjustedPValue, method }) => [
       `${arm} - ${baseline}`,
       formatPoints(mean),
       formatInterval(low, high, formatPoints),
-      ...(images ? [formatInterval(overImages?.low, overImages?.high, formatPoints)] : []),
+      formatShares(varianceShares),
       formatPValue(pValue),
       ...(adjusted ? [formatPValue(adjustedPValue)] : []),
       ...(withMethod ? [method] : []),

@@ -1,3 +1,5 @@
+import type { VarianceShares } from '../../stats/crossed.js';
+
 /** What stands where there is no number: missing, NaN or infinite. */
 export const MISSING = '–';
 
@@ -81,6 +83,12 @@ export function formatMeanSd(
   format: (value: Maybe) => string = formatFraction,
 ): string {
   return known(mean) && known(sd) ? `${format(mean)} ± ${format(sd)}` : format(mean);
+}
+
+/** Shares of a variance in percent: of seeds, images and single answers. */
+export function formatShares(shares: VarianceShares | null): string {
+  if (shares === null) return MISSING;
+  return `${[shares.seeds, shares.images, shares.residual].map((share) => Math.round(100 * share)).join('/')}%`;
 }
 
 /** A p-value: 0.031, and < 0.001 below that. */

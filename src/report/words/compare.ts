@@ -1,4 +1,4 @@
-import type { CompareDocument } from '../../runs/documents.js';
+import type { ArmDifference, CompareDocument } from '../../runs/documents.js';
 import type { SuperConvergence } from '../../stats/times.js';
 import { formatFraction, formatInterval } from '../text/numbers.js';
 
@@ -48,13 +48,26 @@ function interval(low: number | null, high: number | null, format: (value: numbe
 /** How the differences were judged, and which of several the verdict is about. */
 export function differencesNote({ differences, difference }: CompareDocument): string {
   const methods = [...new Set(differences.map(({ method }) => method))];
-  const what = `Difference of the final accuracy in percentage points, paired by seed; method: ${methods.join(', ')}.`;
-  if (differences.length < 2 || difference === null) return what;
-  return (
-    `${what} p is adjusted for ${differences.length} comparisons (Holm). The verdict and the super-convergence factor are ` +
-    `about ${difference.arm} against ${difference.baseline}.`
-  );
+  const what = [
+    'Difference of the final accuracy in percentage points, paired by seed.',
+    ...methods.map((method) => METHODS[method]),
+  ];
+  if (differences.length > 1 && difference !== null) {
+    what.push(
+      `p is adjusted for ${differences.length} comparisons (Holm). The verdict and the super-convergence factor are ` +
+        `about ${difference.arm} against ${difference.baseline}.`,
+    );
+  }
+  return what.join(' ');
 }
+
+const METHODS: Readonly<Record<ArmDifference['method'], string>> = {
+  crossed:
+    'Interval and p are for other seeds and other images (crossed random effects); of their variance the shares of ' +
+    'seeds, images and single answers are shown.',
+  'paired t': 'Interval and p are for other seeds alone (paired t).',
+  'sign flip': 'All seeds alike: p is that of the signs alone (sign flip).',
+};
 
 /** What the times mean; empty where nothing was timed. */
 export function timesNote({ arms, jobs, sharedFeatures }: CompareDocument): string {

@@ -1,3 +1,4 @@
+import { moreOf, type VarianceShares } from '../../stats/crossed.js';
 import type { Verdict } from '../../stats/verdict.js';
 import { counted } from '../text/numbers.js';
 
@@ -45,10 +46,10 @@ function verdictDetail(verdict: Verdict): string {
         `chance in the seeds unmeasured (sign-flip p = ${formatP(verdict.pValue ?? 1)}); run more seeds.`
       );
     case 'images-unknown': {
-      const { mean, seeds } = verdict;
-      const points = percentagePoints(mean, seeds.low, seeds.high);
+      const { mean, low, high, seeds } = verdict;
+      const points = percentagePoints(mean, low, high);
       return (
-        `${ends(verdict, points)} on average (95% interval ${points.range(seeds)} over ${seeds.n} seeds). Chance ` +
+        `${ends(verdict, points)} on average (95% interval ${points.range(verdict)} over ${seeds} seeds alone). Chance ` +
         'in the images could not be judged, as predictions of both on the same images are missing.'
       );
     }
@@ -56,9 +57,8 @@ function verdictDetail(verdict: Verdict): string {
       return `${summary(verdict)}. ${whatRemains(verdict)}`;
     case 'claim':
       return (
-        `${summary(verdict)}, more than chance in seeds and images explains (both together: ` +
-        `${pointsOf(verdict).range(verdict.both)}; p = ${formatP(verdict.pValue)}). This holds for this data set, ` +
-        'budget and these settings only.'
+        `${summary(verdict)}, more than chance in seeds and images explains (p = ${formatP(verdict.pValue)}). ` +
+        'This holds for this data set, budget and these settings only.'
       );
   }
 }
@@ -74,34 +74,41 @@ function measured(verdict: Of<'one-seed' | 'equal'>, where: string): string {
   return `${ends(verdict, points)} ${where}${among}`;
 }
 
-/** How large a difference may have been missed. */
+/** How large a difference may have been missed, and what would show it. */
 function whatRemains(verdict: Of<'not-shown'>): string {
-  const { arm, baseline, mean, both, pValue, because } = verdict;
+  const { arm, baseline, mean, low, high, pValue, because, shares } = verdict;
   const points = pointsOf(verdict);
   if (because === 'corrected') {
-    const most = points.size(mean > 0 ? both.high : both.low);
+    const most = points.size(mean > 0 ? high : low);
     return (
       `Corrected for the number of comparisons, p is ${formatP(pValue)}; a difference of up to ${most} points may ` +
       'have been missed.'
     );
   }
-  const lead =
-    because === 'both'
-      ? 'Each alone excludes zero, but with chance in seeds and images together anything'
-      : 'With chance in seeds and images together, anything';
   return (
-    `${lead} from ${points.size(both.low)} points in favour of ${baseline} to ${points.size(both.high)} points in ` +
-    `favour of ${arm} remains possible.`
+    `Anything from ${points.size(low)} points in favour of ${baseline} to ${points.size(high)} points in favour of ` +
+    `${arm} remains possible; ${moreOfWords(shares)}.`
   );
 }
 
-/** A difference with its intervals over seeds and over images. */
+/** What would make an interval narrower. */
+function moreOfWords(shares: VarianceShares): string {
+  switch (moreOf(shares)) {
+    case 'images':
+      return 'more images would help, more seeds hardly';
+    case 'seeds':
+      return 'more seeds would help, more images hardly';
+    case 'both':
+      return 'more seeds and more images would both help';
+  }
+}
+
+/** A difference with its interval over seeds and images. */
 function summary(verdict: Of<'not-shown' | 'claim'>): string {
-  const { seeds, images } = verdict;
   const points = pointsOf(verdict);
   return (
-    `${ends(verdict, points)} on average (95% interval ${points.range(seeds)} over ${seeds.n} seeds, ` +
-    `${points.range(images)} over ${counted(images.n, 'image')})`
+    `${ends(verdict, points)} on average (95% interval ${points.range(verdict)} over ` +
+    `${counted(verdict.seeds, 'seed')} and ${counted(verdict.images, 'image')})`
   );
 }
 
@@ -113,8 +120,8 @@ function ends(
   return `${arm} ends ${points.size(mean)} points ${mean > 0 ? 'above' : 'below'} ${baseline}`;
 }
 
-function pointsOf({ mean, seeds, images, both }: Of<'not-shown' | 'claim'>): Points {
-  return percentagePoints(mean, ...[seeds, images, both].flatMap(({ low, high }) => [low, high]));
+function pointsOf({ mean, low, high }: Of<'not-shown' | 'claim'>): Points {
+  return percentagePoints(mean, low, high);
 }
 
 function formatP(pValue: number): string {

@@ -2,22 +2,26 @@ import { expect, test } from 'vitest';
 import { fairnessWarnings } from '../../../src/compare/fairness.js';
 import type { RecordedRun } from '../../../src/compare/read.js';
 import type { JsonObject } from '../../../src/runs/json.js';
-import { simulatedRuns } from '../../bench/calibration-runs.js';
+import { recordedRun } from './recorded-run.js';
 
-const runs = simulatedRuns({ seeds: 2, difference: 0, images: 10, repeat: 0 }).map((run) =>
-  changed(run, {
-    config: {
-      policy: run.arm === 'a' ? 'fixed' : '1cycle',
-      lr: run.arm === 'a' ? 1e-3 : 5e-3,
-      batchSize: 32,
-    },
-    environment: { backend: 'wasm', onecycle: '0.1.0', sliceSize: 8, cpu: 'one', jobs: 2 },
-    dataset: {
-      weightsSha256: 'a'.repeat(64),
-      files: { train: [{ path: 't', sha256: '1' }], valid: [{ path: 'v', sha256: '2' }] },
-    },
-  }),
-);
+const ANSWERS = Array.from({ length: 10 }, (_, i) => i < 7);
+
+const runs = ['a', 'b']
+  .flatMap((arm) => [0, 1].map((seed) => recordedRun(arm, seed, ANSWERS)))
+  .map((run) =>
+    changed(run, {
+      config: {
+        policy: run.arm === 'a' ? 'fixed' : '1cycle',
+        lr: run.arm === 'a' ? 1e-3 : 5e-3,
+        batchSize: 32,
+      },
+      environment: { backend: 'wasm', onecycle: '0.1.0', sliceSize: 8, cpu: 'one', jobs: 2 },
+      dataset: {
+        weightsSha256: 'a'.repeat(64),
+        files: { train: [{ path: 't', sha256: '1' }], valid: [{ path: 'v', sha256: '2' }] },
+      },
+    }),
+  );
 
 type Documents = Partial<Record<'config' | 'environment' | 'dataset', JsonObject>>;
 

@@ -181,7 +181,9 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
     high: 0.0435,
     pValue: 0.083,
     adjustedPValue: 0.083,
-    method: 'paired t',
+    method: 'crossed' as const,
+    varianceShares: { seeds: 0.21, images: 0.48, residual: 0.31 },
+    degreesOfFreedom: 7.2,
     overImages: null,
     perSeed: [],
   }));

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { randomStream } from '../../../src/random.js';
-import { claimPower, imagesToClaim, imageVariances, seedsToClaim } from '../../../src/stats/claim-power.js';
+import { claimPower, imagesToClaim, seedsToClaim, spreadOf } from '../../../src/stats/claim-power.js';
+import { crossedDifference, meanSquares } from '../../../src/stats/crossed.js';
+import { mean } from '../../../src/stats/describe.js';
+import { simulate } from '../../bench/calibration-runs.js';
 
 const SPREAD = { sd: 0.025, between: 0.03, within: 0.1, images: 400 };
 
@@ -34,27 +36,26 @@ describe('without chance in the images it is the power of the paired t-test', ()
   });
 });
 
-test('it agrees with a simulation of the claim', () => {
-  const stream = randomStream(0, 'claim-power');
-  const normal = () =>
-    Math.sqrt(-2 * Math.log(1 - stream.uniform())) * Math.cos(2 * Math.PI * stream.uniform());
-  const [seeds, delta, repeats] = [6, 0.03, 40_000];
-  let claimed = 0;
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    const images = Math.sqrt(SPREAD.between / SPREAD.images) * normal();
-    const values = Array.from({ length: seeds }, () => delta + images + SPREAD.sd * normal());
-    const mean = values.reduce((sum, value) => sum + value) / seeds;
-    const sd = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (seeds - 1));
-    // t(0.975, 5) = 2.5706 and z(0.975) = 1.96, from tables.
-    const half = Math.hypot(
-      (2.5706 * sd) / Math.sqrt(seeds),
-      1.96 * Math.sqrt((SPREAD.between + SPREAD.within / seeds) / SPREAD.images),
-    );
-    if (Math.abs(mean) > half) claimed++;
-  }
-  // Three standard errors of 40,000 repeats.
-  expect(Math.abs(claimPower(delta, SPREAD, seeds) - claimed / repeats)).toBeLessThan(0.0075);
-});
+test.each([
+  [3, 400, 0.2, 0],
+  [6, 300, 0.4, 2],
+  [10, 150, 0, 0],
+])(
+  'it agrees with simulated comparisons of %i seeds and %i images',
+  (seeds, images, seedSpread, imageSpread) => {
+    const world = { seeds, images, seedSpread, imageSpread, advantage: 0.4 };
+    const found = [...simulate(world, 2000)].map((sums) => ({
+      ...crossedDifference(sums),
+      squares: meanSquares(sums),
+    }));
+    const over = (part: 'seeds' | 'images' | 'residual') => mean(found.map(({ squares }) => squares[part]));
+    const squares = { seeds: over('seeds'), images: over('images'), residual: over('residual') };
+    const delta = mean(found.map((one) => one.mean));
+    const claimed = found.filter(({ pValue }) => pValue! <= 0.05).length / found.length;
+    // Three standard errors of 2,000 comparisons are 0.03; answers of images are no normal values besides.
+    expect(Math.abs(claimPower(delta, spreadOf(squares, seeds, images), seeds) - claimed)).toBeLessThan(0.04);
+  },
+);
 
 describe('the number of seeds', () => {
   test('is the fewest that reach the power', () => {
@@ -78,16 +79,12 @@ describe('the number of seeds', () => {
   });
 });
 
-test('variance is split between images and seeds', () => {
-  // Means of the three images: 1, 0, -1, so their variance is 1; no seed moves any of them.
-  const same = [1, 0, -1];
-  expect(imageVariances([same, same])).toEqual({ between: 1, within: 0 });
-  // Both images flip with the seed: variance 2 within each, and means 0 and 0.
-  expect(
-    imageVariances([
-      [1, -1],
-      [-1, 1],
-    ]),
-  ).toEqual({ between: 0, within: 2 });
-  expect(() => imageVariances([same])).toThrow(RangeError);
+test('the spread is read off mean squares', () => {
+  // 400 sd^2 = 0.25, and 5 seeds x 0.04 + 0.1 = 0.3.
+  const spread = spreadOf({ seeds: 0.25, images: 0.3, residual: 0.1 }, 5, 400);
+  expect(spread.sd).toBeCloseTo(0.025, 12);
+  expect(spread.between).toBeCloseTo(0.04, 12);
+  expect(spread).toMatchObject({ within: 0.1, images: 400 });
+  // What comes out below 0 is 0.
+  expect(spreadOf({ seeds: 0.25, images: 0.09, residual: 0.1 }, 5, 400).between).toBe(0);
 });

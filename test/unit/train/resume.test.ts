@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readRuns } from '../../../src/compare/read.js';
 import { fairnessWarnings } from '../../../src/compare/fairness.js';
-import type { GivenSettings } from '../../../src/config/options.js';
+import type { GivenSettings } from '../../../src/config/check-settings.js';
 import { InUseError, UsageError } from '../../../src/errors.js';
 import { lockPath, lockRun } from '../../../src/runs/lock.js';
 import { openResumable, planResume, resumeTraining } from '../../../src/train/resume.js';

@@ -1,6 +1,12 @@
 import type { CompareDocument } from '../../../runs/documents.js';
 import type { ArmCurves } from '../../charts/training.js';
-import { formatAccuracy, formatInterval, formatPoints, formatPValue } from '../../text/numbers.js';
+import {
+  formatAccuracy,
+  formatInterval,
+  formatPoints,
+  formatPValue,
+  formatShares,
+} from '../../text/numbers.js';
 import { differencesNote, failures, superConvergenceText, timesNote } from '../../words/compare.js';
 import { armFacts } from '../compare.js';
 import { html, type Html, htmlTable, signed } from './html.js';
@@ -34,7 +40,7 @@ export function armsSection(document: CompareDocument, curves: readonly ArmCurve
     <p>${superConvergenceText(document)}</p> `;
 }
 
-/** Differences over seeds, over images, and seed by seed. */
+/** Differences over seeds and images, and seed by seed. */
 export function differencesSection(document: CompareDocument): Html | null {
   if (document.differences.length === 0) return null;
   const perSeed = document.differences.flatMap(({ arm, baseline, perSeed: seeds }) =>
@@ -52,18 +58,18 @@ export function differencesSection(document: CompareDocument): Html | null {
       [
         { header: 'difference' },
         { header: 'points', number: true },
-        { header: '95% over seeds', number: true },
-        { header: '95% over images', number: true },
+        { header: '95% interval', number: true },
+        { header: 'variance: seeds, images, answers', number: true },
         { header: 'p', number: true },
         { header: 'adjusted p', number: true },
         { header: 'method' },
       ],
       document.differences.map(
-        ({ arm, baseline, mean, low, high, overImages, pValue, adjustedPValue, method }) => [
+        ({ arm, baseline, mean, low, high, varianceShares, pValue, adjustedPValue, method }) => [
           html`<b>${arm} − ${baseline}</b>`,
           signed(formatPoints(mean)),
           formatInterval(low, high, formatPoints),
-          formatInterval(overImages?.low, overImages?.high, formatPoints),
+          formatShares(varianceShares),
           formatPValue(pValue),
           formatPValue(adjustedPValue),
           method,
