@@ -80,7 +80,7 @@ export interface DrawnSeries {
   readonly marked: boolean;
 }
 
-// Points that stand out by themselves in a line.
+// A curve of at most so many points has a symbol on each.
 const FEW = 12;
 
 /**
@@ -129,6 +129,37 @@ export function drawingOf(spec: ChartSpec, mostBands = Infinity): Drawing | null
       .map((at) => ({ ...at, y: Math.min(Math.max(at.y, y.low), y.high) })),
     verticals: (spec.verticals ?? []).filter((at) => within(x, at.x)),
   };
+}
+
+/** An entry of a chart's legend; a curve's has the curve, a letter's the letter. */
+export interface LegendEntry {
+  readonly kind: 'curve' | 'band' | 'dots' | 'letter' | 'vertical';
+  readonly name: string;
+  readonly colour: Colour;
+  readonly curve?: DrawnSeries;
+  readonly letter?: string;
+}
+
+/** What both charts name in their legends, in this order. */
+export function legendOf(spec: ChartSpec, { series, dots, letters, verticals }: Drawing): LegendEntry[] {
+  const banded = series.filter(({ band }) => band.length > 0);
+  const firsts = letters.filter(({ letter }, i) => letters.findIndex((at) => at.letter === letter) === i);
+  const bandColour = banded.length === 1 ? (banded[0]?.colour ?? 'grey') : 'grey';
+  return [
+    ...series.map((curve): LegendEntry => {
+      return { kind: 'curve', name: curve.name, colour: curve.colour, curve };
+    }),
+    ...(banded.length === 0
+      ? []
+      : [{ kind: 'band' as const, name: spec.bandName ?? 'lowest to highest', colour: bandColour }]),
+    ...(dots.length === 0
+      ? []
+      : [{ kind: 'dots' as const, name: spec.dots?.name ?? '', colour: 'grey' as const }]),
+    ...firsts.map(({ letter, name, colour }) => ({ kind: 'letter' as const, name, colour, letter })),
+    ...verticals.flatMap(({ name, colour }) =>
+      name === undefined ? [] : [{ kind: 'vertical' as const, name, colour }],
+    ),
+  ];
 }
 
 function finiteBand(band: readonly BandPoint[]): DrawnSeries['band'] {

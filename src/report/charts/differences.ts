@@ -1,7 +1,7 @@
 import * as Plot from '@observablehq/plot';
 import type { ArmDifference } from '../../runs/documents.js';
 import { printable, truncate } from '../text/width.js';
-import { AXIS, headingMark, INK, LEFT, type LegendEntry, legendMarks, svgDocument } from './svg.js';
+import { AXIS, headingMark, INK, LEFT, type LegendSample, legendMarks, svgDocument } from './svg.js';
 
 /** Pixels. */
 const WIDTH = 1080;
@@ -40,9 +40,9 @@ export function differenceSvg(differences: readonly ArmDifference[]): string | n
 }
 
 const COLOUR = INK.cyan;
-const LEGEND: readonly LegendEntry[] = [
-  { kind: 'line', symbol: 'diamond', ink: COLOUR, name: 'mean, 95% interval' },
-  { kind: 'dot', ink: COLOUR, name: 'a seed' },
+const LEGEND: readonly LegendSample[] = [
+  { kind: 'curve', symbol: 'diamond', colour: 'cyan', name: 'mean, 95% interval' },
+  { kind: 'dots', colour: 'cyan', name: 'a seed' },
 ];
 
 interface Interval {

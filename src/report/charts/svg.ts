@@ -3,7 +3,14 @@ import { DOMImplementation, XMLSerializer } from '@xmldom/xmldom';
 import type { Colour } from '../text/colour.js';
 import { displayWidth, printable, truncate } from '../text/width.js';
 import { labelsApart, xAxis, yAxis } from './axes.js';
-import { type ChartSpec, type Drawing, drawingOf, type DrawnSeries } from './chart.js';
+import {
+  type ChartSpec,
+  type Drawing,
+  drawingOf,
+  type DrawnSeries,
+  type LegendEntry,
+  legendOf,
+} from './chart.js';
 import type { FinitePoint } from './resample.js';
 
 /** The size of a picture in pixels. */
@@ -25,7 +32,7 @@ export function svgChart(spec: ChartSpec, { width, height }: SvgSize): string {
   const x = xAxis(spec.x.scale, drawing.x, columns);
   const y = yAxis(drawing.y, spec.rows);
   const place = (point: FinitePoint): FinitePoint => ({ x: x.column(point.x), y: y.row(point.y) });
-  const legend = legendMarks(legendOf(spec, drawing), inner);
+  const legend = legendMarks(samplesOf(spec, drawing), inner);
   return svgDocument(spec.title, {
     width,
     height,
@@ -145,7 +152,7 @@ function curveMarks(series: DrawnSeries, count: number, place: Place): Plot.Mark
 }
 
 const MOST_SYMBOLS = 30;
-/** Parts the symbols of curves that meet; on a dark page its style sheet replaces it. */
+/** Outlines symbols, so that those of curves that meet can be told apart; a dark page has another colour for it. */
 const PAPER = 'white';
 const SYMBOLS = ['circle', 'triangle', 'square', 'diamond', 'star', 'wye'] as const;
 
@@ -172,20 +179,22 @@ function letterMarks({ letters }: Drawing, place: Place, top: number): Plot.Mark
   ];
 }
 
-/** An entry of a legend: how its sample is drawn, and what it means. */
-export interface LegendEntry {
-  readonly name: string;
-  readonly ink: string;
-  readonly kind: keyof typeof BARS | 'dot' | 'letter';
+/** An entry of a legend, with the symbol that its sample has. */
+export interface LegendSample extends LegendEntry {
   readonly symbol?: (typeof SYMBOLS)[number];
-  readonly letter?: string;
+}
+
+function samplesOf(spec: ChartSpec, drawing: Drawing): LegendSample[] {
+  return legendOf(spec, drawing).map((entry) =>
+    entry.curve?.marked === true ? { ...entry, ...symbolOf(entry.curve.index) } : entry,
+  );
 }
 
 /** Samples that are bars: the left end and width of each, and their height. */
 const BARS = {
-  line: { bars: [[-12, 24]], height: 2, opacity: 1 },
-  band: { bars: [[-12, 24]], height: 12, opacity: 0.15 },
-  dashes: {
+  curve: { bars: [[-12, 24]], height: 2, opacity: 1 },
+  band: { bars: [[-12, 24]], height: 12, opacity: 0.2 },
+  vertical: {
     bars: [
       [-12, 6],
       [-3, 6],
@@ -196,33 +205,12 @@ const BARS = {
   },
 } as const;
 
-function legendOf(spec: ChartSpec, { series, dots, letters, verticals }: Drawing): LegendEntry[] {
-  const named = letters.filter(
-    ({ letter }, i) => letters.findIndex((other) => other.letter === letter) === i,
-  );
-  return [
-    ...series.map(({ name, colour, index, marked }): LegendEntry => {
-      return { name, ink: INK[colour], kind: 'line', ...(marked ? symbolOf(index) : {}) };
-    }),
-    ...(series.some(({ band }) => band.length > 0)
-      ? [{ name: spec.bandName ?? '', ink: INK.grey, kind: 'band' as const }]
-      : []),
-    ...(dots.length === 0 ? [] : [{ name: spec.dots?.name ?? '', ink: INK.grey, kind: 'dot' as const }]),
-    ...named.map(({ letter, name, colour }): LegendEntry => {
-      return { name, ink: INK[colour], kind: 'letter', letter };
-    }),
-    ...verticals.flatMap(({ name, colour }): LegendEntry[] =>
-      name === undefined ? [] : [{ name, ink: INK[colour], kind: 'dashes' }],
-    ),
-  ];
-}
-
 const LINE_HEIGHT = 20;
 const SAMPLE = 30;
 
 /** Entries from left to right under the x axis, as many to a line as fit; `height` is what they take. */
 export function legendMarks(
-  entries: readonly LegendEntry[],
+  entries: readonly LegendSample[],
   width: number,
 ): { readonly marks: Plot.Markish[]; readonly height: number } {
   let [right, line] = [0, 0];
@@ -234,12 +222,12 @@ export function legendMarks(
     right += size;
     return { ...entry, name, dx, line };
   });
-  const marks = placed.flatMap(({ name, dx, line: at, ...entry }): Plot.Markish[] => {
+  const marks = placed.flatMap(({ dx, line: at, ...entry }): Plot.Markish[] => {
     const dy = AXIS + 12 + LINE_HEIGHT * at;
     const anchor = { frameAnchor: 'bottom-left', dy } as const;
     return [
       ...sampleMarks(entry, { ...anchor, dx: dx + 12 }),
-      Plot.text([name], { ...anchor, lineAnchor: 'middle', textAnchor: 'start', dx: dx + SAMPLE }),
+      Plot.text([entry.name], { ...anchor, lineAnchor: 'middle', textAnchor: 'start', dx: dx + SAMPLE }),
     ];
   });
   return { marks, height: LINE_HEIGHT * (line + 1) + 6 };
@@ -251,9 +239,10 @@ interface Anchor {
   readonly dy: number;
 }
 
-function sampleMarks({ kind, ink, symbol, letter }: Omit<LegendEntry, 'name'>, at: Anchor): Plot.Markish[] {
+function sampleMarks({ kind, colour, symbol, letter }: LegendSample, at: Anchor): Plot.Markish[] {
+  const ink = INK[colour];
   const dot = (r: number, options = {}) => Plot.dot([0], { ...at, r, fill: ink, ...options });
-  if (kind === 'dot') return [dot(2.5, { fillOpacity: 0.5 })];
+  if (kind === 'dots') return [dot(2.5, { fillOpacity: 0.5 })];
   if (kind === 'letter') {
     const text = { textAnchor: 'middle', lineAnchor: 'middle', fill: 'white', fontWeight: 'bold' } as const;
     return [dot(LETTER_RADIUS), Plot.text([letter ?? ''], { ...at, ...text })];

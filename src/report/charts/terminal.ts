@@ -3,7 +3,7 @@ import { type Colour, paint } from '../text/colour.js';
 import { type ReportLayout, sideBySide } from '../text/layout.js';
 import { displayWidth, printable, truncate, wrap } from '../text/width.js';
 import { labelsApart, type Tick, xAxis, yAxis } from './axes.js';
-import { type ChartSpec, drawingOf, type Drawing, type DrawnSeries } from './chart.js';
+import { type ChartSpec, type Drawing, drawingOf, type DrawnSeries, legendOf } from './chart.js';
 import { type FinitePoint, resampleToColumns } from './resample.js';
 
 const GAP = 4;
@@ -42,8 +42,7 @@ export function textChart(
   const canvas = new Canvas(width, rows + 2);
   const area = { canvas, left, columns, rows, column: x.column, row: y.row };
 
-  const banded = drawing.series.filter(({ band }) => band.length > 0);
-  for (const series of banded) drawBand(area, series);
+  for (const series of drawing.series) drawBand(area, series);
   for (const { x: at, y: value } of drawing.dots) {
     put(area, Math.round(x.column(at)), clampedRow(area, value), DOT, 'grey');
   }
@@ -71,7 +70,7 @@ export function textChart(
     paint(title, 'bold', colour),
     ...canvas.lines(colour),
     ...(short ? [] : [truncate(centred + xLabel, width)]),
-    ...legendLines(legendOf(spec, drawing, banded, coincident), width, colour),
+    ...legendLines(legendItems(spec, drawing, coincident), width, colour),
   ].join('\n');
 }
 
@@ -88,43 +87,23 @@ function tickLabels(ticks: readonly Tick[], place: (tick: Tick) => number, from:
 /** One entry of a legend: a sample of the glyphs in the chart and what they mean. */
 interface LegendItem {
   readonly sample: string;
-  readonly text: string;
-  readonly colour?: Colour | undefined;
+  readonly name: string;
+  readonly colour?: Colour;
 }
 
-function legendOf(
-  spec: ChartSpec,
-  { series, dots, letters, verticals }: Drawing,
-  banded: readonly DrawnSeries[],
-  coincident: boolean,
-): LegendItem[] {
-  const curve = (one: DrawnSeries): LegendItem => {
-    const line = strokeOf(one);
-    const symbol = one.marked ? symbolOf(one) : '';
-    const shade = banded.length > 1 && banded.includes(one) ? shadeOf(one) : '';
-    return { sample: `${line}${symbol}${line}${shade}`, text: one.name, colour: one.colour };
+function legendItems(spec: ChartSpec, drawing: Drawing, coincident: boolean): LegendItem[] {
+  const banded = drawing.series.filter(({ band }) => band.length > 0);
+  const curveSample = (curve: DrawnSeries) => {
+    const line = strokeOf(curve);
+    const shade = banded.length > 1 && banded.includes(curve) ? shadeOf(curve) : '';
+    return `${line}${curve.marked ? symbolOf(curve) : ''}${line}${shade}`;
   };
-  const named = letters.filter(
-    ({ letter }, i) => letters.findIndex((other) => other.letter === letter) === i,
-  );
-  return [
-    ...series.map(curve),
-    ...(banded.length === 0
-      ? []
-      : [
-          {
-            sample: banded.map(shadeOf).join(''),
-            text: spec.bandName ?? 'lowest to highest',
-            colour: banded.length === 1 ? banded[0]?.colour : undefined,
-          },
-        ]),
-    ...(dots.length === 0 ? [] : [{ sample: DOT, text: spec.dots?.name ?? '', colour: 'grey' as const }]),
-    ...named.map(({ letter, name, colour }) => ({ sample: letter, text: name, colour })),
-    ...verticals.flatMap(({ name, colour }) =>
-      name === undefined ? [] : [{ sample: VERTICAL, text: name, colour }],
-    ),
-    ...(coincident ? [{ sample: COINCIDENT, text: 'several at one place' }] : []),
-  ];
+  const items = legendOf(spec, drawing).map(({ kind, name, colour, curve, letter = '' }) => {
+    if (curve !== undefined) return { sample: curveSample(curve), name, colour };
+    if (kind === 'band') return { sample: banded.map(shadeOf).join(''), name, colour };
+    return { sample: kind === 'letter' ? letter : kind === 'dots' ? DOT : VERTICAL, name, colour };
+  });
+  return coincident ? [...items, { sample: COINCIDENT, name: 'several at one place' }] : items;
 }
 
 /** Sets entries side by side, as many to a line as fit into `width` columns. */
@@ -132,8 +111,8 @@ function legendLines(items: readonly LegendItem[], width: number, colour: boolea
   const lines: string[] = [];
   let line = '';
   let used = 0;
-  for (const { sample, text, colour: tint } of items) {
-    const label = truncate(printable(text), width - displayWidth(sample) - 1);
+  for (const { sample, name, colour: tint } of items) {
+    const label = truncate(printable(name), width - displayWidth(sample) - 1);
     const size = displayWidth(sample) + 1 + displayWidth(label);
     const entry = `${paint(sample, tint, colour)} ${label}`;
     if (used > 0 && used + 3 + size <= width) {

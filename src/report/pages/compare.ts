@@ -73,10 +73,10 @@ function armTable(document: CompareDocument, curves: readonly ArmCurves[], layou
   );
 }
 
-/** What is told of each arm: a heading, and its text for an arm. */
+/** A row of the arms' table: its heading, and its text for an arm. */
 export type ArmFact = readonly [string, (arm: ComparedArm, curve: ArmCurves | undefined) => string];
 
-/** A bound of an accuracy as far as there are any: the t interval of two or three seeds may go on beyond. */
+/** A bound of an accuracy, held between 0 and 1: Student's interval of two or three seeds may go beyond. */
 function fraction(bound: number | null): number | null {
   return bound === null ? null : Math.min(1, Math.max(0, bound));
 }
@@ -97,7 +97,7 @@ export function armFacts({ arms, superConvergence, config }: CompareDocument): r
   return arms.some(({ stepsToTarget }) => stepsToTarget !== null) ? facts : facts.slice(0, -2);
 }
 
-/** Every run with its counts; why a run failed is told elsewhere, at length. */
+/** Every run with its counts; the reasons of failed ones are listed below the tables. */
 function runTable({ arms }: CompareDocument, layout: ReportLayout): string {
   const rows = arms.flatMap(({ policy, runs, failed }) => [
     ...runs.map(({ seed, final, best }) => ({
@@ -162,7 +162,7 @@ function secondsPerRun(curve: ArmCurves | undefined): number | null {
   return seconds / curve.runs.length;
 }
 
-/** Mean and deviation where every run arrived, else how many did, and the median where it is known. */
+/** Mean and deviation where every run reached the target, else how many did, and the median where it is known. */
 function timesText(times: TimesSummary | null, format: (value: number | null) => string): string {
   if (times === null) return formatFraction(null);
   const { mean, sd, median, reached, n } = times;

@@ -3,6 +3,7 @@ import { chartPair } from '../charts/terminal.js';
 import { stepCharts } from '../charts/training.js';
 import { joinBlocks, paragraph, type ReportLayout } from '../text/layout.js';
 import { counted, formatCount, formatDuration, formatPoints, formatRate } from '../text/numbers.js';
+import { printable } from '../text/width.js';
 
 /** A run before it is trained: charts of rate and momentum, and the numbers that shape them. */
 export function planReport(
@@ -45,7 +46,7 @@ export function comparePlanReport({ plan }: ComparePlan, width: number): string 
       .map(({ arm, seed, recorded }) => comment(`${arm} with seed ${seed} is there already: ${recorded}`)),
     comment(powerText(power, points)),
     comment(timeText(time)),
-    `# When all have come: ${compare}`,
+    `# When all have come: ${printable(compare)}`,
   ].join('\n');
 }
 
@@ -54,7 +55,7 @@ function powerText(power: PlanPower, points: string): string {
   const sd = (100 * spread.sd).toFixed(1);
   const source =
     pairs > 0
-      ? `a spread between seeds of ${sd} points, as seen on ${counted(pairs, 'pair')} of runs so far (a few pairs tell it roughly)`
+      ? `a spread between seeds of ${sd} points, measured on ${counted(pairs, 'pair')} of runs so far (few pairs measure it roughly)`
       : `an assumed spread between seeds of ${sd} points (no runs of these arms yet; plan again once some have come)`;
   const planned =
     chance === null
@@ -63,8 +64,8 @@ function powerText(power: PlanPower, points: string): string {
   const needed =
     seedsNeeded === null
       ? `No number of seeds shows it four times in five: ${counted(spread.images, 'validation image')} are too few, it takes more than about ${formatCount(imagesNeeded)}.`
-      : `To show it four times in five takes ${counted(seedsNeeded, 'seed')} an arm.`;
-  return `Power: ${planned} ${needed} This is at ${source}, and with chance in the images counted too.`;
+      : `It takes ${counted(seedsNeeded, 'seed')} an arm to show it four times in five.`;
+  return `Power: ${planned} ${needed} This is for ${source}, and counts chance in the images too.`;
 }
 
 function percent(share: number): string {

@@ -113,6 +113,6 @@ function summary(best: BestEpoch, final: BestEpoch, layout: ReportLayout): strin
     layout,
   );
   const note =
-    'The best epoch was picked by these same validation images, so it reads high: quote the final one.';
+    'The best epoch was picked on these same validation images, so its accuracy is too high: quote the final one.';
   return `${lines}\n${paintLines(paragraph(note, layout.width), 'grey', layout.colour)}`;
 }

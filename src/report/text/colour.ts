@@ -1,7 +1,7 @@
 /** Foreground colours that every terminal palette has, readable on dark and on light ground. */
 export type Colour = 'cyan' | 'magenta' | 'green' | 'yellow' | 'blue' | 'red' | 'grey' | 'bold';
 
-/** Select Graphic Rendition codes (ECMA-48 8.3.117): the one that sets, the one that takes back. */
+/** Select Graphic Rendition codes (ECMA-48 8.3.117): the one that begins a colour, and the one that ends it. */
 const CODES: Readonly<Record<Colour, readonly [number, number]>> = {
   red: [31, 39],
   green: [32, 39],

@@ -9,7 +9,7 @@ export interface TableColumn {
 }
 
 const GAP = '  ';
-// Below this a cut cell says nothing any more.
+// A cell cut to fewer columns cannot be read.
 const NARROWEST = 4;
 
 /** Columns that a table takes where nothing is cut. */

@@ -7,7 +7,7 @@ const WIDE =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1faff}\u{20000}-\u{3fffd}]|^\p{Emoji_Presentation}|\ufe0f/u;
 const ZERO = /^\p{M}+$/u;
 
-/** Longer words, and longer texts, are nobody's names and sentences. */
+/** Names and sentences are shorter than this: what goes beyond is cut. */
 const LONGEST_WORD = 1000;
 const LONGEST_TEXT = 100_000;
 const LONG_WORDS = new RegExp(`\\S{${LONGEST_WORD + 1},}`, 'gu');

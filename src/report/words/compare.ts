@@ -11,8 +11,7 @@ export function superConvergenceText({
 }: CompareDocument): string {
   const arm = difference?.arm ?? arms.at(-1)?.policy ?? 'the last arm';
   const baseline = difference?.baseline ?? arms[0]?.policy ?? 'the first';
-  if (found === null)
-    return 'Super-convergence factor: none (it takes a target accuracy that both arms reach).';
+  if (found === null) return 'Super-convergence factor: none (both arms must reach one target accuracy).';
   const { target, factor, low, high, bound, note } = found;
   const decimals = (value: number | null | undefined): string => formatFraction(value, 2);
   const lead = bound === 'none' ? '' : `${bound} `;

@@ -2,11 +2,11 @@ import { formatFraction, formatPoints } from '../../text/numbers.js';
 import { html, type Html, htmlTable, signed } from './html.js';
 import type { ArmPredictions } from './pictures.js';
 
-/** More classes than this and a matrix can no longer be read. */
+/** A matrix of more classes cannot be read. */
 const LARGEST_MATRIX = 24;
 const MISTAKES = 15;
 
-/** Accuracy of every class, arm by arm, and what was taken for what; null where there are no predictions. */
+/** Accuracy of every class, and which classes are confused; null where there are no predictions. */
 export function classesSection(arms: readonly ArmPredictions[], classes: readonly string[]): Html | null {
   const known = arms.filter(({ runs }) => runs.length > 0);
   if (known.length === 0) return null;
@@ -21,7 +21,7 @@ export function classesSection(arms: readonly ArmPredictions[], classes: readonl
           </details> `
         : table
     }
-    <h3>What was taken for what</h3>
+    <h3>Which classes are confused</h3>
     <p class="soft">
       Final predictions, summed over the seeds of an arm.
       ${

@@ -11,7 +11,7 @@ import { differencesNote, failures, superConvergenceText, timesNote } from '../.
 import { armFacts } from '../compare.js';
 import { html, type Html, htmlTable, signed } from './html.js';
 
-/** The verdict, and everything that speaks against leaning on it. */
+/** The verdict, with the runs that failed and the warnings. */
 export function verdictSection(document: CompareDocument): Html {
   const { kind, title, detail } = document.verdict;
   return html`<section class="verdict ${kind === 'claim' ? 'claimed' : ''}">
@@ -93,8 +93,8 @@ export function differencesSection(document: CompareDocument): Html | null {
               perSeed,
             )}
             <p class="soft">
-              McNemar's test compares two trained networks on the same images; it knows nothing of other
-              seeds, and so nothing of the policies.
+              McNemar's test compares two trained networks on the same images; it says nothing about other
+              seeds, and so nothing about the policies.
             </p> `
     }`;
 }
@@ -124,7 +124,7 @@ export function runsSection({ arms }: CompareDocument): Html {
       ]),
     )}
     <p class="soft">
-      The best epoch was picked by these same validation images, so it reads high: the final accuracy is what
-      is compared.
+      The best epoch was picked on these same validation images, so its accuracy is too high: the final one is
+      compared.
     </p> `;
 }
