@@ -137,7 +137,7 @@ async function recordRangeTest(
     await open.writeSuggestion(advice);
     // Loaded only here: a library for charts is large.
     const { rangeSvg } = await import('../report/charts/range-svg.js');
-    const svg = await rangeSvg({ ...found, config });
+    const svg = rangeSvg(document);
     await open.writeCharts({ svg, png: await pngOf(svg) });
     await open.finish(document);
     return document;
