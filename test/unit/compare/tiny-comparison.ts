@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { GivenSettings } from '../../../src/config/check-settings.js';
+import { type GivenSettings } from '../../../src/config/check-settings.js';
 import { readDefaults, type Settings } from '../../../src/config/settings.js';
 import { startBackend } from '../../../src/engine/backends/choose.js';
 import type { TrainRequest } from '../../../src/train/train.js';
