@@ -1,7 +1,6 @@
-import { WHOLE } from '../../data/images/image.js';
+import { type CropBox, WHOLE } from '../../data/images/image.js';
 import type { FeatureInput, ImageInput, NetworkInput } from '../input.js';
 import { floatsAt, type Heap } from './heap.js';
-import { imageEntry, writeImageEntry } from './image-table.js';
 import { InputKind, type Job } from './job-board.js';
 import type { NetworkPlan } from './network-plan.js';
 
@@ -83,4 +82,34 @@ export class InputArea {
     }
     return this.area.address;
   }
+}
+
+/** An image's address and size, and the part of it that the network sees. */
+interface ImageEntry extends CropBox {
+  readonly address: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Bytes of an entry, laid out as the class in kernels/image-input.as.ts. */
+const ENTRY = 7 * 4;
+
+/** Bytes of a table of so many images. */
+export function imageTableBytes(images: number): number {
+  return images * ENTRY;
+}
+
+/** The address of an image's entry in the table, which threads share. */
+export function imageEntry({ imageTable }: Pick<NetworkPlan, 'imageTable'>, image: number): number {
+  return imageTable + image * ENTRY;
+}
+
+/** Writes an entry where the kernel reads it. */
+export function writeImageEntry(
+  { buffer }: WebAssembly.Memory,
+  at: number,
+  { address, height, width, y1, x1, y2, x2 }: ImageEntry,
+): void {
+  new Int32Array(buffer, at, 3).set([address, height, width]);
+  new Float32Array(buffer, at + 12, 4).set([y1, x1, y2, x2]);
 }

@@ -4,7 +4,7 @@ import { featureShape } from '../shapes.js';
 import type { TrainingKernels } from './compile-kernels.js';
 import { outputSide, panelColumns, writeGeometry } from './geometry.js';
 import { floatsAt, type Heap } from './heap.js';
-import { imageTableBytes } from './image-table.js';
+import { imageTableBytes } from './input-area.js';
 import { BOARD_BYTES } from './job-board.js';
 import type {
   ArenaPlan,

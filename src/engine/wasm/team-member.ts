@@ -1,6 +1,6 @@
 import type { TrainingKernels } from './compile-kernels.js';
 import { floatsAt } from './heap.js';
-import { imageEntry } from './image-table.js';
+import { imageEntry } from './input-area.js';
 import { InputKind, type Job, type JobBoard, Op } from './job-board.js';
 import type { ArenaPlan, NetworkPlan, TrainedUnitPlan, UnitPlan } from './network-plan.js';
 import { SlicePass } from './slice-pass.js';

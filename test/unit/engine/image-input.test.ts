@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CropBox, type DecodedImage, WHOLE } from '../../../src/data/images/image.js';
 import { imageTensor } from '../../../src/engine/tfjs/replica.js';
-import { imageTableBytes, writeImageEntry } from '../../../src/engine/wasm/image-table.js';
-import { randomImage } from './random-batch.js';
+import { imageTableBytes, writeImageEntry } from '../../../src/engine/wasm/input-area.js';
 import { GuardedHeap } from './guarded-heap.js';
+import { randomImage } from './random-batch.js';
 
 tf.enableProdMode();
 

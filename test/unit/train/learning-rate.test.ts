@@ -1,10 +1,10 @@
+import { expect, test } from 'vitest';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
 import type { GivenSettings } from '../../../src/config/check-settings.js';
 import { readDefaults } from '../../../src/config/settings.js';
 import { RunError, UsageError } from '../../../src/errors.js';
-import { resolveRate } from '../../../src/train/learning-rate.js';
+import { resolveRate } from '../../../src/train/train.js';
 import { freshFolder } from '../runs/fresh-folder.js';
 
 const { settings, rates } = readDefaults();
