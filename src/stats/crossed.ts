@@ -136,7 +136,7 @@ export function meanSquares(sums: CrossedSums): MeanSquares {
  *    whose mean square happens to be small make the variance small and these degrees many, both at once: three
  *    seeds then claim in 7 of 100 cases, two in 11. Without the square, 1 / sum((MS / variance) / df), which is to
  *    first order Cochran and Cox's mean of t quantiles weighted by variance («Experimental Designs», 1957, section
- *    4.14), it is at most 6; a mean square of a single degree needs the root of the ratio for that.
+ *    4.14), it is at most 6. Two seeds have a single degree, and take the root of the ratio: at most 7.
  * 3. Few images. Four images won under all seeds and none lost would exclude 0, where the exact p is 0.125. So, as in
  *    Agresti and Min (Statistics in Medicine 24, 2005), an image for each arm joins the mean square of the images,
  *    as large as those that differ are at root mean square, and shrunk by what of an image's mean other seeds would
