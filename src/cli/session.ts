@@ -102,7 +102,10 @@ async function readSettings(flags: RawFlags): Promise<GivenOptions> {
   // --no-color is commander's `color: false`; its unset default must not win over a file.
   const { color, ...spoken } = given;
   const shown = color === false ? { color: false } : {};
-  const said = { ...file, ...spoken, ...shown };
+  // The pair of a recorded run is that of its seed, and of no other.
+  const reseeded = spoken.seed !== undefined && spoken.seed !== file.seed;
+  const own = Object.entries(file).filter(([name]) => !(reseeded && name === 'pair'));
+  const said: GivenSettings = { ...Object.fromEntries(own), ...spoken, ...shown };
   return { settings: { ...settings, ...said }, rates, given: said, notes };
 }
 

@@ -61,12 +61,22 @@ describe("a run's own config.json as --config", () => {
   test.each([
     ['1cycle', []],
     ['fixed', ['--policy', 'fixed', '--decay-every', '1', '--seed', '3', '--arm', 'mine']],
+    ['shifted', ['--arm', '1cycle@9', '--pair', '0', '--seed', '9']],
   ])('trains the same run: %s', async (name, options) => {
     const first = await train('--data', 'data', '--out', `first-${name}`, ...SMALL, ...options);
     const config = join(first.run, 'config.json');
     const again = await train('--config', config, '--out', `again-${name}`);
     expect(again.config).toEqual(first.config);
     expect(steps(again)).toBe(steps(first));
+  });
+
+  test('holds the pair of its own seed, and of no other', async () => {
+    const { run } = await train('--data', 'data', '--out', 'p', ...SMALL, '--arm', 'x', '--pair', '4');
+    const config = join(run, 'config.json');
+    const own = await train('--config', config, '--seed', '0', '--dry-run');
+    expect(own.config).toMatchObject({ seed: 0, pair: 4 });
+    const other = await train('--config', config, '--seed', '5', '--dry-run');
+    expect(other.config).not.toHaveProperty('pair');
   });
 
   test('gives compare its settings, and another --policy its own name', async () => {

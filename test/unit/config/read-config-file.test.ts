@@ -30,6 +30,11 @@ describe("a run's own config.json", () => {
   test('null is an option that is not set, and facts about the run are no options', async () => {
     const path = await configFile(`{${run}, "arm": "mine"}`);
     expect(await readConfigFile(path)).toEqual({ policy: '1cycle', epochs: 6, lr: 0.01, arm: 'mine' });
+    const compared = await configFile(
+      `{${run}, "arm": "1cycle@9", "pair": 0, "lrFrom": "runs/find-lr-seed0"}`,
+    );
+    expect(await readConfigFile(compared)).toMatchObject({ arm: '1cycle@9', pair: 0, lr: 0.01 });
+    expect(await readConfigFile(compared)).not.toHaveProperty('lrFrom');
     const finder = await configFile(
       '{"command": "find-lr", "steps": 60, "trainingSteps": 160, "views": null}',
     );
