@@ -58,7 +58,7 @@ export async function compare(request: TrainRequest): Promise<CompareOutcome> {
   }
 }
 
-/** Trains what --out does not hold yet. Answers the folders of all runs, and the runs that broke off. */
+/** Trains what --out does not hold yet. Returns the folders of all runs, and the runs that broke off. */
 async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[]) {
   const { settings, environment, emit, signal } = request;
   const { dirs, missing } = await findMissing(request, planned);
@@ -68,7 +68,7 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
     const context = { environment: { ...environment, jobs }, out: settings.out, workers };
     return { bench: workbenchHandle(bench), config, context, resume };
   });
-  // What goes wrong with it is met again, and told, where the statistics are needed.
+  // A failure is reported where the statistics are used.
   loadStatistics().catch(() => undefined);
   const outcomes = await trainAll(tasks, { jobs, backend: environment.backend, emit, signal });
   throwWhereAllAreWrong(outcomes);
@@ -121,17 +121,17 @@ async function findMissing({ settings, environment, emit }: TrainRequest, planne
   return { dirs, missing };
 }
 
-/** Hundreds of small files, which are read while the runs train. */
+/** Loaded while the runs train, so that these start sooner. */
 function loadStatistics() {
   return import('./conclude.js');
 }
 
-/** One backend a run needs a core each; a GPU is one device, whatever the number of cores. */
+/** On the CPU one run a core; a GPU is one device, however many cores there are. */
 function defaultJobs({ backend }: Environment): number {
   return backend === 'wasm' || backend === 'cpu' ? availableParallelism() : 1;
 }
 
-/** What is wrong with every run is wrong with the options, the data or the place, and no result. */
+/** An error that all runs have in common lies in the options, the data or the place: no run has failed then. */
 function throwWhereAllAreWrong(outcomes: readonly (TaskOutcome | undefined)[]): void {
   const [first] = outcomes;
   const isWrong = (outcome: TaskOutcome | undefined) =>

@@ -189,7 +189,7 @@ export interface ArmRuns {
   readonly runs: readonly RecordedRun[];
 }
 
-/** What an arm's runs come to. */
+/** An arm's numbers over its runs. */
 export function comparedArm(
   { name, runs }: ArmRuns,
   failed: readonly FailedRun[],
@@ -237,7 +237,7 @@ export function lossWarnings(arms: readonly ArmRuns[], failed: readonly FailedRu
   return [...failedWarnings(arms, failed), ...unpairedWarnings(arms)];
 }
 
-/** Seeds that failed are no accident that may be forgotten: what is left flatters the arm. */
+/** Failed seeds are always told: the means of the others flatter the arm. */
 function failedWarnings(arms: readonly ArmRuns[], failed: readonly FailedRun[]): string[] {
   return arms.flatMap(({ name, runs }) => {
     const lost = failed.filter(({ arm }) => arm === name).length;

@@ -1,4 +1,5 @@
 import type { CompareConfig, CompareDocument, Comparison } from '../runs/documents.js';
+import { environmentsOf } from '../runs/environments.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import type { CompareOutcome } from './compare.js';
 import type { RecordedRun } from './read.js';
@@ -25,14 +26,15 @@ export function compareDocument(
   };
 }
 
-/** Runs that were trained beside this one, itself included; a run of `train` was alone. */
-function jobsOf({ record: { environment } }: RecordedRun): number {
-  return typeof environment['jobs'] === 'number' ? environment['jobs'] : 1;
+/** Most runs that were trained side by side with this one, itself included; a run of `train` was alone. */
+function jobsOf({ record }: RecordedRun): number {
+  return Math.max(1, ...environmentsOf(record).map(({ jobs }) => (typeof jobs === 'number' ? jobs : 1)));
 }
 
 /** A comparison's runs share the cached features of a frozen part; a run of `train` is alone with them. */
-function sharesFeatures({ record: { config, environment } }: RecordedRun): boolean {
-  return typeof config['views'] === 'number' && typeof environment['jobs'] === 'number';
+function sharesFeatures({ record }: RecordedRun): boolean {
+  const compared = environmentsOf(record).some(({ jobs }) => typeof jobs === 'number');
+  return typeof record.config['views'] === 'number' && compared;
 }
 
 /** What the records do not tell. */

@@ -2,7 +2,7 @@ import { isJsonObject, type JsonObject, runKey } from '../runs/json.js';
 import { DECISIVE, environmentsOf } from '../runs/environments.js';
 import { fieldText, type RecordedRun } from './read.js';
 
-/** What times hang on, but no result does. */
+/** What times depend on and results do not. */
 const MACHINE = ['cpu', 'device', 'cores'];
 
 /** Every way in which the runs differ beyond the policies they compare, one sentence each. */
@@ -54,7 +54,7 @@ function differing(
   return found === undefined ? undefined : `The runs differ in ${plainName(name)}: ${found}.`;
 }
 
-/** A run that was never extended says nothing of it. */
+/** A run that was never extended has no replans in its configuration. */
 function setting(config: JsonObject, name: string): string {
   return name === 'replans' && config[name] === undefined ? 'none' : fieldText(config, name);
 }
@@ -132,7 +132,7 @@ function momentumWarnings(runs: readonly RecordedRun[]): string[] {
   );
 }
 
-/** Early stopping is a setting that all arms share, but it leaves a cycle alone that is not told to anneal. */
+/** All arms share --early-stop, but it never ends a cycle whose --on-stop is wait. */
 function unequalStopping(runs: readonly RecordedRun[]): string | undefined {
   const asked = runs.filter(({ record }) => typeof record.config['earlyStop'] === 'number');
   const [never, others] = [true, false].map((spared) => [
@@ -166,7 +166,7 @@ function computedInParts(runs: readonly RecordedRun[]): string[] {
   });
 }
 
-/** What is told from the settings or the history of environments already. */
+/** Events that the settings or the history of environments tell already. */
 const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['early-stop', 'backend', 'environment']);
 
 /** What changed a run's course on the way. */

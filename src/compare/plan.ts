@@ -61,7 +61,7 @@ export async function planComparison(request: TrainRequest): Promise<ComparePlan
   }
 }
 
-/** Everything that the line must not leave to the machine that runs it: places, split, rate, backend, the arm's name. */
+/** The flags of a planned line. It spells out what another machine could resolve otherwise: places, split, rate, backend. */
 function flagsOf({ config, settings }: PlannedRun, { backend }: Environment): string[] {
   const { arm, lr, seed, pair, splitSeed } = config;
   return trainFlags(

@@ -8,6 +8,34 @@ import { readRun, type RunRecord } from '../runs/read-run.js';
 import { isBetter } from '../train/run-state.js';
 import { pairOf, recordedRunKey } from './recorded.js';
 
+/** What finished and other runs have in common: which run it is. */
+interface RunIdentity {
+  readonly arm: string;
+  readonly seed: number;
+  /** Equal for the runs of other arms that it is compared with. */
+  readonly pair: number;
+}
+
+/** A recorded run as a comparison reads it. */
+export interface RecordedRun extends RunIdentity {
+  readonly record: RunRecord;
+  /** Equal for runs that would be the same if trained again. */
+  readonly key: string;
+  readonly best: BestEpoch;
+  readonly final: BestEpoch;
+  readonly stepsPerEpoch: number;
+}
+
+/** A run that cannot be compared, and why. */
+export interface FailedRun extends RunIdentity {
+  readonly run: string;
+  readonly reason: string;
+  /** What was recorded of it; null where it has no folder. */
+  readonly record: RunRecord | null;
+  /** Null where nothing was recorded. */
+  readonly key: string | null;
+}
+
 /** Runs that belong into one comparison, and what was left out of it. */
 export interface ReadRuns {
   readonly finished: readonly RecordedRun[];
@@ -56,6 +84,51 @@ export async function readRuns(dirs: readonly string[]): Promise<ReadRuns> {
   };
 }
 
+/** Reads a run's folder for a comparison. Throws UsageError where it is no run of `train` or is damaged. */
+export async function readForComparison(dir: string): Promise<RecordedRun | FailedRun> {
+  const record = await readRun(dir);
+  const { arm, policy, seed } = record.config;
+  if (typeof seed !== 'number' || typeof policy !== 'string') {
+    throw new UsageError(`${dir}/config.json names no policy and seed: this is no run of onecycle train.`);
+  }
+  const name = typeof arm === 'string' ? arm : policy;
+  const identity = { arm: name, seed, pair: pairOf(record.config), record, key: recordedRunKey(record) };
+  if (record.status !== 'completed') return { ...identity, run: dir, reason: await reasonOf(record) };
+  const final = record.epochs.at(-1);
+  if (final === undefined) {
+    throw new UsageError(
+      `${dir} is damaged: it is marked completed but epochs.jsonl is empty. Put the original back, or remove the run.`,
+    );
+  }
+  return {
+    ...identity,
+    best: summaryOf(record.epochs.reduce((best, epoch) => (isBetter(epoch, best) ? epoch : best))),
+    final: summaryOf(final),
+    stepsPerEpoch: record.steps.length / record.epochs.length,
+  };
+}
+
+async function reasonOf({ dir, status, result, epochs, steps, config }: RunRecord): Promise<string> {
+  const failure: JsonValue | undefined = result?.['failure'];
+  if (isJsonObject(failure) && typeof failure['message'] === 'string') return failure['message'];
+  const planned = typeof config['epochs'] === 'number' ? ` of ${config['epochs']}` : '';
+  const so = `after ${epochs.length}${planned} epochs (${steps.length} steps)`;
+  const owner = await lockedBy(dir);
+  if (owner !== null) return `not finished ${so}: ${owner.message}`;
+  return status === 'unfinished'
+    ? `unfinished: it has no result.json ${so}; it was killed`
+    : `it was ${status} ${so}`;
+}
+
+function summaryOf({ epoch, validAccuracy, correct, total, validLoss }: EpochRecord): BestEpoch {
+  return { epoch, validAccuracy, correct, total, validLoss };
+}
+
+/** Whether a run has a final result. */
+export function isFinished(run: RecordedRun | FailedRun): run is RecordedRun {
+  return 'final' in run;
+}
+
 async function refuseRepeated(dirs: readonly string[]): Promise<void> {
   const seen = new Map<string, string>();
   for (const dir of dirs) {
@@ -74,7 +147,7 @@ async function isRangeTest(dir: string): Promise<boolean> {
     const config: JsonValue = JSON.parse(await readFile(join(dir, RUN_FILES.config), 'utf8'));
     return isJsonObject(config) && config['command'] === 'find-lr';
   } catch {
-    // Whoever reads the run in full says better what is wrong with it.
+    // The full read that follows reports what is wrong.
     return false;
   }
 }
@@ -145,79 +218,6 @@ function refuseRivals(runs: readonly RecordedRun[]): void {
         'Name the runs of one experiment, or give arms of their own to runs with train --arm NAME.',
     );
   }
-}
-
-/** What finished and other runs have in common: which run it is. */
-interface RunIdentity {
-  readonly arm: string;
-  readonly seed: number;
-  /** Equal for the runs of other arms that it is compared with. */
-  readonly pair: number;
-}
-
-/** A recorded run as a comparison reads it. */
-export interface RecordedRun extends RunIdentity {
-  readonly record: RunRecord;
-  /** Equal for runs that would be the same if trained again. */
-  readonly key: string;
-  readonly best: BestEpoch;
-  readonly final: BestEpoch;
-  readonly stepsPerEpoch: number;
-}
-
-/** A run that cannot be compared, and why. */
-export interface FailedRun extends RunIdentity {
-  readonly run: string;
-  readonly reason: string;
-  /** What was recorded of it; null where it has no folder. */
-  readonly record: RunRecord | null;
-  /** Null where nothing was recorded. */
-  readonly key: string | null;
-}
-
-/** Whether a run has a final result. */
-export function isFinished(run: RecordedRun | FailedRun): run is RecordedRun {
-  return 'final' in run;
-}
-
-/** Reads a run's folder for a comparison. Throws UsageError where it is no run of `train` or is damaged. */
-export async function readForComparison(dir: string): Promise<RecordedRun | FailedRun> {
-  const record = await readRun(dir);
-  const { arm, policy, seed } = record.config;
-  if (typeof seed !== 'number' || typeof policy !== 'string') {
-    throw new UsageError(`${dir}/config.json names no policy and seed: this is no run of onecycle train.`);
-  }
-  const name = typeof arm === 'string' ? arm : policy;
-  const identity = { arm: name, seed, pair: pairOf(record.config), record, key: recordedRunKey(record) };
-  if (record.status !== 'completed') return { ...identity, run: dir, reason: await reasonOf(record) };
-  const final = record.epochs.at(-1);
-  if (final === undefined) {
-    throw new UsageError(
-      `${dir} is damaged: it is marked completed but epochs.jsonl is empty. Put the original back, or remove the run.`,
-    );
-  }
-  return {
-    ...identity,
-    best: summaryOf(record.epochs.reduce((best, epoch) => (isBetter(epoch, best) ? epoch : best))),
-    final: summaryOf(final),
-    stepsPerEpoch: record.steps.length / record.epochs.length,
-  };
-}
-
-async function reasonOf({ dir, status, result, epochs, steps, config }: RunRecord): Promise<string> {
-  const failure: JsonValue | undefined = result?.['failure'];
-  if (isJsonObject(failure) && typeof failure['message'] === 'string') return failure['message'];
-  const planned = typeof config['epochs'] === 'number' ? ` of ${config['epochs']}` : '';
-  const so = `after ${epochs.length}${planned} epochs (${steps.length} steps)`;
-  const owner = await lockedBy(dir);
-  if (owner !== null) return `not finished ${so}: ${owner.message}`;
-  return status === 'unfinished'
-    ? `unfinished: it has no result.json ${so}; it was killed`
-    : `it was ${status} ${so}`;
-}
-
-function summaryOf({ epoch, validAccuracy, correct, total, validLoss }: EpochRecord): BestEpoch {
-  return { epoch, validAccuracy, correct, total, validLoss };
 }
 
 /** A field of a run's configuration, data set or environment as text, for comparing runs. */

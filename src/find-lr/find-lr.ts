@@ -77,7 +77,7 @@ export async function adviseRate(
   return document;
 }
 
-/** The finished range test in --out that would come out as this one. */
+/** The finished range test in --out with the same settings, images and weights, computed alike. */
 async function findRangeTest(
   { bench, whole }: OpenBench,
   settings: Settings,
@@ -86,10 +86,10 @@ async function findRangeTest(
   const config = asJson(finderConfig(bench, settings));
   const key = recordKey(config, {}, [asJson(environment)]);
   for (const dir of await listRuns(settings.out)) {
-    // What is damaged answers nobody here; whoever asks for it by name is told so.
+    // A damaged record is passed over; --lr from:RUN would report it.
     const found = await readRangeTest(dir).catch(() => undefined);
     if (found === undefined || recordKey(found.config, {}, [found.environment]) !== key) continue;
-    // Hashes are known once all images are decoded; a test that has yet to be made does not wait for them.
+    // Only a candidate waits for the hashes, which are known once all images are decoded.
     const dataset = asJson(datasetDocument(await whole));
     if (recordKey({}, found.dataset, []) === recordKey({}, dataset, []))
       return { ...found.suggestion, run: dir };

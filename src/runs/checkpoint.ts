@@ -30,8 +30,8 @@ const ROOM = 65_536;
 
 /**
  * Packs a checkpoint with its checksum. Throws where the header is not plain JSON: see `jsonText`.
- * @param spare the buffer of an earlier one, to be overwritten where it is large enough: memory that was never written to costs
- *   more than all the rest
+ * @param spare the buffer of an earlier one, to be overwritten where it is large enough: the first write to fresh
+ *   memory takes longer than all the rest
  */
 export function encodeCheckpoint(
   { header, tensors }: Checkpoint,
@@ -74,7 +74,7 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   }
   if (!sha256(bytes.subarray(0, end)).equals(bytes.subarray(end)))
     throw new Error('its checksum does not fit its content');
-  // Only now does another version mean another onecycle, and not a flipped bit.
+  // After the checksum: another version now means another onecycle, and not a flipped bit.
   const version = view.getUint32(8, true);
   if (version !== VERSION)
     throw new Error(`expected version ${VERSION} but received ${version}: another onecycle wrote it`);

@@ -90,7 +90,7 @@ async function dropStaleClaim(claim: string): Promise<boolean> {
   const text = await readText(claim);
   const owner = text === undefined ? undefined : parseLockText(text);
   if (owner === undefined || ownerState(owner) !== 'ended') return false;
-  // Set aside first: another process may have replaced it since it was read, and that claim must live.
+  // Set aside first: another process may have replaced it since it was read, and that claim must stay.
   const aside = temporaryName(claim);
   try {
     await rename(claim, aside);

@@ -32,7 +32,7 @@ interface LoopParts {
   readonly engine: Engine;
   readonly config: RunConfig;
   readonly schedule: StoppableSchedule;
-  /** Made once it is known which images there are. */
+  /** Created once all images are known to be usable. */
   readonly folder: DeferredFolder<RunFolder>;
   readonly name: string;
   readonly emit: Emit;
@@ -102,7 +102,7 @@ export async function runEpochs(parts: LoopParts, start: RunStart): Promise<RunE
     if (unsaved && folder.created !== undefined && clock.isDueBefore('evaluation')) await checkpoint(false);
     clock.begin('evaluation');
     const evaluation = await evaluate(engine, untilAborted(evaluationBatches(bench, engine), signal));
-    // Half an evaluation says nothing: the epoch stays unfinished, and a resume evaluates anew.
+    // A partial evaluation is discarded: the epoch stays unfinished, and a resume evaluates it anew.
     if (signal.aborted) break;
     clock.end('evaluation');
     const replica = await engine.snapshot();
@@ -229,7 +229,7 @@ function explain({ epoch, badEpochs, best, action }: EarlyStopDecision, config: 
   }
 }
 
-/** At most about this much work is at risk when the power goes. */
+/** About this much work is lost at most when the process is killed. */
 const SECONDS_AT_RISK = 30;
 
 /** Overrides the seconds at risk, so that tests of kills meet many checkpoints: 0 writes one after every step. */

@@ -16,7 +16,7 @@ type Recommended = NonNullable<Advice['recommended']>;
 /** A run's rate, and the folder of the range test that it was taken from. */
 export type ResolvedRate = Pick<RunConfig, 'lr' | 'lrFrom'>;
 
-/** What a rate may have to be asked of. */
+/** Where a rate comes from that the settings do not state. */
 export interface RateSources {
   /** Pixels a side of the network's input. */
   readonly imageSize: number;
@@ -25,7 +25,7 @@ export interface RateSources {
   readonly note: (text: string) => void;
 }
 
-/** Settings that move the best rate: a range test under others speaks of another training. */
+/** Settings on which the best rate depends. */
 const BEARING = ['data', 'weights', 'trainable', 'headLrMultiplier', 'batchSize', 'epochs'] as const;
 
 /**
@@ -73,7 +73,7 @@ function builtInRate({ trainable, policy }: Settings, rates: RateTable): number 
   return rate;
 }
 
-/** In what this training is another than the one that the built-in rates were measured on, as in «--image-size 224». */
+/** What differs from the training that the built-in rates were measured on, as in «--image-size 224». */
 async function othersThanMeasured(settings: Settings, imageSize: number): Promise<string[]> {
   const { settings: measured } = readDefaults();
   const data = async (name: string) => resolve(await dataFolder(name));

@@ -89,7 +89,7 @@ export function unpackCheckpoint({ header, tensors }: Checkpoint): RunCheckpoint
   // A copy of bytes: half a double may look like a NaN, whose bits a conversion would not keep.
   const probabilities = new Float64Array((tensors.get(PROBABILITY) ?? new Float32Array()).slice().buffer);
   return {
-    // What the checksum vouches for was written by packCheckpoint.
+    // The checksum was right, so that packCheckpoint wrote it.
     state: state as unknown as RunState,
     replica: { weights: named(tensors, WEIGHTS), velocities: named(tensors, VELOCITIES) },
     predictions: Array.from(tensors.get(PREDICTED) ?? [], (predicted, i) => ({
