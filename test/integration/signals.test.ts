@@ -163,7 +163,7 @@ describe('compare', () => {
   });
 
   it('trains twelve runs side by side without a warning of Node', async () => {
-    const options = ['--jobs', '12', '--seeds', '6', '--epochs', '1', '--quiet'];
+    const options = ['--jobs', '12', '--seeds', '6', '--epochs', '1', '--lr', '0.01', '--quiet'];
     const { code, stderr } = await runCli(compare('twelve', ...options));
     expect(code, stderr).toBe(0);
     expect(stderr).toBe('');
