@@ -2,9 +2,10 @@ import { execa } from 'execa';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { interrupt, lines, runFolders } from './interrupted-run.js';
-import { runCli, scratchFolder } from './run-cli.js';
+import { runCli, scratchFolder, startCli } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
 
 let home: string;
@@ -109,6 +110,21 @@ test('an interrupted compare goes on where it stopped, to the same answer', asyn
   expect(runFolders(dir)).toEqual(expect.arrayContaining(begun));
   expect(runFolders(dir)).toHaveLength(4);
   expect(answer(stdout, dir)).toEqual(expected());
+});
+
+test('a second compare on the same --out refuses while the first trains, and names its process', async () => {
+  const dir = join(await scratchFolder(), 'runs');
+  const args = [...compareInto(dir), '--epochs', '300', '--jobs', '1'];
+  const first = startCli(args);
+  while (!runFolders(dir).some((run) => lines(join(run, 'epochs.jsonl')).length > 0)) await sleep(5);
+  const second = await runCli(args);
+  first.kill('SIGINT');
+  expect((await first).exitCode).toBe(130);
+  expect([second.code, second.stdout]).toEqual([2, '']);
+  expect(second.stderr).toMatch(
+    new RegExp(`fixed-seed0 of this comparison is being trained already: .* in use by process ${first.pid} `),
+  );
+  expect(runFolders(dir)).toEqual([join(dir, 'fixed-seed0')]);
 });
 
 test('the lines of --plan train the same runs, and what has come is not planned again', async () => {

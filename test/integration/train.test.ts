@@ -131,6 +131,8 @@ describe('the streams', () => {
       '2',
       '--trainable',
       'head',
+      '--lr',
+      '0.01',
       '--quiet',
     ];
     const data = join(root, 'data');
