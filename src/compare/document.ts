@@ -18,7 +18,7 @@ export function compareDocument(
     ...comparison,
     status,
     config: configOf(comparison, { runs, failed }, target),
-    environment: trainedHere ?? withoutVersion(first?.environment ?? {}),
+    environment: trainedHere ?? newestOf(first?.environment ?? {}),
     dataset: first === undefined ? null : summaryOf(first.dataset),
     seconds,
     jobs: Math.max(1, ...runs.map(jobsOf)),
@@ -100,7 +100,7 @@ function summaryOf(dataset: JsonObject): JsonObject {
   return isJsonObject(summary) ? JSON.parse(JSON.stringify(summary)) : {};
 }
 
-/** The document has a schemaVersion of its own. */
-function withoutVersion(environment: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => name !== 'schemaVersion'));
+/** The newest environment alone: the document has a schemaVersion of its own, and a warning where there were several. */
+function newestOf({ schemaVersion: _version, history: _history, ...environment }: JsonObject): JsonObject {
+  return environment;
 }

@@ -74,7 +74,7 @@ async function surveyTraining({ settings, emit }: TrainRequest): Promise<{ arm: 
   if (ignoresEarlyStop(settings)) {
     emit({
       type: 'note',
-      text: `--early-stop ${settings.earlyStop} has no effect on 1cycle: --on-stop wait never cuts a cycle. With --on-stop anneal it does.`,
+      text: `--early-stop ${settings.earlyStop} has no effect on 1cycle: --on-stop wait never cuts a cycle, --on-stop anneal does.`,
     });
   }
   return { arm, survey };

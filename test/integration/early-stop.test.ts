@@ -111,6 +111,7 @@ describe('1cycle', () => {
   it('waits by default: the cycle is never cut, and the report says that the stop had no effect', async () => {
     const { code, stdout, stderr } = await runCli(train('wait', ...CYCLE));
     expect(code, stderr).toBe(0);
+    expect(stderr).toContain('--early-stop 1 has no effect on 1cycle: --on-stop wait never cuts a cycle');
     const run = join(root, 'wait', '1cycle-seed0');
     expect(lines(join(run, 'steps.jsonl'))).toHaveLength(60);
     expect(stdout.replace(/\s+/g, ' ')).toContain(

@@ -63,3 +63,15 @@ test('a rate may be given to each arm by its name or by its policy', async () =>
   expect(grid.runs.map(({ config }) => config.lr)).toEqual([0.1, 0.3, 0.2, 0.2]);
   grid.close();
 });
+
+test('early stopping that no arm listens to is told before images are decoded', async () => {
+  const policies = ['1cycle', '1cycle:linear'];
+  const request = await tinyRequest(tiny, { policies, earlyStop: 2, seeds: 1, batchSize: 2 });
+  (await planGrid(request)).close();
+  expect(request.notes()).toEqual([
+    '--early-stop never shortens 1cycle, 1cycle:linear, whose --on-stop is wait: it has no effect here. With --on-stop anneal it ends a cycle too.',
+  ]);
+  expect(request.events.map(({ type }) => type).indexOf('decode')).toBeGreaterThan(
+    request.events.findIndex(({ type }) => type === 'note'),
+  );
+});
