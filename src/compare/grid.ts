@@ -5,6 +5,7 @@ import type { RunConfig } from '../config/run-config.js';
 import { readDefaults, type Settings } from '../config/settings.js';
 import { UsageError } from '../errors.js';
 import { ignoresEarlyStop, refuseImpossible, resolveConfig, type TrainRequest } from '../train/train.js';
+import { eachTextOnce } from '../workbench/events.js';
 import {
   decoded,
   requireBatch,
@@ -48,7 +49,8 @@ interface PlannedArm {
 export async function planGrid(request: TrainRequest): Promise<Grid> {
   const arms = await readPlannedArms(request);
   const names = arms.map(({ arm }) => arm.name);
-  const once = eachTextOnce(request);
+  // A sentence may concern several arms.
+  const once = { ...request, emit: eachTextOnce(request.emit) };
   const benches = new BenchCache(once);
   try {
     for (const { arm, settings } of arms) {
@@ -120,19 +122,6 @@ function noteUnequalStopping(arms: readonly PlannedArm[], { emit }: TrainRequest
     type: 'note',
     text: `--early-stop never shortens ${names(never)}, whose --on-stop is wait: ${effect}. With --on-stop anneal it ends a cycle too.`,
   });
-}
-
-/** The request, where a sentence that concerns several arms is told once. */
-function eachTextOnce(request: TrainRequest): TrainRequest {
-  const told = new Set<string>();
-  return {
-    ...request,
-    emit(event) {
-      if ('text' in event && told.has(event.text)) return;
-      if ('text' in event) told.add(event.text);
-      request.emit(event);
-    },
-  };
 }
 
 /** Arms that agree in data, weights and frozen part share one workbench. */

@@ -27,6 +27,7 @@ import {
   wholeBench,
 } from '../workbench/workbench.js';
 import { trainRun } from './run.js';
+import { eachTextOnce } from '../workbench/events.js';
 
 /** What a command hands over: options, the table of measured rates, and where it runs. */
 export interface TrainRequest extends ExperimentContext {
@@ -35,7 +36,8 @@ export interface TrainRequest extends ExperimentContext {
 }
 
 /** `onecycle train`: one run from its first step. */
-export async function train(request: TrainRequest): Promise<TrainDocument> {
+export async function train(given: TrainRequest): Promise<TrainDocument> {
+  const request = { ...given, emit: eachTextOnce(given.emit) };
   const { settings } = request;
   const { arm, survey } = await surveyTraining(request);
   const workers = settings.workers ?? availableParallelism();

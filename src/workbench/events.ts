@@ -25,3 +25,13 @@ export type ExperimentEvent =
 
 /** Receives events in order. */
 export type Emit = (event: ExperimentEvent) => void;
+
+/** Passes each sentence on once: several arms may have the same to say, and so has work that is done again from its start. */
+export function eachTextOnce(emit: Emit): Emit {
+  const told = new Set<string>();
+  return (event) => {
+    if ('text' in event && told.has(event.text)) return;
+    if ('text' in event) told.add(event.text);
+    emit(event);
+  };
+}

@@ -68,6 +68,8 @@ describe('training while images are being decoded', () => {
         'starting again without the images that cannot be used',
       ]),
     );
+    // What was said of the options is not said again.
+    expect(notes(events)).toEqual([...new Set(notes(events))]);
     for (const name of ['steps.jsonl', 'predictions.jsonl', join('model', 'weights.bin')]) {
       expect(readFileSync(join(folder, name)).equals(readFileSync(join(without, name))), name).toBe(true);
     }
