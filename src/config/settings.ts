@@ -22,6 +22,10 @@ type Defaulted = Exclude<
   | 'jobs'
   | 'target'
   | 'report'
+  | 'top'
+  | 'csv'
+  | 'to'
+  | 'format'
 >;
 
 /** Every option with its value; the few without a fixed default may be absent. */
@@ -37,6 +41,7 @@ const FLAGS_OFF = {
   threePhase: false,
   dryRun: false,
   plan: false,
+  final: false,
 } as const;
 
 /** The contents of configs/default.json, the one place where default numbers stand. */
