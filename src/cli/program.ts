@@ -137,6 +137,26 @@ export function buildProgram(): Command {
       await runDoctor(flags);
     });
   program
+    .command('init')
+    .description('write a file for --config with every setting, its default and what it does')
+    .argument('[file]', 'the file to make', 'onecycle.jsonc')
+    .showHelpAfterError('(see onecycle init --help)')
+    .exitOverride()
+    .action(async (file: string) => {
+      const { runInit } = await import('./help.js');
+      await runInit(file);
+    });
+  program
+    .command('completion')
+    .description('print the completion of commands and options for a shell')
+    .argument('<shell>', 'bash, zsh or fish; the first line that is printed says where it goes')
+    .showHelpAfterError('(see onecycle completion --help)')
+    .exitOverride()
+    .action(async (shell: string) => {
+      const { printCompletion } = await import('./help.js');
+      printCompletion(shell, program, TOPICS);
+    });
+  program
     .command('help')
     .description('help on a command, or a page of the manual')
     .argument('[topic]', 'a command or a page')

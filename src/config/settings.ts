@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { GivenSettings } from './check-settings.js';
-import { type OptionName, OPTIONS } from './options.js';
+import { OPTION_GROUPS, type OptionName, OPTIONS, type OptionSpec } from './options.js';
 
 /** The learning rates that measurement gave, by trained part and policy. */
 export type RateTable = Readonly<Record<'head' | 'last' | 'all', Readonly<Record<string, number>>>>;
@@ -51,4 +51,53 @@ export function readDefaults(): { settings: Settings; rates: RateTable } {
   // The other keys describe the experiment to its reader.
   const given = Object.fromEntries(Object.entries(keys).filter(([name]) => Object.hasOwn(OPTIONS, name)));
   return { settings: { ...FLAGS_OFF, ...given } as Settings, rates: defaultLr };
+}
+
+/** Options that belong to one call of the program rather than to an experiment. */
+const OF_ONE_CALL: readonly string[] = [
+  'config',
+  'resume',
+  'extendTo',
+  'arm',
+  'pair',
+  'report',
+  'json',
+  'quiet',
+  'color',
+  'debug',
+  'dryRun',
+  'plan',
+] satisfies OptionName[];
+
+/**
+ * A file for --config with all that an experiment may set, under the headings of --help: JSON with comments. What has a default
+ * has it there; what has none stands in a comment.
+ * @param file how the user calls it
+ */
+export function commentedDefaults(file: string): string {
+  const { settings } = readDefaults();
+  const sections = Object.entries(OPTION_GROUPS).flatMap(([group, options]) => {
+    const lines = Object.entries<OptionSpec>(options).flatMap(
+      ([key, { commands, description, argument }]) => {
+        const experiment = ['find-lr', 'train', 'compare'].some((name) =>
+          commands.some((known) => known === name),
+        );
+        if (!experiment || OF_ONE_CALL.includes(key)) return [];
+        const value = settings[key as OptionName];
+        const line =
+          value === undefined ? `// "${key}": ${argument},` : `"${key}": ${JSON.stringify(value)},`;
+        return [`  // ${description}`, `  ${line}`];
+      },
+    );
+    return lines.length === 0 ? [] : [`  // ${group.toUpperCase()}`, ...lines, ''];
+  });
+  return [
+    `// Settings of onecycle: onecycle compare --config ${file}`,
+    '// The values are the defaults. A line that is a comment sets nothing; what happens then stands in brackets.',
+    '// Flags win over this file, and paths in it count from the working directory.',
+    '{',
+    ...sections.slice(0, -1),
+    '}',
+    '',
+  ].join('\n');
 }
