@@ -1,11 +1,12 @@
 import type { Command, Option } from 'commander';
 import { readFile, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { nearest } from '../config/nearest.js';
 import { OPTIONS, type OptionSpec } from '../config/options.js';
 import { commentedDefaults } from '../config/settings.js';
 import { UsageError } from '../errors.js';
 import { manualPage } from '../report/pages/manual.js';
-import { errnoOf, explainWriteError, writeDurably } from '../runs/atomic.js';
+import { errnoOf, explainWriteError, makeFolders, writeDurably } from '../runs/atomic.js';
 import { layout } from './terminal.js';
 
 /** Pages of the manual, src/cli/manual/*.md, and what each is about. */
@@ -28,6 +29,9 @@ export async function printPage(name: string, topics: Topics, commands: readonly
 
 /** `onecycle init FILE`. Throws UsageError where the file is there already or cannot be written. */
 export async function runInit(file: string): Promise<void> {
+  await makeFolders(dirname(resolve(file))).catch((error: unknown) => {
+    throw explainWriteError(error, file, 'start', 'onecycle init FILE');
+  });
   await writeDurably(file, commentedDefaults(file)).catch(async (error: unknown) => {
     if (errnoOf(error) === 'EEXIST') {
       throw new UsageError(
@@ -35,7 +39,7 @@ export async function runInit(file: string): Promise<void> {
       );
     }
     await rm(file, { force: true });
-    throw explainWriteError(error, file, 'start', 'FILE');
+    throw explainWriteError(error, file, 'start', 'onecycle init FILE');
   });
   console.log(`Wrote ${file}. Change in it what you like, then: onecycle compare --config ${file}`);
 }

@@ -81,9 +81,7 @@ export function runExport(run: string, flags: RawFlags): Promise<void> {
     async ({ settings, signal, progress, print }) => {
       const { to, format = 'tfjs' } = settings;
       if (to === undefined) {
-        throw new UsageError(
-          'export needs --to DIR, a folder that does not exist yet: the files go into it.',
-        );
+        throw new UsageError('export needs --to DIR, a new or empty folder for the files.');
       }
       requireWrittenFormat(format, run);
       const classifier = await openRunClassifier(run, settings.final ? 'final' : 'best');
@@ -173,7 +171,10 @@ function report({ settings, tell }: Session, classifier: RunClassifier, found: r
     return;
   }
   const to = layout(settings, process.stdout);
-  const blocks = [found.length === 0 ? undefined : predictionTable(found, to), judgement?.(to)];
+  // A file, or a program that looks for a name, is to get all of it.
+  const room = process.stdout.isTTY || process.env['COLUMNS'] ? to.width : Infinity;
+  const images = found.length === 0 ? undefined : predictionTable(found, { ...to, width: room });
+  const blocks = [images, judgement?.(to)];
   process.stdout.write(`${joinBlocks(blocks)}\n`);
 }
 

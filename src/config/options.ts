@@ -432,7 +432,7 @@ export const OPTION_GROUPS = {
       type: 'path',
       argument: 'DIR',
       commands: EXPORT,
-      description: 'where the files go; a folder that does not exist yet',
+      description: 'a new or empty folder for the files',
     },
     format: {
       type: 'choice',
@@ -444,7 +444,7 @@ export const OPTION_GROUPS = {
     json: {
       type: 'flag',
       commands: EVERY,
-      description: 'one JSON document on stdout; of predict, one a line for each image',
+      description: 'one JSON document on stdout; predict: one line an image',
     },
     quiet: { type: 'flag', commands: EVERY, description: 'no progress' },
     color: { type: 'flag', commands: EVERY, description: 'colours' },

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { GivenSettings } from './check-settings.js';
-import { OPTION_GROUPS, type OptionName, OPTIONS, type OptionSpec } from './options.js';
+import { type CommandName, OPTION_GROUPS, type OptionName, OPTIONS, type OptionSpec } from './options.js';
 
 /** The learning rates that measurement gave, by trained part and policy. */
 export type RateTable = Readonly<Record<'head' | 'last' | 'all', Readonly<Record<string, number>>>>;
@@ -53,21 +53,16 @@ export function readDefaults(): { settings: Settings; rates: RateTable } {
   return { settings: { ...FLAGS_OFF, ...given } as Settings, rates: defaultLr };
 }
 
+const EXPERIMENTS: readonly CommandName[] = ['find-lr', 'train', 'compare'];
 /** Options that belong to one call of the program rather than to an experiment. */
-const OF_ONE_CALL: readonly string[] = [
-  'config',
-  'resume',
-  'extendTo',
-  'arm',
-  'pair',
-  'report',
-  'json',
-  'quiet',
-  'color',
-  'debug',
-  'dryRun',
-  'plan',
-] satisfies OptionName[];
+const OF_ONE_CALL: readonly string[] = (
+  [
+    ['config', 'resume', 'extendTo', 'arm', 'pair', 'report'],
+    ['json', 'quiet', 'color', 'debug', 'dryRun', 'plan'],
+  ] satisfies OptionName[][]
+).flat();
+/** Columns of an entry: most fit. */
+const ENTRY = 38;
 
 /**
  * A file for --config with all that an experiment may set, under the headings of --help: JSON with comments. What has a default
@@ -76,24 +71,22 @@ const OF_ONE_CALL: readonly string[] = [
  */
 export function commentedDefaults(file: string): string {
   const { settings } = readDefaults();
+  const entry = ([key, { description, argument }]: [string, OptionSpec]) => {
+    const value = settings[key as OptionName];
+    const shown = JSON.stringify(value)?.replaceAll(',', ', ') ?? argument;
+    const text = `${value === undefined ? '// ' : ''}"${key}": ${shown},`;
+    return `  ${text.padEnd(ENTRY)}  // ${description}`;
+  };
   const sections = Object.entries(OPTION_GROUPS).flatMap(([group, options]) => {
-    const lines = Object.entries<OptionSpec>(options).flatMap(
-      ([key, { commands, description, argument }]) => {
-        const experiment = ['find-lr', 'train', 'compare'].some((name) =>
-          commands.some((known) => known === name),
-        );
-        if (!experiment || OF_ONE_CALL.includes(key)) return [];
-        const value = settings[key as OptionName];
-        const line =
-          value === undefined ? `// "${key}": ${argument},` : `"${key}": ${JSON.stringify(value)},`;
-        return [`  // ${description}`, `  ${line}`];
-      },
+    const own = Object.entries<OptionSpec>(options).filter(
+      ([key, { commands }]) =>
+        !OF_ONE_CALL.includes(key) && EXPERIMENTS.some((name) => commands.includes(name)),
     );
-    return lines.length === 0 ? [] : [`  // ${group.toUpperCase()}`, ...lines, ''];
+    return own.length === 0 ? [] : [`  // ${group.toUpperCase()}`, ...own.map(entry), ''];
   });
   return [
     `// Settings of onecycle: onecycle compare --config ${file}`,
-    '// The values are the defaults. A line that is a comment sets nothing; what happens then stands in brackets.',
+    '// The values are the defaults. A line that begins with // sets nothing; what happens then stands in brackets.',
     '// Flags win over this file, and paths in it count from the working directory.',
     '{',
     ...sections.slice(0, -1),

@@ -53,7 +53,7 @@ export async function makeWholeFolder(
       const there = await lstat(path).catch(() => undefined);
       if (there === undefined) throw error;
       throw new UsageError(
-        `${path} is there already, and nothing is overwritten. Give a folder that does not exist yet with ${option}.`,
+        `${path} is there already, and nothing is overwritten. Give a new or empty folder with ${option}.`,
         { cause: error },
       );
     });

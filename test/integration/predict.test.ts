@@ -111,6 +111,17 @@ describe('for people', () => {
     expect(stdout).not.toContain('trained on');
   });
 
+  test('on a narrow terminal the end of a name is shown, in a file or a pipe all of it', async () => {
+    const image = join(data('thumbnails'), 'val', 'ants', '1.png');
+    const [narrow, piped] = await Promise.all(
+      ['50', ''].map((COLUMNS) =>
+        runCli(['predict', runOf('thumbnails'), image, '--quiet'], { env: { COLUMNS } }),
+      ),
+    );
+    expect(narrow!.stdout.split('\n')[2]).toMatch(/^…\S*\/1\.png /);
+    expect(piped!.stdout.split('\n')[2]!.startsWith(`${image} `)).toBe(true);
+  });
+
   test('images of the training part are counted as such', async () => {
     const both = ['thumbnails/train', 'thumbnails/val/ants'];
     const { stdout } = await runCli(['predict', runOf('thumbnails'), ...both, '--quiet'], { cwd: root });

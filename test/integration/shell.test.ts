@@ -188,11 +188,11 @@ describe('init', () => {
     }
     // What has no default stands there too, as a comment that becomes a setting without its slashes.
     const lines = readFileSync(file, 'utf8').split('\n');
-    const commented = lines.flatMap((line) => /^ {2}\/\/ "(\w+)": \S+,$/.exec(line)?.[1] ?? []);
+    const commented = lines.flatMap((line) => /^ {2}\/\/ "(\w+)": \S+, /.exec(line)?.[1] ?? []);
     expect(commented).toEqual(expect.arrayContaining(['lr', 'imageSize', 'target']));
     for (const name of [...Object.keys(read), ...commented]) {
-      const at = lines.findIndex((line) => line.includes(`"${name}":`));
-      expect(lines[at - 1]).toBe(`  // ${OPTIONS[name as keyof typeof OPTIONS].description}`);
+      const line = lines.find((each) => each.includes(`"${name}":`))!;
+      expect(line.endsWith(`  // ${OPTIONS[name as keyof typeof OPTIONS].description}`), line).toBe(true);
     }
     const target = lines.map((line) => line.replace('// "target": ACC', '"target": 0.9')).join('\n');
     writeFileSync(file, target);
@@ -224,9 +224,13 @@ describe('init', () => {
     expect(readFileSync(file, 'utf8')).toBe('mine');
   });
 
-  test('a place that cannot be is wrong usage', async () => {
-    const { code, stderr } = await init('no/such/folder.jsonc');
+  test('folders on the way are made; a place that cannot be is wrong usage', async () => {
+    const { cwd } = await init('made/on/the/way.jsonc');
+    expect((await readConfigFile(join(cwd, 'made/on/the/way.jsonc'))).epochs).toBe(5);
+    const { code, stderr } = await runCli(['init', 'made/on/the/way.jsonc/x'], { cwd });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^onecycle: Could not write no\/such\/folder\.jsonc: /);
+    expect(stderr).toMatch(
+      /^onecycle: Could not write made\S+\/x: a part of that path is a file, .* with onecycle init FILE\.$/,
+    );
   });
 });

@@ -22,21 +22,26 @@ export type PredictedImage = PredictionLine & { readonly trueClass: string | nul
 const LARGEST_MATRIX = 24;
 const MISTAKES = 15;
 
-/** The classes of images as a table: one line an image, or as many as there are classes to tell. */
+/** The classes of images as a table: one line an image, or as many as there are classes to tell. Marks those that are wrong. */
 export function predictionTable(images: readonly PredictedImage[], layout: ReportLayout): string {
+  const isWrong = ({ trueClass, predictions }: PredictedImage) =>
+    trueClass !== null && predictions[0]?.label !== trueClass;
   const judged = images.some(({ trueClass }) => trueClass !== null);
+  const marked = images.some(isWrong);
   const columns: TableColumn[] = [
-    { header: 'file' },
+    { header: 'file', lost: 'start' },
     ...(judged ? [{ header: 'true class' }] : []),
     { header: 'predicted' },
     { header: 'probability', align: 'right' },
+    ...(marked ? [{ header: '' }] : []),
   ];
-  const rows = images.flatMap(({ file, trueClass, predictions }) =>
-    predictions.map(({ label, probability }, rank) => [
-      rank === 0 ? file : '',
-      ...(judged ? [rank === 0 ? (trueClass ?? '') : ''] : []),
+  const rows = images.flatMap((image) =>
+    image.predictions.map(({ label, probability }, rank) => [
+      rank === 0 ? image.file : '',
+      ...(judged ? [rank === 0 ? (image.trueClass ?? '') : ''] : []),
       label,
       formatFraction(probability),
+      ...(marked ? [rank === 0 && isWrong(image) ? 'wrong' : ''] : []),
     ]),
   );
   return table(columns, rows, layout);

@@ -24,6 +24,24 @@ test('a line an image, or as many as there are classes to tell', () => {
   );
 });
 
+test('a wrong one is marked, and of a long path the end is shown', () => {
+  const file = '/somewhere/far/away/photos/val/ants/1.jpg';
+  const images = [
+    { file, trueClass: 'ants', predictions: ranked(['bees', 0.75], ['ants', 0.25]) },
+    { file: 'b.jpg', trueClass: 'bees', predictions: ranked(['bees', 0.5], ['ants', 0.5]) },
+  ];
+  expect(predictionTable(images, layout(62))).toBe(
+    [
+      'file                 true class  predicted  probability',
+      '───────────────────  ──────────  ─────────  ───────────  ─────',
+      '…tos/val/ants/1.jpg  ants        bees             0.750  wrong',
+      '                                 ants             0.250',
+      'b.jpg                bees        bees             0.500',
+      '                                 ants             0.500',
+    ].join('\n'),
+  );
+});
+
 describe('accuracy and confusion', () => {
   const report = (classes: readonly string[], width: number, view = {}) => {
     const judged = classes.flatMap((_, label) => [
