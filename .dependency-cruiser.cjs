@@ -1,11 +1,11 @@
 /** The rooms of src from the top floor down. A room may import rooms of the floors below it, and itself. */
 const FLOORS = [
   ['cli'],
-  ['compare', 'doctor'],
+  ['compare', 'doctor', 'predict'],
   ['train'],
   ['find-lr'],
   ['report'],
-  ['workbench'],
+  ['workbench', 'export'],
   ['runs'],
   ['engine'],
   ['model', 'data'],
@@ -45,8 +45,11 @@ const owned = (name, places, pattern = `node_modules/${name}/`) => ({
 module.exports = {
   forbidden: [
     ...upward,
-    strangers(['compare'], ['doctor']),
-    strangers(['doctor'], ['compare']),
+    strangers(['compare'], ['doctor', 'predict']),
+    strangers(['doctor'], ['compare', 'predict']),
+    strangers(['predict'], ['compare', 'doctor']),
+    strangers(['workbench'], ['export']),
+    strangers(['export'], ['workbench']),
     {
       name: 'report-knows-documents-and-numbers-alone',
       severity: 'error',
@@ -75,7 +78,7 @@ module.exports = {
     owned('@xmldom', ['report/charts/'], 'node_modules/@xmldom/'),
     owned('cephes', ['stats/distributions']),
     owned('sharp', ['data/images/decode', 'runs/png']),
-    owned('tfjs', ['engine/'], 'node_modules/@tensorflow/'),
+    owned('tfjs', ['engine/', 'export/page.browser'], 'node_modules/@tensorflow/'),
     {
       name: 'report-schedule-and-stats-are-pure',
       severity: 'error',

@@ -1,7 +1,12 @@
-import { readFile } from 'node:fs/promises';
+import type { Command, Option } from 'commander';
+import { readFile, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { nearest } from '../config/nearest.js';
+import { OPTIONS, type OptionSpec } from '../config/options.js';
+import { commentedDefaults } from '../config/settings.js';
 import { UsageError } from '../errors.js';
 import { manualPage } from '../report/pages/manual.js';
+import { errnoOf, explainWriteError, makeFolders, writeDurably } from '../runs/atomic.js';
 import { layout } from './terminal.js';
 
 /** Pages of the manual, src/cli/manual/*.md, and what each is about. */
@@ -20,4 +25,199 @@ export async function printPage(name: string, topics: Topics, commands: readonly
   }
   const page = await readFile(new URL(`./manual/${name}.md`, import.meta.url), 'utf8');
   process.stdout.write(`${manualPage(page, layout({ color: true }, process.stdout))}\n`);
+}
+
+/** `onecycle init FILE`. Throws UsageError where the file is there already or cannot be written. */
+export async function runInit(file: string): Promise<void> {
+  await makeFolders(dirname(resolve(file))).catch((error: unknown) => {
+    throw explainWriteError(error, file, 'start', 'onecycle init FILE');
+  });
+  await writeDurably(file, commentedDefaults(file)).catch(async (error: unknown) => {
+    if (errnoOf(error) === 'EEXIST') {
+      throw new UsageError(
+        `${file} is there already, and nothing is overwritten. Name another: onecycle init FILE`,
+      );
+    }
+    await rm(file, { force: true });
+    throw explainWriteError(error, file, 'start', 'onecycle init FILE');
+  });
+  console.log(`Wrote ${file}. Change in it what you like, then: onecycle compare --config ${file}`);
+}
+
+/** The shells that `onecycle completion` knows. */
+const SHELLS = ['bash', 'zsh', 'fish'] as const;
+
+/**
+ * `onecycle completion SHELL`: the shell's script, made of the program's own commands and options. Throws UsageError for a
+ * shell that is none of SHELLS.
+ */
+export function printCompletion(asked: string, program: Command, topics: Topics): void {
+  const names = program.commands.map((command) => command.name());
+  const operands: Readonly<Record<string, Completed>> = {
+    run: 'folders',
+    runs: 'folders',
+    images: 'files',
+    topic: [...names, ...Object.keys(topics)],
+    shell: SHELLS,
+  };
+  const commands = program.commands.map((command) => ({
+    name: command.name(),
+    about: command.description(),
+    flags: command.createHelp().visibleOptions(command).flatMap(completedFlag),
+    operands: operands[command.registeredArguments.at(-1)?.name() ?? ''] ?? 'none',
+  }));
+  const shell = SHELLS.find((known) => known === asked);
+  if (shell === undefined) {
+    throw new UsageError(
+      `Expected one of ${SHELLS.join(', ')} but received "${asked}": onecycle completion bash`,
+    );
+  }
+  const scripts = { bash: bashScript, zsh: zshScript, fish: fishScript };
+  process.stdout.write(scripts[shell](commands));
+}
+
+/** What may stand in a place of the command line: one of some words, or something that the shell knows to list. */
+type Completed = readonly string[] | 'files' | 'folders' | 'none';
+
+interface CompletedFlag {
+  /** With its dashes. */
+  readonly flag: string;
+  readonly about: string;
+  /** How --help names the value, and what it may be; null for a flag without one. */
+  readonly value: { readonly name: string; readonly completed: Completed } | null;
+}
+
+interface CompletedCommand {
+  readonly name: string;
+  readonly about: string;
+  readonly flags: readonly CompletedFlag[];
+  readonly operands: Completed;
+}
+
+function completedFlag(option: Option): CompletedFlag[] {
+  if (option.long === undefined) return [];
+  const options: Readonly<Record<string, OptionSpec>> = OPTIONS;
+  const spec = options[option.attributeName()];
+  const value = { name: spec?.argument ?? 'VALUE', completed: completedValue(spec) };
+  return [{ flag: option.long, about: option.description, value: option.required ? value : null }];
+}
+
+function completedValue(spec: OptionSpec | undefined): Completed {
+  switch (spec?.type) {
+    case 'choice':
+      return spec.choices;
+    case 'trainable':
+      return ['all', 'head'];
+    case 'rate':
+      return ['auto'];
+    case 'path':
+      return spec.argument === 'DIR' || spec.argument === 'RUN' ? 'folders' : 'files';
+    default:
+      return 'none';
+  }
+}
+
+/** A flag means the same in every command, so its values are looked up by the flag alone. */
+function bashScript(commands: readonly CompletedCommand[]): string {
+  const values = new Map(
+    commands.flatMap(({ flags }) =>
+      flags.flatMap(({ flag, value }) => (value === null ? [] : [[flag, value.completed] as const])),
+    ),
+  );
+  const set = (completed: Completed) =>
+    typeof completed === 'string' ? `kind=${completed}` : `words='${completed.join(' ')}'`;
+  return `# Completion of onecycle for bash. In ~/.bashrc: source <(onecycle completion bash)
+_onecycle() {
+  local IFS=$'\\n' kind=words words='' flags=''
+  local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]} command=\${COMP_WORDS[1]}
+  if ((COMP_CWORD == 1)); then
+    words='${[...commands.map(({ name }) => name), '--help', '--version'].join(' ')}'
+  else
+    case $before in
+${[...values].map(([flag, completed]) => `      ${flag}) ${set(completed)} ;;`).join('\n')}
+      *)
+        case $command in
+${commands
+  .map(
+    ({ name, flags, operands }) =>
+      `          ${name}) flags='${flags.map(({ flag }) => flag).join(' ')}' ${set(operands)} ;;`,
+  )
+  .join('\n')}
+        esac
+        if [[ $current == -* ]]; then kind=words words=$flags; fi
+        ;;
+    esac
+  fi
+  COMPREPLY=()
+  case $kind in
+    words) COMPREPLY=($(IFS=' ' compgen -W "$words" -- "$current")) ;;
+    files) COMPREPLY=($(compgen -f -- "$current")) ;;
+    folders) COMPREPLY=($(compgen -d -- "$current")) ;;
+  esac
+  if [[ $kind == f* ]]; then compopt -o filenames 2>/dev/null; fi
+}
+complete -F _onecycle onecycle
+`;
+}
+
+function zshScript(commands: readonly CompletedCommand[]): string {
+  const action = (completed: Completed) =>
+    typeof completed === 'string'
+      ? { files: '_files', folders: '_files -/', none: ' ' }[completed]
+      : `(${completed.join(' ')})`;
+  const plain = (text: string) => text.replace(/[[\]:\\]/g, '\\$&');
+  const flag = ({ flag: name, about, value }: CompletedFlag) =>
+    quoted(
+      `${name}[${plain(about)}]${value === null ? '' : `:${plain(value.name)}:${action(value.completed)}`}`,
+    );
+  return `#compdef onecycle
+# Completion of onecycle for zsh. In ~/.zshrc, below compinit: source <(onecycle completion zsh)
+_onecycle() {
+  if ((CURRENT == 2)); then
+    local -a commands=(
+${commands.map(({ name, about }) => `      ${quoted(`${name}:${plain(about)}`)}`).join('\n')}
+    )
+    _describe command commands
+    return
+  fi
+  shift words
+  ((CURRENT--))
+  case $words[1] in
+${commands
+  .map(({ name, flags, operands }) => {
+    const rest = operands === 'none' ? [] : [quoted(`*:argument:${action(operands)}`)];
+    return `    ${name})\n      _arguments ${[...flags.map(flag), ...rest].join(' \\\n        ')}\n      ;;`;
+  })
+  .join('\n')}
+  esac
+}
+if [[ $funcstack[1] == _onecycle ]]; then _onecycle "$@"; else compdef _onecycle onecycle; fi
+`;
+}
+
+function fishScript(commands: readonly CompletedCommand[]): string {
+  const value = (completed: Completed) =>
+    typeof completed === 'string'
+      ? { files: ' -r -F', folders: " -x -a '(__fish_complete_directories)'", none: ' -x' }[completed]
+      : ` -x -a ${quoted(completed.join(' '))}`;
+  const lines = commands.flatMap(({ name, about, flags, operands }) => {
+    const inside = `complete -c onecycle -n '__fish_seen_subcommand_from ${name}'`;
+    return [
+      `complete -c onecycle -n __fish_use_subcommand -a ${name} -d ${quoted(about)}`,
+      ...(operands === 'none' ? [] : [`${inside}${value(operands).replace(/^ -[rx]/, '')}`]),
+      ...flags.map(
+        (flag) =>
+          `${inside} -l ${flag.flag.slice(2)}${flag.value === null ? '' : value(flag.value.completed)} -d ${quoted(flag.about)}`,
+      ),
+    ];
+  });
+  return `# Completion of onecycle for fish: onecycle completion fish > ~/.config/fish/completions/onecycle.fish
+complete -c onecycle -f
+${lines.join('\n')}
+`;
+}
+
+/** A text as one word of a shell; fish takes a quote in the same way. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
 }

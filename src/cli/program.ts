@@ -15,6 +15,8 @@ const SUMMARY: Record<CommandName, string> = {
   'find-lr': 'learning-rate range test: a curve, suggestions, the rate to use',
   train: 'fine-tune with a fixed (decayed) rate, or with rate and momentum cycled at every mini-batch',
   compare: 'both policies under equal conditions: which is better, by how much, and how sure that is',
+  predict: "classify images with a run's best model",
+  export: "write a run's model for use elsewhere: with a page for the browser, or as ONNX",
 };
 
 /** The pages of the manual, src/cli/manual/*.md, and what each is about. */
@@ -22,6 +24,7 @@ const TOPICS: Topics = {
   'lr-curve': 'how find-lr measures a rate; reading its curve',
   '1cycle': 'the schedule, its options, and what it brings',
   statistics: 'what compare claims, and on what grounds',
+  models: 'new images, the browser, ONNX: using what was trained',
   cluster: 'runs on many machines; run folders; config files',
   speed: 'measured times, and the command that measures them',
   'from-fastai-and-pytorch': 'their names and defaults, and ours',
@@ -59,6 +62,28 @@ const EXAMPLES: Readonly<Record<CommandName, readonly (readonly [line: string, p
     ],
     ['onecycle compare --seeds 20 --plan --out /shared/runs', 'one command a run, for a cluster'],
   ],
+  predict: [
+    ['onecycle predict runs/1cycle-seed0 photo.jpg --top 3', 'the three most probable classes of one image'],
+    [
+      'onecycle predict runs/1cycle-seed0 photos/val',
+      'a folder; of images in class folders also the accuracy, class by class',
+    ],
+    [
+      'onecycle predict runs/1cycle-seed0 - --json --csv table.csv',
+      'names from standard input, as find writes them; JSON lines and a table',
+    ],
+  ],
+  export: [
+    [
+      'onecycle export runs/1cycle-seed0 --to web',
+      'TensorFlow.js, with a page that classifies images in the browser',
+    ],
+    ['onecycle export runs/1cycle-seed0 --to onnx --format onnx', 'a file for every runtime that reads ONNX'],
+    [
+      'onecycle export runs/1cycle-seed0 --to last --final --json',
+      'the weights of the last checkpoint; the list of files as JSON',
+    ],
+  ],
 };
 
 /** The command line. Nothing heavy is imported before a command runs. */
@@ -87,6 +112,19 @@ export function buildProgram(): Command {
       const { runCompare } = await import('./compare.js');
       await runCompare(runs, flags);
     });
+  addOptions(program.command('predict'), 'predict', settings, rates)
+    .argument('<run>', 'the folder of a run')
+    .argument('[images...]', 'files or folders; - or none: a list of names on standard input')
+    .action(async (run: string, images: string[], flags: RawFlags) => {
+      const { runPredict } = await import('./models.js');
+      await runPredict(run, images, flags);
+    });
+  addOptions(program.command('export'), 'export', settings, rates)
+    .argument('<run>', 'the folder of a run')
+    .action(async (run: string, flags: RawFlags) => {
+      const { runExport } = await import('./models.js');
+      await runExport(run, flags);
+    });
   program
     .command('doctor')
     .description('what this machine can do, and what is missing for more')
@@ -97,6 +135,26 @@ export function buildProgram(): Command {
     .action(async (flags: RawFlags) => {
       const { runDoctor } = await import('./doctor.js');
       await runDoctor(flags);
+    });
+  program
+    .command('init')
+    .description('write a file for --config with every setting, its default and what it does')
+    .argument('[file]', 'the file to make', 'onecycle.jsonc')
+    .showHelpAfterError('(see onecycle init --help)')
+    .exitOverride()
+    .action(async (file: string) => {
+      const { runInit } = await import('./help.js');
+      await runInit(file);
+    });
+  program
+    .command('completion')
+    .description('print the completion of commands and options for a shell')
+    .argument('<shell>', 'bash, zsh or fish; the first line that is printed says where it goes')
+    .showHelpAfterError('(see onecycle completion --help)')
+    .exitOverride()
+    .action(async (shell: string) => {
+      const { printCompletion } = await import('./help.js');
+      printCompletion(shell, program, TOPICS);
     });
   program
     .command('help')
@@ -130,7 +188,7 @@ function addOptions(command: Command, name: CommandName, settings: Settings, rat
     }
   }
   command.helpOption('-h, --help', 'this help');
-  if (name !== 'find-lr') command.addHelpText('after', () => rateHelp(settings, rates));
+  if (name === 'train' || name === 'compare') command.addHelpText('after', () => rateHelp(settings, rates));
   return command.addHelpText('after', () => exampleHelp(name));
 }
 

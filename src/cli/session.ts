@@ -30,15 +30,23 @@ export interface Session {
 /**
  * Runs one command with options, progress and signals; exits with the code of the signal that came, if
  * one came.
+ * @param words `ending`: what the command does after the first signal; `nothing`: what is said where it had done nothing yet
  */
-export async function inSession(flags: RawFlags, work: (session: Session) => Promise<void>): Promise<void> {
+export async function inSession(
+  flags: RawFlags,
+  work: (session: Session) => Promise<void>,
+  {
+    ending = 'finishing the step and saving',
+    nothing = 'Interrupted before anything was trained: there is no run to go on with.',
+  } = {},
+): Promise<void> {
   const { settings, rates, given, notes } = await readSettings(flags);
   const progress = openProgress(settings.quiet, process.stderr);
   for (const text of notes) progress.say(text);
   const stop = listenForSignals((name) => {
     // A second signal may end the program while the bars hide the cursor.
     progress.stop();
-    progress.say(`${name}: finishing the step and saving; once more to quit at once`);
+    progress.say(`${name}: ${ending}; once more to quit at once`);
   });
   try {
     await work({
@@ -66,7 +74,7 @@ export async function inSession(flags: RawFlags, work: (session: Session) => Pro
     });
   } catch (error) {
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
-    progress.say('Interrupted before anything was trained: there is no run to go on with.');
+    progress.say(nothing);
   } finally {
     progress.stop();
     stop.release();

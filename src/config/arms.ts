@@ -54,7 +54,7 @@ function isSame(a: Arm, b: Arm): boolean {
 
 async function readArm(name: string, momentum: number): Promise<Arm> {
   const { base, seedShift } = parsePolicy(name);
-  if (base.endsWith('.json')) return { name, overrides: await readArmFile(base), seedShift };
+  if (isFile(base)) return { name, overrides: await readArmFile(base), seedShift };
   const variant = Object.hasOwn(VARIANTS, base) ? VARIANTS[base] : undefined;
   if (variant === undefined) {
     throw new UsageError(
@@ -62,6 +62,10 @@ async function readArm(name: string, momentum: number): Promise<Arm> {
     );
   }
   return { name, overrides: variant(momentum), seedShift };
+}
+
+function isFile(base: string): boolean {
+  return /\.jsonc?$/.test(base);
 }
 
 /** An entry of --policies, `NAME` or `NAME@SHIFT`, in its two parts. */
@@ -73,7 +77,7 @@ function parsePolicy(text: string): { readonly base: string; readonly seedShift:
 /** By how much --policies would shift the seeds of an arm of this name; 0 for names that it does not accept. */
 export function shiftByPolicies(name: string): number {
   const { base, seedShift } = parsePolicy(name);
-  return base.endsWith('.json') || Object.hasOwn(VARIANTS, base) ? seedShift : 0;
+  return isFile(base) || Object.hasOwn(VARIANTS, base) ? seedShift : 0;
 }
 
 /**

@@ -179,8 +179,8 @@ const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype']);
 const MAX_BYTES = 1_000_000;
 
 /**
- * Reads settings from a named experiment or from the config.json of a recorded run: JSON with the long options' names
- * in camelCase, where null is an option that is not set.
+ * Reads settings from a named experiment, from the config.json of a recorded run, or from what `init` wrote: JSON, comments
+ * and all, with the long options' names in camelCase, where null is an option that is not set.
  * @param note told what of the file is left out that the user may want to know of
  * @throws UsageError
  */
@@ -198,7 +198,7 @@ export async function readConfigFile(
   let parsed: unknown;
   try {
     // Some editors put a byte order mark in front, which is no JSON.
-    parsed = JSON.parse(text.replace(/^\uFEFF/, ''), (key, value: unknown) => {
+    parsed = JSON.parse(withoutComments(text.replace(/^\uFEFF/, '')), (key, value: unknown) => {
       if (FORBIDDEN.has(key)) throw new UsageError(`The key "${key}" in ${path} is not allowed. Remove it.`);
       return value;
     });
@@ -219,4 +219,12 @@ export async function readConfigFile(
   const named = arm === others['policy'] ? others : parsed;
   const stated = Object.entries(named).filter(([key, value]) => value !== null && !NO_OPTIONS.has(key));
   return checkSettings(Object.fromEntries(stated), path);
+}
+
+/** Blanks out comments and the comma behind the last entry, so that places in error messages stay what they are. */
+function withoutComments(text: string): string {
+  const blanked = (found: string) => (found.startsWith('"') ? found : found.replace(/[^\r\n]/g, ' '));
+  return text
+    .replace(/"(?:\\.|[^"\\\n])*"|\/\/[^\n]*|\/\*[^]*?\*\//g, blanked)
+    .replace(/"(?:\\.|[^"\\\n])*"|,(?=\s*[}\]])/g, blanked);
 }

@@ -1,5 +1,5 @@
-/** The three commands that share most of their options. */
-export type CommandName = 'find-lr' | 'train' | 'compare';
+/** The commands whose options stand here; the first three share most of them. */
+export type CommandName = 'find-lr' | 'train' | 'compare' | 'predict' | 'export';
 
 /** What a value must look like, in numbers; check-settings.ts says how each kind is read, checked and named. */
 type OptionType =
@@ -37,9 +37,13 @@ const RUNS = ['train', 'compare'] as const;
 const FINDER = ['find-lr'] as const;
 const TRAIN = ['train'] as const;
 const COMPARE = ['compare'] as const;
+const PREDICT = ['predict'] as const;
+const EXPORT = ['export'] as const;
+const COMPUTING = [...ALL, ...PREDICT] as const;
+const EVERY = [...COMPUTING, ...EXPORT] as const;
 
 /**
- * Every option of the three main commands. Keys are the config file's; the flags are the same words in
+ * Every option of these commands. Keys are the config file's; the flags are the same words in
  * kebab case. Defaults stand in configs/default.json alone.
  */
 export const OPTION_GROUPS = {
@@ -75,7 +79,7 @@ export const OPTION_GROUPS = {
     strict: { type: 'flag', commands: ALL, description: 'an unreadable image is an error, not a skip' },
     followLinks: {
       type: 'flag',
-      commands: ALL,
+      commands: COMPUTING,
       description: 'follow links that lead out of the data folder',
     },
   },
@@ -368,7 +372,7 @@ export const OPTION_GROUPS = {
       type: 'choice',
       choices: ['auto', 'tensorflow', 'webgpu', 'wasm', 'cpu'],
       argument: 'B',
-      commands: ALL,
+      commands: COMPUTING,
       description: 'auto, tensorflow, webgpu, wasm, cpu',
     },
     workers: {
@@ -376,7 +380,7 @@ export const OPTION_GROUPS = {
       min: 1,
       max: 1024,
       argument: 'N',
-      commands: ALL,
+      commands: COMPUTING,
       description: "threads that share a run's batches on wasm; never changes a result [cores / jobs]",
     },
     jobs: {
@@ -386,6 +390,21 @@ export const OPTION_GROUPS = {
       argument: 'N',
       commands: COMPARE,
       description: 'runs side by side [cores on wasm, 1 on a GPU]',
+    },
+  },
+  Classifying: {
+    final: {
+      type: 'flag',
+      commands: [...PREDICT, ...EXPORT],
+      description: 'the weights of the last checkpoint instead of the best epoch',
+    },
+    top: {
+      type: 'integer',
+      min: 1,
+      max: 100_000,
+      argument: 'K',
+      commands: PREDICT,
+      description: 'the K most probable classes of each image [1]',
     },
   },
   'Files and output': {
@@ -403,10 +422,33 @@ export const OPTION_GROUPS = {
       commands: COMPARE,
       description: 'also write DIR/report.html, one file, and its charts beside it as SVG and PNG',
     },
-    json: { type: 'flag', commands: ALL, description: 'one JSON document on stdout' },
-    quiet: { type: 'flag', commands: ALL, description: 'no progress' },
-    color: { type: 'flag', commands: ALL, description: 'colours' },
-    debug: { type: 'flag', commands: ALL, description: 'stack traces and backend logs' },
+    csv: {
+      type: 'path',
+      argument: 'FILE',
+      commands: PREDICT,
+      description: 'also write the predictions as a table, one line a class',
+    },
+    to: {
+      type: 'path',
+      argument: 'DIR',
+      commands: EXPORT,
+      description: 'a new or empty folder for the files',
+    },
+    format: {
+      type: 'choice',
+      choices: ['tfjs', 'onnx', 'keras', 'savedmodel'],
+      argument: 'F',
+      commands: EXPORT,
+      description: 'tfjs, with a page for the browser, or onnx; says how to get the others [tfjs]',
+    },
+    json: {
+      type: 'flag',
+      commands: EVERY,
+      description: 'one JSON document on stdout; predict: one line an image',
+    },
+    quiet: { type: 'flag', commands: EVERY, description: 'no progress' },
+    color: { type: 'flag', commands: EVERY, description: 'colours' },
+    debug: { type: 'flag', commands: EVERY, description: 'stack traces and backend logs' },
     dryRun: { type: 'flag', commands: TRAIN, description: 'show the schedule and the plan, train nothing' },
     plan: {
       type: 'flag',
@@ -416,7 +458,7 @@ export const OPTION_GROUPS = {
   },
 } as const satisfies Record<string, Record<string, OptionSpec>>;
 
-/** Every option of the three main commands by its name. */
+/** Every option of these commands by its name. */
 export const OPTIONS = {
   ...OPTION_GROUPS.Data,
   ...OPTION_GROUPS.Model,
@@ -425,6 +467,7 @@ export const OPTIONS = {
   ...OPTION_GROUPS.Schedule,
   ...OPTION_GROUPS.Statistics,
   ...OPTION_GROUPS.Machine,
+  ...OPTION_GROUPS.Classifying,
   ...OPTION_GROUPS['Files and output'],
 };
 

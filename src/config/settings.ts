@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { GivenSettings } from './check-settings.js';
-import { type OptionName, OPTIONS } from './options.js';
+import { type CommandName, OPTION_GROUPS, type OptionName, OPTIONS, type OptionSpec } from './options.js';
 
 /** The learning rates that measurement gave, by trained part and policy. */
 export type RateTable = Readonly<Record<'head' | 'last' | 'all', Readonly<Record<string, number>>>>;
@@ -22,6 +22,10 @@ type Defaulted = Exclude<
   | 'jobs'
   | 'target'
   | 'report'
+  | 'top'
+  | 'csv'
+  | 'to'
+  | 'format'
 >;
 
 /** Every option with its value; the few without a fixed default may be absent. */
@@ -37,6 +41,7 @@ const FLAGS_OFF = {
   threePhase: false,
   dryRun: false,
   plan: false,
+  final: false,
 } as const;
 
 /** The contents of configs/default.json, the one place where default numbers stand. */
@@ -46,4 +51,46 @@ export function readDefaults(): { settings: Settings; rates: RateTable } {
   // The other keys describe the experiment to its reader.
   const given = Object.fromEntries(Object.entries(keys).filter(([name]) => Object.hasOwn(OPTIONS, name)));
   return { settings: { ...FLAGS_OFF, ...given } as Settings, rates: defaultLr };
+}
+
+const EXPERIMENTS: readonly CommandName[] = ['find-lr', 'train', 'compare'];
+/** Options that belong to one call of the program rather than to an experiment. */
+const OF_ONE_CALL: readonly string[] = (
+  [
+    ['config', 'resume', 'extendTo', 'arm', 'pair', 'report'],
+    ['json', 'quiet', 'color', 'debug', 'dryRun', 'plan'],
+  ] satisfies OptionName[][]
+).flat();
+/** Columns of an entry: most fit. */
+const ENTRY = 38;
+
+/**
+ * A file for --config with all that an experiment may set, under the headings of --help: JSON with comments. What has a default
+ * has it there; what has none stands in a comment.
+ * @param file how the user calls it
+ */
+export function commentedDefaults(file: string): string {
+  const { settings } = readDefaults();
+  const entry = ([key, { description, argument }]: [string, OptionSpec]) => {
+    const value = settings[key as OptionName];
+    const shown = JSON.stringify(value)?.replaceAll(',', ', ') ?? argument;
+    const text = `${value === undefined ? '// ' : ''}"${key}": ${shown},`;
+    return `  ${text.padEnd(ENTRY)}  // ${description}`;
+  };
+  const sections = Object.entries(OPTION_GROUPS).flatMap(([group, options]) => {
+    const own = Object.entries<OptionSpec>(options).filter(
+      ([key, { commands }]) =>
+        !OF_ONE_CALL.includes(key) && EXPERIMENTS.some((name) => commands.includes(name)),
+    );
+    return own.length === 0 ? [] : [`  // ${group.toUpperCase()}`, ...own.map(entry), ''];
+  });
+  return [
+    `// Settings of onecycle: onecycle compare --config ${file}`,
+    '// The values are the defaults. A line that begins with // sets nothing; what happens then stands in brackets.',
+    '// Flags win over this file, and paths in it count from the working directory.',
+    '{',
+    ...sections.slice(0, -1),
+    '}',
+    '',
+  ].join('\n');
 }

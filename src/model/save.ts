@@ -1,4 +1,4 @@
-import type { Backbone, ConvUnit, Head, Parameters } from './network.js';
+import { type Backbone, type ConvUnit, HEAD, type Head, type Parameters } from './network.js';
 
 /** The files of a TFJS layers-model by name; whoever owns the folder writes them. */
 interface LayersModelFiles {
@@ -72,6 +72,32 @@ export interface TrainedClassifier {
   readonly head: Head;
   readonly classNames: readonly string[];
   readonly imageSize: number;
+}
+
+/**
+ * A backbone with the weights that were trained in place of its own, and the head. Throws Error where those of the head
+ * are missing.
+ * @param trained as checkpoints hold them, by name
+ */
+export function withTrained(
+  { backbone, parameters }: Pick<TrainedClassifier, 'backbone' | 'parameters'>,
+  trained: ReadonlyMap<string, Float32Array>,
+): Pick<TrainedClassifier, 'backbone' | 'parameters' | 'head'> {
+  const ofHead = (name: string): Float32Array => {
+    const values = trained.get(name);
+    if (values === undefined) throw new Error(`the checkpoint holds no ${name}`);
+    return values;
+  };
+  return {
+    backbone,
+    parameters: new Map(
+      [...parameters].map(([name, { shape, values }]) => [
+        name,
+        { shape, values: trained.get(name) ?? values },
+      ]),
+    ),
+    head: { kernel: ofHead(`${HEAD}/kernel`), bias: ofHead(`${HEAD}/bias`) },
+  };
 }
 
 /** A layer as a layers-model's model.json holds it. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { RunError, UsageError } from '../errors.js';
 
@@ -31,6 +31,53 @@ export async function writeFileAtomic(
     await rm(temporary, { force: true }).catch(() => undefined);
     throw explainWriteError(error, path, phase);
   }
+}
+
+/**
+ * Makes a new folder with these files, whole or not at all, and durably. A file's name may lead into a folder. An empty folder
+ * in its place is taken; nothing else is ever replaced.
+ * Throws UsageError where something is there already or `path` cannot be written, RunError where there is no space.
+ * @param option the flag that names `path`
+ */
+export async function makeWholeFolder(
+  path: string,
+  files: Readonly<Record<string, string | Uint8Array>>,
+  option: string,
+): Promise<void> {
+  const fresh = temporaryName(path);
+  try {
+    await makeFolders(dirname(path));
+    await writeFolder(fresh, files);
+    await rename(fresh, path).catch(async (error: unknown) => {
+      // Whatever lies there, a rename to it fails, but for an empty folder.
+      const there = await lstat(path).catch(() => undefined);
+      if (there === undefined) throw error;
+      throw new UsageError(
+        `${path} is there already, and nothing is overwritten. Give a new or empty folder with ${option}.`,
+        { cause: error },
+      );
+    });
+    await syncFolder(dirname(path));
+  } catch (error) {
+    throw explainWriteError(error, path, 'start', option);
+  } finally {
+    await rm(fresh, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+/**
+ * Writes files into a new folder, durably. Throws the system's error.
+ * @param write writes one of the files, known in `files` as `name`
+ */
+export async function writeFolder(
+  path: string,
+  files: Readonly<Record<string, string | Uint8Array>>,
+  write: (path: string, data: string | Uint8Array, name: string) => Promise<void> = writeDurably,
+): Promise<void> {
+  const folders = new Set([path, ...Object.keys(files).map((name) => dirname(join(path, name)))]);
+  for (const folder of folders) await mkdir(folder);
+  for (const [name, data] of Object.entries(files)) await write(join(path, name), data, name);
+  for (const folder of folders) await syncFolder(folder);
 }
 
 /** A hidden name beside `path` that nobody else uses. */

@@ -156,6 +156,50 @@ export interface Divergence {
   readonly message: string;
 }
 
+/**
+ * What happens to an image before the network sees it, in this order, as a model's preprocessing.json holds it: decoding,
+ * shrinking where it is large, cropping, resizing, scaling.
+ */
+export interface Preprocessing {
+  readonly schemaVersion: number;
+  /** What the network takes: [batch, height, width, channels]. */
+  readonly input: {
+    readonly layout: 'NHWC';
+    readonly height: number;
+    readonly width: number;
+    readonly channels: 'RGB';
+    readonly type: 'float32';
+  };
+  /** Upright by EXIF, transparency on the background. */
+  readonly decode: {
+    readonly orientation: 'EXIF';
+    readonly background: string;
+    readonly colours: 'sRGB';
+    readonly bitsPerChannel: 8;
+  };
+  /** An image whose short side is longer is shrunk to it, proportions kept; others keep their size. */
+  readonly shrink: { readonly shortSide: number; readonly method: 'lanczos3'; readonly enlarge: false };
+  /** Of longer images the centre is kept. */
+  readonly keep: { readonly longSideOverShort: number; readonly position: 'centre' };
+  /** A square of whole pixels; its offsets are rounded down. */
+  readonly crop: {
+    readonly shape: 'square';
+    readonly position: 'centre';
+    readonly shareOfShortSide: { readonly shrunk: number; readonly notShrunk: number };
+  };
+  /** With aligned corners: the first and the last sample lie on the square's first and last pixel. */
+  readonly resize: {
+    readonly height: number;
+    readonly width: number;
+    readonly method: 'bilinear';
+    readonly alignCorners: true;
+  };
+  /** Of each value from 0 to 255: value * multiply + add. */
+  readonly scale: { readonly multiply: number; readonly add: number };
+  /** In the order of the outputs. */
+  readonly classes: readonly string[];
+}
+
 /** How a run ended; further keys are the caller's. */
 export interface RunResult {
   readonly status: 'completed' | 'interrupted' | 'failed';
@@ -404,6 +448,37 @@ export interface ComparePlan {
     /** What compares the runs once they have come, for a shell. */
     readonly compare: string;
   };
+}
+
+// predict and export
+
+/** A class and its probability. */
+export interface RankedClass {
+  readonly label: string;
+  readonly probability: number;
+}
+
+/** One image, as a line of `predict --json`. */
+export interface PredictionLine {
+  /** As it was named, or found in a folder that was named. */
+  readonly file: string;
+  /** The most probable first. */
+  readonly predictions: readonly RankedClass[];
+}
+
+/** The forms in which a model is exported. */
+export type ExportFormat = 'tfjs' | 'onnx';
+
+/** `export`'s JSON document. */
+export interface ExportDocument {
+  readonly schemaVersion: number;
+  readonly command: 'export';
+  readonly status: 'completed';
+  readonly run: string;
+  readonly format: ExportFormat;
+  /** The folder that was written. */
+  readonly to: string;
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
 }
 
 // doctor

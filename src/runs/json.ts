@@ -20,6 +20,11 @@ export function jsonText(value: unknown, indent?: number): string {
   return JSON.stringify(value, undefined, indent);
 }
 
+/** A whole JSON file's text. Throws RangeError for numbers that are not finite. */
+export function documentText(value: object): string {
+  return `${jsonText(value, 2)}\n`;
+}
+
 /** Whether what JSON.parse returned is an object with keys, and neither null nor an array. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { UsageError } from '../errors.js';
 import { writeFileAtomic } from './atomic.js';
 import { type CurveLine, type FoundRate, RUN_FILES, type RunResult, SCHEMA_VERSION } from './documents.js';
-import { isJsonObject, type JsonObject } from './json.js';
+import { documentText, isJsonObject, type JsonObject } from './json.js';
 import { JsonlWriter } from './jsonl.js';
 import type { RunLock } from './lock.js';
 import { readDocument } from './read-document.js';
-import { documentText, makeFolder, type RunDocuments } from './run-folder.js';
+import { makeFolder, type RunDocuments } from './run-folder.js';
 
 /** Where things lie in a range test's folder, beside config.json, environment.json, dataset.json and result.json. */
 export const RANGE_TEST_FILES = {

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, lstat, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { UsageError } from '../errors.js';
 import {
   explainWriteError,
@@ -10,6 +10,7 @@ import {
   temporaryName,
   writeDurably,
   writeFileAtomic,
+  writeFolder,
 } from './atomic.js';
 import { checkpointPath, type FoundCheckpoint, readNewestCheckpoint } from './checkpoint.js';
 import {
@@ -21,7 +22,7 @@ import {
   SCHEMA_VERSION,
   type StepRecord,
 } from './documents.js';
-import { jsonText } from './json.js';
+import { documentText, jsonText } from './json.js';
 import { type JsonlOffsets, JsonlWriter, offsetsOf, truncateTo } from './jsonl.js';
 import { heldLock, lockPath, lockRun, ownLockText, type RunLock } from './lock.js';
 import { readEnvironment } from './read-run.js';
@@ -209,14 +210,23 @@ export class RunFolder {
     await writeFileAtomic(join(this.dir, RUN_FILES.predictions), text);
   }
 
-  /** Writes model/, replacing it as a whole; `files` by name, without folders. */
-  async writeModel(files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
+  /**
+   * Writes model/, replacing it as a whole.
+   * @param files the run's own, by name
+   * @param shared files that other runs hold too; those take their space once in all the runs beside each other
+   */
+  async writeModel(
+    files: Readonly<Record<string, string | Uint8Array>>,
+    shared: Readonly<Record<string, Uint8Array>> = {},
+  ): Promise<void> {
     const path = join(this.dir, RUN_FILES.model);
     const [fresh, old] = [temporaryName(path), temporaryName(path)];
     try {
-      await mkdir(fresh);
-      for (const [name, data] of Object.entries(files)) await writeDurably(join(fresh, name), data);
-      await syncFolder(fresh);
+      await writeFolder(fresh, { ...files, ...shared }, (file, data, name) =>
+        Object.hasOwn(shared, name)
+          ? this.#linkOrWrite(file, Buffer.from(data), name)
+          : writeDurably(file, data),
+      );
       // A folder that is not empty cannot be renamed over.
       await rename(path, old).catch(() => undefined);
       await rename(fresh, path);
@@ -227,6 +237,18 @@ export class RunFolder {
       for (const left of [fresh, old])
         await rm(left, { recursive: true, force: true }).catch(() => undefined);
     }
+  }
+
+  /** Makes a file of model/ a hard link to the one of a run beside this, where that holds the same bytes. */
+  async #linkOrWrite(path: string, data: Buffer, name: string): Promise<void> {
+    const beside = dirname(this.dir);
+    for (const run of await readdir(beside).catch(() => [])) {
+      const linked = link(join(beside, run, RUN_FILES.model, name), path);
+      if (!(await linked.then(() => true).catch(() => false))) continue;
+      if (data.equals(await readFile(path))) return;
+      await rm(path);
+    }
+    await writeDurably(path, data);
   }
 
   /** Ends the record: result.json, written last. It begins with `schemaVersion`. */
@@ -302,11 +324,6 @@ export async function makeFolder(
     await rm(made, { recursive: true, force: true }).catch(() => undefined);
     throw explainWriteError(error, join(outDir, name), 'start');
   }
-}
-
-/** A whole JSON file's text. Throws RangeError for numbers that are not finite. */
-export function documentText(value: object): string {
-  return `${jsonText(value, 2)}\n`;
 }
 
 /** Renames a folder to `path`, or `path`-2, -3 and so on; nobody else can get the same name. */

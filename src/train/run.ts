@@ -1,8 +1,8 @@
 import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
 import type { Engine } from '../engine/engine.js';
-import { HEAD } from '../model/network.js';
-import { saveLayersModel } from '../model/save.js';
+import { LIBRARY, modelFiles } from '../export/model-files.js';
+import { type TrainedClassifier, withTrained } from '../model/save.js';
 import { encodeCheckpoint } from '../runs/checkpoint.js';
 import {
   type BestEpoch,
@@ -135,7 +135,7 @@ async function concludeRun(
   const { best } = end;
   if (best !== null) {
     await folder.writePredictions(predictionLines(bench, end.predictions, best.predictions));
-    await folder.writeModel(modelFiles(bench, best));
+    await folder.writeModel(modelFiles(bestModel(bench, best)), LIBRARY);
   }
   await folder.finish(document);
 }
@@ -149,21 +149,11 @@ function predictionLines(bench: Workbench, final: readonly Prediction[], best: r
   });
 }
 
-function modelFiles({ weights, images: { classNames }, imageSize }: Workbench, { replica }: RunCheckpoint) {
-  const { backbone } = weights;
-  const parameters = new Map(
-    [...weights.parameters].map(([name, { shape, values }]) => [
-      name,
-      { shape, values: replica.weights.get(name) ?? values },
-    ]),
-  );
-  const trained = (name: string): Float32Array => {
-    const values = replica.weights.get(name);
-    if (values === undefined) throw new Error(`the checkpoint of the best epoch holds no ${name}`);
-    return values;
-  };
-  const head = { kernel: trained(`${HEAD}/kernel`), bias: trained(`${HEAD}/bias`) };
-  return { ...saveLayersModel({ backbone, parameters, head, classNames, imageSize }) };
+function bestModel(
+  { weights, images: { classNames }, imageSize }: Workbench,
+  { replica }: RunCheckpoint,
+): TrainedClassifier {
+  return { ...withTrained(weights, replica.weights), classNames, imageSize };
 }
 
 /** Says how a run ended. */

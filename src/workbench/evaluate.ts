@@ -33,14 +33,24 @@ export async function evaluate(engine: Engine, batches: AsyncIterable<TrainingBa
   return { loss: lossSum / total, accuracy: correct / total, correct, total, predictions };
 }
 
-/** Softmax over one image's logits, shifted by the largest so that nothing overflows. */
 function judge(logits: Float32Array, label: number): { prediction: Prediction; loss: number } {
+  const { predicted, largest, sum } = shifted(logits);
+  const loss = Math.log(sum) + largest - (logits[label] ?? NaN);
+  return { prediction: { predicted, probability: 1 / sum }, loss };
+}
+
+/** The classes' probabilities by one image's logits; that of the predicted class is the one that predictions.jsonl holds. */
+export function softmax(logits: Float32Array): Float64Array {
+  const { largest, sum } = shifted(logits);
+  return Float64Array.from(logits, (logit) => Math.exp(logit - largest) / sum);
+}
+
+/** Sum of the exponentials, shifted by the largest logit so that nothing overflows. */
+function shifted(logits: Float32Array) {
   let predicted = 0;
   logits.forEach((logit, i) => {
     if (logit > (logits[predicted] ?? -Infinity)) predicted = i;
   });
   const largest = logits[predicted] ?? NaN;
-  const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
-  const loss = Math.log(sum) + largest - (logits[label] ?? NaN);
-  return { prediction: { predicted, probability: 1 / sum }, loss };
+  return { predicted, largest, sum: logits.reduce((total, logit) => total + Math.exp(logit - largest), 0) };
 }

@@ -29,6 +29,7 @@ async function modulesOf(args: readonly string[]) {
   return { ...result, modules: readFileSync(file, 'utf8') };
 }
 
+const COMMANDS = ['find-lr', 'train', 'compare', 'predict', 'export'] as const;
 const HEAVY = [
   '@tensorflow',
   'zod',
@@ -47,6 +48,8 @@ describe('nothing heavy is loaded', () => {
     ['train --help', 0],
     ['find-lr --help', 0],
     ['compare --help', 0],
+    ['predict --help', 0],
+    ['export --help', 0],
     ['help', 0],
     ['help train', 0],
     ['train --no-such-option', 2],
@@ -85,31 +88,28 @@ describe('nothing heavy is loaded', () => {
 });
 
 describe('help', () => {
-  test.each(['find-lr', 'train', 'compare'] as const)(
-    'of %s lists its options, and theirs alone',
-    async (name) => {
-      const { code, stdout, stderr } = await runCli([name, '--help']);
-      expect(code).toBe(0);
-      expect(stderr).toBe('');
-      const specs: [string, OptionSpec][] = Object.entries(OPTIONS);
-      for (const [option, { commands }] of specs) {
-        const flag = option === 'color' ? '--no-color' : flagName(option);
-        expect(new RegExp(`^  ${flag}( |$)`, 'm').test(stdout), flag).toBe(commands.includes(name));
-      }
-      for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
-      if (name !== 'find-lr')
-        expect(stdout).toMatch(/Learning rates without --lr.*\n.*fixed \S+ +1cycle \S+/s);
-    },
-  );
+  test.each(COMMANDS)('of %s lists its options, and theirs alone', async (name) => {
+    const { code, stdout, stderr } = await runCli([name, '--help']);
+    expect(code).toBe(0);
+    expect(stderr).toBe('');
+    const specs: [string, OptionSpec][] = Object.entries(OPTIONS);
+    for (const [option, { commands }] of specs) {
+      const flag = option === 'color' ? '--no-color' : flagName(option);
+      expect(new RegExp(`^  ${flag}( |$)`, 'm').test(stdout), flag).toBe(commands.includes(name));
+    }
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    if (name === 'train' || name === 'compare')
+      expect(stdout).toMatch(/Learning rates without --lr.*\n.*fixed \S+ +1cycle \S+/s);
+  });
 
-  test.each(['find-lr', 'train', 'compare'] as const)('of %s has them under their headings', async (name) => {
+  test.each(COMMANDS)('of %s has them under their headings', async (name) => {
     const { stdout } = await runCli([name, '--help']);
     const headings = stdout.split('\n').filter((line) => /^[A-Z][a-z ]+:$/.test(line));
     const groups: [string, Record<string, OptionSpec>][] = Object.entries(OPTION_GROUPS);
     const own = groups.filter(([, options]) =>
       Object.values(options).some(({ commands }) => commands.includes(name)),
     );
-    const arguments_ = name === 'compare' ? ['Arguments:'] : [];
+    const arguments_ = ['compare', 'predict', 'export'].includes(name) ? ['Arguments:'] : [];
     expect(headings).toEqual([...arguments_, ...own.map(([group]) => `${group}:`), 'Examples:']);
     for (const [group, options] of own) {
       const section = stdout.split(`\n${group}:\n`)[1]?.split('\n\n')[0] ?? '';
@@ -121,34 +121,32 @@ describe('help', () => {
     }
   });
 
-  test.each(['find-lr', 'train', 'compare'] as const)(
-    'of %s ends with three examples, which parse',
-    async (name) => {
-      const { stdout } = await runCli([name, '--help']);
-      const lines = (stdout.split('\nExamples:\n')[1] ?? '').split('\n');
-      // A command line, and what it is for.
-      expect(lines).toHaveLength(6);
-      const command = buildProgram().commands.find((known) => known.name() === name)!;
-      for (const line of lines.filter((_, i) => i % 2 === 0)) {
-        const [program, verb, ...args] = line.trim().split(' ');
-        expect([program, verb]).toEqual(['onecycle', name]);
-        expect(command.parseOptions(args)).toEqual({ operands: [], unknown: [] });
-        const flags = Object.entries(command.opts<Record<string, string | boolean>>());
-        const settings = flags.map(([key, value]) => [
-          key,
-          value === true ? true : readFlag(key, String(value)),
-        ]);
-        expect(() => checkSettings(Object.fromEntries(settings))).not.toThrow();
-      }
-      for (const line of lines.filter((_, i) => i % 2 === 1)) expect(line).toMatch(/^ {6}\S.{20,}/);
-    },
-  );
+  test.each(COMMANDS)('of %s ends with three examples, which parse', async (name) => {
+    const { stdout } = await runCli([name, '--help']);
+    const lines = (stdout.split('\nExamples:\n')[1] ?? '').split('\n');
+    // A command line, and what it is for.
+    expect(lines).toHaveLength(6);
+    const command = buildProgram().commands.find((known) => known.name() === name)!;
+    for (const line of lines.filter((_, i) => i % 2 === 0)) {
+      const [program, verb, ...args] = line.trim().split(' ');
+      expect([program, verb]).toEqual(['onecycle', name]);
+      const { operands, unknown } = command.parseOptions(args);
+      expect(unknown).toEqual([]);
+      expect(operands.length > 0).toBe(name === 'predict' || name === 'export');
+      const flags = Object.entries(command.opts<Record<string, string | boolean>>());
+      const settings = flags.map(([key, value]) => [
+        key,
+        value === true ? true : readFlag(key, String(value)),
+      ]);
+      expect(() => checkSettings(Object.fromEntries(settings))).not.toThrow();
+    }
+    for (const line of lines.filter((_, i) => i % 2 === 1)) expect(line).toMatch(/^ {6}\S.{20,}/);
+  });
 
   test('of the program names its commands', async () => {
     const { code, stdout, stderr } = await runCli(['--help']);
     expect([code, stderr]).toEqual([0, '']);
-    for (const name of ['find-lr', 'train', 'compare'])
-      expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
+    for (const name of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
@@ -200,6 +198,9 @@ describe('the manual', () => {
         '--jobs',
         '--sshlogin',
         '--only',
+        '--input',
+        '--output',
+        '--directory',
       ];
       const known = [...Object.keys(OPTIONS).map(flagName), ...others];
       for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(known).toContain(flag);
@@ -214,7 +215,10 @@ describe('the manual', () => {
     ['trian', /named "trian"\. Did you mean "train"\?$/],
     ['lr-kurve', /Did you mean "lr-curve"\?$/],
     ['statistic', /Did you mean "statistics"\?$/],
-    ['unheard-of', /Expected one of find-lr, train, compare, doctor, help, lr-curve, 1cycle, .*speed/],
+    [
+      'unheard-of',
+      /Expected one of find-lr, train, compare, predict, export, doctor, init, completion, help, lr-curve, 1cycle, .*speed/,
+    ],
     ['constructor', /no page of the manual named "constructor"/],
     ['../manual/speed', /no page of the manual named/],
   ])('help %s is wrong usage', async (topic, message) => {

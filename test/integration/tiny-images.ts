@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 
@@ -28,8 +28,31 @@ export async function tinyImages(
   }
 }
 
+/**
+ * Puts shapes that are easily got wrong in the place of two validation images of `tinyImages`: one eight times as long as it is
+ * high, and a JPEG that lies on its side, as its EXIF says.
+ */
+export async function oddShapes(dir: string, { side = 32 }: Pick<TinyImages, 'side'> = {}): Promise<void> {
+  const long = join(dir, 'val', 'ants', '0.png');
+  await sharp(noise(0, 1001, 8 * side + 1, side), { raw: { width: 8 * side + 1, height: side, channels: 3 } })
+    .png()
+    .toFile(long);
+  const lying = join(dir, 'val', 'bees', '0');
+  await rm(`${lying}.png`);
+  await sharp(noise(1, 1002, side + 7, side), { raw: { width: side + 7, height: side, channels: 3 } })
+    .jpeg({ quality: 100, chromaSubsampling: '4:4:4' })
+    .withMetadata({ orientation: 6 })
+    .toFile(`${lying}.jpg`);
+}
+
 async function writeImage(path: string, label: number, number: number, side: number): Promise<void> {
-  const pixels = Buffer.alloc(side * side * 3);
+  await sharp(noise(label, number, side, side), { raw: { width: side, height: side, channels: 3 } })
+    .png()
+    .toFile(path);
+}
+
+function noise(label: number, number: number, width: number, height: number): Buffer {
+  const pixels = Buffer.alloc(width * height * 3);
   // A small linear congruential generator: the same images on every machine.
   let state = label * 7919 + number * 104729 + 1;
   for (let i = 0; i < pixels.length; i++) {
@@ -37,7 +60,5 @@ async function writeImage(path: string, label: number, number: number, side: num
     const tint = i % 3 === label % 3 ? 150 : 60;
     pixels[i] = tint + (state >>> 26);
   }
-  await sharp(pixels, { raw: { width: side, height: side, channels: 3 } })
-    .png()
-    .toFile(path);
+  return pixels;
 }

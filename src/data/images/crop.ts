@@ -9,7 +9,7 @@ const AREA = [0.5, 1] as const;
 const RATIO = [3 / 4, 4 / 3] as const;
 const TRIES = 10;
 /** Share of the short side that validation sees: the same magnification as an average training crop. */
-const CENTRE = 0.875;
+export const CENTRE = 0.875;
 
 /** A rectangle of whole pixels. */
 interface PixelRect {

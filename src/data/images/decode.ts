@@ -25,7 +25,7 @@ sharp.concurrency(1);
  * image is no longer than 8/3 of its short side; beyond that all crops are at the centre. So the ends
  * of longer images are never looked at, and a 20 x 5,000,000 one need not be kept.
  */
-const LONGEST = 4;
+export const LONGEST = 4;
 
 /** An image as it was decoded, and what is odd about it. */
 export interface DecodedFile extends DecodedImage {

@@ -85,7 +85,7 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
   const stop = new AbortController();
   const failed = new AbortController();
   const arrivals = new Arrivals((image) => store.has(image), failed.signal);
-  const shortSide = Math.round(ROOM * options.imageSize);
+  const shortSide = decodedShortSide(options.imageSize);
   const outcomes: Outcome[] = [];
 
   const prepare = async ({ path, image }: StoredSample) => {
@@ -132,6 +132,11 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
       store.close();
     },
   };
+}
+
+/** The short side in pixels that larger images are shrunk to. */
+export function decodedShortSide(imageSize: number): number {
+  return Math.round(ROOM * imageSize);
 }
 
 /** How many images are read and decoded side by side. */

@@ -2,10 +2,17 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, UsageError } from '../../errors.js';
-import { type Backbone, type Block, type ConvUnit, firstNonFinite, type Parameters } from '../network.js';
+import {
+  type Backbone,
+  type Block,
+  type ConvUnit,
+  firstNonFinite,
+  type Head,
+  type Parameters,
+} from '../network.js';
 import type { ConvStage } from './conv-stage.js';
 import { type BatchNorm, foldBatchNorm } from './fold.js';
-import { type LayerGraph, linkLayers } from './graph.js';
+import { describe, type LayerGraph, linkLayers } from './graph.js';
 import { matchMobileNet, type MobileNetPlan, type StageBlock } from './match.js';
 import { parseModelJson } from './model-json.js';
 import { readWeightFiles, type WeightTensor } from './weight-files.js';
@@ -26,9 +33,29 @@ const maxJsonBytes = 50 * 2 ** 20;
  * layers and with batch norm separate or folded already. Each file is read once.
  * Throws UsageError, naming the file, for anything that is not such a network with finite float32 weights.
  */
-export async function loadBackbone(modelJsonPath: string): Promise<LoadedBackbone> {
+export function loadBackbone(modelJsonPath: string): Promise<LoadedBackbone> {
+  return explained(modelJsonPath, async () => (await load(modelJsonPath)).loaded);
+}
+
+/** A fine-tuned MobileNet as read from disk. */
+export interface LoadedClassifier extends LoadedBackbone {
+  readonly head: Head;
+}
+
+/**
+ * Reads a classifier as `saveLayersModel` writes it: the backbone, a global average, and one dense layer with softmax.
+ * Throws UsageError, naming the file, for anything else.
+ */
+export function loadClassifier(modelJsonPath: string): Promise<LoadedClassifier> {
+  return explained(modelJsonPath, async () => {
+    const { loaded, plan, graph, weights } = await load(modelJsonPath);
+    return { ...loaded, head: readHead(plan, graph, weights, loaded.backbone.features) };
+  });
+}
+
+async function explained<T>(modelJsonPath: string, read: () => Promise<T>): Promise<T> {
   try {
-    return await load(modelJsonPath);
+    return await read();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new UsageError(
@@ -39,14 +66,15 @@ export async function loadBackbone(modelJsonPath: string): Promise<LoadedBackbon
   }
 }
 
-async function load(path: string): Promise<LoadedBackbone> {
+async function load(path: string) {
   const json = await readJson(path);
   const { layers, manifest } = parseModelJson(json.toString('utf8'));
   const graph = linkLayers(layers);
   const plan = matchMobileNet(graph);
   const hash = createHash('sha256').update(json);
   const weights = await readWeightFiles(dirname(path), manifest, (bytes) => void hash.update(bytes));
-  return { ...buildBackbone(plan, graph, weights), sha256: hash.digest('hex') };
+  const loaded: LoadedBackbone = { ...buildBackbone(plan, graph, weights), sha256: hash.digest('hex') };
+  return { loaded, plan, graph, weights };
 }
 
 async function readJson(path: string): Promise<Buffer> {
@@ -95,6 +123,30 @@ function buildBackbone(
   const alpha = widthMultiplier(plan, blocks);
   const { version, trainedSize } = plan;
   return { backbone: { version, alpha, trainedSize, blocks, features: channels }, parameters };
+}
+
+/** The classification layer that follows the blocks of a plan. */
+function readHead(
+  { blocks }: MobileNetPlan,
+  graph: LayerGraph,
+  weights: ReadonlyMap<string, WeightTensor>,
+  features: number,
+): Head {
+  const last = blocks.at(-1)?.stages.at(-1)?.end;
+  const [pool] = last === undefined ? [] : graph.consumers(last);
+  const [dense] = pool === undefined ? [] : graph.consumers(pool);
+  const { units, activation } = dense?.config ?? {};
+  const fits = pool?.className === 'GlobalAveragePooling2D' && dense?.className === 'Dense';
+  if (!fits || typeof units !== 'number' || activation !== 'softmax' || graph.consumers(dense).length > 0) {
+    throw new UsageError(
+      `expected a global average and one Dense layer with softmax at the end, found ${describe(...[pool, dense].filter((layer) => layer !== undefined))}`,
+    );
+  }
+  const source = new WeightSource(weights);
+  return {
+    kernel: source.take(`${dense.name}/kernel`, [features, units]),
+    bias: source.take(`${dense.name}/bias`, [units]),
+  };
 }
 
 /**

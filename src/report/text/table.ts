@@ -6,6 +6,8 @@ import { displayWidth, pad, printable, truncate } from './width.js';
 export interface TableColumn {
   readonly header: string;
   readonly align?: 'left' | 'right';
+  /** What is cut off where there is no room; of paths it is the start. */
+  readonly lost?: 'end' | 'start';
 }
 
 const GAP = '  ';
@@ -30,8 +32,8 @@ export function table(
   const widths = fitted(columns, naturalWidths(lines), width);
   const texts = lines.map((cells) =>
     columns
-      .map(({ align = 'left' }, index) =>
-        pad(truncate(cells[index] ?? '', widths[index] ?? 0), widths[index] ?? 0, align),
+      .map(({ align = 'left', lost }, index) =>
+        pad(truncate(cells[index] ?? '', widths[index] ?? 0, lost), widths[index] ?? 0, align),
       )
       .join(GAP)
       .trimEnd(),

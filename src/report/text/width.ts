@@ -33,18 +33,19 @@ export function displayWidth(text: string): number {
   return width;
 }
 
-/** The text where it fits into `width` columns, else its beginning with an ellipsis; takes no colour codes. */
-export function truncate(text: string, width: number): string {
+/**
+ * The text where it fits into `width` columns, else what fits of it with an ellipsis; takes no colour codes.
+ * @param lost the side that is cut off
+ */
+export function truncate(text: string, width: number, lost: 'end' | 'start' = 'end'): string {
   if (displayWidth(text) <= width) return text;
   if (width < 1) return '';
-  let kept = '';
+  const graphemes = Array.from(segments(text), ({ segment }) => segment);
+  if (lost === 'start') graphemes.reverse();
   let used = 0;
-  for (const { segment } of segments(text)) {
-    used += graphemeWidth(segment);
-    if (used > width - 1) break;
-    kept += segment;
-  }
-  return `${kept}…`;
+  const end = graphemes.findIndex((grapheme) => (used += graphemeWidth(grapheme)) > width - 1);
+  const kept = graphemes.slice(0, end);
+  return lost === 'end' ? `${kept.join('')}…` : `…${kept.reverse().join('')}`;
 }
 
 /** Fills a text with blanks to `width` columns; the blanks go before it where it is aligned to the right. */

@@ -12,9 +12,11 @@ const raw = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
 const WITHOUT_DEFAULT = [
   'arm',
   'config',
+  'csv',
   'decayEvery',
   'earlyStop',
   'extendTo',
+  'format',
   'imageSize',
   'jobs',
   'lr',
@@ -23,6 +25,8 @@ const WITHOUT_DEFAULT = [
   'resume',
   'steps',
   'target',
+  'to',
+  'top',
   'workers',
 ];
 

@@ -24,6 +24,13 @@ test('a byte order mark does no harm', async () => {
   expect(await readConfigFile(await configFile('\uFEFF{"epochs": 3}'))).toEqual({ epochs: 3 });
 });
 
+test('comments and a comma behind the last entry say nothing, but within a text', async () => {
+  const path = await configFile(
+    '// first\n{\r\n "epochs": 3, // "seed": 4,\n /* "seed": 5,\n */ "data": "a//b/*c*/\\",}", "decayAt": [0.5, /**/ ], // last\n}\n//',
+  );
+  expect(await readConfigFile(path)).toEqual({ epochs: 3, data: 'a//b/*c*/",}', decayAt: [0.5] });
+});
+
 describe("a run's own config.json", () => {
   const run = '"schemaVersion": 1, "policy": "1cycle", "epochs": 6, "earlyStop": null, "lr": 0.01';
 
@@ -59,8 +66,10 @@ describe("a run's own config.json", () => {
 describe('refused, with the path and what to do', () => {
   test.each([
     ['', /my\.json is not valid JSON: .*Correct it there\./],
-    ['{"epochs": 3,}', /my\.json is not valid JSON/],
-    ['// comment\n{}', /my\.json is not valid JSON/],
+    ['{"epochs": 3,,}', /my\.json is not valid JSON/],
+    ['{"epochs": 3} /* never closed', /my\.json is not valid JSON/],
+    // What is said about a place is said about the file's own.
+    ['{ // one\n "epochs": 3 x }', /my\.json is not valid JSON: .*position 22/],
     ['[1]', /Expected a JSON object with option names as keys in .*my\.json/],
     ['null', /Expected a JSON object/],
     ['"epochs"', /Expected a JSON object/],

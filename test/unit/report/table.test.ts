@@ -30,6 +30,8 @@ test('truncating keeps whole characters', () => {
   // Two wide characters and the ellipsis would be five columns: one of them has to go.
   expect(truncate('蟻と蜂', 4)).toBe('蟻…');
   expect(truncate('ant', 3)).toBe('ant');
+  expect(truncate('val/bees.jpg', 9, 'start')).toBe('…bees.jpg');
+  expect(truncate('蟻と蜂', 4, 'start')).toBe('…蜂');
   expect(truncate('ant', 0)).toBe('');
 });
 

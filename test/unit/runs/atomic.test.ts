@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { RunError, UsageError } from '../../../src/errors.js';
 import {
   explainWriteError,
   isTemporaryName,
+  makeWholeFolder,
   temporaryName,
   writeFileAtomic,
 } from '../../../src/runs/atomic.js';
@@ -91,5 +92,36 @@ describe('explainWriteError', () => {
     // Node's own argument errors have a code, too, and are bugs.
     const argument = Object.assign(new TypeError('x'), { code: 'ERR_INVALID_ARG_TYPE' });
     expect(explainWriteError(argument, '/out', 'run')).toBe(argument);
+  });
+});
+
+describe('makeWholeFolder', () => {
+  it('writes files and those in folders, and makes what is missing above', async () => {
+    const dir = freshFolder();
+    await makeWholeFolder(join(dir, 'a', 'b'), { one: 'text', 'c/two': Uint8Array.of(1, 2) }, '--to');
+    expect(readdirSync(dir)).toEqual(['a']);
+    expect(readdirSync(join(dir, 'a', 'b'), { recursive: true }).sort()).toEqual(['c', 'c/two', 'one']);
+    expect([...readFileSync(join(dir, 'a', 'b', 'c', 'two'))]).toEqual([1, 2]);
+  });
+
+  it('leaves nothing behind where a file cannot be written', async () => {
+    const dir = freshFolder();
+    const files = { first: 'x', ['n'.repeat(300)]: 'too long a name' };
+    await expect(makeWholeFolder(join(dir, 'made'), files, '--to')).rejects.toThrow(UsageError);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it('never replaces a file, a link or a folder with something in it', async () => {
+    const dir = freshFolder();
+    writeFileSync(join(dir, 'file'), 'mine');
+    symlinkSync('nowhere', join(dir, 'link'));
+    mkdirSync(join(dir, 'full', 'inner'), { recursive: true });
+    for (const name of ['file', 'link', 'full']) {
+      const made = makeWholeFolder(join(dir, name), { one: '' }, '--to');
+      await expect(made).rejects.toThrow(/is there already, and nothing is overwritten.*--to\.$/);
+    }
+    expect(readFileSync(join(dir, 'file'), 'utf8')).toBe('mine');
+    expect(readlinkSync(join(dir, 'link'))).toBe('nowhere');
+    expect(readdirSync(dir).sort()).toEqual(['file', 'full', 'link']);
   });
 });

@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -136,6 +137,29 @@ describe('RunFolder', () => {
     expect([...readFileSync(join(model, 'weights.bin'))]).toEqual([3]);
     await run.close();
     expect(readdirSync(run.dir).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
+  it('holds what all runs hold once, and trusts no file that was changed', async () => {
+    const out = freshFolder();
+    const library = { 'lib/a.js': Uint8Array.of(1, 2, 3), 'lib/b.js': Uint8Array.of(4) };
+    const write = async (name: string) => {
+      const run = await createRun(out, name, documents);
+      await run.writeModel({ 'model.json': '{}' }, library);
+      await run.close();
+      return (file: string) => join(run.dir, 'model', file);
+    };
+    const [first, second] = [await write('first'), await write('second')];
+    for (const name of Object.keys(library))
+      expect(statSync(second(name)).ino).toBe(statSync(first(name)).ino);
+    expect(statSync(second('model.json')).ino).not.toBe(statSync(first('model.json')).ino);
+    rmSync(join(out, 'second'), { recursive: true });
+    rmSync(first('lib/b.js'));
+    writeFileSync(first('lib/b.js'), 'changed');
+    const third = await write('third');
+    expect(statSync(third('lib/a.js')).ino).toBe(statSync(first('lib/a.js')).ino);
+    expect([...readFileSync(third('lib/b.js'))]).toEqual([4]);
+    expect(readFileSync(first('lib/b.js'), 'utf8')).toBe('changed');
+    expect(readdirSync(third('')).sort()).toEqual(['lib', 'model.json']);
   });
 
   it('fails with the place where its folder was removed or moved in the middle', async () => {

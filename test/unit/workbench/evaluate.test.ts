@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Engine } from '../../../src/engine/engine.js';
-import { evaluate } from '../../../src/workbench/evaluate.js';
+import { evaluate, softmax } from '../../../src/workbench/evaluate.js';
 import type { TrainingBatch } from '../../../src/workbench/steps.js';
 
 /** An engine whose logits are the batch's stored values: what is judged is known. */
@@ -70,4 +70,15 @@ test('a network that has become NaN is never counted as right', async () => {
   );
   expect(evaluation.loss).toBeNaN();
   expect(evaluation.correct).toBe(0);
+});
+
+test('softmax gives the predicted class the probability that is recorded, and all together one', async () => {
+  const logits = [3, -800, 2.5, 900];
+  const { predictions } = await evaluate(echo, batches([logits, [0]]));
+  const probabilities = softmax(Float32Array.from(logits));
+  expect(probabilities[3]).toBe(predictions[0]!.probability);
+  expect(probabilities.reduce((sum, probability) => sum + probability, 0)).toBe(1);
+  const [a, b, c] = softmax(Float32Array.of(1, 2, 3));
+  expect(a! + b! + c!).toBeCloseTo(1, 15);
+  expect(b! / a!).toBeCloseTo(Math.E, 12);
 });

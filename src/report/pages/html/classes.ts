@@ -118,15 +118,25 @@ function mistakes(policy: string, counts: Confusion, classes: readonly string[])
 }
 
 /** `counts[label][predicted]`: images of class `label` that were taken for class `predicted`, over all runs. */
-type Confusion = readonly (readonly number[])[];
+export type Confusion = readonly (readonly number[])[];
 
 /** The final predictions of an arm's runs, summed. */
 export function confusion({ runs }: ArmPredictions, classes: number): Confusion {
+  return confusionOf(
+    runs.flat().map(({ label, final }) => ({ label, predicted: final.predicted })),
+    classes,
+  );
+}
+
+/** Counts what was taken for what; classes are numbers from 0 to `classes` - 1, pairs outside are left out. */
+export function confusionOf(
+  judged: Iterable<{ readonly label: number; readonly predicted: number }>,
+  classes: number,
+): Confusion {
   const counts = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0));
-  for (const { label, final } of runs.flat()) {
+  for (const { label, predicted } of judged) {
     const row = counts[label];
-    if (row !== undefined && row[final.predicted] !== undefined)
-      row[final.predicted] = (row[final.predicted] ?? 0) + 1;
+    if (row?.[predicted] !== undefined) row[predicted] += 1;
   }
   return counts;
 }

@@ -1,0 +1,215 @@
+import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { addAbortSignal } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import type { SkippedFile } from '../data/folder/image-folder.js';
+import { UsageError } from '../errors.js';
+import { exportFiles, requireWrittenFormat } from '../export/model-files.js';
+import {
+  type Classified,
+  listImages,
+  openRunClassifier,
+  predict,
+  type RunClassifier,
+} from '../predict/predict.js';
+import { confusionOf } from '../report/pages/html/classes.js';
+import { exportReport, judgedReport, type PredictedImage, predictionTable } from '../report/pages/models.js';
+import { joinBlocks, type ReportLayout } from '../report/text/layout.js';
+import { makeFolders, makeWholeFolder, requireWritable, writeFileAtomic } from '../runs/atomic.js';
+import { type ExportDocument, type PredictionLine, SCHEMA_VERSION } from '../runs/documents.js';
+import { Exit } from './errors.js';
+import { inSession, type RawFlags, type Session } from './session.js';
+import { layout } from './terminal.js';
+
+/**
+ * `onecycle predict RUN [FILE|DIR...]`. Exits 0 where every image that was found was classified, 1 where some were
+ * skipped.
+ */
+export function runPredict(run: string, named: readonly string[], flags: RawFlags): Promise<void> {
+  return inSession(
+    flags,
+    async (session) => {
+      const { settings, signal, progress, startBackend } = session;
+      const { csv, json, top = 1, workers = availableParallelism() } = settings;
+      const classifier = await openRunClassifier(run, settings.final ? 'final' : 'best');
+      if (classifier.note !== null) progress.say(classifier.note);
+      if (csv !== undefined) await requireFile(csv);
+      const names = await allNames(named, signal);
+      const { images, skipped } = await listImages(names, classifier.classNames, settings.followLinks);
+      if (images.length + skipped.length === 0) {
+        throw new UsageError(
+          `There are no images in ${names.join(', ')}. Name image files, or folders that hold some.`,
+        );
+      }
+      // A list of missing files needs no engine.
+      if (images.length > 0) await startBackend();
+
+      const found: Judged[] = [];
+      const failed: SkippedFile[] = [...skipped];
+      for await (const batch of predict(classifier, images, { workers, signal })) {
+        const lines = batch.classified.map((one) => judgedLine(one, classifier, top));
+        found.push(...lines);
+        failed.push(...batch.unreadable);
+        if (json) await write(lines.map(jsonLine).join(''));
+        progress.emit({
+          type: 'decode',
+          done: found.length + failed.length - skipped.length,
+          total: images.length,
+        });
+      }
+      progress.stop();
+      if (csv !== undefined) {
+        await makeFolders(dirname(resolve(csv)));
+        await writeFileAtomic(csv, csvText(found));
+      }
+      report(session, classifier, found);
+      if (signal.aborted)
+        console.error(`Interrupted: ${found.length} of ${images.length} images were classified.`);
+      for (const { path, reason } of failed) console.error(`skipped ${path}: ${reason}`);
+      if (failed.length > 0 && !signal.aborted) throw new Exit(1);
+    },
+    { ending: 'finishing the images under way', nothing: 'Interrupted: nothing was classified.' },
+  );
+}
+
+/** `onecycle export RUN --to DIR`. */
+export function runExport(run: string, flags: RawFlags): Promise<void> {
+  return inSession(
+    flags,
+    async ({ settings, signal, progress, print }) => {
+      const { to, format = 'tfjs' } = settings;
+      if (to === undefined) {
+        throw new UsageError('export needs --to DIR, a new or empty folder for the files.');
+      }
+      requireWrittenFormat(format, run);
+      const classifier = await openRunClassifier(run, settings.final ? 'final' : 'best');
+      if (classifier.note !== null) progress.say(classifier.note);
+      const files = await exportFiles(classifier, format);
+      signal.throwIfAborted();
+      await makeWholeFolder(resolve(to), files, '--to');
+      const document: ExportDocument = {
+        schemaVersion: SCHEMA_VERSION,
+        command: 'export',
+        status: 'completed',
+        run,
+        format,
+        to,
+        files: Object.entries(files).map(([name, data]) => ({ name, bytes: Buffer.byteLength(data) })),
+      };
+      print(document, (layout) => exportReport(document, layout));
+    },
+    { ending: 'stopping', nothing: 'Interrupted: nothing was exported.' },
+  );
+}
+
+/** The names that were given: `-`, or no name where standard input is no terminal, stands for a list there. */
+async function allNames(named: readonly string[], signal: AbortSignal): Promise<string[]> {
+  if (named.length > 0 && !named.includes('-')) return [...named];
+  if (named.length === 0 && process.stdin.isTTY === true) {
+    throw new UsageError(
+      'Name the images: onecycle predict RUN FILE|DIR..., or a list of names on standard input.',
+    );
+  }
+  const listed = await namesOnInput(signal);
+  const all = named.length === 0 ? listed : named.flatMap((name) => (name === '-' ? listed : [name]));
+  if (all.length > 0) return all;
+  throw new UsageError('Standard input holds no names. Expected image files or folders, one a line.');
+}
+
+/** Names on standard input, one a line, or with a NUL behind each as `find -print0` writes them. */
+async function namesOnInput(signal: AbortSignal): Promise<string[]> {
+  const input = await text(addAbortSignal(signal, process.stdin)).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw error;
+  });
+  return input.split(input.includes('\0') ? '\0' : /\r?\n/).filter((name) => name !== '');
+}
+
+/** An image's line in every form of output. */
+interface Judged extends PredictedImage, Pick<Classified, 'label' | 'sha256'> {
+  readonly predicted: number;
+}
+
+function judgedLine(
+  { path, label, sha256, probabilities }: Classified,
+  { classNames }: RunClassifier,
+  top: number,
+): Judged {
+  const ranked = [...probabilities.keys()].sort((a, b) => (probabilities[b] ?? 0) - (probabilities[a] ?? 0));
+  const predictions = ranked.slice(0, top).map((i) => ({
+    label: classNames[i] ?? String(i),
+    probability: probabilities[i] ?? NaN,
+  }));
+  return {
+    file: path,
+    predictions,
+    label,
+    sha256,
+    trueClass: label === null ? null : (classNames[label] ?? null),
+    predicted: ranked[0] ?? 0,
+  };
+}
+
+function jsonLine({ file, predictions }: PredictionLine): string {
+  return `${JSON.stringify({ file, predictions })}\n`;
+}
+
+/** What a person reads: the table, accuracy and confusion matrix where classes are known. With --json they stand on stderr. */
+function report({ settings, tell }: Session, classifier: RunClassifier, found: readonly Judged[]): void {
+  const judged = found.flatMap(({ label, ...one }) => (label === null ? [] : [{ ...one, label }]));
+  const view = {
+    counts: confusionOf(judged, classifier.classNames.length),
+    classes: classifier.classNames,
+    unjudged: found.length - judged.length,
+    trainedOn: judged.filter(({ sha256 }) => classifier.trainedOn.has(sha256)).length,
+  };
+  const judgement = judged.length === 0 ? undefined : (to: ReportLayout) => judgedReport(view, to);
+  if (settings.json) {
+    if (judgement !== undefined && !settings.quiet) tell(judgement);
+    return;
+  }
+  const to = layout(settings, process.stdout);
+  // A file, or a program that looks for a name, is to get all of it.
+  const room = process.stdout.isTTY || process.env['COLUMNS'] ? to.width : Infinity;
+  const images = found.length === 0 ? undefined : predictionTable(found, { ...to, width: room });
+  const blocks = [images, judgement?.(to)];
+  process.stdout.write(`${joinBlocks(blocks)}\n`);
+}
+
+/** One line a prediction, as RFC 4180 has it. */
+function csvText(found: readonly Judged[]): string {
+  const rows = found.flatMap(({ file, predictions, trueClass }) =>
+    predictions.map(({ label, probability }, i) => [
+      file,
+      trueClass ?? '',
+      String(i + 1),
+      label,
+      String(probability),
+    ]),
+  );
+  return [['file', 'true_class', 'rank', 'label', 'probability'], ...rows]
+    .map((row) => `${row.map(quoted).join(',')}\r\n`)
+    .join('');
+}
+
+function quoted(field: string): string {
+  return /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+}
+
+/** Refuses, before anything is computed, a place for the table that would not do. Throws UsageError. */
+async function requireFile(csv: string): Promise<void> {
+  const found = await stat(csv).catch(() => undefined);
+  if (found?.isFile() === false) {
+    throw new UsageError(
+      `Expected a file for --csv but ${csv} is ${found.isDirectory() ? 'a folder' : 'no regular file'}. Give a file in a folder.`,
+    );
+  }
+  await requireWritable(dirname(resolve(csv)), '--csv');
+}
+
+/** Writes to stdout no faster than it is read. */
+async function write(lines: string): Promise<void> {
+  if (!process.stdout.write(lines)) await once(process.stdout, 'drain');
+}
