@@ -2,7 +2,9 @@ import { resolve } from 'node:path';
 import { compare, type CompareOutcome, compareRecorded } from '../compare/compare.js';
 import { compareDocument } from '../compare/document.js';
 import { expandHome } from '../config/check-settings.js';
+import type { Settings } from '../config/settings.js';
 import { UsageError } from '../errors.js';
+import { counted } from '../report/text/numbers.js';
 import { requireWritable } from '../runs/atomic.js';
 import type { CompareDocument } from '../runs/documents.js';
 import { describeEnvironment } from '../workbench/environment.js';
@@ -49,6 +51,11 @@ async function show(
   { runs }: CompareOutcome,
   document: CompareDocument,
 ): Promise<void> {
+  if (document.status === 'interrupted') {
+    print(document, () => keptText(document, settings));
+    console.error('Run the same command again to go on: finished runs are taken, the others continued.');
+    return;
+  }
   const curves = document.arms.map(({ policy }) => ({
     policy,
     runs: runs
@@ -61,10 +68,13 @@ async function show(
     const { writeReport } = await import('./write-report.js');
     progress.say(`The report is ${await writeReport(settings.report, document, curves, runs)}`);
   }
-  if (document.status === 'interrupted') {
-    console.error('Run the same command again to go on: finished runs are taken, the others continued.');
-  }
   if (document.status === 'failed') throw new Exit(1);
+}
+
+/** What an interrupted comparison leaves: its tables would be of some seeds alone. */
+function keptText({ arms }: CompareDocument, { seeds, out }: Settings): string {
+  const finished = arms.reduce((sum, { runs }) => sum + runs.length, 0);
+  return `Interrupted: ${finished} of ${counted(arms.length * seeds, 'run')} finished. All that was done lies in ${out}.`;
 }
 
 function loadReport() {

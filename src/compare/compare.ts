@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Settings } from '../config/settings.js';
 import { InUseError, RunError, UsageError } from '../errors.js';
 import type { Comparison, Environment } from '../runs/documents.js';
-import { runName } from '../train/run.js';
+import { runName, tellWork } from '../train/run.js';
 import type { TrainRequest } from '../train/train.js';
 import { workbenchHandle } from '../workbench/share.js';
 import { planGrid, type PlannedRun } from './grid.js';
@@ -68,6 +68,7 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
     const context = { environment: { ...environment, jobs }, out: settings.out, workers };
     return { bench: workbenchHandle(bench), config, context, resume };
   });
+  tellWork(missing, emit);
   // A failure is reported where the statistics are used.
   loadStatistics().catch(() => undefined);
   const outcomes = await trainAll(tasks, { jobs, backend: environment.backend, emit, signal });

@@ -28,7 +28,8 @@ import {
   whileDecoding,
   type Workbench,
 } from '../workbench/workbench.js';
-import { rangeTest, type RangeTestContext } from './range-test.js';
+import { frozenWork } from '../workbench/run-engine.js';
+import { rangeTest, type RangeTestContext, VALID_SUBSET } from './range-test.js';
 
 /** What an experiment runs in. */
 export interface ExperimentContext extends BenchContext {
@@ -165,6 +166,7 @@ export async function findLearningRate(
   context: RangeTestContext,
 ): Promise<FoundRate> {
   const curves: RangeCurve[] = [];
+  tellWork(bench, config, context);
   for (let i = 0; i < config.seeds && !context.signal.aborted; i++) {
     const curve = await rangeTest(bench, { ...config, seed: config.seed + i }, context);
     if (curve.points.length > 0) curves.push(curve);
@@ -180,6 +182,17 @@ export async function findLearningRate(
   }
   const reason = adviceReason(advice, bench.images.classNames.length);
   return { curves, suggestions, recommended: advice.recommended, reason, agreement };
+}
+
+function tellWork(bench: Workbench<ImageSet>, config: FinderConfig, { emit }: RangeTestContext): void {
+  const { seed, seeds, steps, views, batchSize, accumulate, loss } = config;
+  const train = steps * batchSize * accumulate;
+  const valid = Math.min(VALID_SUBSET, bench.images.valid.length);
+  const work = { train, evaluate: loss === 'train' ? 0 : steps * valid };
+  const evaluated = loss === 'valid';
+  const shared = frozenWork(bench, { views, trained: train, seeds, evaluated });
+  emit({ type: 'plan', name: '', work: shared, sweep: true });
+  for (let i = 0; i < seeds; i++) emit({ type: 'plan', name: `seed ${seed + i}`, work, sweep: true });
 }
 
 /** The range tests that the settings ask for on this bench. Throws UsageError as `resolveFinder` does. */

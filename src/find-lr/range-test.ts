@@ -6,12 +6,13 @@ import { lrRange } from '../schedule/lr-range.js';
 import { movingAverage, type RangeCurve, type RangePoint } from '../stats/range/curve.js';
 import { rangeStop } from '../stats/range/stop.js';
 import { evaluate } from '../workbench/evaluate.js';
+import type { Worked } from '../workbench/events.js';
 import { epochBatches, evaluationBatches, openRunEngine } from '../workbench/run-engine.js';
 import { trainSteps } from '../workbench/steps.js';
 import type { BenchContext, Workbench } from '../workbench/workbench.js';
 
 /** Validation images behind each point of `--loss valid`: few enough to cost little. */
-const VALID_SUBSET = 64;
+export const VALID_SUBSET = 64;
 
 /** What a range test needs beside its configuration. */
 export interface RangeTestContext extends BenchContext {
@@ -60,24 +61,27 @@ async function sweep(
   const stop = rangeStop({ classes: bench.images.classNames.length, stopAt: config.stopAt });
   let state = stop.initialState;
   const points: RangePoint[] = [];
+  const worked: Worked = (kind, images) => emit({ type: 'work', name: `seed ${seed}`, kind, images });
   for (let epoch = 1; points.length < steps && !signal.aborted; epoch++) {
-    const batches = epochBatches(bench, engine, config, epoch, 0);
+    const batches = epochBatches(bench, engine, config, epoch, 0, worked);
     const position = { epoch, firstStep: points.length, scheduleState: null, signal };
     for await (const record of trainSteps(engine, batches, schedule, position)) {
       const { step, learningRate } = record;
-      const loss = config.loss === 'train' ? record.loss : await validLoss(bench, engine);
+      worked('train', config.batchSize);
+      const loss = config.loss === 'train' ? record.loss : await validLoss(bench, engine, worked);
       const point = { step, learningRate, loss, smoothedLoss: smooth(loss) };
       points.push(point);
       await onPoint?.(seed, point);
       state = stop.observe(state, { step, smoothedLoss: point.smoothedLoss, rawLoss: loss });
-      const ended = state.stop !== 'end';
-      emit({ type: 'sweep', seed, step: ended ? steps : step + 1, steps });
-      if (ended) return { seed, points, divergedAt: state.at, stop: state.stop };
+      const ended = state.stop !== 'end' || points.length === steps;
+      emit({ type: 'sweep', seed, step: step + 1, steps, ...(ended && { stop: state.stop }) });
+      if (state.stop !== 'end') return { seed, points, divergedAt: state.at, stop: state.stop };
     }
   }
   return { seed, points, divergedAt: null, stop: 'end' };
 }
 
-async function validLoss(bench: Workbench<ImageSet>, engine: Engine): Promise<number> {
-  return (await evaluate(engine, evaluationBatches(bench, engine, VALID_SUBSET))).loss;
+async function validLoss(bench: Workbench<ImageSet>, engine: Engine, worked: Worked): Promise<number> {
+  const batches = evaluationBatches(bench, engine, { limit: VALID_SUBSET, worked });
+  return (await evaluate(engine, batches, worked)).loss;
 }

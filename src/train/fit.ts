@@ -8,7 +8,7 @@ import type { RunFolder } from '../runs/run-folder.js';
 import type { EarlyStopDecision, StoppableSchedule } from '../schedule/early-stop.js';
 import type { Rates } from '../schedule/schedule.js';
 import { evaluate } from '../workbench/evaluate.js';
-import type { Emit } from '../workbench/events.js';
+import type { Emit, Worked } from '../workbench/events.js';
 import { epochBatches, evaluationBatches } from '../workbench/run-engine.js';
 import { trainStepGroups } from '../workbench/steps.js';
 import type { DeferredFolder } from '../workbench/deferred-folder.js';
@@ -56,6 +56,7 @@ export async function runEpochs(parts: LoopParts, start: RunStart): Promise<RunE
   let { best, unsaved } = start;
   let failure: Divergence | null = null;
   let encoded: Uint8Array<ArrayBuffer> | undefined;
+  const worked: Worked = (kind, images) => emit({ type: 'work', name, kind, images });
   const epochsPlanned = () => schedule.end(state.scheduleState) / epochSteps;
 
   const checkpoint = async (isBest: boolean, known?: RunCheckpoint['replica']): Promise<RunCheckpoint> => {
@@ -77,15 +78,18 @@ export async function runEpochs(parts: LoopParts, start: RunStart): Promise<RunE
   while (state.epoch <= epochsPlanned() && failure === null && !signal.aborted) {
     const { epoch } = state;
     const firstStep = state.step;
-    const batches = epochBatches(bench, engine, config, epoch, firstStep - (epoch - 1) * epochSteps);
+    const fromBatch = firstStep - (epoch - 1) * epochSteps;
+    const batches = epochBatches(bench, engine, config, epoch, fromBatch, worked);
     const position = { epoch, firstStep, scheduleState: state.scheduleState, signal };
     clock.begin('step');
     for await (const records of trainStepGroups(engine, batches, schedule, position)) {
       const broken = records.find(({ loss }) => !Number.isFinite(loss));
       for (const record of records.slice(0, broken && records.indexOf(broken))) {
         folder.write((open) => open.appendStep(record));
+        const images = batchLength(bench, config, record.step, epochSteps);
         emit({ type: 'step', name, record });
-        state = afterStep(state, record, batchLength(bench, config, record.step, epochSteps));
+        worked('train', images);
+        state = afterStep(state, record, images);
         unsaved = true;
       }
       if (broken !== undefined) {
@@ -101,7 +105,8 @@ export async function runEpochs(parts: LoopParts, start: RunStart): Promise<RunE
 
     if (unsaved && folder.created !== undefined && clock.isDueBefore('evaluation')) await checkpoint(false);
     clock.begin('evaluation');
-    const evaluation = await evaluate(engine, untilAborted(evaluationBatches(bench, engine), signal));
+    const judged = untilAborted(evaluationBatches(bench, engine, { worked }), signal);
+    const evaluation = await evaluate(engine, judged, worked);
     // A partial evaluation is discarded: the epoch stays unfinished, and a resume evaluates it anew.
     if (signal.aborted) break;
     clock.end('evaluation');

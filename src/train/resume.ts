@@ -22,7 +22,7 @@ import {
   type Workbench,
 } from '../workbench/workbench.js';
 import { type RunCheckpoint, type RunState, unpackCheckpoint } from './run-state.js';
-import { carryOut, type RunContext } from './run.js';
+import { carryOut, type RunContext, tellWork } from './run.js';
 import { planFrom, type TrainRequest } from './train.js';
 
 /** A recorded run and where it stands. */
@@ -77,6 +77,7 @@ export async function resumeTraining(run: ResumableRun, request: ResumeRequest):
     const { settings, showPlan } = request;
     if (settings.extendTo !== undefined) showPlan(plan);
     const workers = settings.workers ?? availableParallelism();
+    tellWork([{ bench, config: plan.config }], request.emit);
     return goOn({ ...run, config: plan.config }, bench, { ...request, out: settings.out, workers });
   });
 }

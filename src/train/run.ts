@@ -1,5 +1,6 @@
 import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
+import type { ImageSet } from '../data/images/batches.js';
 import type { Engine } from '../engine/engine.js';
 import { LIBRARY, modelFiles } from '../export/model-files.js';
 import { type TrainedClassifier, withTrained } from '../model/save.js';
@@ -17,7 +18,7 @@ import {
 import { createRun, type RunFolder } from '../runs/run-folder.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import type { Emit } from '../workbench/events.js';
-import { openRunEngine } from '../workbench/run-engine.js';
+import { frozenWork, openRunEngine } from '../workbench/run-engine.js';
 import { DeferredFolder } from '../workbench/deferred-folder.js';
 import {
   datasetDocument,
@@ -42,6 +43,29 @@ export interface RunContext {
 /** Trains one run from its first step and records it in a folder of its own. */
 export function trainRun(open: OpenBench, config: RunConfig, context: RunContext): Promise<TrainDocument> {
   return carryOut(open, config, context, (parts) => startRun(open, config, context, parts));
+}
+
+/** A run that is about to begin. */
+interface ComingRun {
+  readonly bench: Workbench<ImageSet>;
+  readonly config: RunConfig;
+}
+
+/** Says, before they begin, how much work runs are. */
+export function tellWork(runs: readonly ComingRun[], emit: Emit): void {
+  const shared = [...new Set(runs.map(({ bench }) => bench))].map((bench) => {
+    const configs = runs.filter((run) => run.bench === bench).map(({ config }) => config);
+    const { views = null, epochs = 0 } = configs[0] ?? {};
+    const trained = bench.images.train.length * Math.min(views ?? 1, epochs);
+    const seeds = new Set(configs.map(({ seed }) => seed)).size;
+    return frozenWork(bench, { views, trained, seeds, evaluated: true });
+  });
+  emit({ type: 'plan', name: '', work: { frozen: shared.reduce((sum, { frozen = 0 }) => sum + frozen, 0) } });
+  for (const { bench, config } of runs) {
+    const { train, valid } = bench.images;
+    const work = { train: train.length * config.epochs, evaluate: valid.length * config.epochs };
+    emit({ type: 'plan', name: runName(config), work });
+  }
 }
 
 /** What is open before a run begins: `here` is where it will be computed. */

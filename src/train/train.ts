@@ -26,7 +26,7 @@ import {
   whileDecoding,
   wholeBench,
 } from '../workbench/workbench.js';
-import { trainRun } from './run.js';
+import { tellWork, trainRun } from './run.js';
 import { eachTextOnce } from '../workbench/events.js';
 
 /** What a command hands over: options, the table of measured rates, and where it runs. */
@@ -43,6 +43,7 @@ export async function train(given: TrainRequest): Promise<TrainDocument> {
   const workers = settings.workers ?? availableParallelism();
   return whileDecoding(beginWorkbench(survey, request), request, async (open, signal) => {
     const config = await resolveConfig(open, { ...request, signal }, arm, workers);
+    tellWork([{ bench: open.bench, config }], request.emit);
     return trainRun(open, config, { ...request, signal, out: settings.out, workers });
   });
 }

@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/engine.js';
 import type { Prediction } from '../runs/documents.js';
+import type { Worked } from './events.js';
 import type { TrainingBatch } from './steps.js';
 
 /** What the network makes of a list of labelled images. */
@@ -14,7 +15,11 @@ export interface Evaluation {
 }
 
 /** Runs the network over all batches; the weights stay as they are. */
-export async function evaluate(engine: Engine, batches: AsyncIterable<TrainingBatch>): Promise<Evaluation> {
+export async function evaluate(
+  engine: Engine,
+  batches: AsyncIterable<TrainingBatch>,
+  worked: Worked = () => undefined,
+): Promise<Evaluation> {
   const predictions: Prediction[] = [];
   let lossSum = 0;
   let correct = 0;
@@ -28,6 +33,7 @@ export async function evaluate(engine: Engine, batches: AsyncIterable<TrainingBa
       // Logits of a network that has become NaN have no largest: nothing was predicted.
       if (prediction.predicted === label && !Number.isNaN(loss)) correct++;
     });
+    worked('evaluate', labels.length);
   }
   const total = predictions.length;
   return { loss: lossSum / total, accuracy: correct / total, correct, total, predictions };

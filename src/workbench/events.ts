@@ -1,7 +1,20 @@
 import type { EpochRecord, StepRecord } from '../runs/documents.js';
 
+/** Work on images that takes time: reading and waiting for them, the frozen part's outputs, training steps, and evaluation. */
+export type WorkKind = 'read' | 'frozen' | 'train' | 'evaluate';
+
+/** Images to be worked on, each counted as often as it is; reading is part of all work. */
+export type Work = Readonly<Partial<Record<Exclude<WorkKind, 'read'>, number>>>;
+
+/** Hears that many images have been worked on. */
+export type Worked = (kind: WorkKind, images: number) => void;
+
 /** What an experiment tells while it goes on; the terminal decides how to show it. */
 export type ExperimentEvent =
+  /** What is to come, told before it begins: the work of a run or a range test, or under no name what several share. */
+  | { readonly type: 'plan'; readonly name: string; readonly work: Work; readonly sweep?: boolean }
+  /** That many images have been worked on since the last event of that name. */
+  | { readonly type: 'work'; readonly name: string; readonly kind: WorkKind; readonly images: number }
   /** Images read and decoded so far. */
   | { readonly type: 'decode'; readonly done: number; readonly total: number }
   | { readonly type: 'note'; readonly text: string }
@@ -21,7 +34,14 @@ export type ExperimentEvent =
   | { readonly type: 'epoch'; readonly name: string; readonly record: EpochRecord }
   | { readonly type: 'run-end'; readonly name: string; readonly status: string }
   /** One seed of a range test. */
-  | { readonly type: 'sweep'; readonly seed: number; readonly step: number; readonly steps: number };
+  | {
+      readonly type: 'sweep';
+      readonly seed: number;
+      readonly step: number;
+      readonly steps: number;
+      /** Why it ended with this step, if it did. */
+      readonly stop?: 'diverged' | 'collapsed' | 'end' | undefined;
+    };
 
 /** Receives events in order. */
 export type Emit = (event: ExperimentEvent) => void;

@@ -7,6 +7,7 @@ import { openNamelessFile } from '../data/images/nameless-file.js';
 import type { Engine } from '../engine/engine.js';
 import type { FeatureShape, NetworkInput } from '../engine/input.js';
 import { messageOf, RunError } from '../errors.js';
+import type { Worked } from './events.js';
 import type { TrainingBatch } from './steps.js';
 
 /**
@@ -17,12 +18,14 @@ export async function* networkBatches(
   engine: Engine,
   batches: AsyncIterable<Batch>,
   features: StoredFeatures | undefined,
+  worked: Worked = () => undefined,
 ): AsyncGenerator<TrainingBatch> {
   for await (const batch of batches) {
+    worked('read', batch.images.length);
     const input: NetworkInput =
       features === undefined
         ? { kind: 'images', images: batch.images, boxes: batch.boxes }
-        : await storedFeatures(engine, batch, features);
+        : await storedFeatures(engine, batch, features, worked);
     yield { input, labels: batch.labels };
     // On wasm and cpu all promises are settled at once: without a turn of the event loop, signals and progress bars would wait.
     await nextTurn();
@@ -48,6 +51,7 @@ async function storedFeatures(
   engine: Engine,
   batch: Batch,
   { store, slot }: StoredFeatures,
+  worked: Worked,
 ): Promise<NetworkInput> {
   const slots = batch.images.map((_, i) => slot(batch.indices[i] ?? 0, batch.views[i] ?? -1));
   const absent = () => [...slots.keys()].filter((i) => !store.has(slots[i] ?? 0));
@@ -60,6 +64,7 @@ async function storedFeatures(
     });
     const length = values.length / chosen.length;
     chosen.forEach((i, k) => store.put(slots[i] ?? 0, values.subarray(k * length, (k + 1) * length)));
+    worked('frozen', chosen.length);
   };
   // A few at a time: runs side by side need the same images at the same moment, and so each computes a part of them.
   const share = engine.sliceSize * engine.workers;
@@ -73,6 +78,8 @@ async function storedFeatures(
   await compute(claimed);
   const deadline = performance.now() + PATIENCE;
   while (absent().length > 0 && performance.now() < deadline) await pause(1);
+  // What others compute is no work of this run.
+  worked('frozen', 0);
   await compute(absent());
   return { kind: 'features', values: store.gather(slots), shape: store.handle.shape };
 }

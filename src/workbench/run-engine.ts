@@ -5,6 +5,7 @@ import { openEngine } from '../engine/open-engine.js';
 import type { NetworkSetup } from '../engine/params.js';
 import { initHead } from '../model/network.js';
 import { networkBatches, unstored } from './features.js';
+import type { Work, Worked } from './events.js';
 import type { TrainingBatch } from './steps.js';
 import type { Workbench } from './workbench.js';
 
@@ -56,6 +57,7 @@ export function epochBatches(
   config: EngineConfig,
   epoch: number,
   fromBatch: number,
+  worked?: Worked,
 ): AsyncIterable<TrainingBatch> {
   const { batchSize, seed, augment, views } = config;
   const features = bench.features && {
@@ -71,14 +73,14 @@ export function epochBatches(
     fromStep: fromBatch,
     needs: features && unstored(features),
   });
-  return networkBatches(engine, batches, features);
+  return networkBatches(engine, batches, features, worked);
 }
 
 /** All validation images, or about `limit` of them spread evenly over the classes. */
 export function evaluationBatches(
   bench: Workbench<ImageSet>,
   engine: Engine,
-  limit = Infinity,
+  { limit = Infinity, worked }: { readonly limit?: number; readonly worked?: Worked } = {},
 ): AsyncIterable<TrainingBatch> {
   const stride = Math.max(1, Math.ceil(bench.images.valid.length / limit));
   const images = { ...bench.images, valid: bench.images.valid.filter((_, i) => i % stride === 0) };
@@ -87,5 +89,27 @@ export function evaluationBatches(
     slot: (index: number) => index * stride,
   };
   const batches = validationBatches(images, EVALUATION_BATCH, features && unstored(features));
-  return networkBatches(engine, batches, features);
+  return networkBatches(engine, batches, features, worked);
+}
+
+/**
+ * The frozen part's work for trainings of several seeds on one bench, in images.
+ * @param trained views of images that one seed trains on
+ */
+export function frozenWork(
+  { features, images }: Workbench<ImageSet>,
+  { views, trained, seeds, evaluated }: FrozenDemand,
+): Work {
+  if (features === undefined) return {};
+  const slots = images.train.length * (views ?? 1);
+  // Each seed meets its own part of all views, at random to the others'.
+  const met = 1 - (1 - Math.min(1, trained / slots)) ** seeds;
+  return { frozen: Math.round(slots * met) + (evaluated ? images.valid.length : 0) };
+}
+
+/** What trainings need of the frozen part. */
+interface FrozenDemand extends Pick<RunConfig, 'views'> {
+  readonly trained: number;
+  readonly seeds: number;
+  readonly evaluated: boolean;
 }

@@ -28,7 +28,7 @@ describe('notes on a terminal', () => {
     const shown = written();
     expect(shown).toContain('just before the end');
     // Above the bar's last drawing.
-    expect(shown.indexOf('just before the end')).toBeLessThan(shown.lastIndexOf('1/2 images'));
+    expect(shown.indexOf('just before the end')).toBeLessThan(shown.lastIndexOf('1/2  decoded'));
   });
 
   it('are shown after the bars have stopped, which the second time leave what was printed alone', () => {
@@ -50,5 +50,17 @@ describe('notes on a terminal', () => {
     const at = shown.indexOf('x'.repeat(200));
     expect(shown.slice(0, at).endsWith('\u001b[?7h')).toBe(true);
     expect(shown.slice(at + 200).startsWith('\u001b[K\n\u001b[?7l')).toBe(true);
+  });
+
+  it('go on alone after the bars have stopped: nothing is drawn again', async () => {
+    const { view, written } = terminal();
+    for (const name of ['a', 'b']) view.emit({ type: 'plan', name, work: { train: 10 } });
+    for (const name of ['a', 'b']) view.emit({ type: 'run', name, fromStep: 0, totalSteps: 10, epochs: 1 });
+    view.stop();
+    written();
+    view.emit({ type: 'run-end', name: 'a', status: 'interrupted' });
+    view.emit({ type: 'run', name: 'c', fromStep: 0, totalSteps: 10, epochs: 1 });
+    await new Promise((done) => setTimeout(done, 500));
+    expect(written()).toMatch(/^a +no epoch finished .* interrupted\n$/);
   });
 });
