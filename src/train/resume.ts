@@ -77,7 +77,8 @@ export async function resumeTraining(run: ResumableRun, request: ResumeRequest):
     const { settings, showPlan } = request;
     if (settings.extendTo !== undefined) showPlan(plan);
     const workers = settings.workers ?? availableParallelism();
-    return goOn({ ...run, config: plan.config }, bench, { ...request, out: settings.out, workers });
+    const { out, tensorboard } = settings;
+    return goOn({ ...run, config: plan.config }, bench, { ...request, out, tensorboard, workers });
   });
 }
 

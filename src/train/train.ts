@@ -43,7 +43,8 @@ export async function train(given: TrainRequest): Promise<TrainDocument> {
   const workers = settings.workers ?? availableParallelism();
   return whileDecoding(beginWorkbench(survey, request), request, async (open, signal) => {
     const config = await resolveConfig(open, { ...request, signal }, arm, workers);
-    return trainRun(open, config, { ...request, signal, out: settings.out, workers });
+    const { out, tensorboard } = settings;
+    return trainRun(open, config, { ...request, signal, out, tensorboard, workers });
   });
 }
 
