@@ -201,6 +201,7 @@ describe('the manual', () => {
         '--input',
         '--output',
         '--directory',
+        ...['--sort', '--prune', '--yes', '--logdir'],
       ];
       const known = [...Object.keys(OPTIONS).map(flagName), ...others];
       for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(known).toContain(flag);

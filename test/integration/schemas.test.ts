@@ -24,6 +24,8 @@ test('what the commands print and record is as the published schemas have it', a
   await printed('train-dry-run', 'train', ...data, '--dry-run');
   await printed('train', 'show', 'runs/1cycle-seed0', '--json');
   await printed('find-lr', 'show', 'runs/find-lr-seed0', '--json');
+  await printed('export', 'export', 'runs/1cycle-seed0', '--to', 'web', '--json');
+  await printed('predict-line', 'predict', 'runs/1cycle-seed0', 'data/val/ants/0.png', '--json');
   await printed('runs', 'runs', '--json');
   await printed('runs', 'runs', '--json', '--prune', '--yes', '--policy', 'fixed');
   for (const command of ['train', 'find-lr', 'compare'])
@@ -49,6 +51,8 @@ test('what the commands print and record is as the published schemas have it', a
   expect(interrupted.code, interrupted.stderr).toBe(130);
   await printed('train', 'train', '--resume', 'runs/1cycle-seed9', '--extend-to', '5', '--json');
   expect(existsSync(join(cwd, 'runs/1cycle-seed9/events.jsonl'))).toBe(true);
+  const preprocessing = readFileSync(join(cwd, 'runs/1cycle-seed0/model/preprocessing.json'), 'utf8');
+  expect(schemaErrors('preprocessing', JSON.parse(preprocessing))).toEqual([]);
   for (const run of ['runs/1cycle-seed0', 'runs/1cycle-seed9', 'runs/find-lr-seed0']) recorded(run);
 }, 180_000);
 
