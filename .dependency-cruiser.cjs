@@ -1,7 +1,7 @@
 /** The rooms of src from the top floor down. A room may import rooms of the floors below it, and itself. */
 const FLOORS = [
   ['cli'],
-  ['compare', 'doctor', 'predict'],
+  ['compare', 'doctor', 'predict', 'show'],
   ['train'],
   ['find-lr'],
   ['report'],
@@ -45,9 +45,10 @@ const owned = (name, places, pattern = `node_modules/${name}/`) => ({
 module.exports = {
   forbidden: [
     ...upward,
-    strangers(['compare'], ['doctor', 'predict']),
-    strangers(['doctor'], ['compare', 'predict']),
-    strangers(['predict'], ['compare', 'doctor']),
+    strangers(['compare'], ['doctor', 'predict', 'show']),
+    strangers(['doctor'], ['compare', 'predict', 'show']),
+    strangers(['predict'], ['compare', 'doctor', 'show']),
+    strangers(['show'], ['compare', 'doctor', 'predict']),
     strangers(['workbench'], ['export']),
     strangers(['export'], ['workbench']),
     {

@@ -1,22 +1,20 @@
-import { resolve } from 'node:path';
 import { compare, type CompareOutcome, compareRecorded } from '../compare/compare.js';
 import { compareDocument } from '../compare/document.js';
 import { expandHome } from '../config/check-settings.js';
 import type { Settings } from '../config/settings.js';
-import { UsageError } from '../errors.js';
 import { counted } from '../report/text/numbers.js';
 import { requireWritable } from '../runs/atomic.js';
 import type { CompareDocument } from '../runs/documents.js';
 import { describeEnvironment } from '../workbench/environment.js';
 import { Exit } from './errors.js';
-import { inSession, type RawFlags, type Session } from './session.js';
+import { checkReportFolder, inSession, type RawFlags, type Session } from './session.js';
 
 /** `onecycle compare [RUN...]`. */
 export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<void> {
   return inSession(flags, async (session) => {
     const { settings, rates, progress, signal, startBackend } = session;
     const started = performance.now();
-    if (settings.report !== undefined) await checkReportFolder(settings.report, settings.out);
+    await checkReportFolder(settings);
     const seconds = () => (performance.now() - started) / 1000;
     if (dirs.length > 0) {
       const outcome = await compareRecorded(dirs.map(expandHome), settings);
@@ -79,19 +77,4 @@ function keptText({ arms }: CompareDocument, { seeds, out }: Settings): string {
 
 function loadReport() {
   return import('../report/pages/compare.js');
-}
-
-/** Refuses, before anything is trained, a place for the report that would not do. Throws UsageError. */
-async function checkReportFolder(report: string, out: string): Promise<void> {
-  if (/\.html?$/iu.test(report)) {
-    throw new UsageError(
-      `Expected a folder for --report but received ${report}. Give a folder: report.html and its charts go into it.`,
-    );
-  }
-  if (resolve(report) === resolve(out)) {
-    throw new UsageError(
-      `--report and --out are both ${out}, which holds run folders alone. Give --report another one.`,
-    );
-  }
-  await requireWritable(report, '--report');
 }

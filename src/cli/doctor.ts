@@ -2,7 +2,7 @@ import { examine } from '../doctor/doctor.js';
 import { doctorReport } from '../report/pages/doctor.js';
 import { Exit } from './errors.js';
 import { listenForSignals, type RawFlags } from './session.js';
-import { layout } from './terminal.js';
+import { layout, printResult } from './terminal.js';
 
 /** `onecycle doctor`: exits 0 where at least one backend trains, else 1. */
 export async function runDoctor(flags: RawFlags): Promise<void> {
@@ -16,11 +16,10 @@ export async function runDoctor(flags: RawFlags): Promise<void> {
       colour: asked.colour,
     };
     const document = { ...found, terminal };
-    process.stdout.write(
-      flags['json'] === true
-        ? `${JSON.stringify(document, null, 2)}\n`
-        : `${doctorReport(document, asked)}\n`,
-    );
+    printResult(document, (shown) => doctorReport(document, shown), {
+      json: flags['json'] === true,
+      color: flags['color'] !== false,
+    });
     const code = stop.exitCode() ?? (found.automatic === null ? 1 : 0);
     if (code !== 0) throw new Exit(code);
   } finally {

@@ -99,16 +99,19 @@ export function buildProgram(): Command {
     .exitOverride();
 
   addOptions(program.command('find-lr'), 'find-lr', settings, rates).action(async (flags: RawFlags) => {
+    if (flags['printConfig'] === true) return printSettings('find-lr', flags);
     const { runFindLr } = await import('./find-lr.js');
     await runFindLr(flags);
   });
   addOptions(program.command('train'), 'train', settings, rates).action(async (flags: RawFlags) => {
+    if (flags['printConfig'] === true) return printSettings('train', flags);
     const { runTrain } = await import('./train.js');
     await runTrain(flags);
   });
   addOptions(program.command('compare'), 'compare', settings, rates)
     .argument('[runs...]', 'run folders: compare what was recorded instead of training')
     .action(async (runs: string[], flags: RawFlags) => {
+      if (flags['printConfig'] === true) return printSettings('compare', flags);
       const { runCompare } = await import('./compare.js');
       await runCompare(runs, flags);
     });
@@ -125,13 +128,29 @@ export function buildProgram(): Command {
       const { runExport } = await import('./models.js');
       await runExport(run, flags);
     });
-  program
-    .command('doctor')
+  plainCommand(program, 'show')
+    .description("print a run's page again, or take its numbers elsewhere")
+    .argument('<run>', 'the folder of a run of train or find-lr')
+    .option('--report <DIR>', 'also write DIR/report.html, one file, and its charts beside it')
+    .option('--csv <DIR>', 'also write its records to DIR as tables')
+    .action(async (run: string, flags: RawFlags) => {
+      const { runShow } = await import('./show.js');
+      await runShow(run, flags);
+    });
+  plainCommand(program, 'runs')
+    .description('list recorded runs, and free the checkpoints of those that are finished')
+    .argument('[dir]', 'a folder of runs', settings.out)
+    .option('--sort <KEY>', 'name, arm, data, seed, status, best, final, age, size', 'name')
+    .option('--policy <P>', 'only runs of this policy, or of the arm of this name')
+    .option('--data <DIR>', 'only runs on this data')
+    .option('--prune', 'remove the checkpoints of finished runs, after saying what goes')
+    .option('--yes', 'with --prune: without asking')
+    .action(async (dir: string, flags: RawFlags) => {
+      const { runRuns } = await import('./show.js');
+      await runRuns(dir, flags);
+    });
+  plainCommand(program, 'doctor')
     .description('what this machine can do, and what is missing for more')
-    .addOption(new Option('--json', 'one JSON document on stdout'))
-    .addOption(new Option('--no-color', 'no colours'))
-    .showHelpAfterError('(see onecycle doctor --help)')
-    .exitOverride()
     .action(async (flags: RawFlags) => {
       const { runDoctor } = await import('./doctor.js');
       await runDoctor(flags);
@@ -174,6 +193,22 @@ export function buildProgram(): Command {
       await printPage(topic ?? '', TOPICS, commands);
     });
   return program;
+}
+
+async function printSettings(command: CommandName, flags: RawFlags): Promise<void> {
+  const session = await import('./session.js');
+  await session.printSettings(command, flags);
+}
+
+/** A command that needs no settings: none of its options is a key of a config file. */
+function plainCommand(program: Command, name: string): Command {
+  return program
+    .command(name)
+    .option('--json', 'one JSON document on stdout')
+    .option('--no-color', 'no colours')
+    .option('--debug', 'stack traces')
+    .showHelpAfterError(`(see onecycle ${name} --help)`)
+    .exitOverride();
 }
 
 function addOptions(command: Command, name: CommandName, settings: Settings, rates: RateTable): Command {

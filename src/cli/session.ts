@@ -1,11 +1,19 @@
+import { resolve } from 'node:path';
 import { checkSettings, type GivenSettings, readConfigFile, readFlag } from '../config/check-settings.js';
+import { readArms } from '../config/arms.js';
+import { type CommandName, OPTIONS, type OptionSpec } from '../config/options.js';
+import { trainedPart } from '../config/run-config.js';
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { startBackend } from '../engine/backends/choose.js';
+import { UsageError } from '../errors.js';
 import type { ReportLayout } from '../report/text/layout.js';
+import { requireWritable } from '../runs/atomic.js';
+import { SCHEMA_VERSION, type SettingsDocument, type SettingValue } from '../runs/documents.js';
+import type { JsonValue } from '../runs/json.js';
 import { Exit } from './errors.js';
 import { openProgress, type ProgressView } from './progress.js';
-import { layout } from './terminal.js';
+import { layout, printResult } from './terminal.js';
 
 /** Flags as commander gathers them: texts, or booleans for flags without a value. */
 export type RawFlags = Readonly<Record<string, string | boolean>>;
@@ -65,11 +73,7 @@ export async function inSession(
       tell: (report) => progress.say(report(layout(settings, process.stderr))),
       print: (document, report) => {
         progress.stop();
-        process.stdout.write(
-          settings.json
-            ? `${JSON.stringify(document, null, 2)}\n`
-            : `${report(layout(settings, process.stdout))}\n`,
-        );
+        printResult(document, report, settings);
       },
     });
   } catch (error) {
@@ -83,12 +87,71 @@ export async function inSession(
   if (code !== undefined) throw new Exit(code);
 }
 
+/** Refuses, before anything is trained, a place for the report that would not do. Throws UsageError. */
+export async function checkReportFolder({
+  report,
+  out,
+}: Pick<Settings, 'report'> & { readonly out?: string }): Promise<void> {
+  if (report === undefined) return;
+  if (/\.html?$/iu.test(report)) {
+    throw new UsageError(
+      `Expected a folder for --report but received ${report}. Give a folder: report.html and its charts go into it.`,
+    );
+  }
+  if (out !== undefined && resolve(report) === resolve(out)) {
+    throw new UsageError(
+      `--report and --out are both ${out}, which holds run folders alone. Give --report another one.`,
+    );
+  }
+  await requireWritable(report, '--report');
+}
+
+/** `--print-config`: the settings of a command, each with where its value comes from, and what the arms of a comparison change. */
+export async function printSettings(command: CommandName, flags: RawFlags): Promise<void> {
+  const { settings, rates, given, spoken, notes } = await readSettings(flags);
+  for (const text of notes) console.error(text);
+  const arms = command === 'compare' ? await readArms(settings.policies, settings.momentum) : [];
+  const measured = rates[trainedPart(settings.trainable)];
+  const values: Readonly<Record<string, unknown>> = {
+    ...settings,
+    lr: settings.lr ?? (command === 'train' ? measured[settings.policy] : measured),
+  };
+  const names = Object.entries<OptionSpec>(OPTIONS).flatMap(([name, { commands }]) =>
+    commands.includes(command) && name !== 'printConfig' && name !== 'config' ? [name] : [],
+  );
+  const listed = (
+    wanted: readonly string[],
+    value: Readonly<Record<string, unknown>>,
+    from: (name: string) => SettingValue['from'],
+  ) =>
+    Object.fromEntries(
+      wanted.map((name) => [name, { value: (value[name] ?? null) as JsonValue, from: from(name) }]),
+    );
+  const document: SettingsDocument = {
+    schemaVersion: SCHEMA_VERSION,
+    command,
+    status: 'completed',
+    file: given.config ?? null,
+    settings: listed(names, values, (name) =>
+      Object.hasOwn(spoken, name) ? 'flag' : Object.hasOwn(given, name) ? 'file' : 'default',
+    ),
+    arms: arms.map(({ name, overrides }) => ({
+      arm: name,
+      settings: listed(Object.keys(overrides), overrides, () => 'arm'),
+    })),
+  };
+  const { settingsReport } = await import('../report/pages/plan.js');
+  printResult(document, (shown) => settingsReport(document, shown), settings);
+}
+
 /** Options as they apply, and what the user actually said: defaults < file < flags. */
 interface GivenOptions {
   readonly settings: Settings;
   readonly rates: RateTable;
   /** Only what a flag or the config file says. */
   readonly given: GivenSettings;
+  /** Only what a flag says. */
+  readonly spoken: GivenSettings;
   /** What the user should know about the config file. */
   readonly notes: readonly string[];
 }
@@ -114,7 +177,7 @@ async function readSettings(flags: RawFlags): Promise<GivenOptions> {
   const reseeded = spoken.seed !== undefined && spoken.seed !== file.seed;
   const own = Object.entries(file).filter(([name]) => !(reseeded && name === 'pair'));
   const said: GivenSettings = { ...Object.fromEntries(own), ...spoken, ...shown };
-  return { settings: { ...settings, ...said }, rates, given: said, notes };
+  return { settings: { ...settings, ...said }, rates, given: said, spoken: { ...spoken, ...shown }, notes };
 }
 
 /** Exit codes that shells expect of a program ended by a signal: 128 plus its number. */

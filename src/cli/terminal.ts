@@ -14,3 +14,13 @@ export function layout(settings: Pick<Settings, 'color'>, stream: NodeJS.WriteSt
     width: Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH,
   };
 }
+
+/** Prints a command's result on stdout: the document with --json, else its report. */
+export function printResult(
+  document: object,
+  report: (layout: ReportLayout) => string,
+  { json, color }: Pick<Settings, 'json' | 'color'>,
+): void {
+  const text = json ? JSON.stringify(document, null, 2) : report(layout({ color }, process.stdout));
+  process.stdout.write(`${text}\n`);
+}

@@ -1,3 +1,4 @@
+import { shellLine } from '../config/options.js';
 import { UsageError } from '../errors.js';
 import { planReport } from '../report/pages/plan.js';
 import { trainReport } from '../report/pages/train.js';
@@ -8,7 +9,7 @@ import { openResumable, planResume, resumeTraining } from '../train/resume.js';
 import { planTraining, train } from '../train/train.js';
 import { describeEnvironment } from '../workbench/environment.js';
 import { Exit } from './errors.js';
-import { inSession, type RawFlags } from './session.js';
+import { checkReportFolder, inSession, type RawFlags } from './session.js';
 
 /** `onecycle train`. */
 export function runTrain(flags: RawFlags): Promise<void> {
@@ -18,6 +19,7 @@ export function runTrain(flags: RawFlags): Promise<void> {
     if (run === undefined && settings.extendTo !== undefined) {
       throw new UsageError('--extend-to needs the run that it is to extend. Add --resume RUN.');
     }
+    if (!settings.dryRun) await checkReportFolder(settings);
     if (run === undefined && !settings.dryRun) await requireWritable(settings.out, '--out');
     const environment = describeEnvironment(await startBackend(run?.backend));
     const request = { settings, rates, environment, emit: progress.emit, signal };
@@ -30,19 +32,19 @@ export function runTrain(flags: RawFlags): Promise<void> {
     const document = await (run === undefined
       ? train(request)
       : resumeTraining(run, { ...request, showPlan }));
-    const { steps } = await readRun(document.run);
-    print(document, (layout) => trainReport(document, steps, layout));
+    const record = await readRun(document.run);
+    print(document, (layout) => trainReport(document, record.steps, layout));
+    if (settings.report !== undefined) {
+      const { writeRunReport } = await import('./write-report.js');
+      const page = await writeRunReport(settings.report, { kind: 'train', document, record });
+      progress.say(`The report is ${page}`);
+    }
     if (document.status === 'interrupted') {
-      console.error(`Go on with: onecycle train --resume ${quoted(document.run)}`);
+      console.error(`Go on with: onecycle train --resume ${shellLine([document.run])}`);
     }
     if (document.failure !== null) {
       console.error(`onecycle: ${document.failure.message}`);
       throw new Exit(1);
     }
   });
-}
-
-/** A path as a shell takes it. */
-function quoted(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

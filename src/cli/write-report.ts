@@ -1,54 +1,75 @@
 import { join } from 'node:path';
-import type { RecordedRun } from '../compare/read.js';
+import type { RecordedRun as ComparedRun } from '../compare/read.js';
 import { dataFolder } from '../data/folder/scan.js';
 import { thumbnail } from '../data/images/decode.js';
 import type { ArmCurves } from '../report/charts/training.js';
+import { type ArmPredictions, disputedImages } from '../report/pages/html/pictures.js';
+import { comparisonCharts, htmlReport, type NamedChart } from '../report/pages/html/report.js';
 import {
-  type ArmPredictions,
-  type DisputedImage,
-  disputedImages,
-  type Picture,
-} from '../report/pages/html/pictures.js';
-import { comparisonCharts, htmlReport } from '../report/pages/html/report.js';
+  hardestImages,
+  rangeTestCharts,
+  rangeTestPage,
+  trainingCharts,
+  trainingPage,
+} from '../report/pages/html/run.js';
 import { explainWriteError, makeFolders, writeFileAtomic } from '../runs/atomic.js';
 import type { CompareDocument } from '../runs/documents.js';
+import { isJsonObject } from '../runs/json.js';
 import { pngOf } from '../runs/png.js';
+import type { RunRecord } from '../runs/read-run.js';
+import type { RecordedRun } from '../show/recorded-run.js';
 
-/** Images shown in each direction, and their longer side in pixels. */
+/** Images shown of a run, and in each direction of a comparison. */
+const HARDEST = 24;
 const PICTURES = 12;
+/** Their longer side in pixels. */
 const SIDE = 192;
+/** Letters of all small copies together: a page is to stay below 1 MB. */
+const MOST_LETTERS = 500_000;
 
-/** Writes DIR/report.html and every chart beside it as SVG and PNG. Answers the page's path. */
+/** Writes DIR/report.html about a run, with its charts beside it as SVG and PNG. Answers the page's path. */
+export async function writeRunReport(dir: string, run: RecordedRun): Promise<string> {
+  if (run.kind === 'find-lr') {
+    const charts = rangeTestCharts(run.document);
+    return writePage(dir, charts, rangeTestPage(run.document, charts));
+  }
+  const { document, record } = run;
+  const charts = trainingCharts(document, record.steps);
+  const predictions = record.predictions ?? [];
+  const hardest = await withCopies(hardestImages(predictions, HARDEST), record);
+  return writePage(dir, charts, trainingPage(document, { charts, predictions, hardest }));
+}
+
+/** Writes DIR/report.html about a comparison, with its charts beside it as SVG and PNG. Answers the page's path. */
 export async function writeReport(
   dir: string,
   document: CompareDocument,
   curves: readonly ArmCurves[],
-  runs: readonly RecordedRun[],
+  runs: readonly ComparedRun[],
 ): Promise<string> {
+  const charts = comparisonCharts(document, curves);
+  const predictions = sharedPredictions(document, runs);
+  const { won, lost } = disputedImages(predictions, PICTURES);
+  const record = runs[0]?.record;
+  const pictures = { won: await withCopies(won, record), lost: await withCopies(lost, record) };
+  return writePage(dir, charts, htmlReport(document, { curves, charts, predictions, pictures }));
+}
+
+async function writePage(dir: string, charts: readonly NamedChart[], page: string): Promise<string> {
   await makeFolders(dir).catch((error: unknown) => {
     throw explainWriteError(error, dir, 'start', '--report');
   });
-  const charts = comparisonCharts(document, curves);
   for (const { name, svg } of charts) {
     await writeFileAtomic(join(dir, `${name}.svg`), svg);
     await writeFileAtomic(join(dir, `${name}.png`), await pngOf(svg));
   }
-  const predictions = sharedPredictions(document, runs);
-  const { won, lost } = disputedImages(predictions, PICTURES);
-  const root = await dataFolder(String(runs[0]?.record.config['data'] ?? ''));
-  const page = htmlReport(document, {
-    curves,
-    charts,
-    predictions,
-    pictures: { won: await withCopies(won, root), lost: await withCopies(lost, root) },
-  });
   const path = join(dir, 'report.html');
   await writeFileAtomic(path, page);
   return path;
 }
 
 /** The predictions of all arms where every run was judged on one list of images, else none. */
-function sharedPredictions({ arms }: CompareDocument, runs: readonly RecordedRun[]): ArmPredictions[] {
+function sharedPredictions({ arms }: CompareDocument, runs: readonly ComparedRun[]): ArmPredictions[] {
   const images = runs[0]?.record.predictions?.map(({ image }) => image).join('\n');
   const alike = runs.every(
     ({ record }) => record.predictions?.map(({ image }) => image).join('\n') === images,
@@ -60,8 +81,35 @@ function sharedPredictions({ arms }: CompareDocument, runs: readonly RecordedRun
   }));
 }
 
-async function withCopies(images: readonly DisputedImage[], root: string): Promise<Picture[]> {
-  return Promise.all(
-    images.map(async (image) => ({ ...image, uri: await thumbnail(root, image.image, SIDE) })),
+/** Images with their small copies, as far as the record vouches for the files; null for all that would make the page too large. */
+async function withCopies<Image extends { readonly image: string }>(
+  images: readonly Image[],
+  record: RunRecord | undefined,
+): Promise<(Image & { readonly uri: string | null })[]> {
+  const root = await dataFolder(String(record?.config['data'] ?? ''));
+  const hashes = hashesOf(record);
+  const uris = await Promise.all(
+    images.map(({ image }) => {
+      const sha256 = hashes.get(image);
+      return sha256 === undefined ? null : thumbnail(root, image, SIDE, sha256);
+    }),
+  );
+  let letters = 0;
+  return images.map((image, i) => {
+    const uri = uris[i] ?? null;
+    letters += uri?.length ?? 0;
+    return { ...image, uri: letters > MOST_LETTERS ? null : uri };
+  });
+}
+
+/** The hash of every validation image, as dataset.json has it. */
+function hashesOf(record: RunRecord | undefined): Map<string, string> {
+  const files = record?.dataset['files'];
+  const valid = isJsonObject(files) ? files['valid'] : null;
+  return new Map(
+    (Array.isArray(valid) ? valid : []).flatMap((file): [string, string][] => {
+      const { path, sha256 } = isJsonObject(file) ? file : {};
+      return typeof path === 'string' && typeof sha256 === 'string' ? [[path, sha256]] : [];
+    }),
   );
 }

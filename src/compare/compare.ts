@@ -65,7 +65,8 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
   const jobs = Math.min(missing.length, settings.jobs ?? defaultJobs(environment));
   const workers = settings.workers ?? Math.max(1, Math.floor(availableParallelism() / Math.max(1, jobs)));
   const tasks = missing.map(({ bench, config, resume }): RunTask => {
-    const context = { environment: { ...environment, jobs }, out: settings.out, workers };
+    const { out, tensorboard } = settings;
+    const context = { environment: { ...environment, jobs }, out, tensorboard, workers };
     return { bench: workbenchHandle(bench), config, context, resume };
   });
   tellWork(missing, emit);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { flagName, type OptionName, OPTIONS, type OptionSpec } from '../config/options.js';
+import { flagName, type OptionName, OPTIONS, type OptionSpec, shellLine } from '../config/options.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import { readDefaults, type Settings } from '../config/settings.js';
 import {
@@ -215,7 +215,9 @@ const NEVER = new Set<OptionName>([
   'color',
   'debug',
   'resume',
+  'report',
   'extendTo',
+  'printConfig',
   'dryRun',
   'jobs',
 ]);
@@ -237,11 +239,4 @@ export function trainFlags(settings: Settings, defaults: Settings): string[] {
     if (typeof value === 'boolean') return value ? [flagName(name)] : [];
     return [flagName(name), Array.isArray(value) ? value.join(',') : String(value)];
   });
-}
-
-/** A command as a POSIX shell reads it. */
-export function shellLine(words: readonly string[]): string {
-  return words
-    .map((word) => (/^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
-    .join(' ');
 }

@@ -121,7 +121,7 @@ export interface RunWorkerData {
 export interface RunTask {
   readonly bench: WorkbenchHandle;
   readonly config: RunConfig;
-  readonly context: Pick<RunContext, 'environment' | 'out' | 'workers'>;
+  readonly context: Pick<RunContext, 'environment' | 'out' | 'tensorboard' | 'workers'>;
   /** An interrupted run's folder to go on with. */
   readonly resume: string | undefined;
 }

@@ -1,11 +1,11 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
-import { type BestEpoch, type EpochRecord, RUN_FILES } from '../runs/documents.js';
+import { type BestEpoch, RUN_FILES } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { lockedBy } from '../runs/lock.js';
 import { readRun, type RunRecord } from '../runs/read-run.js';
-import { isBetter } from '../train/run-state.js';
+import { bestAndFinal } from '../train/run-state.js';
 import { pairOf, recordedRunKey } from './recorded.js';
 
 /** What finished and other runs have in common: which run it is. */
@@ -94,16 +94,16 @@ export async function readForComparison(dir: string): Promise<RecordedRun | Fail
   const name = typeof arm === 'string' ? arm : policy;
   const identity = { arm: name, seed, pair: pairOf(record.config), record, key: recordedRunKey(record) };
   if (record.status !== 'completed') return { ...identity, run: dir, reason: await reasonOf(record) };
-  const final = record.epochs.at(-1);
-  if (final === undefined) {
+  const { best, final } = bestAndFinal(record.epochs);
+  if (best === null || final === null) {
     throw new UsageError(
       `${dir} is damaged: it is marked completed but epochs.jsonl is empty. Put the original back, or remove the run.`,
     );
   }
   return {
     ...identity,
-    best: summaryOf(record.epochs.reduce((best, epoch) => (isBetter(epoch, best) ? epoch : best))),
-    final: summaryOf(final),
+    best,
+    final,
     stepsPerEpoch: record.steps.length / record.epochs.length,
   };
 }
@@ -118,10 +118,6 @@ async function reasonOf({ dir, status, result, epochs, steps, config }: RunRecor
   return status === 'unfinished'
     ? `unfinished: it has no result.json ${so}; it was killed`
     : `it was ${status} ${so}`;
-}
-
-function summaryOf({ epoch, validAccuracy, correct, total, validLoss }: EpochRecord): BestEpoch {
-  return { epoch, validAccuracy, correct, total, validLoss };
 }
 
 /** Whether a run has a final result. */

@@ -419,7 +419,7 @@ export const OPTION_GROUPS = {
     report: {
       type: 'path',
       argument: 'DIR',
-      commands: COMPARE,
+      commands: ALL,
       description: 'also write DIR/report.html, one file, and its charts beside it as SVG and PNG',
     },
     csv: {
@@ -441,6 +441,11 @@ export const OPTION_GROUPS = {
       commands: EXPORT,
       description: 'tfjs, with a page for the browser, or onnx; says how to get the others [tfjs]',
     },
+    tensorboard: {
+      type: 'flag',
+      commands: RUNS,
+      description: "also write each run's curves to its folder as TensorBoard reads them",
+    },
     json: {
       type: 'flag',
       commands: EVERY,
@@ -449,6 +454,11 @@ export const OPTION_GROUPS = {
     quiet: { type: 'flag', commands: EVERY, description: 'no progress' },
     color: { type: 'flag', commands: EVERY, description: 'colours' },
     debug: { type: 'flag', commands: EVERY, description: 'stack traces and backend logs' },
+    printConfig: {
+      type: 'flag',
+      commands: ALL,
+      description: 'show every setting and where its value comes from, and do nothing',
+    },
     dryRun: { type: 'flag', commands: TRAIN, description: 'show the schedule and the plan, train nothing' },
     plan: {
       type: 'flag',
@@ -476,4 +486,11 @@ export type OptionName = keyof typeof OPTIONS;
 /** The flag of an option: `batchSize` is `--batch-size`. */
 export function flagName(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** A command as a POSIX shell reads it. */
+export function shellLine(words: readonly string[]): string {
+  return words
+    .map((word) => (/^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+    .join(' ');
 }

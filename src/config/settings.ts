@@ -42,6 +42,8 @@ const FLAGS_OFF = {
   dryRun: false,
   plan: false,
   final: false,
+  tensorboard: false,
+  printConfig: false,
 } as const;
 
 /** The contents of configs/default.json, the one place where default numbers stand. */

@@ -7,6 +7,7 @@ import {
   type Environment,
   type FinderDocument,
   type FoundRate,
+  type RecordedCurve,
   SCHEMA_VERSION,
 } from '../runs/documents.js';
 import { adviceReason, interruptedReason } from '../report/words/advice.js';
@@ -132,7 +133,7 @@ async function recordRangeTest(
       environment: where,
       dataset: datasetSummary(await whole),
       seconds: (performance.now() - started) / 1000,
-      curves: curves.map((curve) => ({ ...curve, points: curve.points.map(recorded) })),
+      curves: curves.map(recordedCurve),
       ...advice,
     };
     await open.writeSuggestion(advice);
@@ -146,6 +147,11 @@ async function recordRangeTest(
     await folder.ready.catch(() => undefined);
     await folder.created?.close();
   }
+}
+
+/** A curve as JSON can hold it. */
+export function recordedCurve(curve: RangeCurve): RecordedCurve {
+  return { ...curve, points: curve.points.map(recorded) };
 }
 
 function recorded({ step, learningRate, loss, smoothedLoss }: RangePoint): Omit<CurveLine, 'seed'> {
@@ -171,17 +177,33 @@ export async function findLearningRate(
     const curve = await rangeTest(bench, { ...config, seed: config.seed + i }, context);
     if (curve.points.length > 0) curves.push(curve);
   }
-  const [start, end] = config.trim;
-  const suggestions = suggestOverSeeds(curves, { plannedSteps: config.steps, trim: { start, end } });
-  const advice = recommend(curves, config.trainingSteps);
+  return foundRate(curves, config, {
+    classes: bench.images.classNames.length,
+    interrupted: context.signal.aborted,
+  });
+}
+
+/** What range tests say together; where they were interrupted they recommend nothing. */
+export function foundRate(
+  curves: readonly RangeCurve[],
+  { steps, seeds, trim: [start, end], trainingSteps }: FinderConfig,
+  { classes, interrupted }: { readonly classes: number; readonly interrupted: boolean },
+): FoundRate {
+  const suggestions = suggestOverSeeds(curves, { plannedSteps: steps, trim: { start, end } });
+  const advice = recommend(curves, trainingSteps);
   const { agreement } = advice;
-  if (context.signal.aborted) {
+  if (interrupted) {
     const done = curves.reduce((sum, { points }) => sum + points.length, 0);
-    const reason = interruptedReason(done, config.seeds * config.steps);
+    const reason = interruptedReason(done, seeds * steps);
     return { curves, suggestions, recommended: null, reason, agreement };
   }
-  const reason = adviceReason(advice, bench.images.classNames.length);
-  return { curves, suggestions, recommended: advice.recommended, reason, agreement };
+  return {
+    curves,
+    suggestions,
+    recommended: advice.recommended,
+    reason: adviceReason(advice, classes),
+    agreement,
+  };
 }
 
 function tellWork(bench: Workbench<ImageSet>, config: FinderConfig, { emit }: RangeTestContext): void {

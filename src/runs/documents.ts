@@ -1,3 +1,4 @@
+import type { CommandName } from '../config/options.js';
 import type { FinderConfig, RunConfig } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
 import type { SkippedFile } from '../data/folder/image-folder.js';
@@ -36,6 +37,9 @@ export interface Environment {
   readonly jobs?: number;
   readonly cpu: string;
   readonly versions: Readonly<Record<string, string>>;
+  /** The command as a shell reads it, and when it was given (ISO 8601); absent in older records. */
+  readonly commandLine?: string;
+  readonly startedAt?: string;
 }
 
 /** Where a run was computed, and how its batches were cut. */
@@ -63,6 +67,19 @@ export interface DatasetSummary {
   /** Images of each class, in the order of `classes`. */
   readonly counts: readonly { readonly class: string; readonly train: number; readonly valid: number }[];
   readonly skipped: readonly SkippedFile[];
+}
+
+/** dataset.json: the data, every file with its hash, and the hash of the weights that training started from. */
+export interface DatasetDocument extends DatasetSummary {
+  readonly weightsSha256: string;
+  readonly files: Readonly<Record<'train' | 'valid', readonly RecordedFile[]>>;
+}
+
+/** An image as dataset.json names it: its path in the data folder, the index of its class, and the SHA-256 of its bytes. */
+export interface RecordedFile {
+  readonly path: string;
+  readonly label: number;
+  readonly sha256: string;
 }
 
 // A run of train
@@ -479,6 +496,73 @@ export interface ExportDocument {
   /** The folder that was written. */
   readonly to: string;
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
+}
+
+// print-config
+
+/** A setting's value; null where it is decided later, by data, weights or machine. */
+export interface SettingValue {
+  readonly value: JsonValue;
+  readonly from: 'default' | 'file' | 'flag' | 'arm';
+}
+
+/** What `--print-config` answers: every setting of a command and where its value comes from. */
+export interface SettingsDocument {
+  readonly schemaVersion: number;
+  readonly command: CommandName;
+  readonly status: 'completed';
+  /** The config file; null where none was given. */
+  readonly file: string | null;
+  readonly settings: Readonly<Record<string, SettingValue>>;
+  /** What each arm of a comparison changes in them. */
+  readonly arms: readonly {
+    readonly arm: string;
+    readonly settings: Readonly<Record<string, SettingValue>>;
+  }[];
+}
+
+// runs
+
+/** What is known of a recorded run without reading its steps. */
+export interface ListedRun {
+  /** Its folder. */
+  readonly run: string;
+  readonly command: 'train' | 'find-lr';
+  /** Null for a range test. */
+  readonly arm: string | null;
+  readonly policy: string | null;
+  /** As --data named it. */
+  readonly data: string;
+  readonly seed: number;
+  /** `running`: a process writes in its folder; `killed`: it ended without a result, and nobody goes on with it. */
+  readonly status: RunResult['status'] | 'running' | 'killed';
+  /** Finished epochs and those that are planned; null for a range test. */
+  readonly epochs: { readonly done: number; readonly planned: number } | null;
+  readonly best: BestEpoch | null;
+  readonly final: BestEpoch | null;
+  /** ISO 8601: when one of its files was last written. */
+  readonly changed: string;
+  /** Of all its files together. */
+  readonly bytes: number;
+  /** Of these, what its checkpoints take. */
+  readonly checkpointBytes: number;
+}
+
+/** `runs`'s JSON document. */
+export interface RunsDocument {
+  readonly schemaVersion: number;
+  readonly command: 'runs';
+  readonly status: 'completed';
+  readonly dir: string;
+  readonly runs: readonly ListedRun[];
+  /** Folders that are no runs or cannot be read, and why. */
+  readonly passedOver: readonly { readonly folder: string; readonly reason: string }[];
+  /** With --prune: runs whose checkpoints were removed, and those that were left alone though they were to go. */
+  readonly pruned?: {
+    readonly runs: readonly string[];
+    readonly bytes: number;
+    readonly left: readonly { readonly run: string; readonly reason: string }[];
+  };
 }
 
 // doctor

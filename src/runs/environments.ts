@@ -60,9 +60,10 @@ function partOf(environment: JsonObject, index: number): PartEnvironment {
   return { fromStep: index === 0 ? 0 : null, ...Object.fromEntries(fields) } as unknown as PartEnvironment;
 }
 
-/** Whether two parts were computed in one environment. */
+/** Whether two parts were computed in one environment, whichever command began them. */
 function isSame(a: PartEnvironment, b: PartEnvironment): boolean {
-  const [own, its] = [a, b].map((part) => runKey(asJson({ ...part, fromStep: null })));
+  const any = { fromStep: null, commandLine: null, startedAt: null };
+  const [own, its] = [a, b].map((part) => runKey(asJson({ ...part, ...any })));
   return own === its;
 }
 

@@ -7,6 +7,7 @@ import { documentText, isJsonObject, type JsonObject } from './json.js';
 import { JsonlWriter } from './jsonl.js';
 import type { RunLock } from './lock.js';
 import { readDocument } from './read-document.js';
+import { readRecords } from './read-run.js';
 import { makeFolder, type RunDocuments } from './run-folder.js';
 
 /** Where things lie in a range test's folder, beside config.json, environment.json, dataset.json and result.json. */
@@ -40,6 +41,16 @@ export async function readRangeTest(dir: string): Promise<RangeTestRecord | unde
     dataset: await readDocument(join(dir, RUN_FILES.dataset)),
     suggestion: await readSuggestion(dir),
   };
+}
+
+/** Reads the points of a range test, also while it goes on. Throws UsageError where a line is damaged. */
+export function readCurve(dir: string): Promise<readonly CurveLine[]> {
+  return readRecords(join(dir, RANGE_TEST_FILES.curve), {
+    expected: 'the numbers seed, step and learningRate, and losses that are numbers or null',
+    matches: (line): line is JsonObject & CurveLine =>
+      ['seed', 'step', 'learningRate'].every((name) => typeof line[name] === 'number') &&
+      ['loss', 'smoothedLoss'].every((name) => line[name] === null || typeof line[name] === 'number'),
+  });
 }
 
 /** Reads what a range test recommends. Throws UsageError where there is none, or where its file is damaged. */

@@ -88,6 +88,15 @@ export async function readEnvironment(dir: string): Promise<JsonObject> {
  * None where `outDir` does not exist; throws UsageError where it cannot be read.
  */
 export async function listRuns(outDir: string): Promise<string[]> {
+  const runs: string[] = [];
+  for (const dir of await listFolders(outDir)) {
+    if (await isFile(join(dir, RUN_FILES.config))) runs.push(dir);
+  }
+  return runs;
+}
+
+/** As `listRuns`, with what is no run too: all that is visible in `outDir` but its files. */
+export async function listFolders(outDir: string): Promise<string[]> {
   const names = await readdir(outDir).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return [];
     throw new UsageError(
@@ -101,11 +110,9 @@ export async function listRuns(outDir: string): Promise<string[]> {
   const visible = names
     .filter((name) => !name.startsWith('.'))
     .sort((a, b) => order.compare(a, b) || (a < b ? -1 : 1));
-  const runs: string[] = [];
-  for (const name of visible) {
-    if (await isFile(join(outDir, name, RUN_FILES.config))) runs.push(join(outDir, name));
-  }
-  return runs;
+  const paths = visible.map((name) => join(outDir, name));
+  const kinds = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)));
+  return paths.filter((_, i) => kinds[i]?.isDirectory() === true);
 }
 
 /** Where data and weights lie and how files were chosen says nothing about what they are: their hashes do. */
@@ -133,7 +140,8 @@ export function recordKey(
   });
 }
 
-async function readRecords<T>(path: string, shape: Shape<T>): Promise<readonly T[]> {
+/** The lines of a JSONL file. Throws UsageError naming the first that does not match. */
+export async function readRecords<T>(path: string, shape: Shape<T>): Promise<readonly T[]> {
   return (await readJsonl(path)).map((line, i) => {
     if (shape.matches(line)) return line;
     throw new UsageError(
@@ -143,7 +151,12 @@ async function readRecords<T>(path: string, shape: Shape<T>): Promise<readonly T
   });
 }
 
-async function ifThere<T>(dir: string, name: string, read: (path: string) => Promise<T>): Promise<T | null> {
+/** What `read` makes of a file in a run's folder; null where there is no such file. */
+export async function ifThere<T>(
+  dir: string,
+  name: string,
+  read: (path: string) => Promise<T>,
+): Promise<T | null> {
   const path = join(dir, name);
   return (await isFile(path)) ? read(path) : null;
 }
@@ -159,8 +172,17 @@ function statusOf({ status }: JsonObject, path: string): RunResult['status'] {
   );
 }
 
-const STEP = ['step', 'epoch', 'learningRate', 'momentum', 'loss'] as const;
-const EPOCH = ['epoch', 'trainLoss', 'validLoss', 'validAccuracy', 'correct', 'total', 'seconds'] as const;
+/** What a line of steps.jsonl and of epochs.jsonl holds, in this order. */
+export const STEP_FIELDS = ['step', 'epoch', 'learningRate', 'momentum', 'loss'] as const;
+export const EPOCH_FIELDS = [
+  'epoch',
+  'trainLoss',
+  'validLoss',
+  'validAccuracy',
+  'correct',
+  'total',
+  'seconds',
+] as const;
 const PREDICTION = ['predicted', 'probability'] as const;
 
 /** What one line of a JSONL file must be; other keys than these may be there too. */
@@ -172,14 +194,14 @@ interface Shape<T> {
 
 /** A line of steps.jsonl. */
 const stepShape: Shape<StepRecord> = {
-  expected: `the numbers ${STEP.join(', ')}`,
-  matches: (line): line is JsonObject & StepRecord => hasNumbers(line, STEP),
+  expected: `the numbers ${STEP_FIELDS.join(', ')}`,
+  matches: (line): line is JsonObject & StepRecord => hasNumbers(line, STEP_FIELDS),
 };
 
 /** A line of epochs.jsonl. */
-const epochShape: Shape<EpochRecord> = {
-  expected: `the numbers ${EPOCH.join(', ')}`,
-  matches: (line): line is JsonObject & EpochRecord => hasNumbers(line, EPOCH),
+export const epochShape: Shape<EpochRecord> = {
+  expected: `the numbers ${EPOCH_FIELDS.join(', ')}`,
+  matches: (line): line is JsonObject & EpochRecord => hasNumbers(line, EPOCH_FIELDS),
 };
 
 /** A line of predictions.jsonl. */

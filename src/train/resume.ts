@@ -78,7 +78,8 @@ export async function resumeTraining(run: ResumableRun, request: ResumeRequest):
     if (settings.extendTo !== undefined) showPlan(plan);
     const workers = settings.workers ?? availableParallelism();
     tellWork([{ bench, config: plan.config }], request.emit);
-    return goOn({ ...run, config: plan.config }, bench, { ...request, out: settings.out, workers });
+    const { out, tensorboard } = settings;
+    return goOn({ ...run, config: plan.config }, bench, { ...request, out, tensorboard, workers });
   });
 }
 

@@ -51,6 +51,18 @@ export function isBetter(record: EpochRecord, best: BestEpoch | null): boolean {
   return record.validLoss < best.validLoss;
 }
 
+/** The best and the last of a run's epochs; null where none was finished. */
+export function bestAndFinal(epochs: readonly EpochRecord[]): Record<'best' | 'final', BestEpoch | null> {
+  const summary = (record: EpochRecord | undefined): BestEpoch | null => {
+    if (record === undefined) return null;
+    const { epoch, validAccuracy, correct, total, validLoss } = record;
+    return { epoch, validAccuracy, correct, total, validLoss };
+  };
+  const [first] = epochs;
+  const best = first && epochs.reduce((found, epoch) => (isBetter(epoch, found) ? epoch : found), first);
+  return { best: summary(best), final: summary(epochs.at(-1)) };
+}
+
 /** All that a run needs to go on as if nothing had happened. */
 export interface RunCheckpoint {
   readonly state: RunState;

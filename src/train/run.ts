@@ -6,16 +6,25 @@ import { LIBRARY, modelFiles } from '../export/model-files.js';
 import { type TrainedClassifier, withTrained } from '../model/save.js';
 import { encodeCheckpoint } from '../runs/checkpoint.js';
 import {
-  type BestEpoch,
   type Environment,
-  type EpochRecord,
   type Prediction,
   type RecordedEnvironment,
   type RunEnvironment,
   SCHEMA_VERSION,
+  type StepRecord,
   type TrainDocument,
 } from '../runs/documents.js';
+import { readRun } from '../runs/read-run.js';
 import { createRun, type RunFolder } from '../runs/run-folder.js';
+import {
+  appendEvents,
+  createEventFile,
+  epochEvent,
+  hasEventFile,
+  recordedEvents,
+  type ScalarEvent,
+  stepEvents,
+} from '../runs/tensorboard.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import type { Emit } from '../workbench/events.js';
 import { frozenWork, openRunEngine } from '../workbench/run-engine.js';
@@ -28,7 +37,13 @@ import {
   type Workbench,
 } from '../workbench/workbench.js';
 import { type RunEnd, runEpochs, type RunStart } from './fit.js';
-import { initialRunState, packCheckpoint, type RunCheckpoint } from './run-state.js';
+import {
+  bestAndFinal,
+  initialRunState,
+  packCheckpoint,
+  type RunCheckpoint,
+  type RunState,
+} from './run-state.js';
 
 /** What a run needs beside workbench and configuration. */
 export interface RunContext {
@@ -36,6 +51,8 @@ export interface RunContext {
   /** Holds the run folders. */
   readonly out: string;
   readonly workers: number;
+  /** Whether an event file for TensorBoard is written beside the record; a run that has one goes on with it. */
+  readonly tensorboard: boolean;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -92,7 +109,7 @@ export async function carryOut(
   begin: (parts: RunParts) => Promise<OpenRun>,
 ): Promise<TrainDocument> {
   const { bench } = open;
-  const { emit, signal } = context;
+  const { signal } = context;
   const name = runName(config);
   const schedule = planSchedule(config, stepsPerEpoch(bench, config));
   const engine = await openRunEngine(bench, config, context.workers);
@@ -100,6 +117,8 @@ export async function carryOut(
     const here = { ...context.environment, workers: engine.workers, sliceSize: engine.sliceSize };
     const start = await begin({ engine, here, schedule });
     const { folder, environment, from } = start;
+    const curves = new EventCurves(folder, from.state, context);
+    const { emit } = curves;
     try {
       const totalSteps = schedule.end(from.state.scheduleState);
       emit({ type: 'run', name, fromStep: from.state.step, totalSteps, epochs: config.epochs });
@@ -107,6 +126,7 @@ export async function carryOut(
       const [whole, recorded] = [await open.whole, await folder.ready];
       const document = trainDocument(recorded.dir, whole, config, environment, schedule, end);
       await concludeRun(recorded, whole, document, end);
+      await curves.close();
       emit({ type: 'run-end', name, status: end.status });
       return document;
     } finally {
@@ -116,6 +136,76 @@ export async function carryOut(
   } finally {
     await engine.dispose();
   }
+}
+
+/**
+ * A run's events, passed on and, with --tensorboard, written to an event file: those of an epoch once the next one begins, as then
+ * a checkpoint counts on them and no resume takes its steps again.
+ */
+class EventCurves {
+  private steps: StepRecord[] = [];
+  private waiting: ScalarEvent[] = [];
+  private lastStep: number;
+  /** The file's path, once all that was given to it is written; null where none is wanted. */
+  private file: Promise<string | null>;
+
+  constructor(
+    folder: DeferredFolder<RunFolder>,
+    from: RunState,
+    private readonly context: RunContext,
+  ) {
+    this.lastStep = from.step - 1;
+    this.file = folder.ready.then(async ({ dir }) => {
+      const wanted = context.tensorboard || (await hasEventFile(dir));
+      return wanted ? createEventFile(dir, await pastEvents(dir, from)) : null;
+    });
+    // Who waits for the end of the run gets the error.
+    this.file.catch(() => undefined);
+  }
+
+  readonly emit: Emit = (event) => {
+    if (event.type === 'step') {
+      this.write();
+      this.steps.push(event.record);
+      this.lastStep = event.record.step;
+    }
+    if (event.type === 'epoch') {
+      const now = Date.now() / 1000;
+      this.waiting.push(...stepEvents(this.steps, event.record.seconds, now));
+      this.waiting.push(epochEvent(event.record, this.lastStep, now));
+      this.steps = [];
+    }
+    this.context.emit(event);
+  };
+
+  private write(): void {
+    const events = this.waiting;
+    if (events.length === 0) return;
+    this.waiting = [];
+    this.file = this.file.then(async (path) => {
+      if (path !== null) await appendEvents(path, events);
+      return path;
+    });
+    this.file.catch(() => undefined);
+  }
+
+  /** Writes what is left. Throws RunError where the disk refused. */
+  async close(): Promise<void> {
+    this.waiting.push(...stepEvents(this.steps, 0, Date.now() / 1000));
+    this.write();
+    await this.file;
+  }
+}
+
+/** What a run had recorded where it goes on. */
+async function pastEvents(dir: string, { step, epochs }: RunState): Promise<ScalarEvent[]> {
+  if (step === 0) return [];
+  const { steps } = await readRun(dir);
+  return recordedEvents(
+    steps.filter((record) => record.step < step),
+    epochs,
+    Date.now() / 1000,
+  );
 }
 
 /** How a run and its folder are called: the arm and the seed. */
@@ -203,16 +293,9 @@ function trainDocument(
     seconds: state.seconds,
     epochs: state.epochs,
     best: state.best,
-    final: lastEpoch(state.epochs),
+    final: bestAndFinal(state.epochs).final,
     failure,
     stoppedEarly: cut ? { epoch: state.epochs.length, reason } : null,
     events: state.events,
   };
-}
-
-function lastEpoch(epochs: readonly EpochRecord[]): BestEpoch | null {
-  const last = epochs.at(-1);
-  if (last === undefined) return null;
-  const { epoch, validAccuracy, correct, total, validLoss } = last;
-  return { epoch, validAccuracy, correct, total, validLoss };
 }

@@ -44,7 +44,8 @@ export async function train(given: TrainRequest): Promise<TrainDocument> {
   return whileDecoding(beginWorkbench(survey, request), request, async (open, signal) => {
     const config = await resolveConfig(open, { ...request, signal }, arm, workers);
     tellWork([{ bench: open.bench, config }], request.emit);
-    return trainRun(open, config, { ...request, signal, out: settings.out, workers });
+    const { out, tensorboard } = settings;
+    return trainRun(open, config, { ...request, signal, out, tensorboard, workers });
   });
 }
 

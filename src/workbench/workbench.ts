@@ -11,7 +11,7 @@ import { UsageError } from '../errors.js';
 import { loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
 import { resolveWeights } from '../model/load/weights.js';
 import { firstTrainableBlock } from '../model/network.js';
-import type { DatasetSummary } from '../runs/documents.js';
+import type { DatasetDocument, DatasetSummary } from '../runs/documents.js';
 import type { Emit } from './events.js';
 import { FeatureStore } from './features.js';
 
@@ -233,7 +233,7 @@ export function datasetSummary({ images: { classNames, train, valid, skipped } }
 }
 
 /** dataset.json: the summary, every file with its hash, and the hash of the weights that training started from. */
-export function datasetDocument(bench: Workbench): object {
+export function datasetDocument(bench: Workbench): DatasetDocument {
   const files = (samples: Workbench['images']['train']) =>
     samples.map(({ path, label, sha256 }) => ({ path, label, sha256 }));
   const { train, valid } = bench.images;

@@ -201,6 +201,7 @@ describe('the manual', () => {
         '--input',
         '--output',
         '--directory',
+        ...['--sort', '--prune', '--yes', '--logdir'],
       ];
       const known = [...Object.keys(OPTIONS).map(flagName), ...others];
       for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(known).toContain(flag);
@@ -217,7 +218,7 @@ describe('the manual', () => {
     ['statistic', /Did you mean "statistics"\?$/],
     [
       'unheard-of',
-      /Expected one of find-lr, train, compare, predict, export, doctor, init, completion, help, lr-curve, 1cycle, .*speed/,
+      /Expected one of find-lr, train, compare, predict, export, show, runs, doctor, init, completion, help, lr-curve, 1cycle, .*speed/,
     ],
     ['constructor', /no page of the manual named "constructor"/],
     ['../manual/speed', /no page of the manual named/],

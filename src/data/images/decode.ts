@@ -1,4 +1,5 @@
 import sharp, { type Metadata, type Sharp } from 'sharp';
+import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, open, read } from 'node:fs';
 import { isAbsolute, join, relative } from 'node:path';
 import { promisify } from 'node:util';
@@ -262,13 +263,21 @@ const SMALL = 64;
 
 /**
  * A small copy of an image as a data URI, upright, on white, at most `side` pixels a side and never enlarged; null where
- * the file is not there, cannot be read or lies outside the data folder.
+ * the file is not there, cannot be read, lies outside the data folder, or is another than the one that was recorded.
+ * @param sha256 of the recorded file, in hex
  */
-export async function thumbnail(root: string, path: string, side: number): Promise<string | null> {
+export async function thumbnail(
+  root: string,
+  path: string,
+  side: number,
+  sha256: string,
+): Promise<string | null> {
   const inside = relative(root, join(root, path));
   if (inside.startsWith('..') || isAbsolute(inside)) return null;
   try {
-    const image = upright(sharp(join(root, path), { limitInputPixels: INPUT.limitInputPixels }));
+    const file = await readImageFile(join(root, path));
+    if (createHash('sha256').update(file).digest('hex') !== sha256) return null;
+    const image = upright(sharp(file, { limitInputPixels: INPUT.limitInputPixels }));
     const metadata = await image.metadata();
     const { width, height } = metadata;
     toEightBits(image, metadata).resize(side, side, { fit: 'inside', withoutEnlargement: true });

@@ -1,4 +1,5 @@
 import { type Colour, seriesColour } from '../text/colour.js';
+import { formatRate } from '../text/numbers.js';
 import { type CurvePoint, extent, type FinitePoint, finitePoints, heldFinite } from './resample.js';
 
 /** A chart, described once: `textChart` draws it for a terminal, `svgChart` as a picture. */
@@ -160,6 +161,21 @@ export function legendOf(spec: ChartSpec, { series, dots, letters, verticals }: 
       name === undefined ? [] : [{ kind: 'vertical' as const, name, colour }],
     ),
   ];
+}
+
+/** A chart in a sentence or two, for those who cannot see it: where each curve begins, ends and has its extremes. */
+export function chartInWords(spec: ChartSpec): string {
+  const curves = spec.series.flatMap(({ name, points }) => {
+    const drawn = finitePoints(points);
+    const [first, last] = [drawn[0], drawn.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    const [low, high] = extent(drawn.map(({ y }) => y));
+    const [from, to, least, most] = [first.y, last.y, low, high].map((y) => formatRate(y));
+    return [`${name} from ${from} to ${to}, lowest ${least}, highest ${most}`];
+  });
+  const letters = (spec.letters ?? []).map(({ name }) => name);
+  const told = [...curves, ...new Set(letters)].join('; ');
+  return `${spec.title}, by ${spec.x.label}: ${told === '' ? 'no values' : told}.`;
 }
 
 function finiteBand(band: readonly BandPoint[]): DrawnSeries['band'] {

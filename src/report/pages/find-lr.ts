@@ -3,7 +3,7 @@ import { METHODS, rangeChart } from '../charts/range-test.js';
 import { textChart } from '../charts/terminal.js';
 import { joinBlocks, paintLines, paragraph, type ReportLayout } from '../text/layout.js';
 import { formatRate, MISSING } from '../text/numbers.js';
-import { table } from '../text/table.js';
+import { table, type TableColumn } from '../text/table.js';
 
 /** A range test as text: the curve, every method's reading over the seeds, the recommended rates and why. */
 export function findLrReport(document: FinderDocument, layout: ReportLayout): string {
@@ -12,14 +12,15 @@ export function findLrReport(document: FinderDocument, layout: ReportLayout): st
   return joinBlocks([
     textChart(rangeChart(document), layout),
     curves.map((curve) => paragraph(howItEnded(curve, config.steps), width)).join('\n'),
-    suggestionTable(document, layout),
+    table(...suggestionTable(document), layout),
     paintLines(paragraph(recommendation(document), width), recommended === null ? 'yellow' : 'bold', colour),
     paragraph(reason, width),
     paragraph(whereItLies(document), width),
   ]);
 }
 
-function howItEnded({ seed, points, divergedAt, stop }: RecordedCurve, planned: number): string {
+/** In a sentence, how the range test of a seed ended. */
+export function howItEnded({ seed, points, divergedAt, stop }: RecordedCurve, planned: number): string {
   const rate = formatRate(
     points.find(({ step }) => step === divergedAt)?.learningRate ?? points.at(-1)?.learningRate,
   );
@@ -30,10 +31,11 @@ function howItEnded({ seed, points, divergedAt, stop }: RecordedCurve, planned: 
   return `seed ${seed}: ${stop} at ${rate}${divergedAt === null ? '' : `, step ${divergedAt}`}`;
 }
 
-function suggestionTable({ suggestions, curves }: FinderDocument, layout: ReportLayout): string {
+/** What each method reads from the curves, over the seeds. */
+export function suggestionTable({ suggestions, curves }: FinderDocument): [TableColumn[], string[][]] {
   const several = curves.length > 1;
   const spread = ['lowest', 'highest', 'spread'].map((header) => ({ header, align: 'right' as const }));
-  return table(
+  return [
     [
       { header: '' },
       { header: 'method' },
@@ -56,11 +58,11 @@ function suggestionTable({ suggestions, curves }: FinderDocument, layout: Report
           : []),
       ];
     }),
-    layout,
-  );
+  ];
 }
 
-function recommendation({ recommended }: FinderDocument): string {
+/** The recommended rates in a sentence, or that there are none. */
+export function recommendation({ recommended }: FinderDocument): string {
   if (recommended === null) return 'No rate is recommended.';
   const { learningRate, fixedLearningRate } = recommended;
   return `Recommended: maximum rate ${formatRate(learningRate)} for 1cycle, ${formatRate(fixedLearningRate)} for a fixed policy.`;

@@ -1,9 +1,31 @@
-import type { ComparePlan, PlanPower, PlanTime, TrainPlan } from '../../runs/documents.js';
+import type { ComparePlan, PlanPower, PlanTime, SettingsDocument, TrainPlan } from '../../runs/documents.js';
+import type { JsonValue } from '../../runs/json.js';
 import { chartPair } from '../charts/terminal.js';
 import { stepCharts } from '../charts/training.js';
 import { joinBlocks, paragraph, type ReportLayout } from '../text/layout.js';
-import { counted, formatCount, formatDuration, formatPoints, formatRate } from '../text/numbers.js';
+import { counted, formatCount, formatDuration, formatPoints, formatRate, MISSING } from '../text/numbers.js';
+import { table } from '../text/table.js';
 import { printable } from '../text/width.js';
+
+/** The settings of a command as a table, then what the arms change. */
+export function settingsReport({ settings, arms, file }: SettingsDocument, layout: ReportLayout): string {
+  const rows = [
+    ...Object.entries(settings).map(([name, { value, from }]) => [
+      name,
+      valueText(value),
+      from === 'file' ? `file ${file ?? ''}` : from,
+    ]),
+    ...arms.flatMap((arm) =>
+      Object.entries(arm.settings).map(([name, { value }]) => [name, valueText(value), `arm ${arm.arm}`]),
+    ),
+  ];
+  return table([{ header: 'setting' }, { header: 'value' }, { header: 'from' }], rows, layout);
+}
+
+function valueText(value: JsonValue): string {
+  if (value === null) return MISSING;
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
 
 /** A run before it is trained: charts of rate and momentum, and the numbers that shape them. */
 export function planReport(

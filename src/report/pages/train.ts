@@ -12,7 +12,7 @@ import {
   formatInterval,
   formatRate,
 } from '../text/numbers.js';
-import { table } from '../text/table.js';
+import { table, type TableColumn } from '../text/table.js';
 
 /** One run as text: losses, accuracy, the applied rate and momentum, the epochs, best and final result. */
 export function trainReport(
@@ -30,13 +30,16 @@ export function trainReport(
     `${paintLines(paragraph(headline, width), 'bold', colour)}\n${paragraph(document.run, width)}`,
     chartPair(lossChart(document), accuracyChart(document), layout),
     chartPair(schedule.learningRate, schedule.momentum, layout),
-    epochs.length === 0 ? 'no epoch was finished' : epochTable(document, layout),
-    best === null || final === null ? undefined : summary(best, final, layout),
+    epochs.length === 0 ? 'no epoch was finished' : table(...epochTable(document), layout),
+    best === null || final === null
+      ? undefined
+      : `${table(...summaryTable(best, final), layout)}\n${paintLines(paragraph(BEST_NOTE, width), 'grey', colour)}`,
     ...events.map(({ text }) => paragraph(`Note: ${text}`, width)),
   ]);
 }
 
-function lossChart({ epochs, config }: TrainDocument): ChartSpec {
+/** Training and validation loss, epoch by epoch. */
+export function lossChart({ epochs, config }: TrainDocument): ChartSpec {
   const training = config.labelSmoothing > 0 ? 'training (with label smoothing)' : 'training';
   return {
     title: 'loss',
@@ -49,7 +52,8 @@ function lossChart({ epochs, config }: TrainDocument): ChartSpec {
   };
 }
 
-function accuracyChart({ epochs, best }: TrainDocument): ChartSpec {
+/** Validation accuracy, epoch by epoch, with the best one. */
+export function accuracyChart({ epochs, best }: TrainDocument): ChartSpec {
   return {
     title: 'validation accuracy',
     x: { label: 'epoch', scale: 'linear' },
@@ -68,8 +72,9 @@ function curve(
   return { name, points: epochs.map((epoch) => ({ x: epoch.epoch, y: value(epoch) })) };
 }
 
-function epochTable({ epochs, best }: TrainDocument, layout: ReportLayout): string {
-  return table(
+/** A row for each epoch. */
+export function epochTable({ epochs, best }: TrainDocument): [TableColumn[], string[][]] {
+  return [
     [
       { header: 'epoch', align: 'right' },
       { header: 'train loss', align: 'right' },
@@ -86,11 +91,11 @@ function epochTable({ epochs, best }: TrainDocument, layout: ReportLayout): stri
       formatDuration(record.seconds),
       record.epoch === best?.epoch ? 'best' : '',
     ]),
-    layout,
-  );
+  ];
 }
 
-function summary(best: BestEpoch, final: BestEpoch, layout: ReportLayout): string {
+/** The best and the final epoch with an interval over images. */
+export function summaryTable(best: BestEpoch, final: BestEpoch): [TableColumn[], string[][]] {
   const row = (name: string, { epoch, correct, total, validLoss }: BestEpoch): string[] => {
     const { low, high } = wilson(correct, total);
     return [
@@ -101,7 +106,7 @@ function summary(best: BestEpoch, final: BestEpoch, layout: ReportLayout): strin
       formatFraction(validLoss),
     ];
   };
-  const lines = table(
+  return [
     [
       { header: '' },
       { header: 'epoch', align: 'right' },
@@ -110,9 +115,9 @@ function summary(best: BestEpoch, final: BestEpoch, layout: ReportLayout): strin
       { header: 'valid loss', align: 'right' },
     ],
     [row('best', best), row('final', final)],
-    layout,
-  );
-  const note =
-    'The best epoch was picked on these same validation images, so its accuracy is too high: quote the final one.';
-  return `${lines}\n${paintLines(paragraph(note, layout.width), 'grey', layout.colour)}`;
+  ];
 }
+
+/** Why the final accuracy is the one to quote. */
+export const BEST_NOTE =
+  'The best epoch was picked on these same validation images, so its accuracy is too high: quote the final one.';

@@ -57,6 +57,14 @@ export function formatDuration(seconds: Maybe): string {
   return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} m`;
 }
 
+/** A size in decimal units: 812 B, 4.2 kB, 13 MB, 1.1 GB. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  const size = bytes / 1000 ** power;
+  return `${size.toFixed(power === 0 || size >= 9.95 ? 0 : 1)} ${units[power] ?? ''}`;
+}
+
 /** A whole number with commas between thousands: 12,345. */
 export function formatCount(count: Maybe): string {
   return known(count) ? String(Math.round(count)).replace(/\B(?=(\d{3})+$)/gu, ',') : MISSING;

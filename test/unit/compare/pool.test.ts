@@ -27,7 +27,10 @@ const tasks = (out: string): RunTask[] =>
   grid.runs.map(({ bench, config }) => ({
     bench: workbenchHandle(bench),
     config,
-    context: { environment: { ...request.environment, jobs: 2 }, out: join(tiny.home, out), workers: 1 },
+    context: {
+      ...{ environment: { ...request.environment, jobs: 2 }, out: join(tiny.home, out) },
+      ...{ workers: 1, tensorboard: false },
+    },
     resume: undefined,
   }));
 

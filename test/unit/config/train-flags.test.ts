@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { execFileSync } from 'node:child_process';
-import { shellLine, trainFlags } from '../../../src/compare/plan.js';
+import { trainFlags } from '../../../src/compare/plan.js';
+import { shellLine } from '../../../src/config/options.js';
 import { readDefaults } from '../../../src/config/settings.js';
 
 const { settings } = readDefaults();

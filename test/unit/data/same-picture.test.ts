@@ -1,5 +1,6 @@
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { createHash } from 'node:crypto';
 import { crc32, deflateSync } from 'node:zlib';
 import { fileKind } from '../../../src/data/folder/file-kinds.js';
 import { decodeImage, thumbnail } from '../../../src/data/images/decode.js';
@@ -17,6 +18,7 @@ for (let i = 0; i < WIDTH * HEIGHT; i++) {
   picture[3 * i + 1] = 5 * Math.floor(i / WIDTH);
   if (i < 3 * WIDTH) picture.set([255, 0, 0], 3 * i);
 }
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const grey = picture.filter((_, i) => i % 3 === 2);
 const size = { width: WIDTH, height: HEIGHT };
 const rgb = (): Sharp => sharp(picture, { raw: { ...size, channels: 3 } });
@@ -140,8 +142,11 @@ describe('16 bits', () => {
         });
         for (const side of SIDES) expect(await largestDifference(of8, of16, side)).toBeLessThanOrEqual(1);
         const root = folderWith({ '8.png': of8, '16.png': of16 });
-        const [shown8, shown16] = [await thumbnail(root, '8.png', 16), await thumbnail(root, '16.png', 16)];
-        expect(shown16).toBe(shown8);
+        const shown8 = await thumbnail(root, '8.png', 16, sha256(of8));
+        expect(shown8).toMatch(/^data:image/);
+        expect(await thumbnail(root, '16.png', 16, sha256(of16))).toBe(shown8);
+        // Another file than the one that was recorded is not shown in its place.
+        expect(await thumbnail(root, '8.png', 16, sha256(of16))).toBeNull();
       }
     },
   );

@@ -31,7 +31,13 @@ async function trainUntil(steps: number, out: string): Promise<string> {
   const { config } = await planTraining(request);
   // With all images there: a run that is stopped while they are decoded leaves nothing.
   const bench = await openWorkbench(request.settings, request);
-  const context = { ...request, out: join(tiny.home, out), workers: 1, emit: stopAfter(steps, stop) };
+  const context = {
+    ...request,
+    out: join(tiny.home, out),
+    workers: 1,
+    tensorboard: false,
+    emit: stopAfter(steps, stop),
+  };
   const { run, status } = await trainRun(wholeBench(bench), config, context);
   bench.close();
   expect(status).toBe('interrupted');

@@ -23,7 +23,8 @@ export function classesSection(arms: readonly ArmPredictions[], classes: readonl
     }
     <h3>Which classes are confused</h3>
     <p class="soft">
-      Final predictions, summed over the seeds of an arm.
+      Final
+      predictions${known.some(({ runs }) => runs.length > 1) ? ', summed over the seeds of an arm' : ''}.
       ${
         classes.length > LARGEST_MATRIX
           ? 'The most frequent mistakes.'
@@ -47,13 +48,18 @@ interface CountedArm {
 function accuracyTable(arms: readonly CountedArm[], classes: readonly string[]): Html {
   const [first, last] = [arms[0], arms.at(-1)];
   const differs = arms.length > 1;
+  const alone = differs ? undefined : first;
   const images = first?.arm.runs[0] ?? [];
   return htmlTable(
     [
       { header: 'class' },
       { header: 'images', number: true },
-      ...arms.map(({ arm }) => ({ header: arm.policy, number: true })),
+      ...arms.map(({ arm }) => ({
+        header: alone === undefined ? arm.policy : 'accuracy',
+        number: true,
+      })),
       ...(differs ? [{ header: `${last?.arm.policy} − ${first?.arm.policy}, points`, number: true }] : []),
+      ...(alone === undefined ? [] : ['precision', 'F1'].map((header) => ({ header, number: true }))),
     ],
     classes.map((name, label) => {
       const accuracies = arms.map(({ counts }) => classAccuracy(counts, label));
@@ -63,6 +69,9 @@ function accuracyTable(arms: readonly CountedArm[], classes: readonly string[]):
         String(images.filter((line) => line.label === label).length),
         ...accuracies.map((accuracy) => formatFraction(accuracy)),
         ...(differs ? [signed(formatPoints(from === null || to === null ? null : to - from))] : []),
+        ...(alone === undefined
+          ? []
+          : precisionAndF1(alone.counts, label).map((share) => formatFraction(share))),
       ];
     }),
   );
@@ -146,6 +155,17 @@ export function classAccuracy(counts: Confusion, label: number): number | null {
   const row = counts[label] ?? [];
   const total = row.reduce((sum, count) => sum + count, 0);
   return total === 0 ? null : (row[label] ?? 0) / total;
+}
+
+/** Of the answers of a class the share that is right, and its harmonic mean with the recall; null where nothing was so called. */
+export function precisionAndF1(counts: Confusion, label: number): readonly [number | null, number | null] {
+  const right = counts[label]?.[label] ?? 0;
+  const answers = counts.reduce((sum, row) => sum + (row[label] ?? 0), 0);
+  const images = (counts[label] ?? []).reduce((sum, count) => sum + count, 0);
+  return [
+    answers === 0 ? null : right / answers,
+    answers + images === 0 ? null : (2 * right) / (answers + images),
+  ];
 }
 
 /** A mistake and how often it was made. */

@@ -1,3 +1,4 @@
+import type { TableColumn } from '../../text/table.js';
 import { printable } from '../../text/width.js';
 
 /** Markup that is safe to put into a page. */
@@ -40,13 +41,40 @@ export function escapeHtml(text: string): string {
   return printable(text).replace(/[&<>"']/gu, (char) => ENTITIES[char] ?? char);
 }
 
+/** A whole page in one file that needs nothing from elsewhere: no scripts, no network. */
+export function htmlPage(title: string, body: Html): string {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta
+          http-equiv="Content-Security-Policy"
+          content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+        />
+        <title>${title}</title>
+        <style>
+          ${trusted(STYLE)}
+        </style>
+      </head>
+      <body>
+        <main>
+          <h1>${title}</h1>
+          ${body}
+        </main>
+      </body>
+    </html> `.markup;
+}
+
 /** A column of a table in a page: numbers go to the right. */
 interface HtmlColumn {
   readonly header: string;
   readonly number?: boolean;
 }
 
-/** A table that scrolls by itself where the page is narrow; texts in cells are escaped. */
+/**
+ * A table that scrolls by itself where the page is narrow; texts in cells are escaped. The first cell of a row is its heading.
+ */
 export function htmlTable(
   columns: readonly HtmlColumn[],
   rows: readonly (readonly (string | Html)[])[],
@@ -56,19 +84,34 @@ export function htmlTable(
     <table>
       <thead>
         <tr>
-          ${columns.map(({ header }, i) => html`<th class="${kind(i)}">${header}</th>`)}
+          ${columns.map(({ header }, i) => html`<th scope="col" class="${kind(i)}">${header}</th>`)}
         </tr>
       </thead>
       <tbody>
         ${rows.map(
           (row) =>
             html`<tr>
-              ${row.map((cell, i) => html`<td class="${kind(i)}">${cell}</td>`)}
+              ${row.map((cell, i) =>
+                i === 0
+                  ? html`<th scope="row" class="${kind(i)}">${cell}</th>`
+                  : html`<td class="${kind(i)}">${cell}</td>`,
+              )}
             </tr> `,
         )}
       </tbody>
     </table>
   </div> `;
+}
+
+/** A table as a terminal has it. */
+export function pageTable(
+  columns: readonly TableColumn[],
+  rows: readonly (readonly (string | Html)[])[],
+): Html {
+  return htmlTable(
+    columns.map(({ header, align }) => ({ header, number: align === 'right' })),
+    rows,
+  );
 }
 
 /** A difference in percentage points, coloured by its sign. */
@@ -79,7 +122,7 @@ export function signed(text: string): Html {
 
 /** The page's style sheet: no fonts and no pictures from elsewhere, readable on a phone, at night and on paper. */
 export const STYLE = `
-:root { color-scheme: light dark; --paper: #fff; --ink: #1f2328; --soft: #5b6470; --line: #d9dee4; --ground: #f6f7f9; --blue: #0072b2; --orange: #d55e00; --green: #00785a; }
+:root { color-scheme: light dark; --paper: #fff; --ink: #1f2328; --soft: #5b6470; --line: #d9dee4; --ground: #f6f7f9; --blue: #0072b2; --orange: #b04a00; --green: #00785a; }
 @media screen and (prefers-color-scheme: dark) { :root { --paper: #1b1f24; --ink: #e6e8eb; --soft: #9aa4af; --line: #3a414a; --ground: #12151a; --blue: #5fb0e5; --orange: #f0904a; --green: #3fc79a; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
@@ -99,6 +142,7 @@ p { margin: 8px 0; max-width: 80ch; }
 figure { margin: 0; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
 figure svg { width: 100%; height: auto; display: block; color: inherit !important; background: none !important; }
 figure svg [stroke=white] { stroke: var(--paper); }
+figure .narrow { display: none; }
 figure.full { grid-column: 1 / -1; overflow-x: auto; }
 figure.full svg { min-width: 640px; }
 .wide { overflow-x: auto; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; margin: 8px 0; }
@@ -106,6 +150,7 @@ table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { padding: 7px 14px; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child > td, tr:last-child > th { border-bottom: 0; }
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
+tbody th { font-weight: 400; }
 .num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .plus { color: var(--blue); } .minus { color: var(--orange); }
 code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
@@ -122,6 +167,26 @@ code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: a
 .picture img, .picture .missing { display: block; width: 96px; height: 96px; object-fit: contain; margin: 0 auto 8px; background: var(--ground); border-radius: 4px; }
 .picture .missing { display: grid; place-items: center; text-align: center; color: var(--soft); }
 .picture .right { color: var(--green); font-weight: 600; }
+.picture .wrong { color: var(--orange); font-weight: 600; }
+pre { margin: 8px 0; white-space: pre-wrap; }
 details > summary { cursor: pointer; color: var(--soft); }
-@media print { body { background: #fff; } figure, .verdict, .matrix, .picture { break-inside: avoid; } }
+@media screen and (max-width: 560px) {
+  main { padding: 20px 12px 48px; }
+  th, td { padding: 6px 4px; }
+  table { font-size: .78rem; }
+  thead th, .num { white-space: normal; }
+  figure .narrow { display: block; }
+  figure .narrow + svg { display: none; }
+}
+@media print {
+  body { background: #fff; }
+  main { max-width: none; padding: 0; }
+  figure, .verdict, .matrix, .picture, tr { break-inside: avoid; }
+  h2, h3, summary { break-after: avoid; }
+  .wide, .matrix { overflow: visible; }
+  .matrix td { print-color-adjust: exact; }
+  .grid { grid-template-columns: 1fr 1fr; }
+  thead th, .num { white-space: normal; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+}
 `;

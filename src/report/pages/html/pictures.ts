@@ -30,12 +30,8 @@ function gallery(title: string, pictures: readonly Picture[], classes: readonly 
 
 function card({ image, label, answers, uri }: Picture, classes: readonly string[]): Html {
   const name = classes[label] ?? '';
-  const shown =
-    uri === null || !/^data:image\/(png|jpeg);base64,[\w+/=]+$/u.test(uri)
-      ? html`<span class="missing">not found here</span>`
-      : html`<img src="${trusted(uri)}" alt="${name}" loading="lazy" />`;
   return html`<div class="picture">
-    ${shown}<b title="${image}">${name}</b>${answers.map(
+    ${imageBox(uri, name)}<b title="${image}">${name}</b>${answers.map(
       ({ policy, classes: predicted }) =>
         html`<br />${policy}:
           ${predicted.map(
@@ -46,6 +42,13 @@ function card({ image, label, answers, uri }: Picture, classes: readonly string[
           )}`,
     )}
   </div> `;
+}
+
+/** A small copy of an image, or what stands where there is none. */
+export function imageBox(uri: string | null, name: string): Html {
+  return uri === null || !/^data:image\/(png|jpeg);base64,[\w+/=]+$/u.test(uri)
+    ? html`<span class="missing">not found here</span>`
+    : html`<img src="${trusted(uri)}" alt="${name}" />`;
 }
 
 /** The predictions of an arm's runs on one list of validation images. */

@@ -1,10 +1,11 @@
 import type { CompareDocument } from '../../../runs/documents.js';
+import { type ChartSpec, chartInWords } from '../../charts/chart.js';
 import { differenceSvg } from '../../charts/differences.js';
 import { svgChart } from '../../charts/svg.js';
 import { type ArmCurves, armSteps, epochCharts, stepCharts } from '../../charts/training.js';
 import { counted } from '../../text/numbers.js';
 import { classesSection } from './classes.js';
-import { html, STYLE, trusted } from './html.js';
+import { html, type Html, htmlPage, trusted } from './html.js';
 import { type ArmPredictions, type Picture, picturesSection } from './pictures.js';
 import { armsSection, differencesSection, runsSection, verdictSection } from './results.js';
 import { setupSection } from './setup.js';
@@ -29,48 +30,52 @@ export function htmlReport(
     .join(', ');
   const named = document.dataset?.['classes'];
   const classes = Array.isArray(named) ? named.map(String) : [];
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-        />
-        <title>${title}</title>
-        <style>
-          ${trusted(STYLE)}
-        </style>
-      </head>
-      <body>
-        <main>
-          <h1>${title}</h1>
-          <p class="soft">A comparison by onecycle: ${seeds}.</p>
-          ${verdictSection(document)}
-          <div class="grid">
-            ${charts.map(
-              ({ svg, caption, full = false }) =>
-                html`<figure class="${full ? 'full' : ''}" aria-label="${caption}">${trusted(svg)}</figure> `,
-            )}
-          </div>
-          ${armsSection(document, curves)}${differencesSection(document)}${classesSection(predictions, classes)}${picturesSection(pictures, classes)}${runsSection(document)}${setupSection(document)}
-        </main>
-      </body>
-    </html> `.markup;
+  return htmlPage(
+    title,
+    html`<p class="soft">A comparison by onecycle: ${seeds}.</p>
+      ${verdictSection(document)} ${chartGrid(charts)}
+      ${armsSection(document, curves)}${differencesSection(document)}${classesSection(predictions, classes)}${picturesSection(pictures, classes)}${runsSection(document)}${setupSection(document)}`,
+  );
 }
 
-/** A chart of the comparison, named as its files are. */
+/** Charts side by side as far as there is room, each with words for those who cannot see it. */
+export function chartGrid(charts: readonly NamedChart[]): Html {
+  return html`<div class="grid">
+    ${charts.map(
+      ({ svg, narrow, caption, full = false }) =>
+        html`<figure class="${full ? 'full' : ''}" aria-label="${caption}">
+          ${narrow === undefined ? null : html`<div class="narrow">${trusted(narrow)}</div>`}${trusted(svg)}
+        </figure> `,
+    )}
+  </div>`;
+}
+
+/** A chart of a page, named as its files are. */
 export interface NamedChart {
   readonly name: string;
   /** What it shows, in a sentence for those who cannot see it. */
   readonly caption: string;
   readonly svg: string;
+  /** The same for a narrow screen, where the other's letters would be too small. */
+  readonly narrow?: string;
   /** As wide as the page. */
   readonly full?: boolean;
 }
 
 const SIZE = { width: 640, height: 400 };
+const FULL = { width: 1040, height: 440 };
+const NARROW = { width: 340, height: 300 };
+
+/** A chart in both sizes, with words that say what it shows. */
+export function drawnChart(name: string, spec: ChartSpec, full = false): NamedChart {
+  return {
+    name,
+    caption: chartInWords(spec),
+    svg: svgChart(spec, full ? FULL : SIZE),
+    narrow: svgChart(spec, NARROW),
+    full,
+  };
+}
 
 /** All charts of a comparison as standalone SVG documents. */
 export function comparisonCharts(
@@ -85,9 +90,7 @@ export function comparisonCharts(
     'learning-rate': steps.learningRate,
     momentum: steps.momentum,
   };
-  const charts = Object.entries(specs).map(([name, spec]) => {
-    return { name, caption: spec.title, svg: svgChart(spec, SIZE) };
-  });
+  const charts = Object.entries(specs).map(([name, spec]) => drawnChart(name, spec));
   const svg = differenceSvg(differences);
   const caption = 'Differences of the final accuracy: each seed, their mean, and its 95% intervals';
   return svg === null ? charts : [{ name: 'difference', caption, svg, full: true }, ...charts];

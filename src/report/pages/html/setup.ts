@@ -1,4 +1,4 @@
-import type { CompareDocument } from '../../../runs/documents.js';
+import type { CompareDocument, FinderDocument, TrainDocument } from '../../../runs/documents.js';
 import { html, type Html, htmlTable } from './html.js';
 
 /** In which settings the arms differ, which they share, the data and the machine. */
@@ -6,13 +6,6 @@ export function setupSection({ config, environment, dataset }: CompareDocument):
   const { perArm, ...shared } = config;
   const arms = Object.keys(perArm);
   const differing = [...new Set(Object.values(perArm).flatMap((settings) => Object.keys(settings)))];
-  const { skipped, classes, train, valid } = dataset ?? {};
-  const data = {
-    'training images': train,
-    'validation images': valid,
-    classes: Array.isArray(classes) ? `${classes.length}: ${classes.join(', ')}` : classes,
-    skipped: Array.isArray(skipped) ? `${skipped.length} files` : skipped,
-  };
   return html`<h2>The set-up</h2>
     <h3>In which settings the arms differ</h3>
     ${
@@ -27,10 +20,34 @@ export function setupSection({ config, environment, dataset }: CompareDocument):
           )
     }
     <h3>What they share</h3>
-    ${details('Settings', shared)}${details('Data', data)}${details('Environment', environment)}`;
+    ${facts(shared, dataset ?? {}, environment)}`;
 }
 
-function details(title: string, values: Readonly<Record<string, unknown>>): Html {
+/** Settings, data and machine of a run, and the command that made it. */
+export function factSections({ config, dataset, environment }: TrainDocument | FinderDocument): Html {
+  return html`<h2>The set-up</h2>
+    ${facts({ ...config }, { ...dataset }, { ...environment })}`;
+}
+
+type Facts = Readonly<Record<string, unknown>>;
+
+function facts(settings: Facts, { skipped, classes, train, valid }: Facts, environment: Facts): Html {
+  const { commandLine, ...machine } = environment;
+  const data = {
+    'training images': train,
+    'validation images': valid,
+    classes: Array.isArray(classes) ? `${classes.length}: ${classes.join(', ')}` : classes,
+    skipped: Array.isArray(skipped) ? `${skipped.length} files` : skipped,
+  };
+  return html`${
+    typeof commandLine === 'string'
+      ? html`<p>Made by</p>
+          <pre><code>${commandLine}</code></pre>`
+      : null
+  }${details('Settings', settings)}${details('Data', data)}${details('Environment', machine)}`;
+}
+
+function details(title: string, values: Facts): Html {
   return html`<details>
     <summary>${title}</summary>
     ${htmlTable(

@@ -1,0 +1,95 @@
+import type { ListedRun, RunsDocument } from '../../runs/documents.js';
+import { joinBlocks, paintLines, paragraph, type ReportLayout } from '../text/layout.js';
+import { counted, formatBytes, formatFraction } from '../text/numbers.js';
+import { table, type TableColumn, tableWidth } from '../text/table.js';
+
+/** Folders that are named where they are passed over; there may be thousands. */
+const NAMED = 5;
+
+/**
+ * Recorded runs as a table, or where that does not fit, in two lines each.
+ * @param now milliseconds since 1970, which ages are counted up to
+ */
+export function runsReport(document: RunsDocument, now: number, layout: ReportLayout): string {
+  const { dir, runs, passedOver } = document;
+  const { width, colour } = layout;
+  const bytes = runs.reduce((sum, run) => sum + run.bytes, 0);
+  const others = passedOver.slice(0, NAMED).map(({ reason }) => reason);
+  if (passedOver.length > NAMED) others.push(`and ${passedOver.length - NAMED} more.`);
+  return joinBlocks([
+    paragraph(
+      runs.length === 0
+        ? `No runs in ${dir}.`
+        : `${counted(runs.length, 'run')} in ${dir}, ${formatBytes(bytes)}`,
+      width,
+    ),
+    runs.length === 0 ? undefined : runList(runs, now, layout),
+    passedOver.length === 0
+      ? undefined
+      : [`${counted(passedOver.length, 'folder')} passed over:`, ...others]
+          .map((text, i) => paintLines(paragraph(text, width, i === 0 ? '' : '  '), 'yellow', colour))
+          .join('\n'),
+  ]);
+}
+
+/** What goes and what stays where checkpoints are removed. */
+export function prunePlan(runs: readonly ListedRun[], width: number): string {
+  const bytes = runs.reduce((sum, { checkpointBytes }) => sum + checkpointBytes, 0);
+  return joinBlocks([
+    paragraph(
+      `The checkpoints of ${counted(runs.length, 'finished run')} go, ${formatBytes(bytes)}. What was recorded stays, and so does the model of the best epoch; these runs can then no longer be extended, and the weights of their last epoch are gone.`,
+      width,
+    ),
+    runs
+      .map(({ run, checkpointBytes }) => paragraph(`${run}: ${formatBytes(checkpointBytes)}`, width, '  '))
+      .join('\n'),
+  ]);
+}
+
+function runList(runs: readonly ListedRun[], now: number, layout: ReportLayout): string {
+  const columns: TableColumn[] = [
+    ...['run', 'arm', 'data'].map((header) => ({ header })),
+    { header: 'seed', align: 'right' },
+    { header: 'status' },
+    ...['best', 'final', 'age', 'size'].map((header): TableColumn => ({ header, align: 'right' })),
+  ];
+  const rows = runs.map((run) => [
+    lastPart(run.run),
+    run.arm ?? 'find-lr',
+    lastPart(run.data),
+    String(run.seed),
+    statusText(run),
+    run.best === null ? '' : formatFraction(run.best.validAccuracy),
+    run.final === null ? '' : formatFraction(run.final.validAccuracy),
+    ageText(now - Date.parse(run.changed)),
+    formatBytes(run.bytes),
+  ]);
+  if (tableWidth(columns, rows) <= layout.width) return table(columns, rows, layout);
+  return rows
+    .map(([name = '', ...cells]) => {
+      const facts = columns.slice(1).map(({ header }, i) => [header, cells[i] ?? ''] as const);
+      const told = facts.filter(([, text]) => text !== '').map(([header, text]) => `${header} ${text}`);
+      return `${paintLines(paragraph(name, layout.width), 'bold', layout.colour)}\n${paragraph(told.join(', '), layout.width, '  ')}`;
+    })
+    .join('\n');
+}
+
+function statusText({ status, epochs }: ListedRun): string {
+  return status === 'completed' || epochs === null ? status : `${status} ${epochs.done}/${epochs.planned}`;
+}
+
+function lastPart(path: string): string {
+  return (
+    path
+      .replace(/[/\\]+$/u, '')
+      .split(/[/\\]/u)
+      .at(-1) ?? path
+  );
+}
+
+function ageText(milliseconds: number): string {
+  const minutes = Math.max(0, milliseconds) / 60_000;
+  if (minutes < 1) return 'now';
+  if (minutes < 60) return `${Math.floor(minutes)} min`;
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} days`;
+}
