@@ -120,7 +120,7 @@ export const PAGE = `<!doctype html>
 <p id="status" role="status">Loading the model.</p>
 <input id="folder" type="file" webkitdirectory aria-label="The folder that this page lies in" hidden>
 <div id="drop" class="drop" hidden>
-<canvas id="seen" hidden></canvas>
+<canvas id="seen" role="img" aria-label="The image that was classified" hidden></canvas>
 <video id="video" playsinline muted hidden></video>
 <p><label for="file">Drop an image here, or choose one:</label> <input id="file" type="file" accept="image/*"></p>
 <p><button id="camera" type="button">Use the camera</button></p>

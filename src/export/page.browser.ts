@@ -199,6 +199,8 @@ function show(found: Float32Array, classes: readonly string[]): void {
       label.textContent = name;
       const meter = document.createElement('meter');
       meter.value = probability;
+      // The number beside it says the same.
+      meter.ariaHidden = 'true';
       const percent = document.createElement('output');
       percent.textContent = `${(100 * probability).toFixed(1)}%`;
       item.append(label, meter, percent);
