@@ -35,7 +35,11 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
       const { csv, json, top = 1, workers = availableParallelism() } = settings;
       const classifier = await openRunClassifier(run, settings.final ? 'final' : 'best');
       if (classifier.note !== null) progress.say(classifier.note);
-      if (csv !== undefined) await requireFile(csv);
+      if (csv !== undefined) {
+        await requireFile(csv);
+        // A reader of stdout that has seen enough ends the program, but not before the table is written.
+        process.stdout.removeAllListeners('error').on('error', () => undefined);
+      }
       const names = await allNames(named, signal);
       const { images, skipped } = await listImages(names, classifier.classNames, settings.followLinks);
       if (images.length + skipped.length === 0) {
@@ -165,7 +169,9 @@ function report({ settings, tell }: Session, classifier: RunClassifier, found: r
     unjudged: found.length - judged.length,
     trainedOn: judged.filter(({ sha256 }) => classifier.trainedOn.has(sha256)).length,
   };
-  const judgement = judged.length === 0 ? undefined : (to: ReportLayout) => judgedReport(view, to);
+  // Of a single image its line says all.
+  const judgement =
+    judged.length === 0 || found.length === 1 ? undefined : (to: ReportLayout) => judgedReport(view, to);
   if (settings.json) {
     if (judgement !== undefined && !settings.quiet) tell(judgement);
     return;
@@ -209,7 +215,7 @@ async function requireFile(csv: string): Promise<void> {
   await requireWritable(dirname(resolve(csv)), '--csv');
 }
 
-/** Writes to stdout no faster than it is read. */
+/** Writes to stdout no faster than it is read, if anybody reads it. */
 async function write(lines: string): Promise<void> {
-  if (!process.stdout.write(lines)) await once(process.stdout, 'drain');
+  if (!process.stdout.write(lines)) await once(process.stdout, 'drain').catch(() => undefined);
 }

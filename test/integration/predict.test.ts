@@ -130,6 +130,16 @@ describe('for people', () => {
     );
   });
 
+  test('of a single image there is no accuracy', async () => {
+    const { stdout } = await runCli(
+      ['predict', runOf('thumbnails'), 'thumbnails/val/ants/1.png', '--quiet'],
+      {
+        cwd: root,
+      },
+    );
+    expect(stdout.split('\n')).toHaveLength(3);
+  });
+
   test('outside of class folders there is no accuracy', async () => {
     const dir = await scratchFolder();
     cpSync(join(data('thumbnails'), 'val', 'ants', '1.png'), join(dir, 'mine.png'));
@@ -376,21 +386,23 @@ test('a run of an older version, whose model/ says nothing of preprocessing, pre
   expect(old!.stdout).toBe(now!.stdout);
 });
 
-test('a reader that closes the pipe ends the output, with nothing said', async () => {
-  const command = [
-    process.execPath,
-    join(ROOT, 'bin', 'onecycle.js'),
-    'predict',
-    runOf('thumbnails'),
-    'thumbnails',
-  ];
+test.each([
+  ['nothing else to do', []],
+  ['a table to write all the same', ['--csv', 'table.csv']],
+])('a reader that closes the pipe ends the output, with nothing said: %s', async (_, more) => {
+  const cwd = await scratchFolder();
+  const program = [process.execPath, join(ROOT, 'bin', 'onecycle.js')];
+  const args = ['predict', runOf('thumbnails'), data('thumbnails'), '--json', '--quiet', ...more];
   const { exitCode, stdout, stderr } = await execa(
     'bash',
-    ['-c', 'set -o pipefail; "$@" --json --quiet | head -n 1', 'bash', ...command],
-    { cwd: root, reject: false, stdin: 'ignore' },
+    ['-c', 'set -o pipefail; "$@" | head -n 1', 'bash', ...program, ...args],
+    { cwd, reject: false, stdin: 'ignore' },
   );
   expect([exitCode, stderr]).toEqual([0, '']);
   expect(jsonLines(stdout)).toHaveLength(1);
+  if (more.length > 0) {
+    expect(readFileSync(join(cwd, 'table.csv'), 'utf8').trimEnd().split('\r\n')).toHaveLength(1 + 36);
+  }
 });
 
 test('Ctrl-C ends with the images under way: what was classified is told, exit 130', async () => {
