@@ -68,13 +68,20 @@ export async function hasEventFile(dir: string): Promise<boolean> {
 /**
  * Begins a new event file in a run's folder with what the run has recorded by now, and removes those of earlier starts: after a
  * kill they may hold steps that are taken again. Answers its path. Throws RunError where the disk refuses.
+ * @param begun when this start of the run began, in seconds since 1970
  */
-export async function createEventFile(dir: string, past: readonly ScalarEvent[]): Promise<string> {
+export async function createEventFile(
+  dir: string,
+  past: readonly ScalarEvent[],
+  begun: number,
+): Promise<string> {
   const earlier = await eventFiles(dir);
-  const seconds = Date.now() / 1000;
-  const name = `events.out${MARK}${Math.floor(seconds)}.${hostname()}.${process.pid}.${earlier.length}`;
+  const name = `events.out${MARK}${Math.floor(begun)}.${hostname()}.${process.pid}.${earlier.length}`;
   const path = join(dir, name);
-  await writeFileAtomic(path, recordsOf([versionEvent(seconds), ...past.map(scalarEvent)]));
+  await writeFileAtomic(
+    path,
+    recordsOf([versionEvent(past[0]?.wallTime ?? begun), ...past.map(scalarEvent)]),
+  );
   for (const old of earlier) {
     await rm(join(dir, old), { force: true }).catch((error: unknown) => {
       throw explainWriteError(error, join(dir, old), 'run');

@@ -146,6 +146,8 @@ class EventCurves {
   private steps: StepRecord[] = [];
   private waiting: ScalarEvent[] = [];
   private lastStep: number;
+  /** Of the last event, in seconds since 1970: times never go back. */
+  private time = Date.now() / 1000;
   /** The file's path, once all that was given to it is written; null where none is wanted. */
   private file: Promise<string | null>;
 
@@ -155,9 +157,10 @@ class EventCurves {
     private readonly context: RunContext,
   ) {
     this.lastStep = from.step - 1;
+    const begun = this.time;
     this.file = folder.ready.then(async ({ dir }) => {
       const wanted = context.tensorboard || (await hasEventFile(dir));
-      return wanted ? createEventFile(dir, await pastEvents(dir, from)) : null;
+      return wanted ? createEventFile(dir, await pastEvents(dir, from, begun), begun) : null;
     });
     // Who waits for the end of the run gets the error.
     this.file.catch(() => undefined);
@@ -171,9 +174,12 @@ class EventCurves {
     }
     if (event.type === 'epoch') {
       const now = Date.now() / 1000;
-      this.waiting.push(...stepEvents(this.steps, event.record.seconds, now));
+      // An epoch that was interrupted has seconds of its own before this start.
+      const seconds = Math.min(event.record.seconds, now - this.time);
+      this.waiting.push(...stepEvents(this.steps, seconds, now));
       this.waiting.push(epochEvent(event.record, this.lastStep, now));
       this.steps = [];
+      this.time = now;
     }
     this.context.emit(event);
   };
@@ -197,14 +203,14 @@ class EventCurves {
   }
 }
 
-/** What a run had recorded where it goes on. */
-async function pastEvents(dir: string, { step, epochs }: RunState): Promise<ScalarEvent[]> {
+/** What a run had recorded by the time `end`, where it goes on. */
+async function pastEvents(dir: string, { step, epochs }: RunState, end: number): Promise<ScalarEvent[]> {
   if (step === 0) return [];
   const { steps } = await readRun(dir);
   return recordedEvents(
     steps.filter((record) => record.step < step),
     epochs,
-    Date.now() / 1000,
+    end,
   );
 }
 

@@ -51,7 +51,7 @@ test('the seconds of an epoch are spread evenly over its steps', () => {
 // Written out by hand: event.proto, summary.proto and record_writer.h.
 test('an event is a record with its length, two checksums and a message', async () => {
   const dir = freshFolder();
-  const path = await createEventFile(dir, []);
+  const path = await createEventFile(dir, [], 7);
   const version = readFileSync(path);
   expect(version.readBigUInt64LE(0)).toBe(24n);
   expect(version.length).toBe(8 + 4 + 24 + 4);
@@ -78,10 +78,10 @@ test('an event is a record with its length, two checksums and a message', async 
 
 test('a new start takes the place of the files of earlier ones', async () => {
   const dir = freshFolder();
-  const first = await createEventFile(dir, []);
+  const first = await createEventFile(dir, [], 7);
   await appendEvents(first, stepEvents([step(0, 1), step(1, 1)], 1, 10));
   writeFileSync(join(dir, 'steps.jsonl'), '');
-  const second = await createEventFile(dir, stepEvents([step(0, 1)], 1, 10));
+  const second = await createEventFile(dir, stepEvents([step(0, 1)], 1, 10), 7);
   expect(second).not.toBe(first);
   expect(
     readdirSync(dir)
