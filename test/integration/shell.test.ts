@@ -95,6 +95,7 @@ describe('completion bash', () => {
     expect((await offered(['onecycle', 'train', '--config', 'ph'], cwd)).sort()).toEqual(both);
     expect(await offered(['onecycle', 'train', '--data', 'ph'], cwd)).toEqual(['photos']);
     expect(await offered(['onecycle', 'compare', 'ph'], cwd)).toEqual(['photos']);
+    expect(await offered(['onecycle', 'runs', 'ph'], cwd)).toEqual(['photos']);
   });
 });
 
@@ -188,6 +189,9 @@ describe('init', () => {
     }
     // What has no default stands there too, as a comment that becomes a setting without its slashes.
     const lines = readFileSync(file, 'utf8').split('\n');
+    // No call of the program is an experiment's setting.
+    for (const name of ['config', 'resume', 'json', 'dryRun', 'printConfig'])
+      expect(read).not.toHaveProperty(name);
     const commented = lines.flatMap((line) => /^ {2}\/\/ "(\w+)": \S+, /.exec(line)?.[1] ?? []);
     expect(commented).toEqual(expect.arrayContaining(['lr', 'imageSize', 'target']));
     for (const name of [...Object.keys(read), ...commented]) {
