@@ -56,7 +56,9 @@ export function printCompletion(asked: string, program: Command, topics: Topics)
   const operands: Readonly<Record<string, Completed>> = {
     run: 'folders',
     runs: 'folders',
+    dir: 'folders',
     images: 'files',
+    file: 'files',
     topic: [...names, ...Object.keys(topics)],
     shell: SHELLS,
   };

@@ -60,7 +60,7 @@ const EXPERIMENTS: readonly CommandName[] = ['find-lr', 'train', 'compare'];
 const OF_ONE_CALL: readonly string[] = (
   [
     ['config', 'resume', 'extendTo', 'arm', 'pair', 'report'],
-    ['json', 'quiet', 'color', 'debug', 'dryRun', 'plan'],
+    ['json', 'quiet', 'color', 'debug', 'dryRun', 'plan', 'printConfig'],
   ] satisfies OptionName[][]
 ).flat();
 /** Columns of an entry: most fit. */

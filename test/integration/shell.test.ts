@@ -95,6 +95,7 @@ describe('completion bash', () => {
     expect((await offered(['onecycle', 'train', '--config', 'ph'], cwd)).sort()).toEqual(both);
     expect(await offered(['onecycle', 'train', '--data', 'ph'], cwd)).toEqual(['photos']);
     expect(await offered(['onecycle', 'compare', 'ph'], cwd)).toEqual(['photos']);
+    expect(await offered(['onecycle', 'runs', 'ph'], cwd)).toEqual(['photos']);
   });
 });
 
@@ -130,8 +131,8 @@ describe.skipIf(without('zsh'))('completion zsh', () => {
   let script: string;
   beforeAll(async () => void (script = await scriptFor('zsh')));
 
-  /** What zsh, sitting at a terminal, makes of a line and the tab key, once or twice. */
-  const typed = async (line: string, cwd: string) => {
+  /** Types a line and the tab key twice into a zsh at a terminal, and waits until all the words have been shown. */
+  const shows = async (line: string, words: readonly string[], cwd: string) => {
     writeFileSync(join(cwd, 'completion.zsh'), script);
     const session = `
       zmodload zsh/zpty
@@ -139,20 +140,26 @@ describe.skipIf(without('zsh'))('completion zsh', () => {
       zpty -w shell 'autoload -Uz compinit; compinit -u -d ${cwd}/dump; source ${cwd}/completion.zsh; LISTMAX=9999; PS1=DONE'
       zpty -r shell seen '*DONE*'
       zpty -w -n shell $'${line}\\t\\t'
-      sleep 1.5
-      while zpty -r -t shell seen; do print -rn -- $seen; done`;
-    const { stdout } = await execa('zsh', ['-f', '-c', session], { cwd, reject: false });
-    return stdout;
+      seen=
+      while (($#)); do
+        while zpty -r -t shell more; do seen+=$more; done
+        if [[ $seen == *$1* ]]; then shift; else sleep 0.05; fi
+        print -rn -- $seen >${cwd}/seen
+      done`;
+    const { timedOut, stderr } = await execa('zsh', ['-f', '-c', session, 'zsh', ...words], {
+      cwd,
+      reject: false,
+      timeout: 60_000,
+    });
+    expect([timedOut, stderr], readFileSync(join(cwd, 'seen'), 'utf8')).toEqual([false, '']);
   };
 
   test('commands, options, values and files', async () => {
     const cwd = await placeWithNames();
-    expect(await typed('onecycle tr', cwd)).toContain('onecycle train ');
-    const listed = await typed('onecycle train --policy ', cwd);
-    for (const policy of ['fixed', '1cycle']) expect(listed).toContain(policy);
-    const flags = await typed('onecycle predict --', cwd);
-    for (const flag of flagsOf('predict')) expect(flags).toContain(flag);
-    expect(await typed('onecycle train --data ph', cwd)).toContain('--data photos/');
+    await shows('onecycle tr', ['onecycle train '], cwd);
+    await shows('onecycle train --policy ', ['fixed', '1cycle'], cwd);
+    await shows('onecycle predict --', flagsOf('predict'), cwd);
+    await shows('onecycle train --data ph', ['--data photos/'], cwd);
   });
 });
 
@@ -188,6 +195,9 @@ describe('init', () => {
     }
     // What has no default stands there too, as a comment that becomes a setting without its slashes.
     const lines = readFileSync(file, 'utf8').split('\n');
+    // No call of the program is an experiment's setting.
+    for (const name of ['config', 'resume', 'json', 'dryRun', 'printConfig'])
+      expect(read).not.toHaveProperty(name);
     const commented = lines.flatMap((line) => /^ {2}\/\/ "(\w+)": \S+, /.exec(line)?.[1] ?? []);
     expect(commented).toEqual(expect.arrayContaining(['lr', 'imageSize', 'target']));
     for (const name of [...Object.keys(read), ...commented]) {
