@@ -26,7 +26,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
       );
       return;
     }
-    if (!settings.plan) await requireWritable(settings.out, '--out');
+    if (!settings.plan && !settings.dryRun) await requireWritable(settings.out, '--out');
     const environment = describeEnvironment(await startBackend());
     const request = { settings, rates, environment, emit: progress.emit, signal };
     if (settings.plan) {
@@ -34,6 +34,13 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
       const { comparePlanReport } = await import('../report/pages/plan.js');
       const plan = await planComparison(request);
       session.print(plan, ({ width }) => comparePlanReport(plan, width));
+      return;
+    }
+    if (settings.dryRun) {
+      const { planArms } = await import('../compare/plan.js');
+      const { dryRunReport } = await import('../report/pages/plan.js');
+      const plan = await planArms(request);
+      session.print(plan, (layout) => dryRunReport(plan, layout));
       return;
     }
     // Read before the runs train: after hours of it another version may lie in these files' place.

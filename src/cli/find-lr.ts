@@ -1,4 +1,4 @@
-import { runFinder } from '../find-lr/find-lr.js';
+import { planFinder, runFinder } from '../find-lr/find-lr.js';
 import { findLrReport } from '../report/pages/find-lr.js';
 import { requireWritable } from '../runs/atomic.js';
 import { describeEnvironment } from '../workbench/environment.js';
@@ -7,6 +7,13 @@ import { checkReportFolder, inSession, type RawFlags } from './session.js';
 /** `onecycle find-lr`. */
 export function runFindLr(flags: RawFlags): Promise<void> {
   return inSession(flags, async ({ settings, progress, signal, startBackend, print }) => {
+    if (settings.dryRun) {
+      await startBackend();
+      const plan = await planFinder(settings, { emit: progress.emit, signal });
+      const { dryRunReport } = await import('../report/pages/plan.js');
+      print(plan, (layout) => dryRunReport(plan, layout));
+      return;
+    }
     await checkReportFolder(settings);
     await requireWritable(settings.out, '--out');
     const environment = describeEnvironment(await startBackend());

@@ -1,6 +1,6 @@
 import { shellLine } from '../config/options.js';
 import { UsageError } from '../errors.js';
-import { planReport } from '../report/pages/plan.js';
+import { dryRunReport, planReport } from '../report/pages/plan.js';
 import { trainReport } from '../report/pages/train.js';
 import { requireWritable } from '../runs/atomic.js';
 import type { TrainPlan } from '../runs/documents.js';
@@ -25,7 +25,7 @@ export function runTrain(flags: RawFlags): Promise<void> {
     const request = { settings, rates, environment, emit: progress.emit, signal };
     if (settings.dryRun) {
       const plan = await (run === undefined ? planTraining(request) : planResume(run, request));
-      print(plan, (layout) => planReport(plan, layout));
+      print(plan, (layout) => dryRunReport(plan, layout));
       return;
     }
     const showPlan = (plan: TrainPlan) => tell((layout) => planReport(plan, layout));

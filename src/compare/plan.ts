@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { flagName, type OptionName, OPTIONS, type OptionSpec, shellLine } from '../config/options.js';
-import { planSchedule } from '../config/plan-schedule.js';
 import { readDefaults, type Settings } from '../config/settings.js';
 import {
+  type CompareDryRun,
   type ComparePlan,
   type Environment,
   type PlannedCommand,
@@ -16,10 +16,8 @@ import {
 import { claimPower, imagesToClaim, seedsToClaim, type Spread, spreadOf } from '../stats/claim-power.js';
 import { crossedSums, meanSquares } from '../stats/crossed.js';
 import { median } from '../stats/describe.js';
-import type { TrainRequest } from '../train/train.js';
-import { epochBatches, openRunEngine } from '../workbench/run-engine.js';
-import { trainSteps } from '../workbench/steps.js';
-import { datasetSummary, stepsPerEpoch } from '../workbench/workbench.js';
+import { costOfRuns, planOf, type TrainRequest } from '../train/train.js';
+import { datasetSummary } from '../workbench/workbench.js';
 import { imageDifferences, type Pair, pairsOf } from './conclude.js';
 import { type Grid, planGrid, type PlannedRun } from './grid.js';
 import { isFinished, readForComparison } from './read.js';
@@ -56,6 +54,24 @@ export async function planComparison(request: TrainRequest): Promise<ComparePlan
       },
       seconds: (performance.now() - started) / 1000,
     };
+  } finally {
+    grid.close();
+  }
+}
+
+/** `compare --dry-run`: the schedule of every arm, and what all runs take. */
+export async function planArms(request: TrainRequest): Promise<CompareDryRun> {
+  const { settings, signal } = request;
+  const grid = await planGrid(request);
+  try {
+    // Seed by seed: the first rows are the arms with their first seed.
+    const first = grid.runs.slice(0, grid.arms.length);
+    const arms = first.map(({ bench, config }) => planOf(bench, config));
+    const [run] = first;
+    if (run === undefined) throw new Error('a comparison has at least one arm');
+    const workers = settings.workers ?? availableParallelism();
+    const cost = await costOfRuns(run.bench, run.config, grid.runs.length, { workers, signal });
+    return { schemaVersion: SCHEMA_VERSION, command: 'compare', status: 'completed', arms, cost };
   } finally {
     grid.close();
   }
@@ -140,12 +156,6 @@ function seenSpread(pairs: readonly Pair[], images: number): Spread | null {
   return spread.sd === 0 ? null : spread;
 }
 
-/** Timing stops after so many seconds or steps, whichever comes first; the first step warms up. */
-const SECONDS = 8;
-const STEPS = 12;
-/** A forward pass alone costs about a third of a training step. */
-const EVALUATION_SHARE = 1 / 3;
-
 /**
  * Estimates from runs of the same arms in --out, else from a short timing on this machine, with as many threads as a planned
  * line will use here.
@@ -178,33 +188,9 @@ async function recordedSeconds({ settings, environment }: TrainRequest, planned:
 async function timeSteps({ settings, signal }: TrainRequest, [first]: readonly PlannedRun[]) {
   if (first === undefined) return { seconds: 0, steps: 0, workers: 0 };
   const { bench, config } = first;
-  const epochSteps = stepsPerEpoch(bench, config);
-  const schedule = planSchedule(config, epochSteps);
-  const engine = await openRunEngine(bench, config, settings.workers ?? availableParallelism());
-  try {
-    const started = performance.now();
-    const times: number[] = [];
-    let before = started;
-    const position = { epoch: 1, firstStep: 0, scheduleState: schedule.initialState, signal };
-    for await (const { step } of trainSteps(
-      engine,
-      epochBatches(bench, engine, config, 1, 0),
-      schedule,
-      position,
-    )) {
-      const now = performance.now();
-      times.push((now - before) / 1000);
-      before = now;
-      if (step >= STEPS || now - started > SECONDS * 1000) break;
-    }
-    signal.throwIfAborted();
-    const typical = median(times.length > 1 ? times.slice(1) : times);
-    const evaluated = bench.images.valid.length / bench.images.train.length;
-    const seconds = typical * schedule.totalSteps * (1 + EVALUATION_SHARE * evaluated);
-    return { seconds, steps: times.length, workers: engine.workers };
-  } finally {
-    await engine.dispose();
-  }
+  const workers = settings.workers ?? availableParallelism();
+  const cost = await costOfRuns(bench, config, 1, { workers, signal });
+  return { seconds: cost.firstRun, steps: cost.timedSteps, workers: cost.workers };
 }
 
 /** Options that say nothing about a run, or that only a person at a terminal wants. */

@@ -459,7 +459,11 @@ export const OPTION_GROUPS = {
       commands: ALL,
       description: 'show every setting and where its value comes from, and do nothing',
     },
-    dryRun: { type: 'flag', commands: TRAIN, description: 'show the schedule and the plan, train nothing' },
+    dryRun: {
+      type: 'flag',
+      commands: ALL,
+      description: 'show schedule, steps, rates, memory and time, and train nothing',
+    },
     plan: {
       type: 'flag',
       commands: COMPARE,

@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { checkSweep, type FinderConfig, resolveFinder } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
-import type { ImageSet } from '../data/images/batches.js';
+import { batchesPerEpoch, type ImageSet } from '../data/images/batches.js';
 import {
   type CurveLine,
   type Environment,
   type FinderDocument,
+  type FinderDryRun,
   type FoundRate,
   type RecordedCurve,
   SCHEMA_VERSION,
@@ -18,17 +19,20 @@ import { listRuns, recordKey } from '../runs/read-run.js';
 import type { RangeCurve, RangePoint } from '../stats/range/curve.js';
 import { recommend } from '../stats/range/recommend.js';
 import { suggestOverSeeds } from '../stats/range/suggestions.js';
+import { lrRange } from '../schedule/lr-range.js';
 import { DeferredFolder } from '../workbench/deferred-folder.js';
 import {
   beginWorkbench,
   type BenchContext,
   datasetDocument,
   datasetSummary,
+  openWorkbench,
   type OpenBench,
   surveyWorkbench,
   whileDecoding,
   type Workbench,
 } from '../workbench/workbench.js';
+import { measureCost } from '../workbench/run-engine.js';
 import { frozenWork } from '../workbench/run-engine.js';
 import { rangeTest, type RangeTestContext, VALID_SUBSET } from './range-test.js';
 
@@ -48,6 +52,30 @@ export async function runFinder(settings: Settings, context: ExperimentContext):
     const workers = settings.workers ?? availableParallelism();
     return recordRangeTest(open, settings, { ...context, signal, workers }, started);
   });
+}
+
+/** `onecycle find-lr --dry-run`: the sweep, and what the tests take. */
+export async function planFinder(settings: Settings, context: BenchContext): Promise<FinderDryRun> {
+  checkSweep(settings);
+  const bench = await openWorkbench(settings, context);
+  try {
+    const config = finderConfig(bench, settings);
+    const schedule = lrRange({ ...config, totalSteps: config.steps });
+    const steps = Array.from({ length: config.steps }, (_, step) => ({ step, ...schedule.at(null, step) }));
+    const one = { ...config, batchSize: config.batchSize * config.accumulate };
+    const extent = {
+      stepsPerEpoch: batchesPerEpoch(bench.images.train.length, one.batchSize),
+      steps: config.steps,
+      evaluations: config.loss === 'valid' ? config.steps : 0,
+      validBatches: Math.min(VALID_SUBSET, bench.images.valid.length) / one.batchSize,
+      runs: config.seeds,
+    };
+    const workers = settings.workers ?? availableParallelism();
+    const cost = await measureCost(bench, one, schedule, extent, { workers, signal: context.signal });
+    return { schemaVersion: SCHEMA_VERSION, command: 'find-lr', status: 'completed', config, steps, cost };
+  } finally {
+    bench.close();
+  }
 }
 
 /** What the range test of some settings says, and the folder where it lies. */

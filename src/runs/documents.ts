@@ -253,6 +253,49 @@ export interface TrainPlan {
   readonly steps: readonly Pick<StepRecord, 'step' | 'epoch' | 'learningRate' | 'momentum'>[];
 }
 
+/** What training takes on this machine, as some steps show that were made and thrown away. */
+export interface TrainingCost {
+  /** Of steps whose frozen features are still to be computed, and of later ones; equal where nothing is frozen. */
+  readonly secondsPerStep: { readonly first: number; readonly later: number };
+  /** How many of each were timed. */
+  readonly timedSteps: number;
+  readonly workers: number;
+  /** Runs, or seeds of a range test, one after the other. */
+  readonly runs: number;
+  /** Of the first of them, which computes what the others share, and of all, in seconds; evaluations included. */
+  readonly firstRun: number;
+  readonly seconds: number;
+  /** Most memory that this process held meanwhile, in bytes. */
+  readonly memory: number;
+}
+
+/** What `train --dry-run` answers: nothing was trained. */
+export interface TrainDryRun extends TrainPlan {
+  readonly schemaVersion: number;
+  readonly command: 'train';
+  readonly status: 'completed';
+  readonly cost: TrainingCost;
+}
+
+/** What `compare --dry-run` answers: the schedule of each arm, which is that of all its seeds. */
+export interface CompareDryRun {
+  readonly schemaVersion: number;
+  readonly command: 'compare';
+  readonly status: 'completed';
+  readonly arms: readonly TrainPlan[];
+  readonly cost: TrainingCost;
+}
+
+/** What `find-lr --dry-run` answers: the sweep of each seed. */
+export interface FinderDryRun {
+  readonly schemaVersion: number;
+  readonly command: 'find-lr';
+  readonly status: 'completed';
+  readonly config: FinderConfig;
+  readonly steps: readonly Pick<StepRecord, 'step' | 'learningRate' | 'momentum'>[];
+  readonly cost: TrainingCost;
+}
+
 // A range test
 
 /** One line of curve.jsonl; losses that are no number are null. */

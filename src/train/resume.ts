@@ -7,7 +7,7 @@ import { effectiveViews, type Replan, resolveRun, type RunConfig } from '../conf
 import { readDefaults, type Settings } from '../config/settings.js';
 import { UsageError } from '../errors.js';
 import { readCheckpoint, readNewestCheckpoint } from '../runs/checkpoint.js';
-import { RUN_FILES, type TrainDocument, type TrainPlan } from '../runs/documents.js';
+import { RUN_FILES, type TrainDocument, type TrainDryRun, type TrainPlan } from '../runs/documents.js';
 import { continuedEnvironment, environmentsOf } from '../runs/environments.js';
 import { asJson, isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { readRun, type RunRecord } from '../runs/read-run.js';
@@ -23,7 +23,7 @@ import {
 } from '../workbench/workbench.js';
 import { type RunCheckpoint, type RunState, unpackCheckpoint } from './run-state.js';
 import { carryOut, type RunContext, tellWork } from './run.js';
-import { planFrom, type TrainRequest } from './train.js';
+import { planFrom, type TrainRequest, withCost } from './train.js';
 
 /** A recorded run and where it stands. */
 interface ResumableRun {
@@ -84,8 +84,8 @@ export async function resumeTraining(run: ResumableRun, request: ResumeRequest):
 }
 
 /** What `--resume RUN --dry-run` shows: the steps that are left; nothing is changed. */
-export async function planResume(run: ResumableRun, request: TrainRequest): Promise<TrainPlan> {
-  return withPlan(run, request, async (_, plan) => plan);
+export async function planResume(run: ResumableRun, request: TrainRequest): Promise<TrainDryRun> {
+  return withPlan(run, request, async (bench, plan) => withCost(plan, bench, request));
 }
 
 /** Goes on with a run of a comparison, on the workbench that its other runs share. */

@@ -10,7 +10,14 @@ import { batchesPerEpoch } from '../data/images/batches.js';
 import { RunError, UsageError } from '../errors.js';
 import { type Advice, adviseRate, type ExperimentContext } from '../find-lr/find-lr.js';
 import { resolveWeights } from '../model/load/weights.js';
-import { RUN_FILES, type TrainDocument, type TrainPlan } from '../runs/documents.js';
+import {
+  RUN_FILES,
+  SCHEMA_VERSION,
+  type TrainDocument,
+  type TrainDryRun,
+  type TrainingCost,
+  type TrainPlan,
+} from '../runs/documents.js';
 import { readSuggestion } from '../runs/range-test-folder.js';
 import { readDocument } from '../runs/read-document.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
@@ -25,7 +32,9 @@ import {
   THUMBNAIL_INPUT,
   whileDecoding,
   wholeBench,
+  type Workbench,
 } from '../workbench/workbench.js';
+import { measureCost } from '../workbench/run-engine.js';
 import { tellWork, trainRun } from './run.js';
 import { eachTextOnce } from '../workbench/events.js';
 
@@ -50,17 +59,47 @@ export async function train(given: TrainRequest): Promise<TrainDocument> {
 }
 
 /** `onecycle train --dry-run`: resolves a run and walks its schedule without training. */
-export async function planTraining(request: TrainRequest): Promise<TrainPlan> {
+export async function planTraining(request: TrainRequest): Promise<TrainDryRun> {
   const { arm, survey } = await surveyTraining(request);
   const bench = await decoded(survey, request);
   try {
     const config = await resolveConfig(wholeBench(bench), request, arm, 1);
-    const epochSteps = stepsPerEpoch(bench, config);
-    const schedule = planSchedule(config, epochSteps);
-    return planFrom(config, schedule, epochSteps, { trained: 0, state: schedule.initialState });
+    return await withCost(planOf(bench, config), bench, request);
   } finally {
     bench.close();
   }
+}
+
+/** A plan with what it takes to carry it out. */
+export async function withCost(
+  plan: TrainPlan,
+  bench: Workbench,
+  { settings, signal }: TrainRequest,
+): Promise<TrainDryRun> {
+  const workers = settings.workers ?? availableParallelism();
+  const cost = await costOfRuns(bench, plan.config, 1, { workers, signal }, plan.steps.length);
+  return { schemaVersion: SCHEMA_VERSION, command: 'train', status: 'completed', ...plan, cost };
+}
+
+/** What runs like this one take, one after the other, as some steps of it show; the one run has `steps` left. */
+export function costOfRuns(
+  bench: Workbench,
+  config: RunConfig,
+  runs: number,
+  context: { readonly workers: number; readonly signal: AbortSignal },
+  steps = config.epochs * stepsPerEpoch(bench, config),
+): Promise<TrainingCost> {
+  const epochSteps = stepsPerEpoch(bench, config);
+  const validBatches = bench.images.valid.length / config.batchSize;
+  const extent = { stepsPerEpoch: epochSteps, steps, evaluations: steps / epochSteps, validBatches, runs };
+  return measureCost(bench, config, planSchedule(config, epochSteps), extent, context);
+}
+
+/** The plan of a run from its first step. */
+export function planOf(bench: Workbench, config: RunConfig): TrainPlan {
+  const epochSteps = stepsPerEpoch(bench, config);
+  const schedule = planSchedule(config, epochSteps);
+  return planFrom(config, schedule, epochSteps, { trained: 0, state: schedule.initialState });
 }
 
 /** Looks at options, data and weights. Throws UsageError for what can be refused before an image is decoded. */

@@ -1,12 +1,16 @@
+import { performance } from 'node:perf_hooks';
 import type { RunConfig } from '../config/run-config.js';
 import { type ImageSet, trainingBatches, validationBatches } from '../data/images/batches.js';
 import type { Engine } from '../engine/engine.js';
 import { openEngine } from '../engine/open-engine.js';
 import type { NetworkSetup } from '../engine/params.js';
 import { initHead } from '../model/network.js';
+import type { TrainingCost } from '../runs/documents.js';
+import type { Schedule } from '../schedule/schedule.js';
+import { median } from '../stats/describe.js';
 import { networkBatches, unstored } from './features.js';
 import type { Work, Worked } from './events.js';
-import type { TrainingBatch } from './steps.js';
+import { type TrainingBatch, trainSteps } from './steps.js';
 import type { Workbench } from './workbench.js';
 
 /** Images evaluated at a time. The engine slices large batches, so the number does not matter much. */
@@ -74,6 +78,86 @@ export function epochBatches(
     needs: features && unstored(features),
   });
   return networkBatches(engine, batches, features, worked);
+}
+
+/** Steps are timed for so many seconds, or so many of them, whichever comes first; the first one warms up. */
+const TIMED_SECONDS = 4;
+const TIMED_STEPS = 12;
+/** A forward pass alone costs about a third of a training step. */
+const EVALUATION_SHARE = 1 / 3;
+
+/** How many steps of a run there are, and what is evaluated. */
+interface Extent {
+  readonly stepsPerEpoch: number;
+  readonly steps: number;
+  /** Evaluations, and the images of one of them over those of a training batch. */
+  readonly evaluations: number;
+  readonly validBatches: number;
+  readonly runs: number;
+}
+
+/**
+ * Makes some steps of a run that is thrown away, twice over: where a part is frozen, the second time with the features that the
+ * first has computed. Throws the signal's reason where it is aborted.
+ */
+export async function measureCost(
+  bench: Workbench,
+  config: EngineConfig,
+  schedule: Schedule,
+  { stepsPerEpoch, steps, evaluations, validBatches, runs }: Extent,
+  { workers, signal }: { readonly workers: number; readonly signal: AbortSignal },
+): Promise<TrainingCost> {
+  const engine = await openRunEngine(bench, config, workers);
+  try {
+    const count = Math.min(TIMED_STEPS + 1, stepsPerEpoch);
+    const first = await timedSteps(bench, engine, config, schedule, { count, signal });
+    const later =
+      bench.features === undefined
+        ? first
+        : await timedSteps(bench, engine, config, schedule, { count: first.length, signal });
+    signal.throwIfAborted();
+    const [fresh, cached] = [median(first), median(later)];
+    const freshSteps = Math.min(steps, stepsPerEpoch * (config.views ?? Infinity));
+    const laterRun = cached * (steps + EVALUATION_SHARE * evaluations * validBatches);
+    const firstRun = laterRun + (fresh - cached) * (freshSteps + (evaluations > 0 ? validBatches : 0));
+    return {
+      secondsPerStep: { first: fresh, later: cached },
+      timedSteps: first.length,
+      workers: engine.workers,
+      runs,
+      firstRun,
+      seconds: firstRun + (runs - 1) * laterRun,
+      memory: 1024 * process.resourceUsage().maxRSS,
+    };
+  } finally {
+    await engine.dispose();
+  }
+}
+
+/** The seconds of the first steps of an epoch, the very first left out where there are more. */
+async function timedSteps(
+  bench: Workbench,
+  engine: Engine,
+  config: EngineConfig,
+  schedule: Schedule,
+  { count, signal }: { readonly count: number; readonly signal: AbortSignal },
+): Promise<number[]> {
+  const times: number[] = [];
+  const started = performance.now();
+  let before = started;
+  const position = { epoch: 1, firstStep: 0, scheduleState: schedule.initialState, signal };
+  for await (const { step } of trainSteps(
+    engine,
+    epochBatches(bench, engine, config, 1, 0),
+    schedule,
+    position,
+  )) {
+    const now = performance.now();
+    times.push((now - before) / 1000);
+    before = now;
+    if (step + 1 >= count || now - started > 1000 * TIMED_SECONDS) break;
+  }
+  return times.length > 1 ? times.slice(1) : times;
 }
 
 /** All validation images, or about `limit` of them spread evenly over the classes. */

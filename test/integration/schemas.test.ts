@@ -21,7 +21,8 @@ test('what the commands print and record is as the published schemas have it', a
   await printed('find-lr', 'find-lr', ...data, '--steps', '8', '--seeds', '1');
   await printed('compare', 'compare', ...data, '--epochs', '2', '--seeds', '2', '--jobs', '1');
   await printed('compare-plan', 'compare', ...data, '--epochs', '2', '--plan');
-  await printed('train-dry-run', 'train', ...data, '--dry-run');
+  for (const command of ['train', 'compare', 'find-lr'])
+    await printed(`${command}-dry-run`, command, ...data, '--dry-run');
   await printed('train', 'show', 'runs/1cycle-seed0', '--json');
   await printed('find-lr', 'show', 'runs/find-lr-seed0', '--json');
   await printed('export', 'export', 'runs/1cycle-seed0', '--to', 'web', '--json');

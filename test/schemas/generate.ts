@@ -13,7 +13,9 @@ const DOCUMENTS = join(ROOT, 'src', 'runs', 'documents.ts');
 /** Types that are published, and the names of their schemas. */
 const PUBLISHED: Readonly<Record<string, string>> = {
   TrainDocument: 'train',
-  TrainPlan: 'train-dry-run',
+  TrainDryRun: 'train-dry-run',
+  CompareDryRun: 'compare-dry-run',
+  FinderDryRun: 'find-lr-dry-run',
   FinderDocument: 'find-lr',
   CompareDocument: 'compare',
   ComparePlan: 'compare-plan',

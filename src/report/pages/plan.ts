@@ -1,9 +1,27 @@
-import type { ComparePlan, PlanPower, PlanTime, SettingsDocument, TrainPlan } from '../../runs/documents.js';
+import type {
+  CompareDryRun,
+  ComparePlan,
+  FinderDryRun,
+  PlanPower,
+  PlanTime,
+  SettingsDocument,
+  TrainDryRun,
+  TrainingCost,
+  TrainPlan,
+} from '../../runs/documents.js';
 import type { JsonValue } from '../../runs/json.js';
 import { chartPair } from '../charts/terminal.js';
-import { stepCharts } from '../charts/training.js';
+import { type NamedSteps, stepCharts } from '../charts/training.js';
 import { joinBlocks, paragraph, type ReportLayout } from '../text/layout.js';
-import { counted, formatCount, formatDuration, formatPoints, formatRate, MISSING } from '../text/numbers.js';
+import {
+  counted,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatPoints,
+  formatRate,
+  MISSING,
+} from '../text/numbers.js';
 import { table } from '../text/table.js';
 import { printable } from '../text/width.js';
 
@@ -28,32 +46,82 @@ function valueText(value: JsonValue): string {
 }
 
 /** A run before it is trained: charts of rate and momentum, and the numbers that shape them. */
-export function planReport(
-  { config, stepsPerEpoch, trained, steps }: TrainPlan,
+export function planReport(plan: TrainPlan, layout: ReportLayout): string {
+  const { config, stepsPerEpoch, trained, steps } = plan;
+  const all = `${counted(trained + steps.length, 'step')} in all`;
+  return schedules(
+    `${config.policy}: ${counted(config.epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${config.batchSize}, ${all}. ${trained === 0 ? 'Nothing was trained.' : `${counted(trained, 'step')} of them trained before; the rest:`}`,
+    [{ name: config.policy, steps }],
+    layout,
+  );
+}
+
+/** What `--dry-run` of any command answers: the schedules, and what they take on this machine. */
+export function dryRunReport(
+  document: TrainDryRun | CompareDryRun | FinderDryRun,
   layout: ReportLayout,
 ): string {
+  return joinBlocks([dryRunSchedules(document, layout), paragraph(costText(document.cost), layout.width)]);
+}
+
+function dryRunSchedules(document: TrainDryRun | CompareDryRun | FinderDryRun, layout: ReportLayout): string {
+  switch (document.command) {
+    case 'train':
+      return planReport(document, layout);
+    case 'compare': {
+      const { arms, cost } = document;
+      const plans = arms.map(({ config, stepsPerEpoch, steps }) => {
+        const { arm, epochs, batchSize } = config;
+        return `${arm}: ${counted(epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${batchSize}, ${counted(steps.length, 'step')} in all.`;
+      });
+      const runs = `${counted(cost.runs, 'run')}, ${counted(cost.runs / Math.max(1, arms.length), 'seed')} an arm.`;
+      const named = arms.map(({ config, steps }) => ({ name: config.arm, steps }));
+      return schedules(`${plans.join(' ')} ${runs} Nothing was trained.`, named, layout);
+    }
+    case 'find-lr': {
+      const { config, steps } = document;
+      const how = `${config.sweep === 'linear' ? 'added to' : 'multiplied'} at every step`;
+      return schedules(
+        `A range test over ${counted(config.seeds, 'seed')}: ${counted(steps.length, 'step')} each with batches of ${config.batchSize * config.accumulate}, the rate ${how}. Nothing was trained.`,
+        [{ name: 'range test', steps }],
+        layout,
+      );
+    }
+  }
+}
+
+/** Charts of rate and momentum, and in words where each rate starts, is highest and ends. */
+function schedules(headline: string, named: readonly NamedSteps[], layout: ReportLayout): string {
   const { width } = layout;
-  const { policy, epochs, batchSize } = config;
-  const highest = steps.reduce(
-    (top, step) => (step.learningRate > top.learningRate ? step : top),
-    steps[0] ?? NO_STEP,
-  );
-  const [first, last] = [steps[0] ?? NO_STEP, steps.at(-1) ?? NO_STEP];
-  const charts = stepCharts([{ name: policy, steps }]);
+  const charts = stepCharts(named);
+  const words = named.map(({ name, steps }) => {
+    const none = { step: 0, learningRate: 0 };
+    const [first, last] = [steps[0] ?? none, steps.at(-1) ?? none];
+    const highest = steps.reduce((top, step) => (step.learningRate > top.learningRate ? step : top), first);
+    const whose = named.length > 1 ? `The rate of ${name}` : 'The rate';
+    return `${whose} starts at ${formatRate(first.learningRate)}, is highest at step ${highest.step} with ${formatRate(highest.learningRate)}, and ends at ${formatRate(last.learningRate)}.`;
+  });
   return joinBlocks([
-    paragraph(
-      `${policy}: ${counted(epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${batchSize}, ${counted(trained + steps.length, 'step')} in all. ${trained === 0 ? 'Nothing was trained.' : `${counted(trained, 'step')} of them trained before; the rest:`}`,
-      width,
-    ),
+    paragraph(headline, width),
     chartPair(charts.learningRate, charts.momentum, layout),
-    paragraph(
-      `The rate starts at ${formatRate(first.learningRate)}, is highest at step ${highest.step} (epoch ${highest.epoch}) with ${formatRate(highest.learningRate)}, and ends at ${formatRate(last.learningRate)}.`,
-      width,
-    ),
+    words.map((text) => paragraph(text, width)).join('\n'),
   ]);
 }
 
-const NO_STEP = { step: 0, epoch: 1, learningRate: 0, momentum: 0 };
+function costText({
+  secondsPerStep,
+  timedSteps,
+  workers,
+  runs,
+  firstRun,
+  seconds,
+  memory,
+}: TrainingCost): string {
+  const { first, later } = secondsPerStep;
+  const steps = first === later ? '' : ` (${formatDuration(later)} once frozen features are cached)`;
+  const all = runs === 1 ? '' : `, ${formatDuration(seconds)} for all ${runs} one after the other`;
+  return `Time: about ${formatDuration(firstRun)} a run${all}; ${formatDuration(first)} a step${steps}, measured on ${counted(timedSteps, 'step')} with ${counted(workers, 'thread')} here. Memory: about ${formatBytes(memory)} for one run at a time.`;
+}
 
 /** A plan as a shell script: one command a line, never broken, and all else as comments at most `width` wide. */
 export function comparePlanReport({ plan }: ComparePlan, width: number): string {
