@@ -1,14 +1,17 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EVERY_STEP, outcome, runFolders, SMALL_RUN } from '../integration/interrupted-run.js';
 import { runCli } from '../integration/run-cli.js';
 import { tinyImages } from '../integration/tiny-images.js';
 import { seededRandom } from '../integration/seeded-random.js';
 import { killAndResume } from './kill-and-resume.js';
+import { startAndKill } from './kill-run.js';
 
-// The long form: npm run test:kill. KILLS says how many; half of them hit each of two kinds of run.
+// The long form: npm run test:kill. KILLS says how many: three tenths hit each of two kinds of run, three tenths a
+// comparison, and one tenth a range test.
 const KILLS = Number(process.env['KILLS'] ?? 100);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1e6);
 
@@ -36,10 +39,87 @@ it.each([
     const duration = Date.now() - started;
     const [dir = ''] = runFolders(folder('whole'));
     const plan = { args, outOf: folder, reference: outcome(dir), duration, random: seededRandom(SEED) };
-    const { stoodAt, ...tally } = await killAndResume(plan, Math.ceil(KILLS / 2));
+    const kills = Math.ceil(0.3 * KILLS);
+    const { stoodAt, ...tally } = await killAndResume(plan, kills);
     const places = `killed at ${stoodAt.size} different steps`;
     console.log(`${name} (seed ${SEED}): ${JSON.stringify(tally)}, ${places}`);
-    expect(tally.kills).toBe(Math.ceil(KILLS / 2));
+    expect(tally.kills).toBe(kills);
   },
   3_600_000,
 );
+
+/** Gives the same command line again after each kill until it ends by itself, in new folders until there were enough kills. */
+async function killUntilDone(
+  args: readonly string[],
+  kills: number,
+  check: (out: string) => void,
+): Promise<{ kills: number; finished: number }> {
+  const random = seededRandom(SEED);
+  const started = Date.now();
+  await runCli([...args, '--out', join(root, `${args[0]!}-timed`)], { env: EVERY_STEP });
+  const duration = Date.now() - started;
+  const tally = { kills: 0, finished: 0 };
+  for (let i = 0; tally.kills < kills; i++) {
+    const out = join(root, `${args[0]!}-${i}`);
+    // After so many kills in one folder the command is let go.
+    for (let here = 0; ; here++) {
+      const ms = here < 20 && tally.kills < kills ? random() * duration : Infinity;
+      const { killed, code, stderr } =
+        ms === Infinity
+          ? await runCli([...args, '--out', out], { env: EVERY_STEP }).then((end) => ({
+              ...end,
+              killed: false,
+            }))
+          : await startAndKill([...args, '--out', out], out, { kind: 'time', ms });
+      if (killed) {
+        tally.kills++;
+        continue;
+      }
+      expect(code, stderr).toBe(0);
+      break;
+    }
+    check(out);
+    tally.finished++;
+  }
+  return tally;
+}
+
+it('a killed comparison, given again, ends in the runs that nobody killed, each trained once', async () => {
+  const args = [
+    'compare',
+    '--data',
+    join(root, 'data'),
+    '--quiet',
+    '--seeds',
+    '2',
+    '--jobs',
+    '2',
+    ...SMALL_RUN,
+  ];
+  const whole = join(root, 'compare-whole');
+  expect((await runCli([...args, '--out', whole], { env: EVERY_STEP })).code).toBe(0);
+  const names = (out: string) => runFolders(out).map((dir) => basename(dir));
+  const kills = Math.ceil(0.3 * KILLS);
+  const tally = await killUntilDone(args, kills, (out) => {
+    expect(names(out)).toEqual(names(whole));
+    for (const name of names(whole)) expect(outcome(join(out, name))).toEqual(outcome(join(whole, name)));
+  });
+  console.log(`compare (seed ${SEED}): ${JSON.stringify(tally)}`);
+  expect(tally.kills).toBe(kills);
+}, 3_600_000);
+
+it('a killed range test leaves nothing in the way of the next, which recommends what nobody killed does', async () => {
+  const args = ['find-lr', '--data', join(root, 'data'), '--quiet', ...SMALL_RUN];
+  const whole = join(root, 'find-lr-whole');
+  expect((await runCli([...args, '--out', whole])).code).toBe(0);
+  const answer = (dir: string) => readFileSync(join(dir, 'suggestion.json'), 'utf8');
+  const [reference = ''] = runFolders(whole);
+  const kills = Math.ceil(0.1 * KILLS);
+  const tally = await killUntilDone(args, kills, (out) => {
+    const finished = runFolders(out).filter((dir) => existsSync(join(dir, 'result.json')));
+    expect(finished.length).toBeGreaterThan(0);
+    for (const dir of finished) expect(answer(dir)).toBe(answer(reference));
+  });
+  console.log(`find-lr (seed ${SEED}): ${JSON.stringify(tally)}`);
+  expect(tally.kills).toBe(kills);
+}, 3_600_000);

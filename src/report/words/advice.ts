@@ -12,7 +12,7 @@ export function adviceReason({ finding, agreement }: Recommendation, classes: nu
   return (
     `${seeds === 1 ? 'On one seed' : `Over ${seeds} seeds`} the loss is halfway down near ${twoDigits(halfway)} and ` +
     `lowest near ${twoDigits(lowest)}. A training of ${trainingSteps} steps is best served by ` +
-    `${twoDigits(learningRate / lowest)} times the latter as 1cycle's maximum, ${twoDigits(learningRate)}, and by two ` +
+    `${twoDigits(learningRate / halfway)} times the former as 1cycle's maximum, ${twoDigits(learningRate)}, and by two ` +
     `thirds of that as a fixed rate, ${twoDigits(fixedLearningRate)}; a longer one by less, a shorter one by more. ` +
     agreementInWords(agreement)
   );

@@ -20,7 +20,7 @@ describe('adviceReason', () => {
   it('says what the curve shows, what follows for the training, and how far chance moves it', () => {
     expect(adviceReason(found(3), 10)).toBe(
       'Over 3 seeds the loss is halfway down near 9.9e-5 and lowest near 6.9e-4. A training of 160 steps is best ' +
-        "served by 0.5 times the latter as 1cycle's maximum, 3.5e-4, and by two thirds of that as a fixed rate, " +
+        "served by 3.5 times the former as 1cycle's maximum, 3.5e-4, and by two thirds of that as a fixed rate, " +
         '2.3e-4; a longer one by less, a shorter one by more. The seeds agree within a factor of 1.9 (good): that ' +
         'is how far chance moves the rate, not how near it is to the best one.',
     );

