@@ -31,7 +31,7 @@ export interface Session {
   readonly startBackend: (otherwise?: string) => Promise<BackendInfo>;
   /** Shows something on stderr above the progress. */
   readonly tell: (report: (layout: ReportLayout) => string) => void;
-  /** Prints the result: the document with --json, else the report for this terminal. */
+  /** Prints the result, after all files are written: the document with --json, else the report for this terminal. */
   readonly print: (document: object, report: (layout: ReportLayout) => string) => void;
 }
 
@@ -70,7 +70,7 @@ export async function inSession(
             if (!settings.quiet) progress.emit({ type: 'note', text });
           },
         }),
-      tell: (report) => progress.say(report(layout(settings, process.stderr))),
+      tell: (report) => progress.show(report(layout(settings, process.stderr))),
       print: (document, report) => {
         progress.stop();
         printResult(document, report, settings);

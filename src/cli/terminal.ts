@@ -1,4 +1,5 @@
 import type { Settings } from '../config/settings.js';
+import { printableJson, printableReport } from '../printable.js';
 import type { ReportLayout } from '../report/text/layout.js';
 
 const DEFAULT_WIDTH = 80;
@@ -21,6 +22,8 @@ export function printResult(
   report: (layout: ReportLayout) => string,
   { json, color }: Pick<Settings, 'json' | 'color'>,
 ): void {
-  const text = json ? JSON.stringify(document, null, 2) : report(layout({ color }, process.stdout));
+  const text = json
+    ? printableJson(document)
+    : printableReport(report(layout({ color }, process.stdout)));
   process.stdout.write(`${text}\n`);
 }
