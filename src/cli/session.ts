@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { checkSettings, type GivenSettings, readConfigFile, readFlag } from '../config/check-settings.js';
 import { readArms } from '../config/arms.js';
 import { type CommandName, OPTIONS, type OptionSpec } from '../config/options.js';
@@ -8,7 +9,7 @@ import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { startBackend } from '../engine/backends/choose.js';
 import { UsageError } from '../errors.js';
 import type { ReportLayout } from '../report/text/layout.js';
-import { requireWritable } from '../runs/atomic.js';
+import { requireWritable, sweepFolder } from '../runs/atomic.js';
 import { SCHEMA_VERSION, type SettingsDocument, type SettingValue } from '../runs/documents.js';
 import type { JsonValue } from '../runs/json.js';
 import { Exit } from './errors.js';
@@ -104,6 +105,11 @@ export async function checkReportFolder({
     );
   }
   await requireWritable(report, '--report');
+  await sweepFolder(report);
+  const page = join(report, 'report.html');
+  if (statSync(page, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new UsageError(`Could not write ${page}: it is a folder. Remove it, or give --report another one.`);
+  }
 }
 
 /** `--print-config`: the settings of a command, each with where its value comes from, and what the arms of a comparison change. */
