@@ -30,10 +30,10 @@ export function printableReport(report: string): string {
   return report.replace(BEYOND_COLOURS, '?');
 }
 
-/** A document as JSON text. What could steer a terminal is escaped, and reads back as it was. */
-export function printableJson(document: object): string {
+/** A document as JSON text, on one line where `indent` is 0. What could steer a terminal is escaped, and reads back as it was. */
+export function printableJson(document: object, indent = 2): string {
   const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  return JSON.stringify(document, null, 2).replace(BEYOND_JSON, (char) =>
+  return JSON.stringify(document, null, indent).replace(BEYOND_JSON, (char) =>
     char.split('').map(escaped).join(''),
   );
 }

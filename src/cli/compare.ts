@@ -80,7 +80,9 @@ async function show(
     progress.say,
   );
   if (document.status === 'failed') {
-    progress.say('onecycle: The comparison failed: too few runs of an arm finished, or none with a seed of the other.');
+    progress.say(
+      'onecycle: The comparison failed: too few runs of an arm finished, or none with a seed of the other.',
+    );
     throw new Exit(1);
   }
 }

@@ -3,7 +3,7 @@ import { backendRow, backendRows, doctorEnd, machineText } from '../report/pages
 import { printableJson, printableReport } from '../printable.js';
 import { Exit } from './errors.js';
 import { listenForSignals, type RawFlags } from './session.js';
-import { layout, printResult } from './terminal.js';
+import { layout } from './terminal.js';
 
 /** `onecycle doctor`: prints what it finds as it finds it; exits 0 where at least one backend trains, else 1. */
 export async function runDoctor(flags: RawFlags): Promise<void> {

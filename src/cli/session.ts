@@ -14,7 +14,7 @@ import { SCHEMA_VERSION, type SettingsDocument, type SettingValue } from '../run
 import type { JsonValue } from '../runs/json.js';
 import { Exit } from './errors.js';
 import { openProgress, type ProgressView } from './progress.js';
-import { layout, printResult } from './terminal.js';
+import { layout, printResult, say } from './terminal.js';
 
 /** Flags as commander gathers them: texts, or booleans for flags without a value. */
 export type RawFlags = Readonly<Record<string, string | boolean>>;
@@ -115,7 +115,7 @@ export async function checkReportFolder({
 /** `--print-config`: the settings of a command, each with where its value comes from, and what the arms of a comparison change. */
 export async function printSettings(command: CommandName, flags: RawFlags): Promise<void> {
   const { settings, rates, given, spoken, notes } = await readSettings(flags);
-  for (const text of notes) console.error(text);
+  for (const text of notes) say(text);
   const arms = command === 'compare' ? await readArms(settings.policies, settings.momentum) : [];
   const measured = rates[trainedPart(settings.trainable)];
   const values: Readonly<Record<string, unknown>> = {

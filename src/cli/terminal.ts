@@ -22,9 +22,7 @@ export function printResult(
   report: (layout: ReportLayout) => string,
   { json, color }: Pick<Settings, 'json' | 'color'>,
 ): void {
-  const text = json
-    ? printableJson(document)
-    : printableReport(report(layout({ color }, process.stdout)));
+  const text = json ? printableJson(document) : printableReport(report(layout({ color }, process.stdout)));
   process.stdout.write(`${text}\n`);
 }
 
@@ -55,8 +53,8 @@ export function say(text: string): void {
  */
 export function guardStreams(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
-    if (error.code === 'EIO') return;
+    if (error.code === 'EPIPE' && !outlives) process.exit(process.exitCode ?? 0);
+    if (error.code === 'EPIPE' || error.code === 'EIO') return;
     process.exitCode ||= 1;
     told ??= tellFailedOutput(error);
   });
@@ -64,6 +62,12 @@ export function guardStreams(): void {
 }
 
 let told: Promise<void> | undefined;
+let outlives = false;
+
+/** From here on a reader of stdout that closes the pipe ends the output, but not the program: it has files to write. */
+export function outliveReaders(): void {
+  outlives = true;
+}
 
 async function tellFailedOutput(error: Error): Promise<void> {
   const { writeFailure } = await import('../runs/atomic.js');

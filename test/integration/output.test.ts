@@ -90,6 +90,18 @@ describe.runIf(existsSync('/dev/full'))('output that cannot be written', () => {
     for (const file of files) expect(existsSync(at(file)), file).toBe(true);
   });
 
+  test('predict, in lines too, and its table is written first', async () => {
+    expect((await runCli(train(at('classifier')))).code).toBe(0);
+    const run = at('classifier/1cycle-seed0');
+    for (const more of [[], ['--json'], ['--json', '--csv', at('full.csv')]]) {
+      const { code, stderr } = await into('/dev/full', ['predict', run, data, ...more]);
+      expect(code, stderr).toBe(1);
+      expect(stderr).toMatch(FULL);
+      expect(stderr).not.toMatch(/^\s+at |This is a bug|unsettled/m);
+    }
+    expect(readFileSync(at('full.csv'), 'utf8').split('\n').length).toBeGreaterThan(36);
+  });
+
   test('what went wrong keeps its own exit code', async () => {
     expect((await into('/dev/full', ['train', '--lr', '0'])).code).toBe(2);
   });
