@@ -3,11 +3,12 @@ import { compareDocument } from '../compare/document.js';
 import { expandHome } from '../config/check-settings.js';
 import type { Settings } from '../config/settings.js';
 import { counted } from '../report/text/numbers.js';
-import { requireWritable } from '../runs/atomic.js';
 import type { CompareDocument } from '../runs/documents.js';
+import { prepareOut } from '../runs/run-folder.js';
 import { describeEnvironment } from '../workbench/environment.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, inSession, type RawFlags, type Session } from './session.js';
+import { printBesides } from './terminal.js';
 
 /** `onecycle compare [RUN...]`. */
 export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<void> {
@@ -26,7 +27,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
       );
       return;
     }
-    if (!settings.plan && !settings.dryRun) await requireWritable(settings.out, '--out');
+    if (!settings.plan && !settings.dryRun) await prepareOut(settings.out);
     const environment = describeEnvironment(await startBackend());
     const request = { settings, rates, environment, emit: progress.emit, signal };
     if (settings.plan) {
@@ -58,7 +59,7 @@ async function show(
 ): Promise<void> {
   if (document.status === 'interrupted') {
     print(document, () => keptText(document, settings));
-    console.error('Run the same command again to go on: finished runs are taken, the others continued.');
+    progress.say('Run the same command again to go on: finished runs are taken, the others continued.');
     return;
   }
   const curves = document.arms.map(({ policy }) => ({
@@ -68,12 +69,22 @@ async function show(
       .map(({ seed, record }) => ({ seed, epochs: record.epochs, steps: record.steps })),
   }));
   const { compareReport } = await loadReport();
-  print(document, (layout) => compareReport(document, curves, layout));
-  if (settings.report !== undefined) {
+  const { report } = settings;
+  const writePage = async (dir: string) => {
     const { writeReport } = await import('./write-report.js');
-    progress.say(`The report is ${await writeReport(settings.report, document, curves, runs)}`);
+    return writeReport(dir, document, curves, runs);
+  };
+  await printBesides(
+    report === undefined ? undefined : () => writePage(report),
+    () => print(document, (layout) => compareReport(document, curves, layout)),
+    progress.say,
+  );
+  if (document.status === 'failed') {
+    progress.say(
+      'onecycle: The comparison failed: too few runs of an arm finished, or none with a seed of the other.',
+    );
+    throw new Exit(1);
   }
-  if (document.status === 'failed') throw new Exit(1);
 }
 
 /** What an interrupted comparison leaves: its tables would be of some seeds alone. */

@@ -1,8 +1,9 @@
 import { planFinder, runFinder } from '../find-lr/find-lr.js';
 import { findLrReport } from '../report/pages/find-lr.js';
-import { requireWritable } from '../runs/atomic.js';
+import { prepareOut } from '../runs/run-folder.js';
 import { describeEnvironment } from '../workbench/environment.js';
 import { checkReportFolder, inSession, type RawFlags } from './session.js';
+import { printBesides } from './terminal.js';
 
 /** `onecycle find-lr`. */
 export function runFindLr(flags: RawFlags): Promise<void> {
@@ -15,15 +16,19 @@ export function runFindLr(flags: RawFlags): Promise<void> {
       return;
     }
     await checkReportFolder(settings);
-    await requireWritable(settings.out, '--out');
+    await prepareOut(settings.out);
     const environment = describeEnvironment(await startBackend());
     const context = { environment, emit: progress.emit, signal };
     const document = await runFinder(settings, context);
-    print(document, (layout) => findLrReport(document, layout));
-    if (settings.report !== undefined) {
+    const { report } = settings;
+    const writePage = async (dir: string) => {
       const { writeRunReport } = await import('./write-report.js');
-      const page = await writeRunReport(settings.report, { kind: 'find-lr', document });
-      progress.say(`The report is ${page}`);
-    }
+      return writeRunReport(dir, { kind: 'find-lr', document });
+    };
+    await printBesides(
+      report === undefined ? undefined : () => writePage(report),
+      () => print(document, (layout) => findLrReport(document, layout)),
+      progress.say,
+    );
   });
 }

@@ -5,6 +5,7 @@ import { nearest } from '../config/nearest.js';
 import { OPTIONS, type OptionSpec } from '../config/options.js';
 import { commentedDefaults } from '../config/settings.js';
 import { UsageError } from '../errors.js';
+import { printableLines } from '../printable.js';
 import { manualPage } from '../report/pages/manual.js';
 import { errnoOf, explainWriteError, makeFolders, writeDurably } from '../runs/atomic.js';
 import { layout } from './terminal.js';
@@ -41,7 +42,8 @@ export async function runInit(file: string): Promise<void> {
     await rm(file, { force: true });
     throw explainWriteError(error, file, 'start', 'onecycle init FILE');
   });
-  console.log(`Wrote ${file}. Change in it what you like, then: onecycle compare --config ${file}`);
+  const next = `Change in it what you like, then: onecycle compare --config ${file}`;
+  process.stdout.write(`${printableLines(`Wrote ${file}. ${next}`)}\n`);
 }
 
 /** The shells that `onecycle completion` knows. */

@@ -14,6 +14,7 @@ import {
   predict,
   type RunClassifier,
 } from '../predict/predict.js';
+import { printableJson, printableReport } from '../printable.js';
 import { confusionOf } from '../report/pages/html/classes.js';
 import { exportReport, judgedReport, type PredictedImage, predictionTable } from '../report/pages/models.js';
 import { joinBlocks, type ReportLayout } from '../report/text/layout.js';
@@ -21,7 +22,7 @@ import { makeFolders, makeWholeFolder, requireWritable, writeFileAtomic } from '
 import { type ExportDocument, type PredictionLine, SCHEMA_VERSION } from '../runs/documents.js';
 import { Exit } from './errors.js';
 import { inSession, type RawFlags, type Session } from './session.js';
-import { layout } from './terminal.js';
+import { layout, outliveReaders } from './terminal.js';
 
 /**
  * `onecycle predict RUN [FILE|DIR...]`. Exits 0 where every image that was found was classified, 1 where some were
@@ -38,7 +39,7 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
       if (csv !== undefined) {
         await requireFile(csv);
         // A reader of stdout that has seen enough ends the program, but not before the table is written.
-        process.stdout.removeAllListeners('error').on('error', () => undefined);
+        outliveReaders();
       }
       const names = await allNames(named, signal);
       const { images, skipped } = await listImages(names, classifier.classNames, settings.followLinks);
@@ -70,8 +71,9 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
       }
       report(session, classifier, found);
       if (signal.aborted)
-        console.error(`Interrupted: ${found.length} of ${images.length} images were classified.`);
-      for (const { path, reason } of failed) console.error(`skipped ${path}: ${reason}`);
+        progress.say(`Interrupted: ${found.length} of ${images.length} images were classified.`);
+      for (const { path, reason } of failed)
+        progress.emit({ type: 'note', text: `skipped ${path}: ${reason}` });
       if (failed.length > 0 && !signal.aborted) throw new Exit(1);
     },
     { ending: 'finishing the images under way', nothing: 'Interrupted: nothing was classified.' },
@@ -157,7 +159,7 @@ function judgedLine(
 }
 
 function jsonLine({ file, predictions }: PredictionLine): string {
-  return `${JSON.stringify({ file, predictions })}\n`;
+  return `${printableJson({ file, predictions }, 0)}\n`;
 }
 
 /** What a person reads: the table, accuracy and confusion matrix where classes are known. With --json they stand on stderr. */
@@ -181,7 +183,7 @@ function report({ settings, tell }: Session, classifier: RunClassifier, found: r
   const room = process.stdout.isTTY || process.env['COLUMNS'] ? to.width : Infinity;
   const images = found.length === 0 ? undefined : predictionTable(found, { ...to, width: room });
   const blocks = [images, judgement?.(to)];
-  process.stdout.write(`${joinBlocks(blocks)}\n`);
+  process.stdout.write(`${printableReport(joinBlocks(blocks))}\n`);
 }
 
 /** One line a prediction, as RFC 4180 has it. */
@@ -217,5 +219,7 @@ async function requireFile(csv: string): Promise<void> {
 
 /** Writes to stdout no faster than it is read, if anybody reads it. */
 async function write(lines: string): Promise<void> {
+  // What goes wrong there is told elsewhere, and after it nothing drains any more.
+  if (process.stdout.errored !== null || process.stdout.destroyed) return;
   if (!process.stdout.write(lines)) await once(process.stdout, 'drain').catch(() => undefined);
 }

@@ -7,7 +7,9 @@ import {
   type OptionName,
   type OptionSpec,
 } from '../config/options.js';
+import { printableLines } from '../printable.js';
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
+import { requireOpenFiles } from '../system.js';
 import type { Topics } from './help.js';
 import type { RawFlags } from './session.js';
 
@@ -96,6 +98,8 @@ export function buildProgram(): Command {
     .showHelpAfterError('(see onecycle --help)')
     .helpCommand(false)
     .addHelpText('after', topicHelp)
+    .configureOutput({ writeErr: (text) => process.stderr.write(printableLines(text)) })
+    .hook('preAction', requireOpenFiles)
     .exitOverride();
 
   addOptions(program.command('find-lr'), 'find-lr', settings, rates).action(async (flags: RawFlags) => {

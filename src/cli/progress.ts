@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress';
+import { printable, printableLines, printableReport } from '../printable.js';
 import type { EpochRecord } from '../runs/documents.js';
 import { formatDuration } from '../report/text/numbers.js';
 import { pad, truncate } from '../report/text/width.js';
@@ -8,10 +9,15 @@ import { TimeLeft } from './time-left.js';
 /** Shows an experiment's events on stderr: bars on a terminal, plain lines elsewhere, notes only when quiet. */
 export interface ProgressView {
   readonly emit: Emit;
-  /** A line above the bars. */
-  readonly say: (line: string) => void;
+  /** Lines above the bars, whatever they hold. */
+  readonly say: (lines: string) => void;
+  /** A report above the bars, which may be coloured. */
+  readonly show: (report: string) => void;
   readonly stop: () => void;
 }
+
+/** A view that shows what it is given as it is. */
+type RawView = Omit<ProgressView, 'show'>;
 
 /** Where progress is shown: the part of stderr that is used. */
 export type ProgressStream = NodeJS.WritableStream & {
@@ -29,7 +35,20 @@ export function openProgress(
   stream: ProgressStream,
   now: () => number = () => performance.now(),
 ): ProgressView {
-  return quiet || stream.isTTY !== true ? plainLines(quiet, stream, now) : bars(stream, now);
+  const { emit, say, stop } =
+    quiet || stream.isTTY !== true ? plainLines(quiet, stream, now) : bars(stream, now);
+  return {
+    emit: (event) => emit(printableEvent(event)),
+    say: (lines) => say(printableLines(lines)),
+    show: (report) => say(printableReport(report)),
+    stop,
+  };
+}
+
+/** Names of files, classes and arms come from anywhere: what an event says is one line that steers no terminal. */
+function printableEvent(event: ExperimentEvent): ExperimentEvent {
+  if ('text' in event) return { ...event, text: printable(event.text) };
+  return 'name' in event ? { ...event, name: printable(event.name) } : event;
 }
 
 function epochLine(
@@ -43,7 +62,7 @@ function epochLine(
 /** Without a terminal something is said at least this often, in milliseconds. */
 const SILENCE = 30_000;
 
-function plainLines(quiet: boolean, stream: ProgressStream, now: () => number): ProgressView {
+function plainLines(quiet: boolean, stream: ProgressStream, now: () => number): RawView {
   const tally = new Tally();
   let lastSaid = now();
   const say = (line: string) => {
@@ -107,7 +126,7 @@ const ERASE_REST = '\u001b[K';
 const NAME = { most: 24, least: 16 };
 const UNKNOWN_ROWS = 24;
 
-function bars(stream: ProgressStream, now: () => number): ProgressView {
+function bars(stream: ProgressStream, now: () => number): RawView {
   const tally = new Tally();
   const columns = stream.columns ?? 80;
   const multi = new cliProgress.MultiBar(

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { checkSettings, type GivenSettings, readConfigFile, readFlag } from '../config/check-settings.js';
 import { readArms } from '../config/arms.js';
 import { type CommandName, OPTIONS, type OptionSpec } from '../config/options.js';
@@ -8,12 +9,12 @@ import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { startBackend } from '../engine/backends/choose.js';
 import { UsageError } from '../errors.js';
 import type { ReportLayout } from '../report/text/layout.js';
-import { requireWritable } from '../runs/atomic.js';
+import { requireWritable, sweepFolder } from '../runs/atomic.js';
 import { SCHEMA_VERSION, type SettingsDocument, type SettingValue } from '../runs/documents.js';
 import type { JsonValue } from '../runs/json.js';
 import { Exit } from './errors.js';
 import { openProgress, type ProgressView } from './progress.js';
-import { layout, printResult } from './terminal.js';
+import { layout, printResult, say } from './terminal.js';
 
 /** Flags as commander gathers them: texts, or booleans for flags without a value. */
 export type RawFlags = Readonly<Record<string, string | boolean>>;
@@ -31,7 +32,7 @@ export interface Session {
   readonly startBackend: (otherwise?: string) => Promise<BackendInfo>;
   /** Shows something on stderr above the progress. */
   readonly tell: (report: (layout: ReportLayout) => string) => void;
-  /** Prints the result: the document with --json, else the report for this terminal. */
+  /** Prints the result, after all files are written: the document with --json, else the report for this terminal. */
   readonly print: (document: object, report: (layout: ReportLayout) => string) => void;
 }
 
@@ -70,7 +71,7 @@ export async function inSession(
             if (!settings.quiet) progress.emit({ type: 'note', text });
           },
         }),
-      tell: (report) => progress.say(report(layout(settings, process.stderr))),
+      tell: (report) => progress.show(report(layout(settings, process.stderr))),
       print: (document, report) => {
         progress.stop();
         printResult(document, report, settings);
@@ -104,12 +105,17 @@ export async function checkReportFolder({
     );
   }
   await requireWritable(report, '--report');
+  await sweepFolder(report);
+  const page = join(report, 'report.html');
+  if (statSync(page, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new UsageError(`Could not write ${page}: it is a folder. Remove it, or give --report another one.`);
+  }
 }
 
 /** `--print-config`: the settings of a command, each with where its value comes from, and what the arms of a comparison change. */
 export async function printSettings(command: CommandName, flags: RawFlags): Promise<void> {
   const { settings, rates, given, spoken, notes } = await readSettings(flags);
-  for (const text of notes) console.error(text);
+  for (const text of notes) say(text);
   const arms = command === 'compare' ? await readArms(settings.policies, settings.momentum) : [];
   const measured = rates[trainedPart(settings.trainable)];
   const values: Readonly<Record<string, unknown>> = {

@@ -16,7 +16,7 @@ import { isSortKey, listRecorded, prunable, pruneRuns, SORT_KEYS, type SortKey }
 import { type RecordedRun, readRecordedRun, writerOf } from '../show/recorded-run.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, type RawFlags } from './session.js';
-import { layout, printResult } from './terminal.js';
+import { layout, printBesides, printResult, say } from './terminal.js';
 
 /** `onecycle show RUN`. */
 export async function runShow(given: string, flags: RawFlags): Promise<void> {
@@ -25,22 +25,24 @@ export async function runShow(given: string, flags: RawFlags): Promise<void> {
   const [csv, report] = [pathOf(flags, 'csv'), pathOf(flags, 'report')];
   if (report !== undefined) await checkReportFolder({ report });
   if (csv !== undefined) await writeTables(csv, run);
-  printResult(
-    run.document,
-    (layout) =>
-      run.kind === 'find-lr'
-        ? findLrReport(run.document, layout)
-        : trainReport(run.document, run.record.steps, layout),
-    { json: flags['json'] === true, color: flags['color'] !== false },
-  );
-  if (report !== undefined) {
+  const writePage = async (page: string) => {
     const { writeRunReport } = await import('./write-report.js');
-    console.error(`The report is ${await writeRunReport(report, run)}`);
-  }
+    return writeRunReport(page, run);
+  };
+  const print = () =>
+    printResult(
+      run.document,
+      (layout) =>
+        run.kind === 'find-lr'
+          ? findLrReport(run.document, layout)
+          : trainReport(run.document, run.record.steps, layout),
+      { json: flags['json'] === true, color: flags['color'] !== false },
+    );
+  await printBesides(report === undefined ? undefined : () => writePage(report), print, say);
   const writer = await writerOf(dir);
-  if (writer !== null) console.error(writer);
+  if (writer !== null) say(writer);
   else if (run.kind === 'train' && run.document.status === 'interrupted') {
-    console.error(`Go on with: onecycle train --resume ${shellLine([dir])}`);
+    say(`Go on with: onecycle train --resume ${shellLine([dir])}`);
   }
 }
 
@@ -71,7 +73,7 @@ async function writeTables(dir: string, run: RecordedRun): Promise<void> {
   });
   for (const { path, text } of files) {
     await writeFileAtomic(path, text);
-    console.error(`Written: ${path}`);
+    say(`Written: ${path}`);
   }
 }
 
@@ -119,14 +121,14 @@ function sortKey(text: string): SortKey {
 async function prune(listed: RunsDocument, agreed: boolean): Promise<NonNullable<RunsDocument['pruned']>> {
   const runs = prunable(listed);
   if (runs.length === 0) {
-    console.error('No finished run here has checkpoints: there is nothing to free.');
+    say('No finished run here has checkpoints: there is nothing to free.');
     return { runs: [], bytes: 0, left: [] };
   }
-  console.error(prunePlan(runs, layout({ color: false }, process.stderr).width));
+  say(prunePlan(runs, layout({ color: false }, process.stderr).width));
   if (!agreed) await requireAgreement();
   const done = await pruneRuns(runs);
-  for (const { reason } of done.left) console.error(`Left alone: ${reason}`);
-  console.error(`Freed ${formatBytes(done.bytes)}.`);
+  for (const { reason } of done.left) say(`Left alone: ${reason}`);
+  say(`Freed ${formatBytes(done.bytes)}.`);
   return done;
 }
 

@@ -1,4 +1,5 @@
 import type { Settings } from '../config/settings.js';
+import { printableJson, printableLines, printableReport } from '../printable.js';
 import type { ReportLayout } from '../report/text/layout.js';
 
 const DEFAULT_WIDTH = 80;
@@ -21,6 +22,57 @@ export function printResult(
   report: (layout: ReportLayout) => string,
   { json, color }: Pick<Settings, 'json' | 'color'>,
 ): void {
-  const text = json ? JSON.stringify(document, null, 2) : report(layout({ color }, process.stdout));
+  const text = json ? printableJson(document) : printableReport(report(layout({ color }, process.stdout)));
   process.stdout.write(`${text}\n`);
+}
+
+/**
+ * Writes a page, where one is asked for, then prints, then says where the page lies: whatever becomes of the output, the files are
+ * there. A page that fails does not take the result with it; its error is thrown last.
+ */
+export async function printBesides(
+  page: (() => Promise<string>) | undefined,
+  print: () => void,
+  tell: (text: string) => void,
+): Promise<void> {
+  const [written] = page === undefined ? [] : await Promise.allSettled([page()]);
+  print();
+  if (written?.status === 'rejected') throw written.reason;
+  if (written !== undefined) tell(`The report is ${written.value}`);
+}
+
+/** Says something on stderr outside of a session, whose progress would have to make room for it. */
+export function say(text: string): void {
+  process.stderr.write(`${printableLines(text)}\n`);
+}
+
+/**
+ * Says what becomes of output that nobody takes. A reader of stdout that closes the pipe early (head, less) ends the program
+ * without a word; where stdout cannot be written, that is said on stderr and the exit code is 1. A terminal that was closed, and
+ * stderr, must not keep a run from saving.
+ */
+export function guardStreams(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' && !outlives) process.exit(process.exitCode ?? 0);
+    if (error.code === 'EPIPE' || error.code === 'EIO') return;
+    process.exitCode ||= 1;
+    told ??= tellFailedOutput(error);
+  });
+  process.stderr.on('error', () => undefined);
+}
+
+let told: Promise<void> | undefined;
+let outlives = false;
+
+/** From here on a reader of stdout that closes the pipe ends the output, but not the program: it has files to write. */
+export function outliveReaders(): void {
+  outlives = true;
+}
+
+async function tellFailedOutput(error: Error): Promise<void> {
+  const { writeFailure } = await import('../runs/atomic.js');
+  say(
+    `onecycle: Could not write to stdout: ${writeFailure(error)}. Files that the command wrote are whole; ` +
+      'free some space, or send the output elsewhere, to see the rest.',
+  );
 }

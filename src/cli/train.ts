@@ -2,14 +2,15 @@ import { shellLine } from '../config/options.js';
 import { UsageError } from '../errors.js';
 import { dryRunReport, planReport } from '../report/pages/plan.js';
 import { trainReport } from '../report/pages/train.js';
-import { requireWritable } from '../runs/atomic.js';
 import type { TrainPlan } from '../runs/documents.js';
 import { readRun } from '../runs/read-run.js';
+import { prepareOut } from '../runs/run-folder.js';
 import { openResumable, planResume, resumeTraining } from '../train/resume.js';
 import { planTraining, train } from '../train/train.js';
 import { describeEnvironment } from '../workbench/environment.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, inSession, type RawFlags } from './session.js';
+import { printBesides } from './terminal.js';
 
 /** `onecycle train`. */
 export function runTrain(flags: RawFlags): Promise<void> {
@@ -20,7 +21,7 @@ export function runTrain(flags: RawFlags): Promise<void> {
       throw new UsageError('--extend-to needs the run that it is to extend. Add --resume RUN.');
     }
     if (!settings.dryRun) await checkReportFolder(settings);
-    if (run === undefined && !settings.dryRun) await requireWritable(settings.out, '--out');
+    if (run === undefined && !settings.dryRun) await prepareOut(settings.out);
     const environment = describeEnvironment(await startBackend(run?.backend));
     const request = { settings, rates, environment, emit: progress.emit, signal };
     if (settings.dryRun) {
@@ -33,17 +34,21 @@ export function runTrain(flags: RawFlags): Promise<void> {
       ? train(request)
       : resumeTraining(run, { ...request, showPlan }));
     const record = await readRun(document.run);
-    print(document, (layout) => trainReport(document, record.steps, layout));
-    if (settings.report !== undefined) {
+    const { report } = settings;
+    const writePage = async (dir: string) => {
       const { writeRunReport } = await import('./write-report.js');
-      const page = await writeRunReport(settings.report, { kind: 'train', document, record });
-      progress.say(`The report is ${page}`);
-    }
+      return writeRunReport(dir, { kind: 'train', document, record });
+    };
+    await printBesides(
+      report === undefined ? undefined : () => writePage(report),
+      () => print(document, (layout) => trainReport(document, record.steps, layout)),
+      progress.say,
+    );
     if (document.status === 'interrupted') {
-      console.error(`Go on with: onecycle train --resume ${shellLine([document.run])}`);
+      progress.say(`Go on with: onecycle train --resume ${shellLine([document.run])}`);
     }
     if (document.failure !== null) {
-      console.error(`onecycle: ${document.failure.message}`);
+      progress.say(`onecycle: ${document.failure.message}`);
       throw new Exit(1);
     }
   });

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { RunConfig } from '../config/run-config.js';
 import { InUseError, RunError, UsageError } from '../errors.js';
 import type { TrainDocument } from '../runs/documents.js';
+import { limitReached } from '../system.js';
 import type { RunContext } from '../train/run.js';
 import type { Emit, ExperimentEvent } from '../workbench/events.js';
 import type { WorkbenchHandle } from '../workbench/share.js';
@@ -69,7 +70,7 @@ class RunThread {
       } else if (reply.type === 'done') this.settle?.({ document: reply.document });
       else this.fail(revived(reply));
     });
-    this.thread.on('error', (error: Error) => this.die(error.message));
+    this.thread.on('error', (error: Error) => this.die((limitReached(error) ?? error).message));
     this.thread.on('exit', (code) => this.die(`it ended with code ${code}`));
   }
 

@@ -1,5 +1,6 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import { armFault } from '../config/arms.js';
 import { UsageError } from '../errors.js';
 import { type BestEpoch, RUN_FILES } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
@@ -92,6 +93,9 @@ export async function readForComparison(dir: string): Promise<RecordedRun | Fail
     throw new UsageError(`${dir}/config.json names no policy and seed: this is no run of onecycle train.`);
   }
   const name = typeof arm === 'string' ? arm : policy;
+  const fault = armFault(name);
+  if (fault !== undefined)
+    throw new UsageError(`${dir}/config.json names an arm that there cannot be: ${fault}.`);
   const identity = { arm: name, seed, pair: pairOf(record.config), record, key: recordedRunKey(record) };
   if (record.status !== 'completed') return { ...identity, run: dir, reason: await reasonOf(record) };
   const { best, final } = bestAndFinal(record.epochs);

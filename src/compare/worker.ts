@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { startBackend } from '../engine/backends/choose.js';
 import type { RunConfig } from '../config/run-config.js';
 import { type RunContext, trainRun } from '../train/run.js';
+import { limitReached } from '../system.js';
 import type { ExperimentEvent } from '../workbench/events.js';
 import { attachWorkbench } from '../workbench/share.js';
 import { wholeBench, type Workbench } from '../workbench/workbench.js';
@@ -37,7 +38,8 @@ async function trained(bench: Workbench, config: RunConfig, context: RunContext,
 port.on('message', (request: RunWorkerRequest) => {
   if (request.type === 'stop') return stop.abort();
   train(request.task).catch((error: unknown) => {
-    const { name, message, stack = '' } = error instanceof Error ? error : new Error(String(error));
+    const said = limitReached(error) ?? error;
+    const { name, message, stack = '' } = said instanceof Error ? said : new Error(String(said));
     reply({ type: 'error', name, message, stack });
   });
 });

@@ -105,12 +105,28 @@ async function readArmFile(path: string): Promise<GivenSettings> {
   );
 }
 
+/** A run's folder, with its seed, is named after the arm: file systems take 255 bytes. */
+const LONGEST_NAME = 200;
+
+/** What keeps a text from being an arm's name, in words; undefined where nothing does. */
+export function armFault(name: string): string | undefined {
+  if (name.length > LONGEST_NAME)
+    return `it has ${name.length} characters, of which ${LONGEST_NAME} are allowed`;
+  if (/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(name)) return 'it holds control characters';
+  return name === '__proto__' ? 'it has a meaning of its own in JavaScript' : undefined;
+}
+
 /**
- * Throws UsageError where an arm is called `none`, which is how a comparison says that neither is better, and where
+ * Throws UsageError for a name that no arm can have, where an arm is called `none`, which is how a comparison says that neither is better, and where
  * `--lr` gives a rate to an arm that there is not.
  * @param arms names of the arms that are trained or compared; --lr may name policies as well
  */
 export function requireKnownArms(lr: RateSetting | undefined, arms: readonly string[]): void {
+  for (const name of arms) {
+    const fault = armFault(name);
+    if (fault === undefined) continue;
+    throw new UsageError(`No arm can be called "${name.slice(0, 40)}": ${fault}. Give it another name.`);
+  }
   if (arms.includes(NO_CLAIM)) {
     throw new UsageError(
       `No arm may be called "${NO_CLAIM}": compare says so where neither is better. Train it under another name with --arm.`,

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
+import { parseJson } from '../parse-json.js';
 import { nearest } from './nearest.js';
 import { flagName, type OptionName, OPTIONS, type OptionSpec } from './options.js';
 
@@ -18,19 +19,27 @@ interface Kind<Name extends KindName> {
   expected(spec: SpecOf<Name>): string;
 }
 
+/** A name: of an arm, a policy. */
+const text = z.string().regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u);
+/** No file system knows a NUL in a name. */
+const path = z.string().regex(/^[^\0]+$/);
 const rate = z.union([
   z.number().positive(),
   z.literal('auto'),
   z
     .string()
-    .regex(/^from:.+/)
+    .regex(/^from:[^\0]+$/)
     .transform((text) => `from:${expandHome(text.slice('from:'.length))}`),
 ]);
 
 const KINDS = {
   flag: { read: asIs, schema: () => z.boolean(), expected: () => 'true or false' },
-  text: { read: asIs, schema: () => z.string().min(1), expected: () => 'a text' },
-  path: { read: asIs, schema: () => z.string().min(1).transform(expandHome), expected: () => 'a text' },
+  text: { read: asIs, schema: () => text, expected: () => 'a text without control characters' },
+  path: {
+    read: asIs,
+    schema: () => path.transform(expandHome),
+    expected: () => 'a path without NUL characters',
+  },
   integer: {
     read: numberOr,
     schema: ({ min, max = Number.MAX_SAFE_INTEGER }) => z.int().min(min).max(max),
@@ -54,7 +63,7 @@ const KINDS = {
   },
   texts: {
     read: listOf(asIs),
-    schema: () => z.array(z.string().min(1)).min(1),
+    schema: () => z.array(text).min(1),
     expected: () => 'a list of names',
   },
   pair: {
@@ -133,9 +142,22 @@ export function checkSettings(given: Readonly<Record<string, unknown>>, where?: 
     if (success) return [name, data];
     const label = where === undefined ? flagName(name) : `"${name}"`;
     const received = typeof value === 'number' ? String(value) : JSON.stringify(value);
-    throw new UsageError(`Expected ${kind.expected(spec)} for ${label}${place} but received ${received}.`);
+    throw new UsageError(
+      `Expected ${kind.expected(spec)} for ${label}${place} but received ${received}.${otherwise(name, value)}`,
+    );
   };
   return Object.fromEntries(Object.entries(given).map(check));
+}
+
+/** How a number is written that people often write otherwise, as a sentence; empty where that is not it. */
+function otherwise(name: OptionName, value: unknown): string {
+  if (typeof value !== 'string') return '';
+  const percent = /^\s*(\d+(?:\.\d+)?)\s*%$/.exec(value);
+  if (percent !== null) return ` Write it as a share: ${Number(percent[1]) / 100}.`;
+  if (name === 'seeds' && /^\d+(?:\s*[-,.]+\s*\d+)+$/.test(value))
+    return ' It is how many: --seed says the first.';
+  if (/^-?\d+,\d+$/.test(value)) return ` Write it with a point: ${value.replace(',', '.')}.`;
+  return '';
 }
 
 /** What a flag's text means, before checking. */
@@ -178,6 +200,16 @@ const NO_OPTIONS = new Set([
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype']);
 const MAX_BYTES = 1_000_000;
 
+/** The first key in a file that would reach a prototype. */
+function forbiddenKey(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    const found = FORBIDDEN.has(key) ? key : forbiddenKey(inner);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /**
  * Reads settings from a named experiment, from the config.json of a recorded run, or from what `init` wrote: JSON, comments
  * and all, with the long options' names in camelCase, where null is an option that is not set.
@@ -198,17 +230,15 @@ export async function readConfigFile(
   let parsed: unknown;
   try {
     // Some editors put a byte order mark in front, which is no JSON.
-    parsed = JSON.parse(withoutComments(text.replace(/^\uFEFF/, '')), (key, value: unknown) => {
-      if (FORBIDDEN.has(key)) throw new UsageError(`The key "${key}" in ${path} is not allowed. Remove it.`);
-      return value;
-    });
+    parsed = parseJson(withoutComments(text.replace(/^\uFEFF/, '')));
   } catch (error) {
-    if (error instanceof UsageError) throw error;
     throw new UsageError(`${path} is not valid JSON: ${messageOf(error)}. Correct it there.`);
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw new UsageError(`Expected a JSON object with option names as keys in ${path}.`);
   }
+  const key = forbiddenKey(parsed);
+  if (key !== undefined) throw new UsageError(`The key "${key}" in ${path} is not allowed. Remove it.`);
   if ('config' in parsed)
     throw new UsageError(`A config file cannot name another: remove "config" from ${path}.`);
   if ('replans' in parsed) {

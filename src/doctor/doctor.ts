@@ -7,10 +7,12 @@ import { type BackendName, BACKENDS } from '../engine/backends/backend-info.js';
 import { bundledWeights } from '../model/load/weights.js';
 import type { BackendProbe, DoctorDocument, FolderState } from '../runs/documents.js';
 
-/** Examines machine, backends and folders. Takes a few seconds a backend. */
-export async function examine(signal: AbortSignal): Promise<Omit<DoctorDocument, 'terminal'>> {
+/** What is known before a backend has been tried. */
+export type ExaminedMachine = Pick<DoctorDocument, 'schemaVersion' | 'command' | 'onecycle' | 'machine'>;
+
+/** Looks at the machine. */
+export function examineMachine(): ExaminedMachine {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  const backends = await examineBackends(signal);
   return {
     schemaVersion: 1,
     command: 'doctor',
@@ -23,6 +25,18 @@ export async function examine(signal: AbortSignal): Promise<Omit<DoctorDocument,
       memory: totalmem(),
       freeMemory: freemem(),
     },
+  };
+}
+
+/** Tries the backends, which takes ten seconds at most, and looks at the folders. `onProbe` receives each backend as it is done. */
+export async function examine(
+  machine: ExaminedMachine,
+  signal: AbortSignal,
+  onProbe: (probe: BackendProbe) => void,
+): Promise<Omit<DoctorDocument, 'terminal'>> {
+  const backends = await examineBackends(signal, onProbe);
+  return {
+    ...machine,
     backends,
     automatic: automatic(backends),
     folders: {
@@ -46,14 +60,24 @@ async function folderState(path: string): Promise<FolderState> {
   return { path, writable, free };
 }
 
-/** A driver that hangs must not hang who asks about it. */
-const PATIENCE_MS = 60_000;
+/** Seconds for all backends together: a driver that hangs must not hang who asks about it, nor a busy machine. */
+const PATIENCE = 10;
+/** Seconds of these that those before a backend leave to it; mostly they need less, and it has more. */
+const RESERVED: Readonly<Record<BackendName, number>> = { tensorflow: 4, webgpu: 1.5, wasm: 3.5, cpu: 1 };
 
 /** Tries every backend, one after another so that none slows another down, each in a process of its own. */
-async function examineBackends(signal: AbortSignal): Promise<BackendProbe[]> {
+async function examineBackends(
+  signal: AbortSignal,
+  onProbe: (probe: BackendProbe) => void,
+): Promise<BackendProbe[]> {
+  const end = performance.now() + 1000 * PATIENCE;
   const probes: BackendProbe[] = [];
-  for (const name of BACKENDS) {
-    if (!signal.aborted) probes.push(await probe(name));
+  for (const [i, name] of BACKENDS.entries()) {
+    if (signal.aborted) break;
+    const later = BACKENDS.slice(i + 1).reduce((sum, other) => sum + RESERVED[other], 0);
+    const found = await probe(name, (end - performance.now()) / 1000 - later, signal);
+    probes.push(found);
+    onProbe(found);
   }
   return probes;
 }
@@ -66,11 +90,17 @@ function automatic(probes: readonly BackendProbe[]): BackendName | null {
   return fits?.name ?? null;
 }
 
-function probe(name: BackendName): Promise<BackendProbe> {
+function probe(name: BackendName, seconds: number, signal: AbortSignal): Promise<BackendProbe> {
   // The compiled file, also when this one runs from its source.
   const file = fileURLToPath(new URL('../../dist/doctor/probe.js', import.meta.url));
   return new Promise((resolve) => {
-    execFile(process.execPath, [file, name], { timeout: PATIENCE_MS }, (error, stdout, stderr) => {
+    // Not with a signal that a driver may hold back.
+    const options = {
+      timeout: Math.max(500, Math.round(1000 * seconds)),
+      killSignal: 'SIGKILL',
+      signal,
+    } as const;
+    execFile(process.execPath, [file, name], options, (error, stdout, stderr) => {
       // Of a process that died or was stopped, the last whole line still counts.
       const line = stdout.slice(0, stdout.lastIndexOf('\n')).split('\n').at(-1) ?? '';
       if (line !== '') {
@@ -78,14 +108,16 @@ function probe(name: BackendName): Promise<BackendProbe> {
         resolve(found);
         return;
       }
-      const end =
-        error?.killed === true ? `it did not start within ${PATIENCE_MS / 1000} s` : 'its process died';
+      const late = error?.killed === true;
+      const end = late ? `it did not start within ${seconds.toFixed(1)} s` : 'its process died';
       const said = stderr.trim().split('\n').at(-1) ?? '';
       resolve({
         name,
         works: false,
         why: said === '' ? end : `${end} (${said})`,
-        remedy: 'Update its driver, or use another backend.',
+        remedy: late
+          ? `Ask again when the machine is less busy; train --backend ${name} waits as long as it takes.`
+          : 'Update its driver, or use another backend.',
       });
     });
   });

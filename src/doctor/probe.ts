@@ -28,7 +28,13 @@ try {
   const info = await tryBackend(name, { gpuOnly: false, debug: false });
   const software = name === 'webgpu' && !info.gpu;
   const why = software ? 'a software adapter: auto passes it by, its speed is not measured' : null;
-  print({ name, works: true, info, imagesPerSecond: null, why: why ?? 'its first step took too long' });
+  print({
+    name,
+    works: true,
+    info,
+    imagesPerSecond: null,
+    why: why ?? 'there was no time to measure its speed',
+  });
   if (!software) print({ name, works: true, info, imagesPerSecond: await measureSpeed(), why: null });
 } catch (error) {
   const reason = messageOf(error);

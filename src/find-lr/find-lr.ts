@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { checkSweep, type FinderConfig, resolveFinder } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
 import { batchesPerEpoch, type ImageSet } from '../data/images/batches.js';
+import { messageOf } from '../errors.js';
 import {
   type CurveLine,
   type Environment,
@@ -165,10 +166,10 @@ async function recordRangeTest(
       ...advice,
     };
     await open.writeSuggestion(advice);
-    // Loaded only here: a library for charts is large.
-    const { rangeSvg } = await import('../report/charts/range-svg.js');
-    const svg = rangeSvg(document);
-    await open.writeCharts({ svg, png: await pngOf(svg) });
+    // The answer is worth more than its picture.
+    await writeCharts(open, document).catch((error: unknown) => {
+      emit({ type: 'note', text: `The curve could not be drawn in ${open.dir}: ${messageOf(error)}` });
+    });
     await open.finish(document);
     return document;
   } finally {
@@ -180,6 +181,13 @@ async function recordRangeTest(
 /** A curve as JSON can hold it. */
 export function recordedCurve(curve: RangeCurve): RecordedCurve {
   return { ...curve, points: curve.points.map(recorded) };
+}
+
+async function writeCharts(folder: RangeTestFolder, document: FinderDocument): Promise<void> {
+  // Loaded only here: a library for charts is large.
+  const { rangeSvg } = await import('../report/charts/range-svg.js');
+  const svg = rangeSvg(document);
+  await folder.writeCharts({ svg, png: await pngOf(svg) });
 }
 
 function recorded({ step, learningRate, loss, smoothedLoss }: RangePoint): Omit<CurveLine, 'seed'> {

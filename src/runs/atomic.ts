@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { RunError, UsageError } from '../errors.js';
+import { messageOf, RunError, UsageError } from '../errors.js';
+import { isRunning, limitReached, MACHINE_TAG } from '../system.js';
 
 interface AtomicOptions {
   /** Decides between UsageError and RunError. Default 'run'. */
@@ -80,14 +81,27 @@ export async function writeFolder(
   for (const folder of folders) await syncFolder(folder);
 }
 
-/** A hidden name beside `path` that nobody else uses. */
+/** A hidden name beside `path` that nobody else uses; it tells the machine and the process that made it. */
 export function temporaryName(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`);
+  const unique = `${process.pid}-${MACHINE_TAG}${randomBytes(4).toString('hex')}`;
+  return join(dirname(path), `.${basename(path)}.${unique}.tmp`);
 }
 
 /** Whether `temporaryName` made this name: what a killed process may have left behind. */
 export function isTemporaryName(name: string): boolean {
-  return /^\..+\.\d+-[0-9a-f]{8}\.tmp$/.test(name);
+  return TEMPORARY.test(name);
+}
+
+// Versions that did not tell the machine had 8 digits.
+const TEMPORARY = /^\..+\.(?<pid>\d+)-(?<machine>[0-9a-f]{8})?[0-9a-f]{8}\.tmp$/;
+
+/** Removes what processes of this machine that were killed left half-written in a folder. Never throws: there is always another start. */
+export async function sweepFolder(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const { pid, machine } = TEMPORARY.exec(name)?.groups ?? {};
+    if (machine !== MACHINE_TAG || isRunning(Number(pid))) continue;
+    await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
+  }
 }
 
 /** Writes a new file and waits until its content is on the disk. Throws the system's error, EEXIST included. */
@@ -217,16 +231,22 @@ export function explainWriteError(
   option = '--out',
 ): unknown {
   const code = errnoOf(error);
-  if (code === undefined) return error;
+  const limit = limitReached(error);
+  if (code === undefined || limit !== undefined) return limit ?? error;
   const known = REASONS[ALIASES[code] ?? code];
-  const what = known?.what ?? (error instanceof Error ? error.message : code);
   const advice =
     (phase === 'start' ? known?.start(option) : known?.run) ??
     'Check that place, then start again, or go on with --resume.';
-  const message = `Could not write ${path}: ${what} (${code}). ${advice}`;
+  const message = `Could not write ${path}: ${writeFailure(error)}. ${advice}`;
   const options = { cause: error };
   const isUsage = phase !== 'run' && !NO_SPACE.has(code);
   return isUsage ? new UsageError(message, options) : new RunError(message, options);
+}
+
+/** What kept a file from being written, in words and with its errno. */
+export function writeFailure(error: unknown): string {
+  const code = errnoOf(error) ?? 'no errno';
+  return `${REASONS[ALIASES[code] ?? code]?.what ?? messageOf(error)} (${code})`;
 }
 
 /** The errno of a system error, such as 'ENOENT'; undefined for any other value. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
+import { parseJson } from '../parse-json.js';
 import { isJsonObject, jsonText, type JsonValue } from './json.js';
 import { readBytes } from './read-document.js';
 
@@ -108,7 +109,7 @@ function readTensors(bytes: Uint8Array, index: TensorIndex): Map<string, Float32
 function parseHeader(json: Uint8Array): { header: JsonValue; index: TensorIndex } {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json));
+    value = parseJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json));
   } catch (error) {
     throw new Error(`its header is no JSON: ${messageOf(error)}`, {
       cause: error,

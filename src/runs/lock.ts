@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { link, readFile, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { InUseError } from '../errors.js';
+import { isRunning, processIdentity } from '../system.js';
 import { errnoOf, explainWriteError, temporaryName, writeDurably } from './atomic.js';
 import { isJsonObject } from './json.js';
 
@@ -201,47 +201,4 @@ function parseLockText(text: string): LockOwner | undefined {
 function ownerState({ pid, host, identity }: LockOwner): 'running' | 'ended' | 'remote' {
   if (host !== hostname()) return 'remote';
   return isRunning(pid, identity) ? 'running' : 'ended';
-}
-
-/**
- * Tells a process from a later one with the same number: the boot it lives under and its start in clock ticks
- * since then (proc(5), /proc/PID/stat, field 22). Null where the system does not say.
- */
-function processIdentity(pid: number): string | null {
-  const stat = readStat(pid);
-  const boot = readSystemFile('/proc/sys/kernel/random/boot_id');
-  return stat === null || boot === null ? null : `${boot.trim()}:${stat.startTicks}`;
-}
-
-/** Whether the process `pid` of this machine still runs and is the one that had this identity. */
-function isRunning(pid: number, identity: string | null): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: it is there, and belongs to another user.
-    if (errnoOf(error) === 'ESRCH') return false;
-  }
-  // Killed, but not yet waited for by its parent; under a container's first process that may last for ever.
-  if (readStat(pid)?.ended === true) return false;
-  const now = processIdentity(pid);
-  return identity === null || now === null || identity === now;
-}
-
-function readStat(pid: number): { readonly startTicks: string; readonly ended: boolean } | null {
-  const text = readSystemFile(`/proc/${pid}/stat`);
-  // Field 2, the command's name, is in parentheses and may hold spaces and parentheses of its own.
-  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
-  const state = fields?.[0];
-  const startTicks = fields?.[22 - 3];
-  return state === undefined || startTicks === undefined
-    ? null
-    : { startTicks, ended: 'ZXx'.includes(state) };
-}
-
-function readSystemFile(path: string): string | null {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return null;
-  }
 }

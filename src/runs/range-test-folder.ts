@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
+import { parseJson } from '../parse-json.js';
 import { writeFileAtomic } from './atomic.js';
 import { type CurveLine, type FoundRate, RUN_FILES, type RunResult, SCHEMA_VERSION } from './documents.js';
 import { documentText, isJsonObject, type JsonObject } from './json.js';
@@ -62,7 +63,7 @@ export async function readSuggestion(dir: string): Promise<Suggestion> {
   const again = 'Run onecycle find-lr again.';
   let found: unknown;
   try {
-    found = JSON.parse(text);
+    found = parseJson(text);
   } catch {
     found = undefined;
   }

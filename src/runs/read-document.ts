@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf, UsageError } from '../errors.js';
+import { parseJson } from '../parse-json.js';
 import { errnoOf } from './atomic.js';
 import { SCHEMA_VERSION } from './documents.js';
 import { isJsonObject, type JsonObject } from './json.js';
@@ -36,7 +37,7 @@ export function parseObject(bytes: Uint8Array, place: string): JsonObject {
     new UsageError(`${place} is damaged: ${problem}. Put the original back, or remove the run.`, { cause });
   let value: unknown;
   try {
-    value = JSON.parse(utf8.decode(bytes));
+    value = parseJson(utf8.decode(bytes));
   } catch (error) {
     throw damaged(messageOf(error), error);
   }

@@ -6,6 +6,8 @@ import {
   explainWriteError,
   isTemporaryName,
   makeFolders,
+  requireWritable,
+  sweepFolder,
   syncFolder,
   temporaryName,
   writeDurably,
@@ -25,7 +27,7 @@ import {
 import { documentText, jsonText } from './json.js';
 import { type JsonlOffsets, JsonlWriter, offsetsOf, truncateTo } from './jsonl.js';
 import { heldLock, lockPath, lockRun, ownLockText, type RunLock } from './lock.js';
-import { readEnvironment } from './read-run.js';
+import { listRuns, readEnvironment } from './read-run.js';
 
 /** What is known before the first step; plain JSON data, but for the checkpoint. environment.json gets `schemaVersion` besides. */
 export interface RunDocuments {
@@ -114,6 +116,19 @@ async function reopen(dir: string, lock: RunLock, checkpoint: FoundCheckpoint): 
   } catch (error) {
     await lock.release();
     throw explainWriteError(error, dir, 'resume');
+  }
+}
+
+/**
+ * Checks, before any work is done, that runs can be recorded in `out`, and removes what killed processes of this machine left
+ * half-written there: folders of runs that were being made, and files in runs. Throws as `requireWritable` does.
+ */
+export async function prepareOut(out: string): Promise<void> {
+  await requireWritable(out, '--out');
+  await sweepFolder(out);
+  for (const dir of await listRuns(out).catch(() => [])) {
+    await sweepFolder(dir);
+    await sweepFolder(join(dir, RUN_FILES.checkpoints));
   }
 }
 

@@ -226,7 +226,7 @@ export async function resolveRate(
 
 function statedRate({ lr, policy }: Settings, arm: string): number | string | undefined {
   if (lr === undefined || typeof lr === 'number' || typeof lr === 'string') return lr;
-  return lr[arm] ?? lr[policy];
+  return Object.hasOwn(lr, arm) ? lr[arm] : lr[policy];
 }
 
 function builtInRate({ trainable, policy }: Settings, rates: RateTable): number {

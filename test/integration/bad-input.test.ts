@@ -164,6 +164,20 @@ describe('options that are refused', () => {
   });
 });
 
+describe('words that commander refuses', () => {
+  test.each<[string[], RegExp]>([
+    [['--data', 'photos', 'train'], /^Options follow the command: onecycle train --data photos$/m],
+    [['train', 'photos'], /^A data folder is given with its option: onecycle train --data photos$/m],
+    [['find-lr', '--epochs', '3', 'photos'], /onecycle find-lr --data photos$/m],
+    [['train', '\u2014epochs', '3'], /^\u2014epochs begins with a dash of printed text: write --epochs$/m],
+    [['trian'], /^error: unknown command 'trian'\n\(Did you mean train\?\)/m],
+  ])('%j', async (words, message) => {
+    const { code, stdout, stderr } = await runCli(words);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(message);
+  });
+});
+
 describe('folders that are refused', () => {
   const classFolder = 'Expected at least two classes, as DIR/train/<class>';
 
@@ -220,6 +234,23 @@ describe('folders that are refused', () => {
         symlinkSync(join(data, 'val'), join(dir, 'val'));
       },
       'val/ in ROOT/val-is-a-link cannot be read: link out of the data folder: --follow-links allows it. Without it',
+    ],
+    [
+      'other-case-in-val',
+      (dir) => renameSync(join(dir, 'val', 'bees'), join(dir, 'val', 'Bees')),
+      '"bees" and "Bees" differ in case alone: rename one of them.',
+    ],
+    [
+      'detection',
+      (dir) => {
+        for (const part of ['train', 'val']) {
+          renameSync(join(dir, part, 'bees'), join(dir, part, 'images'));
+          rmSync(join(dir, part, 'ants'), { recursive: true });
+          mkdirSync(join(dir, part, 'labels'));
+          writeFileSync(join(dir, part, 'labels', '0.txt'), '0 0.5 0.5 0.1 0.1');
+        }
+      },
+      'ROOT/detection holds images/ beside labels, as data sets for object detection do',
     ],
   ])('%s', async (name, change, message) => {
     const dir = copyOfData(name, change);

@@ -52,8 +52,8 @@ const SYSTEM = new Set([
   ...['.trashes', '.spotlight-v100', '.fseventsd', '.temporaryitems', '.documentrevisions-v100'],
   ...['.ipynb_checkpoints', '.git', '.gitignore', '.gitattributes', '.gitkeep'],
 ]);
-/** What macOS keeps beside a file, Linux's wastebaskets, and deleted files that NFS still holds. */
-const SYSTEM_NAMES = /^(\._|\.trash-|\.nfs)/i;
+/** What macOS and Windows keep beside a file, Linux's wastebaskets, and deleted files that NFS still holds. */
+const SYSTEM_NAMES = /^(\._|\.trash-|\.nfs)|:zone\.identifier$/i;
 
 /** Whether a file or folder of this name is the system's: passed over without a word, readable or not. */
 export function isSystem(name: string): boolean {

@@ -1,6 +1,6 @@
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { UsageError } from '../../errors.js';
 import { fileKind, isHidden, isSystem } from './file-kinds.js';
 import type { SkippedFile } from './image-folder.js';
@@ -53,8 +53,11 @@ export async function listFolders(place: FolderPlace, reading: Reading): Promise
     const isImage = fileKind(entry.name).kind === 'image';
     const target = entry.isSymbolicLink() ? await resolveLink(real, reading) : undefined;
     if (isHidden(entry.name)) leftOut.passedOver.push(path);
-    else if (entry.isDirectory()) folders.set(entry.name, { path, real });
-    else if (target?.kind === 'folder' && contains(target.real, place.real)) {
+    else if (entry.isDirectory()) {
+      const folder = { path, real };
+      if (await holdsRecords(folder, reading)) leftOut.passedOver.push(path);
+      else folders.set(entry.name, folder);
+    } else if (target?.kind === 'folder' && contains(target.real, place.real)) {
       leftOut.skipped.push({ path, reason: 'link to a folder that contains it' });
     } else if (target?.kind === 'folder') folders.set(entry.name, { path, real: target.real });
     else if (target?.kind === 'refused') {
@@ -67,6 +70,31 @@ export async function listFolders(place: FolderPlace, reading: Reading): Promise
     } else leftOut.passedOver.push(path);
   }
   return { place, folders, links, images, ...leftOut };
+}
+
+/** Files by which a run's folder and a report's are known. */
+const RECORDS = [
+  ['config.json', 'environment.json', 'dataset.json'],
+  ['report.html', 'learning-rate.svg'],
+] as const;
+
+/**
+ * Whether a folder is one that this program wrote, or holds nothing but such: a run, a report, --out. Their charts are no images of
+ * a class, as they would be where somebody works inside of the data folder.
+ */
+async function holdsRecords(folder: FolderPlace, reading: Reading): Promise<boolean> {
+  const isRecord = async (place: FolderPlace) => {
+    const { entries } = await readFolder(place, reading);
+    return RECORDS.some((files) => files.every((name) => entries.some((entry) => entry.name === name)));
+  };
+  if (await isRecord(folder)) return true;
+  const { entries } = await readFolder(folder, reading);
+  const visible = entries.filter(({ name }) => !isHidden(name));
+  for (const entry of visible) {
+    const place = { path: `${folder.path}/${entry.name}`, real: join(folder.real, entry.name) };
+    if (!entry.isDirectory() || !(await isRecord(place))) return false;
+  }
+  return visible.length > 0;
 }
 
 /** Whether an image, or a link that may lead to one, lies in a folder at any depth. */
@@ -213,12 +241,22 @@ export function byCodeUnit(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** What to do about a data folder that is none, by what people give instead. */
+function adviceOn(folder: string): string {
+  if (/\bhttps?:\/+/iu.test(folder)) return 'download it and unpack it, and pass the folder to --data';
+  if (/\.(zip|tar|tgz|gz|bz2|xz|7z|rar)$/iu.test(folder)) return 'unpack it, and pass the folder to --data';
+  if (folder.includes('*')) return 'pass one folder to --data, without a pattern';
+  if (sep === '/' && folder.includes('\\')) return 'write / between the folders of --data';
+  return 'check --data';
+}
+
 /** Puts the reason why a folder cannot be read into words. */
 export function folderError(folder: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   const expected = 'Expected a folder with one subfolder of images per class';
-  if (code === 'ENOENT') return new UsageError(`No such data folder: ${folder}. ${expected}; check --data.`);
-  if (code === 'ENOTDIR') return new UsageError(`Not a folder: ${folder}. ${expected}; check --data.`);
+  const advice = adviceOn(folder);
+  if (code === 'ENOENT') return new UsageError(`No such data folder: ${folder}. ${expected}; ${advice}.`);
+  if (code === 'ENOTDIR') return new UsageError(`Not a folder: ${folder}. ${expected}; ${advice}.`);
   if (code === 'EACCES' || code === 'EPERM') {
     return new UsageError(
       `No permission to read the data folder ${folder}. All its folders must be readable; grant it (chmod u+rx) or move it away.`,

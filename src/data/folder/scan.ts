@@ -224,6 +224,13 @@ function requireClasses(root: string, classNames: readonly string[], skipped: re
     throw new UsageError(`No images found in ${root}.${skippedText(skipped)} ${expected}; check --data.`);
   }
   if (classNames.length === 1) {
+    const labelled = skipped.some(({ path }) => /(^|\/)(labels|annotations)$/iu.test(path));
+    if (labelled && classNames[0]?.toLowerCase() === 'images') {
+      throw new UsageError(
+        `${root} holds images/ beside labels, as data sets for object detection do: there are no classes of images. ` +
+          'Expected a folder a class; export it for classification instead.',
+      );
+    }
     throw new UsageError(
       `Only one class, "${classNames[0]}", found in ${root}.${skippedText(skipped)} ${expected}. ` +
         'Add a class folder, or pass that folder itself where it is the data set.',
@@ -279,8 +286,12 @@ function requireSameClasses(
   };
   const faults = [...lacking(train, learnt, judged), ...lacking(valid, judged, learnt)];
   if (faults.length === 0) return;
+  const other = [...learnt.keys()].find((name) => !judged.has(name));
+  const twin = [...judged.keys()].find((name) => name.toLowerCase() === other?.toLowerCase());
+  const inCase =
+    twin === undefined ? '' : ` "${other}" and "${twin}" differ in case alone: rename one of them.`;
   throw new UsageError(
-    `${train}/ and ${valid}/ in ${root} differ: ${faults.join('; ')}.${skippedText(skipped)} ` +
+    `${train}/ and ${valid}/ in ${root} differ: ${faults.join('; ')}.${inCase}${skippedText(skipped)} ` +
       `Expected the same classes in both; add the images, remove the class, or remove ${valid}/ to hold out a share of ${train}/.`,
   );
 }

@@ -44,7 +44,7 @@ export async function decodeImage(bytes: Buffer, shortSide: number): Promise<Dec
   try {
     const thumbnail = await decodeThumbnail(bytes, shortSide);
     if (thumbnail !== undefined) return { ...thumbnail, oddities: odditiesOf(thumbnail, thumbnail, false) };
-    refuse(tiffRefusal(bytes));
+    refuse(textRefusal(bytes) ?? tiffRefusal(bytes));
     const image = sharp(bytes, INPUT);
     const metadata = await image.metadata();
     const { format, compression, autoOrient } = metadata;
@@ -152,6 +152,16 @@ function odditiesOf(
 function isOneColour(pixels: Uint8Array): boolean {
   for (let i = 3; i < pixels.length; i++) if (pixels[i] !== pixels[i - 3]) return false;
   return true;
+}
+
+/** What is no image but stands in the place of one; undefined for all else. */
+function textRefusal(bytes: Buffer): string | undefined {
+  const start = bytes.toString('latin1', 0, 200).trimStart();
+  if (start.startsWith('version https://git-lfs'))
+    return 'it is a pointer of Git LFS: fetch the images with git lfs pull';
+  if (/^<(!doctype html|html)/iu.test(start))
+    return 'it is a web page, as servers send in place of an image that is not there';
+  return undefined;
 }
 
 /** An image that was understood and is not taken; its message is the reason. */

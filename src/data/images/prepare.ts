@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { messageOf, UsageError } from '../../errors.js';
+import { limitReached } from '../../system.js';
 import type {
   ImageFolder,
   PreparedSample,
@@ -159,6 +160,9 @@ async function prepareOne(
   try {
     bytes = await readImageFile(file);
   } catch (error) {
+    // That says nothing about the image: without it this would be another data set.
+    const limit = limitReached(error);
+    if (limit !== undefined) throw limit;
     return { reason: messageOf(error), from: 'file' };
   }
   let decoded;

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { messageOf, UsageError } from '../../errors.js';
+import { limitReached } from '../../system.js';
 import { compileKernels, instantiateKernels } from '../wasm/compile-kernels.js';
 import { Heap } from '../wasm/heap.js';
 import {
@@ -94,17 +95,19 @@ async function start(name: BackendName, request: BackendRequest): Promise<Backen
 }
 
 async function compileOrSay(): Promise<Arithmetic> {
-  const heap = new Heap();
+  let heap: Heap | undefined;
   try {
+    heap = new Heap();
     const { module, arithmetic } = await compileKernels();
     await instantiateKernels(module, heap.memory);
     return arithmetic;
   } catch (error) {
-    if (error instanceof UsageError) throw error;
+    const limit = limitReached(error);
+    if (error instanceof UsageError || limit !== undefined) throw limit ?? error;
     const reason = messageOf(error);
     throw new Unavailable(`it does not start: ${reason}`, 'Reinstall the program: npm ci && npm run build.');
   } finally {
-    heap.close();
+    heap?.close();
   }
 }
 

@@ -1,4 +1,5 @@
 import { RunError } from '../../errors.js';
+import { limitReached } from '../../system.js';
 
 const PAGE = 65536;
 /** A wasm memory ends at 4 GB. */
@@ -57,6 +58,9 @@ export class Heap {
     try {
       this.memory.grow(pages);
     } catch (cause) {
+      const full = this.memory.buffer.byteLength / PAGE + pages > PAGES;
+      const limit = full ? undefined : limitReached(cause);
+      if (limit !== undefined) throw limit;
       const held = (this.top / 2 ** 30).toFixed(1);
       throw new RunError(
         `The wasm heap (4 GB) is full: ${(bytes / 2 ** 20).toFixed(1)} MiB could not be allocated on top of ${held} GiB. ` +

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { messageOf, RunError } from '../../errors.js';
+import { limitReached } from '../../system.js';
 import { InputKind, type JobBoard, type JobOrder } from './job-board.js';
 import type { NetworkPlan } from './network-plan.js';
 import type { TeamMember } from './team-member.js';
@@ -38,7 +39,7 @@ export class Team {
       const worker = new Worker(new URL('../../../dist/engine/wasm/team-worker.js', import.meta.url), {
         workerData,
       });
-      worker.on('error', (error) => this.die(`failed: ${messageOf(error)}`));
+      worker.on('error', (error) => this.die(`failed: ${messageOf(limitReached(error) ?? error)}`));
       worker.on('exit', (code) => this.die(`died with code ${code}`));
       worker.unref();
       return worker;

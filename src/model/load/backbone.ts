@@ -70,11 +70,25 @@ async function load(path: string) {
   const json = await readJson(path);
   const { layers, manifest } = parseModelJson(json.toString('utf8'));
   const graph = linkLayers(layers);
-  const plan = matchMobileNet(graph);
+  const plan = orSayWhatItIs(json, () => matchMobileNet(graph));
   const hash = createHash('sha256').update(json);
   const weights = await readWeightFiles(dirname(path), manifest, (bytes) => void hash.update(bytes));
   const loaded: LoadedBackbone = { ...buildBackbone(plan, graph, weights), sha256: hash.digest('hex') };
   return { loaded, plan, graph, weights };
+}
+
+/** What people try most often, by the names that Keras gives them. */
+const OTHERS =
+  /"name": ?"((?:convnext|densenet|efficientnet|inception|mobilenet_?v3|nasnet|resnet|vgg|xception)[\w.-]*)"/iu;
+
+function orSayWhatItIs<Result>(json: Buffer, match: () => Result): Result {
+  try {
+    return match();
+  } catch (error) {
+    const [, other] = OTHERS.exec(json.toString('utf8')) ?? [];
+    if (!(error instanceof UsageError) || other === undefined) throw error;
+    throw new UsageError(`this is «${other}», another network than a MobileNet V1 or V2: ${error.message}`);
+  }
 }
 
 async function readJson(path: string): Promise<Buffer> {
@@ -167,7 +181,10 @@ function readUnit(
   const { name, kind, stride, relu6 } = stage;
   const out = stage.filters ?? channels;
   const filterShape: FilterShape = [...stage.kernelSize, channels, kind === 'conv' ? out : 1];
-  const kernel = source.take(`${name}/${kind === 'conv' ? 'kernel' : 'depthwise_kernel'}`, filterShape);
+  const kernel =
+    kind === 'conv'
+      ? source.take(`${name}/kernel`, filterShape)
+      : source.take(`${name}/depthwise_kernel`, filterShape, `${name}/kernel`);
   const bias = stage.useBias ? source.take(`${name}/bias`, [out]) : new Float32Array(out);
   const folded = foldBatchNorm({ kernel, bias }, batchNormOf(stage, out, source));
   into.set(`${name}/kernel`, { shape: filterShape, values: finite(folded.kernel, `${name}/kernel`) });
@@ -206,24 +223,35 @@ class WeightSource {
 
   constructor(private readonly weights: ReadonlyMap<string, WeightTensor>) {}
 
-  take(name: string, shape: readonly number[]): Float32Array {
-    const found = this.weights.get(name);
+  /** @param others names of other versions of Keras */
+  take(name: string, shape: readonly number[], ...others: readonly string[]): Float32Array {
+    const own = [name, ...others].map((one) => this.find(one)).find((one) => one !== undefined);
+    const found = this.weights.get(own ?? name);
     if (found === undefined) throw new UsageError(`weight «${name}» is missing from the weights manifest`);
     if (JSON.stringify(found.shape) !== JSON.stringify(shape)) {
       throw new UsageError(
         `weight «${name}»: expected the shape [${shape.join(', ')}], found [${found.shape.join(', ')}]`,
       );
     }
-    this.#taken.add(name);
+    this.#taken.add(own ?? name);
     return finite(found.values, name);
+  }
+
+  /** A weight's full name: it may begin with the names of the models that hold the layer. */
+  private find(name: string): string | undefined {
+    if (this.weights.has(name)) return name;
+    const [found, ...more] = [...this.weights.keys()].filter((full) => full.endsWith(`/${name}`));
+    if (more.length === 0) return found;
+    throw new UsageError(`«${name}» may be any of the weights ${[found, ...more].join(', ')}`);
   }
 
   requireAllKnown(graph: LayerGraph, plan: MobileNetPlan): void {
     const stages = plan.blocks.flatMap((block) => block.stages);
     const used = new Set(stages.flatMap((stage) => [stage.name, stage.batchNorm?.name]));
     for (const name of this.weights.keys()) {
-      const layer = name.slice(0, name.lastIndexOf('/'));
-      if (!this.#taken.has(name) && (used.has(layer) || !graph.layers.has(layer))) {
+      const path = name.split('/').slice(0, -1);
+      const layer = path.map((_, i) => path.slice(i).join('/')).find((one) => graph.layers.has(one));
+      if (!this.#taken.has(name) && (layer === undefined || used.has(layer))) {
         throw new UsageError(`weight «${name}» belongs to no layer of the network`);
       }
     }

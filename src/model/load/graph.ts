@@ -7,6 +7,8 @@ export interface LayerNode {
   readonly config: Readonly<Record<string, unknown>>;
   /** Names of the layers whose output it takes. */
   readonly inputs: readonly string[];
+  /** What it is called with beside these, as an operation such as a division is. */
+  readonly numbers: readonly number[];
 }
 
 /** Layers with the edges turned forwards: who takes whose output. */

@@ -27,8 +27,9 @@ const topLayers = new Set(
  * block is left out. Throws UsageError with what was expected, after which layer, and what was found.
  */
 export function matchMobileNet(graph: LayerGraph): MobileNetPlan {
-  const trainedSize = inputSize(graph.input);
-  const walk = new GraphWalk(graph, graph.input, trainedSize);
+  const { start, resizedTo } = skipPreparation(graph);
+  const trainedSize = resizedTo ?? inputSize(graph.input);
+  const walk = new GraphWalk(graph, start, trainedSize);
   const stem = walk.conv(
     'a convolution of 3 x 3, stride 2, with ReLU6',
     (s) => is(s, 'conv', 3, true) && s.stride === 2,
@@ -51,6 +52,62 @@ export function matchMobileNet(graph: LayerGraph): MobileNetPlan {
     throw new UsageError(`expected the end or pooling after «${walk.at.name}», found ${describe(after)}`);
   }
   return { version, trainedSize, blocks };
+}
+
+/** Layers that change images only while a network is trained. */
+const AUGMENTATIONS = new Set(
+  'RandomFlip RandomRotation RandomZoom RandomContrast RandomBrightness RandomTranslation GaussianNoise Dropout'.split(
+    ' ',
+  ),
+);
+
+/**
+ * Passes over what stands before the network proper: augmentation, a resizing, and a scaling of pixels from 0 to 255 to -1 to 1,
+ * which is what a MobileNet is fed with here too. Throws UsageError for any other scaling.
+ */
+function skipPreparation(graph: LayerGraph): { start: LayerNode; resizedTo: number | undefined } {
+  let start = graph.input;
+  let resizedTo: number | undefined;
+  let [scale, offset, scaled] = [1, 0, false];
+  for (;;) {
+    const [layer, ...others] = graph.consumers(start);
+    if (layer === undefined || others.length > 0) break;
+    const change = scalingOf(layer);
+    const { height, width } = layer.config;
+    if (change !== undefined) {
+      [scale, offset, scaled] = [scale * change.scale, offset * change.scale + change.offset, true];
+    } else if (layer.className === 'Resizing' && typeof height === 'number' && height === width) {
+      resizedTo = height;
+    } else if (!AUGMENTATIONS.has(layer.className)) break;
+    start = layer;
+  }
+  const alike = Math.abs(127.5 * scale - 1) < 1e-3 && Math.abs(offset + 1) < 1e-3;
+  if (!scaled || alike) return { start, resizedTo };
+  throw new UsageError(
+    `the network scales pixels by ${scale} and adds ${offset} before «${start.name}»: expected what makes -1 to 1 of 0 to 255, ` +
+      'as that is how a MobileNet is fed here',
+  );
+}
+
+/** What a layer makes of a pixel x: scale x + offset; undefined where it does something else. */
+function scalingOf({ className, config, inputs, numbers }: LayerNode): Scaling | undefined {
+  if (className === 'Rescaling') {
+    const { scale, offset = 0 } = config;
+    return typeof scale === 'number' && typeof offset === 'number' ? { scale, offset } : undefined;
+  }
+  const [by] = numbers;
+  if (by === undefined || numbers.length > 1 || inputs.length !== 1) return undefined;
+  // Keras 3 has a class for each operation, Keras 2 one for all.
+  const operation = className === 'TFOpLambda' ? String(config['function']) : className;
+  if (/^(math\.(true)?div(ide)?|TrueDivide|Divide)$/u.test(operation)) return { scale: 1 / by, offset: 0 };
+  if (/^(math\.multiply|Multiply)$/u.test(operation)) return { scale: by, offset: 0 };
+  if (/^(math\.subtract|Subtract)$/u.test(operation)) return { scale: 1, offset: -by };
+  return undefined;
+}
+
+interface Scaling {
+  readonly scale: number;
+  readonly offset: number;
 }
 
 function readFirstBlock(walk: GraphWalk): ConvStage[] {

@@ -26,14 +26,30 @@ export function resolveWeights(nameOrPath: string): string {
   if (kind === 'nothing') throw unusable(nameOrPath, 'there is no such name, folder or file');
   if (kind === 'file') {
     if (path.endsWith('.json')) return path;
-    throw unusable(
-      nameOrPath,
-      'it is a file, but no .json (convert other formats with tensorflowjs_converter)',
-    );
+    throw unusable(nameOrPath, `it is a file, but no .json (${conversionOf(path)})`);
   }
   const inside = join(path, 'model.json');
-  if (kindOfPath(inside) !== 'file') throw unusable(nameOrPath, 'the folder holds no file model.json');
-  return inside;
+  if (kindOfPath(inside) === 'file') return inside;
+  const saved = kindOfPath(join(path, 'saved_model.pb')) === 'file';
+  throw unusable(
+    nameOrPath,
+    saved
+      ? 'the folder holds a SavedModel (convert it with tensorflowjs_converter --input_format=keras_saved_model --output_format=tfjs_layers_model)'
+      : 'the folder holds no file model.json',
+  );
+}
+
+/** How a model file of another kind becomes a layers-model. */
+function conversionOf(path: string): string {
+  if (/\.(h5|hdf5)$/iu.test(path)) return 'convert it with tensorflowjs_converter --input_format=keras';
+  if (/\.keras$/iu.test(path)) {
+    return 'load it in Keras, save it as model.h5, and convert that with tensorflowjs_converter --input_format=keras';
+  }
+  if (/\.zip$/iu.test(path)) return 'unpack it first';
+  if (/\.(tflite|onnx|pb|pte?|pth|safetensors|ckpt)$/iu.test(path)) {
+    return 'it cannot be converted; take the Keras model of the same network';
+  }
+  return 'convert Keras models with tensorflowjs_converter';
 }
 
 function kindOfPath(path: string): 'file' | 'folder' | 'nothing' {

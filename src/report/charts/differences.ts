@@ -1,6 +1,7 @@
 import * as Plot from '@observablehq/plot';
 import type { ArmDifference } from '../../runs/documents.js';
-import { printable, truncate } from '../text/width.js';
+import { printable } from '../../printable.js';
+import { truncate } from '../text/width.js';
 import { AXIS, headingMark, INK, LEFT, type LegendSample, legendMarks, svgDocument } from './svg.js';
 
 /** Pixels. */

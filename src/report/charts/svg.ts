@@ -1,7 +1,8 @@
 import * as Plot from '@observablehq/plot';
 import { DOMImplementation, XMLSerializer } from '@xmldom/xmldom';
 import type { Colour } from '../text/colour.js';
-import { displayWidth, printable, truncate } from '../text/width.js';
+import { printable } from '../../printable.js';
+import { displayWidth, truncate } from '../text/width.js';
 import { labelsApart, xAxis, yAxis } from './axes.js';
 import {
   type ChartSpec,

@@ -1,26 +1,58 @@
 import type { BackendProbe, DoctorDocument } from '../../runs/documents.js';
+import { paint } from '../text/colour.js';
 import { joinBlocks, paragraph, type ReportLayout } from '../text/layout.js';
 import { MISSING } from '../text/numbers.js';
 import { table } from '../text/table.js';
+import { printable } from '../../printable.js';
+import { pad, truncate } from '../text/width.js';
 
-/** The machine, a line for each backend, what is missing for more, and the folders. */
-export function doctorReport(document: DoctorDocument, { width, colour }: ReportLayout): string {
-  const { machine, backends, automatic, folders, terminal } = document;
+/** The machine in a sentence. */
+export function machineText(
+  { onecycle, machine }: Pick<DoctorDocument, 'onecycle' | 'machine'>,
+  { width }: ReportLayout,
+): string {
+  return paragraph(
+    `onecycle ${onecycle}, Node ${machine.node} on ${machine.platform}: ${machine.cpu}, ${machine.cores} cores, ${gigabytes(machine.memory)} of memory (${gigabytes(machine.freeMemory)} free).`,
+    width,
+  );
+}
+
+/** The columns of the backends' table. They are as wide as their contents can be: the rows come one by one. */
+const COLUMNS = [
+  { header: 'backend', width: 10 },
+  { header: 'trains', width: 6 },
+  { header: 'images/s', width: 8, align: 'right' },
+  { header: 'on', width: 30 },
+] as const;
+
+/** The heading of the backends' table, and the rule under it. */
+export function backendRows({ width, colour }: ReportLayout): string {
+  const rule = COLUMNS.map((column) => '─'.repeat(column.width)).join('  ');
+  const heading = row(COLUMNS.map(({ header }) => header));
+  return `${paint(truncate(heading, width), 'bold', colour)}\n${paint(truncate(rule, width), 'grey', colour)}`;
+}
+
+/** A backend's row of that table. */
+export function backendRow(backend: BackendProbe, { width }: ReportLayout): string {
+  const { name, works } = backend;
+  const cells = works
+    ? [name, 'yes', speed(backend.imagesPerSecond), deviceOf(backend.info)]
+    : [name, 'no', MISSING, backend.why];
+  return truncate(row(cells.map(printable)), width);
+}
+
+function row(cells: readonly string[]): string {
+  return COLUMNS.map((column, i) =>
+    pad(cells[i] ?? '', column.width, 'align' in column ? column.align : 'left'),
+  )
+    .join('  ')
+    .trimEnd();
+}
+
+/** What follows the table: what is missing for more, and the folders. */
+export function doctorEnd(document: DoctorDocument, { width, colour }: ReportLayout): string {
+  const { backends, automatic, folders, terminal } = document;
   return joinBlocks([
-    paragraph(
-      `onecycle ${document.onecycle}, Node ${machine.node} on ${machine.platform}: ${machine.cpu}, ${machine.cores} cores, ${gigabytes(machine.memory)} of memory (${gigabytes(machine.freeMemory)} free).`,
-      width,
-    ),
-    table(
-      [{ header: 'backend' }, { header: 'trains' }, { header: 'images/s', align: 'right' }, { header: 'on' }],
-      backends.map((backend) => [
-        backend.name,
-        backend.works ? 'yes' : 'no',
-        backend.works ? speed(backend.imagesPerSecond) : MISSING,
-        backend.works ? deviceOf(backend.info) : backend.why,
-      ]),
-      { width, colour },
-    ),
     paragraph(
       'Images per second: training all of the bundled network on images of 96 x 96, over two seconds.',
       width,

@@ -13,6 +13,7 @@ import type { JsonValue } from '../../runs/json.js';
 import { chartPair } from '../charts/terminal.js';
 import { type NamedSteps, stepCharts } from '../charts/training.js';
 import { joinBlocks, paragraph, type ReportLayout } from '../text/layout.js';
+import { printable } from '../../printable.js';
 import {
   counted,
   formatBytes,
@@ -23,7 +24,6 @@ import {
   MISSING,
 } from '../text/numbers.js';
 import { table } from '../text/table.js';
-import { printable } from '../text/width.js';
 
 /** The settings of a command as a table, then what the arms change. */
 export function settingsReport({ settings, arms, file }: SettingsDocument, layout: ReportLayout): string {

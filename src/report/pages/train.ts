@@ -97,7 +97,9 @@ export function epochTable({ epochs, best }: TrainDocument): [TableColumn[], str
 /** The best and the final epoch with an interval over images. */
 export function summaryTable(best: BestEpoch, final: BestEpoch): [TableColumn[], string[][]] {
   const row = (name: string, { epoch, correct, total, validLoss }: BestEpoch): string[] => {
-    const { low, high } = wilson(correct, total);
+    // A record from elsewhere may say anything.
+    const counts = Number.isInteger(correct) && Number.isInteger(total) && correct >= 0 && correct <= total;
+    const { low, high } = counts ? wilson(correct, total) : { low: null, high: null };
     return [
       name,
       String(epoch),

@@ -1,5 +1,6 @@
 import { type Colour, paint } from './colour.js';
-import { displayWidth, pad, printable, wrap } from './width.js';
+import { printable } from '../../printable.js';
+import { displayWidth, pad, wrap } from './width.js';
 
 /** Width in columns, and whether escape codes may be used. */
 export interface ReportLayout {

@@ -1,6 +1,7 @@
 import { paint } from './colour.js';
 import type { ReportLayout } from './layout.js';
-import { displayWidth, pad, printable, truncate } from './width.js';
+import { printable } from '../../printable.js';
+import { displayWidth, pad, truncate } from './width.js';
 
 /** A column of a table: numbers go to the right, names to the left. */
 export interface TableColumn {

@@ -1,30 +1,8 @@
 const ESCAPES = /\u001b\[[0-9;]*m/g;
-// Controls, invisible format characters, line separators and what is no character at all; the zero-width joiner stays,
-// emoji are built with it.
-const UNPRINTABLE = /(?!\u200d)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Noncharacter_Code_Point}]/gu;
 // East Asian Wide and Fullwidth (Unicode Standard Annex 11), and what terminals draw as pictures.
 const WIDE =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1faff}\u{20000}-\u{3fffd}]|^\p{Emoji_Presentation}|\ufe0f/u;
 const ZERO = /^\p{M}+$/u;
-
-/** Names and sentences are shorter than this: what goes beyond is cut. */
-const LONGEST_WORD = 1000;
-const LONGEST_TEXT = 100_000;
-const LONG_WORDS = new RegExp(`\\S{${LONGEST_WORD + 1},}`, 'gu');
-
-/**
- * A text from a record or a folder as it may be shown: control and format characters, which could steer the terminal,
- * become `?`, and words of more than 1,000 characters are cut.
- */
-export function printable(text: string): string {
-  return cut(text, LONGEST_TEXT)
-    .replace(LONG_WORDS, (word) => cut(word, LONGEST_WORD))
-    .replace(UNPRINTABLE, '?');
-}
-
-function cut(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
-}
 
 /** Terminal columns that a text takes: graphemes, wide ones counted twice, colour codes not at all. */
 export function displayWidth(text: string): number {

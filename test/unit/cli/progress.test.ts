@@ -41,6 +41,24 @@ describe('notes on a terminal', () => {
     expect(written()).toBe('the report is there\n');
   });
 
+  it('cannot steer the terminal, nor look like lines of their own', () => {
+    for (const isTTY of [true, false]) {
+      const stream = Object.assign(new PassThrough(), { isTTY, columns: 80 });
+      const view = openProgress(false, stream);
+      view.emit({ type: 'note', text: 'skipped a\u001b[2J\nonecycle: forged' });
+      view.emit({ type: 'run-end', name: 'b\u0007', status: 'interrupted' });
+      view.say('first\nsecond\u009b');
+      view.show('\u001b[31mred\u001b[39m\u001b]0;x\u0007\n');
+      view.stop();
+      const written = String(stream.read());
+      expect(written).toContain('skipped a?[2J?onecycle: forged');
+      if (!isTTY) expect(written).toContain('b?: interrupted');
+      expect(written).toMatch(/first[^]*\nsecond\?/);
+      expect(written).toContain('\u001b[31mred\u001b[39m?]0;x?');
+      expect(written).not.toMatch(/[\u0007\u009b]|\u001b\]/u);
+    }
+  });
+
   it('wrap, while bars are cut at the edge', () => {
     const { view, written } = terminal();
     view.emit(DECODE);

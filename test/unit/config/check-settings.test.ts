@@ -108,7 +108,16 @@ describe('values that are refused, with what was expected and what was received'
     ['policy', 'cycle', /one of fixed, 1cycle for --policy but received "cycle"/],
     ['policies', [], /list of names for --policies/],
     ['policies', [''], /received \[""\]/],
-    ['data', '', /a text for --data but received ""/],
+    ['data', '', /a path without NUL characters for --data but received ""/],
+    ['out', 'a\0b', /a path without NUL characters for --out but received "a\\u0000b"/],
+    ['lr', 'from:a\0b', /received "from:a\\u0000b"/],
+    ['arm', 'a\u001bb', /a text without control characters for --arm/],
+    ['policies', ['fixed', 'a\nb'], /list of names for --policies/],
+    ['lr', '0,001', /but received "0,001"\. Write it with a point: 0\.001\.$/],
+    ['valSplit', '20%', /but received "20%"\. Write it as a share: 0\.2\.$/],
+    ['seeds', '1-5', /but received "1-5"\. It is how many: --seed says the first\.$/],
+    ['seeds', '0,1,2', /It is how many: --seed says the first\.$/],
+    ['epochs', 'ten', /but received "ten"\.$/],
     ['json', 'yes', /true or false for --json but received "yes"/],
   ])('%s: %j', (name, value, message) => {
     expect(() => checkSettings({ [name]: value })).toThrow(message);

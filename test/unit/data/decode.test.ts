@@ -192,6 +192,16 @@ describe('files that are refused with a reason', () => {
     ).toMatch(/svg/);
   });
 
+  it('what was put in the place of an image, by its name', async () => {
+    const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n';
+    expect(await reason(Buffer.from(pointer))).toBe(
+      'it is a pointer of Git LFS: fetch the images with git lfs pull',
+    );
+    for (const page of ['<!DOCTYPE html><p>404', '\n <html lang="en">']) {
+      expect(await reason(Buffer.from(page))).toMatch(/^it is a web page/);
+    }
+  });
+
   it('an image of 900 megapixels, before any of them is decoded', async () => {
     expect(await reason(pngClaiming(30_000, 30_000))).toMatch(/more than 100 megapixels/);
     expect(await reason(pngClaiming(10_001, 10_000))).toMatch(/more than 100 megapixels/);

@@ -10,6 +10,37 @@ const OPTIONS = { valSplit: 0.2, seed: 0, followLinks: false };
 const numbered = (folder: string, n: number) => Array.from({ length: n }, (_, i) => `${folder}/${i}.jpg`);
 const paths = (samples: readonly { path: string }[]) => samples.map(({ path }) => path);
 
+describe('what this program wrote inside of a data folder', () => {
+  const run = (path: string) =>
+    ['config.json', 'environment.json', 'dataset.json', 'curve.png'].map((name) => `${path}/${name}`);
+  const report = ['report.html', 'learning-rate.svg', 'learning-rate.png', 'accuracy.png'].map(
+    (name) => `page/${name}`,
+  );
+
+  it('is no class, however many charts are in it', async () => {
+    const classes = [...numbered('a', 5), ...numbered('b', 5)];
+    const records = [...run('runs/find-lr-seed0'), ...run('runs/find-lr-seed0-2'), ...run('1cycle-seed0')];
+    const root = folderWith(emptyFiles(...classes, ...records, ...report, 'runs/.leftover'));
+    const folder = await scanImageFolder(root, OPTIONS);
+    expect(folder.classNames).toEqual(['a', 'b']);
+    expect(folder.skipped).toEqual([]);
+    expect(folder.taken).toContain('3 other files or folders passed over (1cycle-seed0, page, runs)');
+  });
+
+  it('is no part either', async () => {
+    const parts = ['train/a/1.jpg', 'train/b/1.jpg', 'val/a/1.jpg', 'val/b/1.jpg'];
+    const root = folderWith(emptyFiles(...parts, ...run('runs/find-lr-seed0'), ...report));
+    const { classNames, train } = await scanImageFolder(root, OPTIONS);
+    expect([classNames, train.length]).toEqual([['a', 'b'], 2]);
+  });
+
+  it('is told from a folder with something else in it', async () => {
+    const classes = [...numbered('a', 5), ...numbered('runs', 5), ...run('runs/find-lr-seed0')];
+    const { classNames } = await scanImageFolder(folderWith(emptyFiles(...classes)), OPTIONS);
+    expect(classNames).toEqual(['a', 'runs']);
+  });
+});
+
 describe('a folder with train and val', () => {
   it('is listed in code-unit order with labels by class name', async () => {
     const root = folderWith(
@@ -137,7 +168,9 @@ describe('folders as people have them', () => {
     ];
     names.push('lost+found', '__MACOSX', '.ipynb_checkpoints', '.Trash-1000');
     const left = [...names, ...names.map((name) => `a/${name}`)].map((name) => `${name}/x/1.jpg`);
-    const files = ['Thumbs.db', 'desktop.ini', '.DS_Store', '._0.jpg'].flatMap((name) => [name, `a/${name}`]);
+    const files = ['Thumbs.db', 'desktop.ini', '.DS_Store', '._0.jpg', '0.jpg:Zone.Identifier'].flatMap(
+      (name) => [name, `a/${name}`],
+    );
     const root = folderWith(emptyFiles(...left, ...files, ...numbered('a', 2), ...numbered('b', 2)));
     chmodSync(join(root, 'lost+found'), 0o000);
     chmodSync(join(root, 'a/lost+found'), 0o000);
@@ -369,7 +402,14 @@ describe('what makes no data set', () => {
 
   it('a missing folder and a file are errors', async () => {
     const root = folderWith(emptyFiles('file.jpg'));
-    expect(await failure(join(root, 'nowhere'))).toMatch(/No such data folder: .*nowhere/);
+    expect(await failure(join(root, 'nowhere'))).toMatch(/No such data folder: .*nowhere.*; check --data\.$/);
+    for (const [given, advice] of [
+      ['https://example.org/photos', /; download it and unpack it, and pass the folder to --data\.$/],
+      ['photos.zip', /; unpack it, and pass/],
+      ['photos/*', /; pass one folder to --data, without a pattern/],
+    ] as const) {
+      expect(await failure(join(root, given))).toMatch(advice);
+    }
     expect(await failure(join(root, 'file.jpg'))).toMatch(/Not a folder: .*file\.jpg/);
   });
 

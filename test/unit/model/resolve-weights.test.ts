@@ -24,7 +24,10 @@ test('a folder means its model.json, a .json means itself, relative or absolute'
 
 test('anything else is refused with what is accepted', async () => {
   const folder = await temporaryFolder();
-  await writeFile(join(folder, 'model.h5'), '');
+  for (const file of ['model.h5', 'model.keras', 'model.tflite', 'converted.zip'])
+    await writeFile(join(folder, file), '');
+  await mkdir(join(folder, 'saved'));
+  await writeFile(join(folder, 'saved', 'saved_model.pb'), '');
   await mkdir(join(folder, 'inner/model.json'), { recursive: true });
   const cases: [string, RegExp][] = [
     ['mobilenet_v3', /no such name, folder or file/],
@@ -33,7 +36,14 @@ test('anything else is refused with what is accepted', async () => {
     ['x'.repeat(5000), /ENAMETOOLONG/],
     [folder, /the folder holds no file model.json/],
     [join(folder, 'inner'), /the folder holds no file model.json/],
-    [join(folder, 'model.h5'), /no .json \(convert other formats with tensorflowjs_converter\)/],
+    [join(folder, 'model.h5'), /no .json \(convert it with tensorflowjs_converter --input_format=keras\)/],
+    [join(folder, 'model.keras'), /no .json \(load it in Keras, save it as model.h5, and convert that/],
+    [join(folder, 'model.tflite'), /no .json \(it cannot be converted; take the Keras model/],
+    [join(folder, 'converted.zip'), /no .json \(unpack it first\)/],
+    [
+      join(folder, 'saved'),
+      /the folder holds a SavedModel \(convert it with .*--input_format=keras_saved_model/,
+    ],
     [join(folder, 'model.h5/model.json'), /no such name, folder or file|ENOTDIR/],
   ];
   for (const [given, reason] of cases) {

@@ -5,7 +5,7 @@ import { classAccuracy, commonMistakes, confusion } from '../../../src/report/pa
 import { escapeHtml, html } from '../../../src/report/pages/html/html.js';
 import { type ArmPredictions, disputedImages } from '../../../src/report/pages/html/pictures.js';
 import { comparisonCharts, htmlReport } from '../../../src/report/pages/html/report.js';
-import { printable } from '../../../src/report/text/width.js';
+import { printable } from '../../../src/printable.js';
 import type { CompareDocument } from '../../../src/runs/documents.js';
 import { sampleComparison, sampleCurves } from './sample-runs.js';
 import { textsOf } from './svg-texts.js';

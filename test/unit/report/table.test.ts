@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { table, tableWidth } from '../../../src/report/text/table.js';
-import { displayWidth, pad, printable, truncate, wrap } from '../../../src/report/text/width.js';
+import { printable } from '../../../src/printable.js';
+import { displayWidth, pad, truncate, wrap } from '../../../src/report/text/width.js';
 
 // Widths as in Unicode Standard Annex 11 (W and F are two columns) and UTS 51 (emoji presentation is wide).
 test.each([

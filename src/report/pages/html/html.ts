@@ -1,5 +1,5 @@
+import { printable } from '../../../printable.js';
 import type { TableColumn } from '../../text/table.js';
-import { printable } from '../../text/width.js';
 
 /** Markup that is safe to put into a page. */
 export class Html {
