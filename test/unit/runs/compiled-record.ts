@@ -20,7 +20,11 @@ export function compileRecord(): CompiledRecord {
   const dir = mkdtempSync(join(tmpdir(), 'onecycle-compiled-'));
   // mkdtemp makes it private; another user is to run it.
   chmodSync(dir, 0o755);
-  const files = ['errors.ts', ...readdirSync(join(SOURCE, 'runs')).map((name) => join('runs', name))];
+  const files = [
+    'errors.ts',
+    'files.ts',
+    ...readdirSync(join(SOURCE, 'runs')).map((name) => join('runs', name)),
+  ];
   for (const file of files) {
     const { outputText } = ts.transpileModule(readFileSync(join(SOURCE, file), 'utf8'), {
       compilerOptions: {
