@@ -1,6 +1,11 @@
-import type { PartEnvironment, RecordedEnvironment, RunEnvironment, RunEvent } from './documents.js';
+import type {
+  PartEnvironment,
+  RecordedEnvironment,
+  RunEnvironment,
+  RunEvent,
+  RunRecord,
+} from './documents.js';
 import { asJson, isJsonObject, type JsonObject, runKey } from './json.js';
-import type { RunRecord } from './read-run.js';
 
 /** What of an environment decides the bits of a result; the rest says how fast they were computed. */
 export const DECISIVE = ['backend', 'arithmetic', 'onecycle', 'sliceSize'] as const;
