@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs';
-import { link, lstat, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UsageError } from '../errors.js';
+import { readWholeFile } from '../files.js';
 import {
   explainWriteError,
   isTemporaryName,
@@ -261,7 +262,12 @@ export class RunFolder {
     for (const run of await readdir(beside).catch(() => [])) {
       const linked = link(join(beside, run, RUN_FILES.model, name), path);
       if (!(await linked.then(() => true).catch(() => false))) continue;
-      if (data.equals(await readFile(path))) return;
+      const same = await readWholeFile(path, data.length).then(
+        (found) => data.equals(found),
+        // Another's folder may hold anything.
+        () => false,
+      );
+      if (same) return;
       await rm(path);
     }
     await writeDurably(path, data);
