@@ -56,7 +56,8 @@ async function trainedUntil(steps: number, out: string, given: GivenSettings): P
   const { config } = await planTraining(request);
   const bench = await openWorkbench(request.settings, request);
   const { run } = await trainRun(wholeBench(bench), config, {
-    ...{ environment: request.environment, signal: stop.signal, out: join(home, out), workers: 1 },
+    ...{ environment: request.environment, signal: stop.signal, out: join(home, out) },
+    ...{ workers: 1, tensorboard: false },
     emit: (event) => {
       if (event.type === 'step' && event.record.step === steps - 1) stop.abort();
     },
