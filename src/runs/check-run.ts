@@ -6,7 +6,7 @@ import {
   RUN_FILES,
   type RunRecord,
 } from './documents.js';
-import { environmentsOf } from './environments.js';
+import { environmentsOf, placeOf } from './environments.js';
 import { asJson, isJsonObject, type JsonObject, type JsonValue, runKey, sameJson } from './json.js';
 import { type Lines, offsetsOf } from './jsonl.js';
 
@@ -241,7 +241,7 @@ export function checkpointRecord({
 }: Pick<RunRecord, 'config' | 'environment' | 'dataset'>): JsonObject {
   return {
     config,
-    environments: environmentsOf({ environment, result: null }).map(environmentOfPart),
+    environments: environmentsOf({ environment, result: null }).map(placeOf),
     dataset: runKey(dataset),
   };
 }
@@ -264,17 +264,15 @@ export function againstCheckpoint(record: RunRecord, header: JsonValue, made: nu
   }
   const parts = listOf(environments) ?? [];
   const { environment, result } = record;
-  const all = environmentsOf({ environment, result: null }).map(environmentOfPart);
+  const all = environmentsOf({ environment, result: null }).map(placeOf);
   // A part that has taken no step yet is in environment.json alone.
   const computed = all.slice(0, parts.length);
   if (!sameJson(parts, computed))
     told.push(`environment.json says ${unlike(computed, parts, 'the checkpoint')}`);
   // Versions whose checkpoints name the record say the same in both.
-  const ended = result?.['environment'];
-  const here = Object.fromEntries(Object.entries(environment).filter(([name]) => name !== 'schemaVersion'));
-  if (isJsonObject(ended) && !sameJson(ended, here)) {
-    told.push(`environment.json says ${unlike([here], [ended], 'result.json')}`);
-  }
+  const last = result?.['environment'];
+  const ended = isJsonObject(last) ? environmentsOf({ environment: last, result: null }).map(placeOf) : all;
+  if (!sameJson(ended, all)) told.push(`environment.json says ${unlike(all, ended, 'result.json')}`);
   if (dataset !== runKey(record.dataset))
     told.push('dataset.json is not the one that the checkpoint counts on');
   return told;
@@ -305,12 +303,6 @@ export async function againstLastCheckpoint(
     () => told,
     () => [],
   );
-}
-
-/** Where a part of a run was computed; in the history it is said besides from which step on. */
-function environmentOfPart(environment: JsonObject): JsonObject {
-  const apart = ['fromStep', 'schemaVersion', 'history'];
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !apart.includes(name)));
 }
 
 /** In what two lists of environments differ first, as in «backend "cpu", the checkpoint "wasm"». */
