@@ -11,6 +11,17 @@ export class InUseError extends UsageError {
   override readonly name = 'InUseError';
 }
 
+/** A path that an option names is not there. Exit code 2, as any UsageError. */
+export class MissingPathError extends UsageError {
+  constructor(
+    message: string,
+    /** The option's name in configuration files. */
+    readonly option: 'data' | 'weights' | 'lr',
+  ) {
+    super(message);
+  }
+}
+
 /** A run that was started rightly and could not be finished: diverged, no space, backend died. Exit code 1. */
 export class RunError extends Error {
   override readonly name = 'RunError';

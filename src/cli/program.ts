@@ -51,7 +51,10 @@ const EXAMPLES: Readonly<Record<CommandName, readonly (readonly [line: string, p
       'onecycle train --policy fixed --decay cosine --lr 3e-4 --dry-run',
       'shows a schedule and trains nothing',
     ],
-    ['onecycle train --resume runs/1cycle-seed0', 'goes on with a run that was interrupted'],
+    [
+      'onecycle train --resume runs/1cycle-seed0',
+      'goes on with a run that was interrupted; so does the line that began it',
+    ],
   ],
   compare: [
     [
@@ -113,7 +116,7 @@ export function buildProgram(): Command {
     await runTrain(flags);
   });
   addOptions(program.command('compare'), 'compare', settings, rates)
-    .argument('[runs...]', 'run folders: compare what was recorded instead of training')
+    .argument('[runs...]', 'run folders, or folders of them: compare what was recorded instead of training')
     .action(async (runs: string[], flags: RawFlags) => {
       if (flags['printConfig'] === true) return printSettings('compare', flags);
       const { runCompare } = await import('./compare.js');

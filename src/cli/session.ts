@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { checkSettings, type GivenSettings, readConfigFile, readFlag } from '../config/check-settings.js';
 import { readArms } from '../config/arms.js';
 import { type CommandName, OPTIONS, type OptionSpec } from '../config/options.js';
@@ -7,7 +7,7 @@ import { trainedPart } from '../config/run-config.js';
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { startBackend } from '../engine/backends/choose.js';
-import { UsageError } from '../errors.js';
+import { MissingPathError, UsageError } from '../errors.js';
 import type { ReportLayout } from '../report/text/layout.js';
 import { requireWritable, sweepFolder } from '../runs/atomic.js';
 import { SCHEMA_VERSION, type SettingsDocument, type SettingValue } from '../runs/documents.js';
@@ -49,7 +49,7 @@ export async function inSession(
     nothing = 'Interrupted before anything was trained: there is no run to go on with.',
   } = {},
 ): Promise<void> {
-  const { settings, rates, given, notes } = await readSettings(flags);
+  const { settings, rates, given, notes, relativePaths } = await readSettings(flags);
   const progress = openProgress(settings.quiet, process.stderr);
   for (const text of notes) progress.say(text);
   const stop = listenForSignals((name) => {
@@ -78,6 +78,11 @@ export async function inSession(
       },
     });
   } catch (error) {
+    if (error instanceof MissingPathError && relativePaths.has(error.option)) {
+      throw new UsageError(
+        `${error.message} "${error.option}" in ${given.config} is a relative path: it counts from the working directory, ${process.cwd()}, not from that file.`,
+      );
+    }
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
     progress.say(nothing);
   } finally {
@@ -160,6 +165,8 @@ interface GivenOptions {
   readonly spoken: GivenSettings;
   /** What the user should know about the config file. */
   readonly notes: readonly string[];
+  /** Options whose value is a relative path that the config file gives. */
+  readonly relativePaths: ReadonlySet<string>;
 }
 
 /** Resolves a command's options. Throws UsageError naming the option or key that is wrong. */
@@ -183,7 +190,15 @@ async function readSettings(flags: RawFlags): Promise<GivenOptions> {
   const reseeded = spoken.seed !== undefined && spoken.seed !== file.seed;
   const own = Object.entries(file).filter(([name]) => !(reseeded && name === 'pair'));
   const said: GivenSettings = { ...Object.fromEntries(own), ...spoken, ...shown };
-  return { settings: { ...settings, ...said }, rates, given: said, spoken: { ...spoken, ...shown }, notes };
+  const relative = own.filter(([name, value]) => !Object.hasOwn(spoken, name) && isRelative(value));
+  return {
+    ...{ settings: { ...settings, ...said }, rates, given: said, spoken: { ...spoken, ...shown }, notes },
+    relativePaths: new Set(relative.map(([name]) => name)),
+  };
+}
+
+function isRelative(value: unknown): boolean {
+  return typeof value === 'string' && !isAbsolute(value.replace(/^from:/, ''));
 }
 
 /** Exit codes that shells expect of a program ended by a signal: 128 plus its number. */

@@ -13,10 +13,9 @@ import {
   trainingPage,
 } from '../report/pages/html/run.js';
 import { explainWriteError, makeFolders, writeFileAtomic } from '../runs/atomic.js';
-import type { CompareDocument } from '../runs/documents.js';
+import type { CompareDocument, RunRecord } from '../runs/documents.js';
 import { isJsonObject } from '../runs/json.js';
 import { pngOf } from '../runs/png.js';
-import type { RunRecord } from '../runs/read-run.js';
 import type { RecordedRun } from '../show/recorded-run.js';
 
 /** Images shown of a run, and in each direction of a comparison. */

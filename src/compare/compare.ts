@@ -2,13 +2,12 @@ import { availableParallelism } from 'node:os';
 import type { Settings } from '../config/settings.js';
 import { InUseError, RunError, UsageError } from '../errors.js';
 import type { Comparison, Environment } from '../runs/documents.js';
-import { runName, tellWork } from '../train/run.js';
-import type { TrainRequest } from '../train/train.js';
+import { runName, tellWork, type TrainRequest } from '../train/run.js';
 import { workbenchHandle } from '../workbench/share.js';
 import { planGrid, type PlannedRun } from './grid.js';
 import { type RunTask, type TaskOutcome, trainAll } from './pool.js';
-import { type FailedRun, readRuns, type ReadRuns, type RecordedRun } from './read.js';
-import { findRecorded, plannedRunKey } from './recorded.js';
+import { type FailedRun, readRuns, type ReadRuns, type RecordedRun, runFoldersAt } from './read.js';
+import { findRecorded, plannedRunKey, searchFor } from '../train/recorded.js';
 
 /** A comparison with the runs behind it. */
 export interface CompareOutcome {
@@ -21,9 +20,15 @@ export interface CompareOutcome {
 /** Fewer finished seeds than this in an arm make a comparison fail, unless no more were asked for. */
 const FEWEST_SEEDS = 2;
 
-/** Compares what lies in run folders; trains nothing. The first of --policies is the baseline. */
-export async function compareRecorded(dirs: readonly string[], settings: Settings): Promise<CompareOutcome> {
-  const read = await readRuns(dirs);
+/**
+ * Compares what lies in run folders; trains nothing. The first of --policies is the baseline.
+ * @param places run folders, folders that hold them, and patterns such as runs/* that no shell has expanded
+ */
+export async function compareRecorded(
+  places: readonly string[],
+  settings: Settings,
+): Promise<CompareOutcome> {
+  const read = await readRuns(await runFoldersAt(places));
   const arms = [...new Set([...read.finished, ...read.failed].map(({ arm }) => arm))];
   if (arms.length === 0) {
     throw new UsageError(
@@ -97,7 +102,8 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
  * Throws InUseError where another process trains one of them at this moment.
  */
 async function findMissing({ settings, environment, emit }: TrainRequest, planned: readonly PlannedRun[]) {
-  const recorded = await findRecorded(settings.out);
+  const configs = planned.map(({ config }) => config);
+  const recorded = await findRecorded(settings.out, searchFor(configs, emit));
   const found = planned.map((run) => ({
     ...run,
     found: recorded.get(plannedRunKey(run.bench, run.config, environment)),

@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { type Arm, readArms, requireKnownArms } from '../config/arms.js';
 import { planSchedule } from '../config/plan-schedule.js';
-import type { RunConfig } from '../config/run-config.js';
+import { requireSeeds, type RunConfig } from '../config/run-config.js';
 import { readDefaults, type Settings } from '../config/settings.js';
 import { UsageError } from '../errors.js';
-import { ignoresEarlyStop, refuseImpossible, resolveConfig, type TrainRequest } from '../train/train.js';
+import type { TrainRequest } from '../train/run.js';
+import { ignoresEarlyStop, refuseImpossible, resolveConfig } from '../train/train.js';
 import { eachTextOnce } from '../workbench/events.js';
 import {
   decoded,
@@ -97,6 +98,7 @@ async function readPlannedArms({ settings }: TrainRequest): Promise<PlannedArm[]
   return arms.map((arm) => {
     const own: Settings = { ...settings, ...arm.overrides };
     requireKnownArms(own.lr, names);
+    requireSeeds(own, arm.seedShift);
     return { arm, settings: own };
   });
 }

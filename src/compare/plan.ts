@@ -16,12 +16,19 @@ import {
 import { claimPower, imagesToClaim, seedsToClaim, type Spread, spreadOf } from '../stats/claim-power.js';
 import { crossedSums, meanSquares } from '../stats/crossed.js';
 import { median } from '../stats/describe.js';
-import { costOfRuns, planOf, type TrainRequest } from '../train/train.js';
+import { costOfRuns, planOf } from '../train/plan.js';
+import type { TrainRequest } from '../train/run.js';
 import { datasetSummary } from '../workbench/workbench.js';
 import { imageDifferences, type Pair, pairsOf } from './conclude.js';
 import { type Grid, planGrid, type PlannedRun } from './grid.js';
 import { isFinished, readForComparison } from './read.js';
-import { findRecorded, plannedArmKey, plannedRunKey, readableRuns, recordedArmKey } from './recorded.js';
+import {
+  findRecorded,
+  plannedArmKey,
+  plannedRunKey,
+  readableRuns,
+  recordedArmKey,
+} from '../train/recorded.js';
 
 /** Plans a comparison for other machines: the commands, what they will be able to show, and how long they take. */
 export async function planComparison(request: TrainRequest): Promise<ComparePlan> {
@@ -202,6 +209,7 @@ const NEVER = new Set<OptionName>([
   'debug',
   'resume',
   'report',
+  'again',
   'extendTo',
   'printConfig',
   'dryRun',

@@ -1,13 +1,15 @@
-import { readFile, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { readdir, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { armFault } from '../config/arms.js';
 import { UsageError } from '../errors.js';
-import { type BestEpoch, RUN_FILES } from '../runs/documents.js';
-import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
+import { bestAndFinal } from '../runs/check-run.js';
+import { type BestEpoch, RUN_FILES, type RunRecord } from '../runs/documents.js';
+import { isCount, isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { lockedBy } from '../runs/lock.js';
-import { readRun, type RunRecord } from '../runs/read-run.js';
-import { bestAndFinal } from '../train/run-state.js';
-import { pairOf, recordedRunKey } from './recorded.js';
+import { readDocument } from '../runs/read-document.js';
+import { inOrder, listRuns, readRun } from '../runs/read-run.js';
+import { pairOf, recordedRunKey } from '../train/recorded.js';
 
 /** What finished and other runs have in common: which run it is. */
 interface RunIdentity {
@@ -43,6 +45,53 @@ export interface ReadRuns {
   readonly failed: readonly FailedRun[];
   /** Sentences about runs that were given but count for nothing. */
   readonly notes: readonly string[];
+}
+
+/** The run folders that are meant: a folder of runs stands for those in it, and a pattern for those that it matches. */
+export async function runFoldersAt(places: readonly string[]): Promise<string[]> {
+  const dirs: string[] = [];
+  for (const place of places) {
+    if (isPattern(place) && !existsSync(place)) {
+      const matched = (await matching(place)).filter(isRunFolder);
+      if (matched.length === 0) {
+        throw new UsageError(
+          `No run folder matches ${place}. Name run folders, or the folder that holds them.`,
+        );
+      }
+      dirs.push(...matched);
+    } else {
+      const inside = isRunFolder(place) ? [] : await listRuns(place).catch(() => []);
+      dirs.push(...(inside.length > 0 ? inside : [place]));
+    }
+  }
+  return dirs;
+}
+
+function isRunFolder(dir: string): boolean {
+  return existsSync(join(dir, RUN_FILES.config));
+}
+
+function isPattern(path: string): boolean {
+  return /[*?]/.test(path);
+}
+
+/** What a pattern with * and ? matches, as a shell would have it: hidden names left out, in order. */
+async function matching(pattern: string): Promise<string[]> {
+  const [folder, name] = [dirname(pattern), basename(pattern)];
+  const folders = isPattern(folder) ? await matching(folder) : [folder];
+  const text = name
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  const expression = new RegExp(`^${text}$`, 's');
+  const found = await Promise.all(
+    folders.map(async (dir) => {
+      const names = await readdir(dir).catch(() => []);
+      const visible = names.filter((entry) => !entry.startsWith('.') && expression.test(entry));
+      return visible.sort(inOrder).map((entry) => join(dir, entry));
+    }),
+  );
+  return found.flat();
 }
 
 /**
@@ -89,7 +138,7 @@ export async function readRuns(dirs: readonly string[]): Promise<ReadRuns> {
 export async function readForComparison(dir: string): Promise<RecordedRun | FailedRun> {
   const record = await readRun(dir);
   const { arm, policy, seed } = record.config;
-  if (typeof seed !== 'number' || typeof policy !== 'string') {
+  if (!isCount(seed) || typeof policy !== 'string') {
     throw new UsageError(`${dir}/config.json names no policy and seed: this is no run of onecycle train.`);
   }
   const name = typeof arm === 'string' ? arm : policy;
@@ -101,7 +150,7 @@ export async function readForComparison(dir: string): Promise<RecordedRun | Fail
   const { best, final } = bestAndFinal(record.epochs);
   if (best === null || final === null) {
     throw new UsageError(
-      `${dir} is damaged: it is marked completed but epochs.jsonl is empty. Put the original back, or remove the run.`,
+      `${dir} is marked completed, but has no epoch. Put the original back, or remove the run.`,
     );
   }
   return {
@@ -144,8 +193,7 @@ async function refuseRepeated(dirs: readonly string[]): Promise<void> {
 
 async function isRangeTest(dir: string): Promise<boolean> {
   try {
-    const config: JsonValue = JSON.parse(await readFile(join(dir, RUN_FILES.config), 'utf8'));
-    return isJsonObject(config) && config['command'] === 'find-lr';
+    return (await readDocument(join(dir, RUN_FILES.config)))['command'] === 'find-lr';
   } catch {
     // The full read that follows reports what is wrong.
     return false;

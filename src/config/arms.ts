@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.js';
 import { NO_CLAIM } from '../stats/verdict.js';
 import { type GivenSettings, type RateSetting, readConfigFile } from './check-settings.js';
-import type { OptionName } from './options.js';
+import { LARGEST_SEED, type OptionName } from './options.js';
 
 /** One side of a comparison: what it changes in the common settings. */
 export interface Arm {
@@ -54,6 +54,11 @@ function isSame(a: Arm, b: Arm): boolean {
 
 async function readArm(name: string, momentum: number): Promise<Arm> {
   const { base, seedShift } = parsePolicy(name);
+  if (seedShift > LARGEST_SEED) {
+    throw new UsageError(
+      `Expected a shift of the seeds from 0 to ${LARGEST_SEED} in --policies but received "${name}".`,
+    );
+  }
   if (isFile(base)) return { name, overrides: await readArmFile(base), seedShift };
   const variant = Object.hasOwn(VARIANTS, base) ? VARIANTS[base] : undefined;
   if (variant === undefined) {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
+import { FileRefusal, readWholeFile } from '../files.js';
 import { parseJson } from '../parse-json.js';
 import { nearest } from './nearest.js';
 import { flagName, type OptionName, OPTIONS, type OptionSpec } from './options.js';
@@ -221,12 +221,13 @@ export async function readConfigFile(
   note: (text: string) => void = () => undefined,
 ): Promise<GivenSettings> {
   const path = expandHome(file);
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readWholeFile(path, MAX_BYTES).catch((error: NodeJS.ErrnoException) => {
+    const why = error instanceof FileRefusal ? error.message : (error.code ?? error.message);
     throw new UsageError(
-      `Cannot read the config file ${path} (${error.code ?? error.message}). Expected a JSON file; check the path.`,
+      `Cannot read the config file ${path} (${why}). Expected a JSON file; check the path.`,
     );
   });
-  if (text.length > MAX_BYTES) throw new UsageError(`${path} is larger than 1 MB: that is no config file.`);
+  const text = bytes.toString('utf8');
   let parsed: unknown;
   try {
     // Some editors put a byte order mark in front, which is no JSON.

@@ -42,6 +42,9 @@ const EXPORT = ['export'] as const;
 const COMPUTING = [...ALL, ...PREDICT] as const;
 const EVERY = [...COMPUTING, ...EXPORT] as const;
 
+/** The largest seed: above 2^53 - 1 neighbouring whole numbers are one number to JavaScript, and their runs would be one run. */
+export const LARGEST_SEED = Number.MAX_SAFE_INTEGER;
+
 /**
  * Every option of these commands. Keys are the config file's; the flags are the same words in
  * kebab case. Defaults stand in configs/default.json alone.
@@ -65,6 +68,7 @@ export const OPTION_GROUPS = {
     splitSeed: {
       type: 'integer',
       min: 0,
+      max: LARGEST_SEED,
       argument: 'N',
       commands: ALL,
       description: 'of the split into training and validation images, whatever --seed is',
@@ -140,6 +144,7 @@ export const OPTION_GROUPS = {
     seed: {
       type: 'integer',
       min: 0,
+      max: LARGEST_SEED,
       argument: 'N',
       commands: ALL,
       description: 'of initial head, order and augmentation; the first of --seeds',
@@ -153,6 +158,7 @@ export const OPTION_GROUPS = {
     pair: {
       type: 'integer',
       min: 0,
+      max: LARGEST_SEED,
       argument: 'N',
       commands: TRAIN,
       description: "which of the other arms' runs compare pairs the run with [--seed]",
@@ -166,6 +172,11 @@ export const OPTION_GROUPS = {
       description: 'augmented views kept of each image where a part is frozen',
     },
     resume: { type: 'path', argument: 'RUN', commands: TRAIN, description: 'go on with an interrupted run' },
+    again: {
+      type: 'flag',
+      commands: ['find-lr', 'train'],
+      description: 'compute anew what --out holds already, into a folder of its own',
+    },
     extendTo: {
       type: 'integer',
       min: 1,

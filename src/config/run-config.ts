@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.js';
 import type { Trainable } from './check-settings.js';
+import { LARGEST_SEED } from './options.js';
 import type { Settings } from './settings.js';
 
 /** The settings that make a training run what it is. */
@@ -204,8 +205,23 @@ export function resolveFinder(
   });
 }
 
-/** What can be said before any data is read. Throws UsageError for a range or a trim that leaves nothing. */
-export function checkSweep({ minLr, maxLr, trim }: Pick<Settings, 'minLr' | 'maxLr' | 'trim'>): void {
+/**
+ * Throws UsageError where the last of `seeds` seeds from `seed` on, each raised by `shift`, is too large to be told from its
+ * neighbours.
+ */
+export function requireSeeds({ seed, seeds }: Pick<Settings, 'seed' | 'seeds'>, shift = 0): void {
+  // In this order no sum is rounded down to the limit.
+  if (seed <= LARGEST_SEED - shift - (seeds - 1)) return;
+  const raised = shift === 0 ? '' : `, raised by ${shift},`;
+  throw new UsageError(
+    `Expected seeds from 0 to ${LARGEST_SEED} but the last of --seeds ${seeds} from --seed ${seed}${raised} is larger. Lower --seed.`,
+  );
+}
+
+/** What can be said before any data is read. Throws UsageError for seeds that are too large, and a range or a trim that leaves nothing. */
+export function checkSweep(settings: Pick<Settings, 'minLr' | 'maxLr' | 'trim' | 'seed' | 'seeds'>): void {
+  const { minLr, maxLr, trim } = settings;
+  requireSeeds(settings);
   if (minLr >= maxLr) {
     throw new UsageError(
       `Expected --min-lr below --max-lr but received --min-lr ${minLr} and --max-lr ${maxLr}.`,

@@ -40,6 +40,7 @@ const FLAGS_OFF = {
   debug: false,
   threePhase: false,
   dryRun: false,
+  again: false,
   plan: false,
   final: false,
   tensorboard: false,

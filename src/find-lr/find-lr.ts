@@ -13,7 +13,7 @@ import {
   SCHEMA_VERSION,
 } from '../runs/documents.js';
 import { adviceReason, interruptedReason } from '../report/words/advice.js';
-import { asJson } from '../runs/json.js';
+import { asJson, type JsonObject } from '../runs/json.js';
 import { pngOf } from '../runs/png.js';
 import { RangeTestFolder, readRangeTest, type Suggestion } from '../runs/range-test-folder.js';
 import { listRuns, recordKey } from '../runs/read-run.js';
@@ -43,13 +43,20 @@ export interface ExperimentContext extends BenchContext {
 }
 
 /**
- * `onecycle find-lr`: range tests, recorded in a folder of their own. Interrupted, it records what was measured.
+ * `onecycle find-lr`: range tests, recorded in a folder of their own. Interrupted, it records what was measured. Where --out
+ * holds the very same ones, finished, they are taken; with --again they are made anew.
  */
 export async function runFinder(settings: Settings, context: ExperimentContext): Promise<FinderDocument> {
   checkSweep(settings);
   const started = performance.now();
   const coming = beginWorkbench(await surveyWorkbench(settings, context), context);
-  return whileDecoding(coming, context, (open, signal) => {
+  return whileDecoding(coming, context, async (open, signal) => {
+    const known = settings.again ? undefined : await findRangeTest(open, settings, context.environment);
+    if (known !== undefined) {
+      const text = `The range test was made already, and is taken from ${known.run}. --again makes it anew.`;
+      context.emit({ type: 'note', text });
+      return { ...known.result, run: known.run } as unknown as FinderDocument;
+    }
     const workers = settings.workers ?? availableParallelism();
     return recordRangeTest(open, settings, { ...context, signal, workers }, started);
   });
@@ -113,17 +120,18 @@ async function findRangeTest(
   { bench, whole }: OpenBench,
   settings: Settings,
   environment: Environment,
-): Promise<Advice | undefined> {
+): Promise<(Advice & { readonly result: JsonObject }) | undefined> {
   const config = asJson(finderConfig(bench, settings));
   const key = recordKey(config, {}, [asJson(environment)]);
   for (const dir of await listRuns(settings.out)) {
     // A damaged record is passed over; --lr from:RUN would report it.
     const found = await readRangeTest(dir).catch(() => undefined);
-    if (found === undefined || recordKey(found.config, {}, [found.environment]) !== key) continue;
+    if (found?.result?.['status'] !== 'completed') continue;
+    if (recordKey(found.config, {}, [found.environment]) !== key) continue;
     // Only a candidate waits for the hashes, which are known once all images are decoded.
     const dataset = asJson(datasetDocument(await whole));
     if (recordKey({}, found.dataset, []) === recordKey({}, dataset, []))
-      return { ...found.suggestion, run: dir };
+      return { ...found.suggestion, run: dir, result: found.result };
   }
   return undefined;
 }

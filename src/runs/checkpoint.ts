@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
+import { withFile } from '../files.js';
 import { parseJson } from '../parse-json.js';
 import { isJsonObject, jsonText, type JsonValue } from './json.js';
-import { readBytes } from './read-document.js';
+import { limitOf, readBytes } from './read-document.js';
 
 /** Everything a run needs to go on: arbitrary JSON, and tensors by name. */
 export interface Checkpoint {
@@ -26,6 +27,8 @@ const MAGIC = Uint8Array.from([0x89, 0x4f, 0x4e, 0x45, 0x43, 0x59, 0x43, 0x0a]);
 const VERSION = 1;
 const PROLOGUE = 24;
 const DIGEST = 32;
+/** Bytes of JSON beyond which no header is read alone: ten thousand epochs have 2 MB. */
+const MAX_HEADER = 64e6;
 /** Bytes by which later checkpoints may be longer and still fit in the same buffer. */
 const ROOM = 65_536;
 
@@ -160,6 +163,27 @@ export async function readCheckpoint(dir: string, generation: Generation): Promi
     return { ...decodeCheckpoint(bytes), generation, note: null };
   } catch (error) {
     throw new UsageError(`The checkpoint ${path} cannot be used: ${messageOf(error)}.`, { cause: error });
+  }
+}
+
+/**
+ * The header of a checkpoint without its tensors, which are most of it; null where there is none. Its checksum is not
+ * looked at, so that it may be damaged.
+ */
+export async function peekHeader(dir: string, generation: Generation): Promise<JsonValue> {
+  const path = checkpointPath(dir, generation);
+  try {
+    return await withFile(path, limitOf(path), async ({ size, readInto }) => {
+      const prologue = Buffer.alloc(PROLOGUE);
+      await readInto(prologue);
+      const start = PROLOGUE + prologue.readUInt32LE(12);
+      if (start > Math.min(size, MAX_HEADER) || !MAGIC.every((byte, i) => prologue[i] === byte)) return null;
+      const bytes = Buffer.alloc(start);
+      await readInto(bytes);
+      return parseHeader(bytes.subarray(PROLOGUE)).header;
+    });
+  } catch {
+    return null;
   }
 }
 

@@ -244,6 +244,25 @@ export interface TrainDocument {
   readonly events: readonly RunEvent[];
 }
 
+/** A run as it lies on the disk, finished or not. */
+export interface RunRecord {
+  readonly dir: string;
+  readonly config: JsonObject;
+  /** Holds schemaVersion besides what the run's writer gave. */
+  readonly environment: JsonObject;
+  readonly dataset: JsonObject;
+  readonly steps: readonly StepRecord[];
+  readonly epochs: readonly EpochRecord[];
+  /** What changed the run's course; mostly none. */
+  readonly events: readonly RunEvent[];
+  /** Null until the run has ended. */
+  readonly result: JsonObject | null;
+  /** As the result says it; 'unfinished' where there is none: still running, or killed. */
+  readonly status: RunResult['status'] | 'unfinished';
+  /** Null where none were written. */
+  readonly predictions: readonly PredictionRecord[] | null;
+}
+
 /** A run before it is trained: the resolved configuration and the rates of every step to come. */
 export interface TrainPlan {
   readonly config: RunConfig;

@@ -1,6 +1,11 @@
-import type { PartEnvironment, RecordedEnvironment, RunEnvironment, RunEvent } from './documents.js';
-import { asJson, isJsonObject, type JsonObject, runKey } from './json.js';
-import type { RunRecord } from './read-run.js';
+import type {
+  PartEnvironment,
+  RecordedEnvironment,
+  RunEnvironment,
+  RunEvent,
+  RunRecord,
+} from './documents.js';
+import { asJson, isJsonObject, type JsonObject, sameJson } from './json.js';
 
 /** What of an environment decides the bits of a result; the rest says how fast they were computed. */
 export const DECISIVE = ['backend', 'arithmetic', 'onecycle', 'sliceSize'] as const;
@@ -62,9 +67,13 @@ function partOf(environment: JsonObject, index: number): PartEnvironment {
 
 /** Whether two parts were computed in one environment, whichever command began them. */
 function isSame(a: PartEnvironment, b: PartEnvironment): boolean {
-  const any = { fromStep: null, commandLine: null, startedAt: null };
-  const [own, its] = [a, b].map((part) => runKey(asJson({ ...part, ...any })));
-  return own === its;
+  return sameJson(placeOf(asJson(a)), placeOf(asJson(b)));
+}
+
+/** Where a part was computed, without what else is said of it: its first step, its command and when it began. */
+export function placeOf(part: JsonObject): JsonObject {
+  const apart = ['fromStep', 'schemaVersion', 'history', 'commandLine', 'startedAt'];
+  return Object.fromEntries(Object.entries(part).filter(([name]) => !apart.includes(name)));
 }
 
 /** What the user should know where a run goes on with other arithmetic; null where its bits stay the same. */

@@ -30,6 +30,11 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Whether a value is a whole number from 0 that is told exactly. */
+export function isCount(value: JsonValue | undefined): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
 /** A document as it will be read again: without properties that are undefined. */
 export function asJson(value: object): JsonObject {
   const plain: JsonValue = JSON.parse(JSON.stringify(value));
@@ -73,6 +78,11 @@ function nameOf(value: unknown): string {
  */
 export function runKey(parts: JsonValue): string {
   return createHash('sha256').update(canonicalJson(parts)).digest('hex');
+}
+
+/** Whether two documents say the same, in whatever order their keys were written. */
+export function sameJson(a: JsonValue, b: JsonValue): boolean {
+  return canonicalJson(a) === canonicalJson(b);
 }
 
 /** JSON without spaces, keys in code-unit order (as RFC 8785, section 3.2.3, orders them). */

@@ -1,9 +1,11 @@
+import { createHash, type Hash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { RunError, UsageError } from '../errors.js';
+import { withFile } from '../files.js';
 import { explainWriteError } from './atomic.js';
-import { isJsonObject, type JsonObject, jsonText, type JsonValue } from './json.js';
-import { parseObject, readBytes } from './read-document.js';
+import { isCount, isJsonObject, type JsonObject, jsonText, type JsonValue } from './json.js';
+import { limitOf, parseObject, readBytes, unreadable } from './read-document.js';
 
 const NEWLINE = 0x0a;
 /** Lines are handed to the system in pieces of about this many characters. */
@@ -19,14 +21,18 @@ export class JsonlWriter {
   #pending = '';
   #written: number;
   #durable: number;
+  #sha256: string;
 
   private constructor(
     readonly path: string,
     private readonly file: FileHandle,
     length: number,
+    /** Of all that was handed to the system: long files are not read again at every checkpoint. */
+    private readonly hash: Hash,
   ) {
     this.#written = length;
     this.#durable = length;
+    this.#sha256 = hash.copy().digest('hex');
   }
 
   /** Goes on writing at the end of an existing file, which must end with a whole line: see `truncateTo`. */
@@ -34,7 +40,10 @@ export class JsonlWriter {
     try {
       // Not in append mode: there Linux ignores the position, and a failed write could not be done again.
       const file = await open(path, 'r+');
-      return new JsonlWriter(path, file, (await file.stat()).size);
+      const { size } = await file.stat();
+      const hash = createHash('sha256');
+      if (size > 0) hash.update(await readBytes(path));
+      return new JsonlWriter(path, file, size, hash);
     } catch (error) {
       throw explainWriteError(error, path, 'resume');
     }
@@ -43,6 +52,11 @@ export class JsonlWriter {
   /** Bytes that outlive a power cut: the length of the file at the last `sync`. */
   get offset(): number {
     return this.#durable;
+  }
+
+  /** The SHA-256, in hex, of the file's first `offset` bytes. */
+  get sha256(): string {
+    return this.#sha256;
   }
 
   /** Adds one line. Throws RangeError for numbers that are not finite, RunError where the disk refuses. */
@@ -61,6 +75,7 @@ export class JsonlWriter {
     } catch (error) {
       throw explainWriteError(error, this.path, 'run');
     }
+    this.hash.update(bytes);
     this.#written += bytes.length;
     this.#pending = '';
   }
@@ -69,6 +84,7 @@ export class JsonlWriter {
   async sync(): Promise<number> {
     this.flush();
     const length = this.#written;
+    const sha256 = this.hash.copy().digest('hex');
     try {
       await this.file.sync();
       // Writing to a file that was removed succeeds, and is lost.
@@ -77,6 +93,7 @@ export class JsonlWriter {
       throw explainWriteError(error, this.path, 'run');
     }
     this.#durable = length;
+    this.#sha256 = sha256;
     return length;
   }
 
@@ -90,11 +107,20 @@ export class JsonlWriter {
   }
 }
 
+/** The whole lines of a file. */
+export interface Lines {
+  readonly records: readonly JsonObject[];
+  /** How long they are. */
+  readonly bytes: number;
+  /** Of these bytes, in hex. */
+  readonly sha256: string;
+}
+
 /**
  * Reads a file of JSON objects, one a line. A last line without a line break was torn by the end of the program
  * that wrote it and is left out. Throws UsageError naming file and line for anything else that is no JSON object.
  */
-export async function readJsonl(path: string): Promise<JsonObject[]> {
+export async function readJsonl(path: string): Promise<Lines> {
   const bytes = await readBytes(path);
   const records: JsonObject[] = [];
   let start = 0;
@@ -102,7 +128,31 @@ export async function readJsonl(path: string): Promise<JsonObject[]> {
     records.push(parseObject(bytes.subarray(start, end), `${path}, line ${records.length + 1},`));
     start = end + 1;
   }
-  return records;
+  return { records, bytes: start, sha256: sha256Of(bytes.subarray(0, start)) };
+}
+
+/**
+ * Throws UsageError where the first `offset` bytes of a file of lines are not those that a checkpoint counts on.
+ * @param sha256 of these bytes; undefined where an earlier version wrote the checkpoint
+ */
+export async function requireLines(path: string, offset: number, sha256: string | undefined): Promise<void> {
+  const found = await withFile(path, limitOf(path), async ({ size, readInto }) => {
+    if (size < offset) return undefined;
+    const bytes = Buffer.allocUnsafe(offset);
+    return bytes.subarray(0, await readInto(bytes));
+  }).catch((error: unknown) => {
+    throw unreadable(path, error);
+  });
+  if (found !== undefined && (sha256 === undefined || sha256Of(found) === sha256)) return;
+  const what = found === undefined ? 'is shorter than' : 'does not begin with';
+  throw new UsageError(
+    `${path} ${what} the ${offset} bytes that the run's checkpoint counts on: it was changed after the checkpoint was written. ` +
+      'Put the original back, or start the run anew.',
+  );
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /**
@@ -142,16 +192,17 @@ function gone(path: string): RunError {
 export interface JsonlOffsets {
   readonly steps: number;
   readonly epochs: number;
+  /** Of these bytes, in hex; absent in checkpoints of earlier versions. */
+  readonly sha256?: { readonly steps: string; readonly epochs: string };
 }
 
 /** The offsets in a checkpoint's header; undefined where it holds none. */
 export function offsetsOf(header: JsonValue): JsonlOffsets | undefined {
   const offsets = isJsonObject(header) ? header['offsets'] : undefined;
   if (!isJsonObject(offsets)) return undefined;
-  const { steps, epochs } = offsets;
-  return isLength(steps) && isLength(epochs) ? { steps, epochs } : undefined;
-}
-
-function isLength(value: JsonValue | undefined): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  const { steps, epochs, sha256 } = offsets;
+  if (!isCount(steps) || !isCount(epochs)) return undefined;
+  const digests = isJsonObject(sha256) ? sha256 : {};
+  if (typeof digests['steps'] !== 'string' || typeof digests['epochs'] !== 'string') return { steps, epochs };
+  return { steps, epochs, sha256: { steps: digests['steps'], epochs: digests['epochs'] } };
 }

@@ -2,9 +2,11 @@ import { link, readFile, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { InUseError } from '../errors.js';
+import { readWholeFile } from '../files.js';
 import { isRunning, processIdentity } from '../system.js';
 import { errnoOf, explainWriteError, temporaryName, writeDurably } from './atomic.js';
 import { isJsonObject } from './json.js';
+import { limitOf } from './read-document.js';
 
 /** The right to write in a run's folder, held until `release`. */
 export interface RunLock {
@@ -156,8 +158,11 @@ async function linkUnlessTaken(from: string, to: string): Promise<boolean> {
   }
 }
 
+/** A lock's text; undefined where there is none, and empty, which names no owner, where it cannot be read. */
 async function readText(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch(() => undefined);
+  return readWholeFile(path, limitOf(path)).then(String, (error: unknown) =>
+    errnoOf(error) === 'ENOENT' ? undefined : '',
+  );
 }
 
 /** The process that holds a lock, as the lock file says it. */

@@ -1,13 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UsageError } from '../errors.js';
-import { parseJson } from '../parse-json.js';
+import { MissingPathError, UsageError } from '../errors.js';
 import { writeFileAtomic } from './atomic.js';
 import { type CurveLine, type FoundRate, RUN_FILES, type RunResult, SCHEMA_VERSION } from './documents.js';
-import { documentText, isJsonObject, type JsonObject } from './json.js';
+import { documentText, isJsonObject, type JsonObject, type JsonValue, sameJson } from './json.js';
 import { JsonlWriter } from './jsonl.js';
 import type { RunLock } from './lock.js';
-import { readDocument } from './read-document.js';
+import { ifThere, readDocument } from './read-document.js';
 import { readRecords } from './read-run.js';
 import { makeFolder, type RunDocuments } from './run-folder.js';
 
@@ -22,58 +20,73 @@ export const RANGE_TEST_FILES = {
 /** What a range test recommends: rates for both policies, or none, and the reason. */
 export type Suggestion = Pick<FoundRate, 'recommended' | 'reason'>;
 
-/** A finished range test as it lies on the disk. */
+/** A range test as it lies on the disk. */
 interface RangeTestRecord {
   readonly config: JsonObject;
   readonly environment: JsonObject;
   readonly dataset: JsonObject;
   readonly suggestion: Suggestion;
-}
-
-/** Reads a range test's folder; undefined where it is another command's, or has not ended. Throws UsageError where it is damaged. */
-export async function readRangeTest(dir: string): Promise<RangeTestRecord | undefined> {
-  const config = await readDocument(join(dir, RUN_FILES.config));
-  if (config['command'] !== 'find-lr') return undefined;
-  const result = await readDocument(join(dir, RUN_FILES.result));
-  if (result['status'] !== 'completed') return undefined;
-  return {
-    config,
-    environment: await readDocument(join(dir, RUN_FILES.environment)),
-    dataset: await readDocument(join(dir, RUN_FILES.dataset)),
-    suggestion: await readSuggestion(dir),
-  };
+  /** Null where it was killed after it had found its rates. */
+  readonly result: JsonObject | null;
 }
 
 /** Reads the points of a range test, also while it goes on. Throws UsageError where a line is damaged. */
 export function readCurve(dir: string): Promise<readonly CurveLine[]> {
   return readRecords(join(dir, RANGE_TEST_FILES.curve), {
-    expected: 'the numbers seed, step and learningRate, and losses that are numbers or null',
+    expected: () => 'the numbers seed, step and learningRate, and losses that are numbers or null',
     matches: (line): line is JsonObject & CurveLine =>
-      ['seed', 'step', 'learningRate'].every((name) => typeof line[name] === 'number') &&
-      ['loss', 'smoothedLoss'].every((name) => line[name] === null || typeof line[name] === 'number'),
+      ['seed', 'step', 'learningRate'].every((name) => Number.isFinite(line[name])) &&
+      ['loss', 'smoothedLoss'].every((name) => line[name] === null || Number.isFinite(line[name])),
   });
 }
 
-/** Reads what a range test recommends. Throws UsageError where there is none, or where its file is damaged. */
-export async function readSuggestion(dir: string): Promise<Suggestion> {
-  const path = join(dir, RANGE_TEST_FILES.suggestion);
-  const text = await readFile(path, 'utf8').catch(() => {
-    throw new UsageError(`there is no ${path}. Expected the folder of a finished find-lr run.`);
-  });
-  const again = 'Run onecycle find-lr again.';
-  let found: unknown;
-  try {
-    found = parseJson(text);
-  } catch {
-    found = undefined;
+/** Reads a range test's folder. Throws UsageError where it is another command's, is damaged, or has not found its rates yet. */
+export async function readRangeTest(dir: string): Promise<RangeTestRecord> {
+  const path = (name: string) => join(dir, name);
+  const place = path(RANGE_TEST_FILES.suggestion);
+  const found = await ifThere(place, readDocument);
+  if (found === null) {
+    throw new MissingPathError(`there is no ${place}. Expected the folder of a finished find-lr run.`, 'lr');
   }
-  if (!isJsonObject(found)) throw new UsageError(`${path} is damaged. ${again}`);
-  const { recommended, reason } = found;
+  const suggestion = suggestionOf(found, place);
+  const config = await readDocument(path(RUN_FILES.config));
+  const environment = await readDocument(path(RUN_FILES.environment));
+  const dataset = await readDocument(path(RUN_FILES.dataset));
+  const result = await ifThere(path(RUN_FILES.result), readDocument);
+  if (result !== null) {
+    const told = contradictions({ config, found, records: await readCurve(dir) }, result);
+    if (told !== undefined) {
+      throw new UsageError(`${dir} is damaged: ${told} of result.json. Run onecycle find-lr again.`);
+    }
+  }
+  return { config, environment, dataset, suggestion, result };
+}
+
+/** What in a finished range test's folder is not as its result repeats it; undefined where nothing is. */
+function contradictions(
+  files: { readonly config: JsonObject; readonly found: JsonObject; readonly records: readonly CurveLine[] },
+  { config, recommended, curves }: JsonObject,
+): string | undefined {
+  if (isJsonObject(config) && !sameJson(config, files.config)) return 'config.json is not that';
+  if (recommended !== undefined && !sameJson(recommended, files.found['recommended'] ?? null)) {
+    return 'suggestion.json recommends other rates than that';
+  }
+  if (!Array.isArray(curves)) return undefined;
+  const points = curves.flatMap((curve: JsonValue) => {
+    const { seed, points: own } = isJsonObject(curve) ? curve : {};
+    return Array.isArray(own) ? own.map((point: JsonValue) => ({ seed, ...(point as JsonObject) })) : [];
+  });
+  return sameJson(points as unknown as JsonValue, files.records as unknown as JsonValue)
+    ? undefined
+    : 'curve.jsonl holds other points than those';
+}
+
+function suggestionOf({ recommended, reason }: JsonObject, path: string): Suggestion {
   const why = typeof reason === 'string' ? reason : '';
   if (recommended === null) return { recommended, reason: why };
   const { learningRate, fixedLearningRate } = isJsonObject(recommended) ? recommended : {};
   if (!isRate(learningRate) || !isRate(fixedLearningRate)) {
-    throw new UsageError(`${path} holds no recommended rates. ${again}`);
+    throw new UsageError(`${path} holds no recommended rates. Run onecycle find-lr again.`);
   }
   return { recommended: { learningRate, fixedLearningRate }, reason: why };
 }

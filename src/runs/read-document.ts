@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
+import { FileRefusal, readWholeFile } from '../files.js';
 import { parseJson } from '../parse-json.js';
 import { errnoOf } from './atomic.js';
 import { SCHEMA_VERSION } from './documents.js';
@@ -11,18 +12,40 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'it is not there',
   ENOTDIR: 'it is not there',
-  EISDIR: 'it is a folder, not a file',
   EACCES: 'permission was denied',
 };
 
+/** Bytes that a file of a run may have, by the end of its name: ten million steps have 1 GB, and a million images 200 MB. */
+const LIMITS: Readonly<Record<string, number>> = { '.json': 500e6, '.jsonl': 2e9, '.ckpt': 4e9 };
+
+/** Bytes of a run's file beyond which it is not read. */
+export function limitOf(path: string): number {
+  return LIMITS[extname(path)] ?? 64 * 1024;
+}
+
 /** Reads a file of a run's folder. Throws UsageError naming the file and the reason. */
 export async function readBytes(path: string): Promise<Buffer> {
-  return readFile(path).catch((error: unknown) => {
-    const code = errnoOf(error) ?? String(error);
-    throw new UsageError(
-      `Could not read ${path}: ${REASONS[code] ?? 'the system refused'} (${code}). Expected a file of a run's folder there; check the path.`,
-      { cause: error },
-    );
+  return readWholeFile(path, limitOf(path)).catch((error: unknown) => {
+    throw unreadable(path, error);
+  });
+}
+
+/** Says why a file of a run's folder could not be read. */
+export function unreadable(path: string, error: unknown): UsageError {
+  const code = errnoOf(error) ?? String(error);
+  const reason =
+    error instanceof FileRefusal ? error.message : `${REASONS[code] ?? 'the system refused'} (${code})`;
+  return new UsageError(
+    `Could not read ${path}: ${reason}. Expected a file of a run's folder there; check the path.`,
+    { cause: error },
+  );
+}
+
+/** Reads a file of a run's folder that may be missing: null then. */
+export async function ifThere<T>(path: string, read: (path: string) => Promise<T>): Promise<T | null> {
+  return read(path).catch((error: unknown) => {
+    if (error instanceof UsageError && errnoOf(error.cause) === 'ENOENT') return null;
+    throw error;
   });
 }
 

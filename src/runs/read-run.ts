@@ -7,52 +7,67 @@ import {
   type PredictionRecord,
   RUN_FILES,
   type RunEvent,
+  type RunRecord,
   type RunResult,
   type StepRecord,
 } from './documents.js';
-import { isJsonObject, type JsonObject, type JsonValue, runKey } from './json.js';
-import { readJsonl } from './jsonl.js';
-import { checkSchemaVersion, readDocument } from './read-document.js';
+import { againstLastCheckpoint, contradictions } from './check-run.js';
+import { isCount, isJsonObject, type JsonObject, type JsonValue, runKey } from './json.js';
+import { type Lines, readJsonl } from './jsonl.js';
+import { checkSchemaVersion, ifThere, readDocument } from './read-document.js';
 
-/** A run as it lies on the disk, finished or not. */
-export interface RunRecord {
-  readonly dir: string;
-  readonly config: JsonObject;
-  /** Holds schemaVersion besides what the run's writer gave. */
-  readonly environment: JsonObject;
-  readonly dataset: JsonObject;
-  readonly steps: readonly StepRecord[];
-  readonly epochs: readonly EpochRecord[];
-  /** What changed the run's course; mostly none. */
-  readonly events: readonly RunEvent[];
-  /** Null until the run has ended. */
-  readonly result: JsonObject | null;
-  /** As the result says it; 'unfinished' where there is none: still running, or killed. */
-  readonly status: RunResult['status'] | 'unfinished';
-  /** Null where none were written. */
-  readonly predictions: readonly PredictionRecord[] | null;
-}
+/** Contradictions that a message names. */
+const NAMED = 3;
 
 /**
  * Reads a run's folder, also while another process writes it: a torn last line is left out. Throws UsageError
- * naming what is missing or damaged, and where the record is of a newer version.
+ * naming what is missing or damaged, which files contradict each other, and where the record is of a newer version.
  */
 export async function readRun(dir: string): Promise<RunRecord> {
   const environment = await readEnvironment(dir);
-  const result = await ifThere(dir, RUN_FILES.result, readDocument);
-  if (result !== null) checkSchemaVersion(result, join(dir, RUN_FILES.result));
-  return {
-    dir,
-    config: await readDocument(join(dir, RUN_FILES.config)),
-    environment,
-    dataset: await readDocument(join(dir, RUN_FILES.dataset)),
-    steps: await readRecords(join(dir, RUN_FILES.steps), stepShape),
-    epochs: await readRecords(join(dir, RUN_FILES.epochs), epochShape),
-    events: (await ifThere(dir, RUN_FILES.events, (path) => readRecords(path, eventShape))) ?? [],
-    result,
-    status: result === null ? 'unfinished' : statusOf(result, join(dir, RUN_FILES.result)),
-    predictions: await ifThere(dir, RUN_FILES.predictions, (path) => readRecords(path, predictionShape)),
+  const path = (name: string) => join(dir, name);
+  const result = await ifThere(path(RUN_FILES.result), readDocument);
+  if (result !== null) checkSchemaVersion(result, path(RUN_FILES.result));
+  const [config, dataset] = [
+    await readDocument(path(RUN_FILES.config)),
+    await readDocument(path(RUN_FILES.dataset)),
+  ];
+  const lines = {
+    steps: await readJsonl(path(RUN_FILES.steps)),
+    epochs: await readJsonl(path(RUN_FILES.epochs)),
   };
+  const [events, predictions] = [
+    await ifThere(path(RUN_FILES.events), readJsonl),
+    await ifThere(path(RUN_FILES.predictions), readJsonl),
+  ];
+  const record: RunRecord = {
+    ...{ dir, config, environment, dataset },
+    steps: checked(path(RUN_FILES.steps), lines.steps, stepShape),
+    epochs: checked(path(RUN_FILES.epochs), lines.epochs, epochShape),
+    events: events === null ? [] : checked(path(RUN_FILES.events), events, eventShape),
+    result,
+    status: result === null ? 'unfinished' : statusOf(result, path(RUN_FILES.result)),
+    predictions:
+      predictions === null ? null : checked(path(RUN_FILES.predictions), predictions, predictionShape),
+  };
+  const told = contradictions(record);
+  if (told.length === 0 && record.status === 'completed') {
+    told.push(...(await againstLastCheckpoint(record, lines)));
+  }
+  if (told.length === 0) return record;
+  // Another process may have gone on with the run while it was read.
+  const again = await ifThere(path(RUN_FILES.result), readDocument);
+  if (JSON.stringify(again) !== JSON.stringify(result)) return readRun(dir);
+  throw contradicting(dir, told);
+}
+
+/** A run whose files cannot be of one run, and what contradicts what. */
+export function contradicting(dir: string, told: readonly string[]): UsageError {
+  const more = told.length > NAMED ? [`and ${told.length - NAMED} more`] : [];
+  return new UsageError(
+    `${dir} is damaged, for its files contradict each other: ${[...told.slice(0, NAMED), ...more].join('; ')}. ` +
+      'Put the originals back, or remove the run.',
+  );
 }
 
 /** The first file to read: it tells whether this is a run at all, and of which version. Throws UsageError. */
@@ -106,13 +121,17 @@ export async function listFolders(outDir: string): Promise<string[]> {
       },
     );
   });
-  const order = new Intl.Collator('en', { numeric: true });
-  const visible = names
-    .filter((name) => !name.startsWith('.'))
-    .sort((a, b) => order.compare(a, b) || (a < b ? -1 : 1));
+  const visible = names.filter((name) => !name.startsWith('.')).sort(inOrder);
   const paths = visible.map((name) => join(outDir, name));
   const kinds = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)));
   return paths.filter((_, i) => kinds[i]?.isDirectory() === true);
+}
+
+const order = new Intl.Collator('en', { numeric: true });
+
+/** The order of the names of run folders: numbers in them by value. */
+export function inOrder(a: string, b: string): number {
+  return order.compare(a, b) || (a < b ? -1 : 1);
 }
 
 /** Where data and weights lie and how files were chosen says nothing about what they are: their hashes do. */
@@ -142,23 +161,17 @@ export function recordKey(
 
 /** The lines of a JSONL file. Throws UsageError naming the first that does not match. */
 export async function readRecords<T>(path: string, shape: Shape<T>): Promise<readonly T[]> {
-  return (await readJsonl(path)).map((line, i) => {
-    if (shape.matches(line)) return line;
+  return checked(path, await readJsonl(path), shape);
+}
+
+function checked<T>(path: string, { records }: Lines, shape: Shape<T>): readonly T[] {
+  return records.map((line, i) => {
+    if (shape.matches(line, i)) return line;
     throw new UsageError(
-      `${path}, line ${i + 1}, is damaged: expected ${shape.expected} but received ${JSON.stringify(line).slice(0, 200)}. ` +
+      `${path}, line ${i + 1}, is damaged: expected ${shape.expected(i)} but received ${JSON.stringify(line).slice(0, 200)}. ` +
         'Put the original back, or remove the run.',
     );
   });
-}
-
-/** What `read` makes of a file in a run's folder; null where there is no such file. */
-export async function ifThere<T>(
-  dir: string,
-  name: string,
-  read: (path: string) => Promise<T>,
-): Promise<T | null> {
-  const path = join(dir, name);
-  return (await isFile(path)) ? read(path) : null;
 }
 
 async function isFile(path: string): Promise<boolean> {
@@ -185,44 +198,72 @@ export const EPOCH_FIELDS = [
 ] as const;
 const PREDICTION = ['predicted', 'probability'] as const;
 
-/** What one line of a JSONL file must be; other keys than these may be there too. */
+/** What the line at an index, from 0, of a JSONL file must be; other keys than these may be there too. */
 interface Shape<T> {
   /** For messages, such as «a step with ...». */
-  readonly expected: string;
-  matches(line: JsonObject): line is JsonObject & T;
+  expected(index: number): string;
+  matches(line: JsonObject, index: number): line is JsonObject & T;
 }
 
 /** A line of steps.jsonl. */
 const stepShape: Shape<StepRecord> = {
-  expected: `the numbers ${STEP_FIELDS.join(', ')}`,
-  matches: (line): line is JsonObject & StepRecord => hasNumbers(line, STEP_FIELDS),
+  expected: (index) =>
+    `step ${index} with the numbers ${STEP_FIELDS.join(', ')}, a rate of at least 0 and a momentum below 1`,
+  matches: (line, index): line is JsonObject & StepRecord =>
+    hasNumbers(line, STEP_FIELDS) &&
+    line['step'] === index &&
+    isCount(line['epoch']) &&
+    isWithin(line['learningRate'], 0, Infinity) &&
+    isWithin(line['momentum'], 0, 1),
 };
 
 /** A line of epochs.jsonl. */
 export const epochShape: Shape<EpochRecord> = {
-  expected: `the numbers ${EPOCH_FIELDS.join(', ')}`,
-  matches: (line): line is JsonObject & EpochRecord => hasNumbers(line, EPOCH_FIELDS),
+  expected: (index) =>
+    `epoch ${index + 1} with the numbers ${EPOCH_FIELDS.join(', ')}, and no more correct than there are in total`,
+  matches: (line, index): line is JsonObject & EpochRecord =>
+    hasNumbers(line, EPOCH_FIELDS) &&
+    line['epoch'] === index + 1 &&
+    isWithin(line['validAccuracy'], 0, 1) &&
+    isCount(line['total']) &&
+    isCount(line['correct']) &&
+    isWithin(line['correct'], 0, Number(line['total'])) &&
+    isWithin(line['seconds'], 0, Infinity),
 };
 
 /** A line of predictions.jsonl. */
 const predictionShape: Shape<PredictionRecord> = {
-  expected: `image, label, and final and best with the numbers ${PREDICTION.join(' and ')}`,
+  expected: () => `image, label, and final and best with a class as predicted and a probability from 0 to 1`,
   matches: (line): line is JsonObject & PredictionRecord =>
     typeof line['image'] === 'string' &&
-    hasNumbers(line, ['label']) &&
-    hasNumbers(line['final'], PREDICTION) &&
-    hasNumbers(line['best'], PREDICTION),
+    isCount(line['label']) &&
+    isPrediction(line['final']) &&
+    isPrediction(line['best']),
 };
 
 /** A line of events.jsonl. */
 const eventShape: Shape<RunEvent> = {
-  expected: 'the texts type and text, and the numbers step and epoch',
+  expected: () => 'the texts type and text, and the numbers step and epoch',
   matches: (line): line is JsonObject & RunEvent =>
     typeof line['type'] === 'string' &&
     typeof line['text'] === 'string' &&
     hasNumbers(line, ['step', 'epoch']),
 };
 
+/** Numbers that are none, such as 1e999, count as missing. */
 function hasNumbers(value: JsonValue | undefined, keys: readonly string[]): boolean {
-  return isJsonObject(value) && keys.every((key) => typeof value[key] === 'number');
+  return isJsonObject(value) && keys.every((key) => Number.isFinite(value[key]));
+}
+
+function isWithin(value: JsonValue | undefined, low: number, high: number): boolean {
+  return typeof value === 'number' && value >= low && value <= high;
+}
+
+function isPrediction(value: JsonValue | undefined): boolean {
+  return (
+    isJsonObject(value) &&
+    hasNumbers(value, PREDICTION) &&
+    isCount(value['predicted']) &&
+    isWithin(value['probability'], 0, 1)
+  );
 }

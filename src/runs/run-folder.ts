@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs';
-import { link, lstat, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UsageError } from '../errors.js';
+import { readWholeFile } from '../files.js';
 import {
   explainWriteError,
   isTemporaryName,
@@ -25,7 +26,7 @@ import {
   type StepRecord,
 } from './documents.js';
 import { documentText, jsonText } from './json.js';
-import { type JsonlOffsets, JsonlWriter, offsetsOf, truncateTo } from './jsonl.js';
+import { type JsonlOffsets, JsonlWriter, offsetsOf, requireLines, truncateTo } from './jsonl.js';
 import { heldLock, lockPath, lockRun, ownLockText, type RunLock } from './lock.js';
 import { listRuns, readEnvironment } from './read-run.js';
 
@@ -83,7 +84,7 @@ export async function holdRun(dir: string): Promise<HeldRun> {
   await readEnvironment(dir);
   const lock = await lockRun(dir);
   try {
-    const checkpoint = await readNewestCheckpoint(dir);
+    const checkpoint = await readResumePoint(dir);
     const notes = [lock.note, checkpoint.note].filter((note) => note !== null);
     return { checkpoint, notes, open: () => reopen(dir, lock, checkpoint), release: () => lock.release() };
   } catch (error) {
@@ -93,17 +94,32 @@ export async function holdRun(dir: string): Promise<HeldRun> {
 }
 
 /**
+ * Reads where a run stands: its newest whole checkpoint. Throws UsageError where there is none, and where the lines that
+ * it counts on are not in the files any more.
+ */
+export async function readResumePoint(dir: string): Promise<FoundCheckpoint> {
+  const checkpoint = await readNewestCheckpoint(dir);
+  const { steps, epochs, sha256 } = requireOffsets(dir, checkpoint);
+  await requireLines(join(dir, RUN_FILES.steps), steps, sha256?.steps);
+  await requireLines(join(dir, RUN_FILES.epochs), epochs, sha256?.epochs);
+  return checkpoint;
+}
+
+function requireOffsets(dir: string, { header, generation }: FoundCheckpoint): JsonlOffsets {
+  const offsets = offsetsOf(header);
+  if (offsets !== undefined) return offsets;
+  throw new UsageError(
+    `Expected offsets.steps and offsets.epochs in ${checkpointPath(dir, generation)} but there are none. Start the run anew.`,
+  );
+}
+
+/**
  * Cuts the JSONL files back to what the checkpoint counts on, removes what a killed process left half-written, and
  * opens the folder. The old result stays until the first line is appended.
  */
 async function reopen(dir: string, lock: RunLock, checkpoint: FoundCheckpoint): Promise<RunFolder> {
   try {
-    const offsets = offsetsOf(checkpoint.header);
-    if (offsets === undefined) {
-      throw new UsageError(
-        `Expected offsets.steps and offsets.epochs in ${checkpointPath(dir, checkpoint.generation)} but there are none. Start the run anew.`,
-      );
-    }
+    const offsets = requireOffsets(dir, checkpoint);
     await truncateTo(join(dir, RUN_FILES.steps), offsets.steps);
     await truncateTo(join(dir, RUN_FILES.epochs), offsets.epochs);
     if (checkpoint.generation === 'previous') {
@@ -190,7 +206,8 @@ export class RunFolder {
 
   /** Waits until all lines are on the disk and returns the lengths that a checkpoint is to hold as `offsets`. */
   async sync(): Promise<JsonlOffsets> {
-    return { steps: await this.steps.sync(), epochs: await this.epochs.sync() };
+    const lengths = { steps: await this.steps.sync(), epochs: await this.epochs.sync() };
+    return { ...lengths, sha256: { steps: this.steps.sha256, epochs: this.epochs.sha256 } };
   }
 
   /** Makes `bytes` the last checkpoint and keeps the one before it; with `best` they also become the best one. */
@@ -260,7 +277,12 @@ export class RunFolder {
     for (const run of await readdir(beside).catch(() => [])) {
       const linked = link(join(beside, run, RUN_FILES.model, name), path);
       if (!(await linked.then(() => true).catch(() => false))) continue;
-      if (data.equals(await readFile(path))) return;
+      const same = await readWholeFile(path, data.length).then(
+        (found) => data.equals(found),
+        // Another's folder may hold anything.
+        () => false,
+      );
+      if (same) return;
       await rm(path);
     }
     await writeDurably(path, data);

@@ -3,9 +3,9 @@ import { basename, join, resolve } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
 import { type ListedRun, RUN_FILES, type RunsDocument, SCHEMA_VERSION } from '../runs/documents.js';
 import { lockedBy, lockRun } from '../runs/lock.js';
-import { checkSchemaVersion, readDocument } from '../runs/read-document.js';
-import { epochShape, ifThere, listFolders, readRecords } from '../runs/read-run.js';
-import { bestAndFinal } from '../train/run-state.js';
+import { checkSchemaVersion, ifThere, readDocument } from '../runs/read-document.js';
+import { epochShape, listFolders, readRecords } from '../runs/read-run.js';
+import { bestAndFinal } from '../runs/check-run.js';
 
 /** Which runs are listed, and in which order. */
 export interface ListOptions {
@@ -88,7 +88,7 @@ function isWanted({ arm, policy, data }: ListedRun, wanted: ListOptions): boolea
 /** Throws UsageError where the folder is no run of this program, or damaged. */
 async function listedRun(dir: string): Promise<ListedRun> {
   const path = join(dir, RUN_FILES.config);
-  const config = await ifThere(dir, RUN_FILES.config, readDocument);
+  const config = await ifThere(join(dir, RUN_FILES.config), readDocument);
   if (config === null) throw new UsageError(`${dir} is no run: it holds no ${RUN_FILES.config}.`);
   const environment = await readDocument(join(dir, RUN_FILES.environment));
   checkSchemaVersion(environment, join(dir, RUN_FILES.environment));
@@ -96,7 +96,7 @@ async function listedRun(dir: string): Promise<ListedRun> {
   if (typeof seed !== 'number' || typeof data !== 'string' || typeof planned !== 'number') {
     throw new UsageError(`${path} names no data, epochs and seed: it is not that of a run.`);
   }
-  const result = await ifThere(dir, RUN_FILES.result, readDocument);
+  const result = await ifThere(join(dir, RUN_FILES.result), readDocument);
   const common = { run: dir, data, seed, ...(await filesOf(dir)) };
   const status = await statusOf(dir, result?.['status']);
   if (config['command'] === 'find-lr') {
@@ -172,7 +172,7 @@ export async function pruneRuns(runs: readonly ListedRun[]): Promise<NonNullable
 async function pruneRun(dir: string): Promise<number> {
   const lock = await lockRun(dir);
   try {
-    const result = await ifThere(dir, RUN_FILES.result, readDocument);
+    const result = await ifThere(join(dir, RUN_FILES.result), readDocument);
     if (result?.['status'] !== 'completed') throw new UsageError(`${dir} is no longer finished.`);
     const folder = join(dir, RUN_FILES.checkpoints);
     if ((await lstat(folder)).isSymbolicLink()) throw new UsageError(`${folder} leads to another place.`);

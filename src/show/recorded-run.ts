@@ -8,17 +8,18 @@ import {
   type FinderDocument,
   type RecordedEnvironment,
   RUN_FILES,
+  type RunRecord,
   SCHEMA_VERSION,
   type TrainDocument,
 } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { lockedBy } from '../runs/lock.js';
 import { readCurve } from '../runs/range-test-folder.js';
-import { checkSchemaVersion, readDocument } from '../runs/read-document.js';
-import { ifThere, readRun, type RunRecord } from '../runs/read-run.js';
+import { checkSchemaVersion, ifThere, readDocument } from '../runs/read-document.js';
+import { readRun } from '../runs/read-run.js';
 import type { RangeCurve } from '../stats/range/curve.js';
 import { rangeStop } from '../stats/range/stop.js';
-import { bestAndFinal } from '../train/run-state.js';
+import { bestAndFinal } from '../runs/check-run.js';
 
 /** What a folder holds, as the command that made it prints it, and what lies behind that. */
 export type RecordedRun =
@@ -102,7 +103,7 @@ async function finderDocument(dir: string): Promise<FinderDocument> {
   const environment = withoutVersion(recorded);
   const datasetPath = join(dir, RUN_FILES.dataset);
   const dataset = summaryOf(await readDocument(datasetPath), datasetPath);
-  const result = await ifThere(dir, RUN_FILES.result, readDocument);
+  const result = await ifThere(join(dir, RUN_FILES.result), readDocument);
   const found = result === null ? await measuredSoFar(dir, given, dataset) : concluded(result, dir);
   const seconds = result?.['seconds'];
   return {

@@ -2,8 +2,10 @@ import { performance } from 'node:perf_hooks';
 import type { RunConfig } from '../config/run-config.js';
 import type { ImageSet } from '../data/images/batches.js';
 import type { Engine } from '../engine/engine.js';
+import { isBetter } from '../runs/check-run.js';
 import { encodeCheckpoint } from '../runs/checkpoint.js';
 import type { Divergence, EpochRecord, Prediction, RunEvent, StepRecord } from '../runs/documents.js';
+import type { JsonObject } from '../runs/json.js';
 import type { RunFolder } from '../runs/run-folder.js';
 import type { EarlyStopDecision, StoppableSchedule } from '../schedule/early-stop.js';
 import type { Rates } from '../schedule/schedule.js';
@@ -13,7 +15,7 @@ import { epochBatches, evaluationBatches } from '../workbench/run-engine.js';
 import { trainStepGroups } from '../workbench/steps.js';
 import type { DeferredFolder } from '../workbench/deferred-folder.js';
 import { stepsPerEpoch, type Workbench } from '../workbench/workbench.js';
-import { isBetter, isSound, packCheckpoint, type RunCheckpoint, type RunState } from './run-state.js';
+import { isSound, packCheckpoint, type RunCheckpoint, type RunState } from './run-state.js';
 
 /** How the loop ended. */
 export interface RunEnd {
@@ -45,6 +47,8 @@ export interface RunStart {
   readonly best: RunCheckpoint | null;
   /** Whether the folder's last checkpoint is another than `from`, or missing. */
   readonly unsaved: boolean;
+  /** What the run is, for its checkpoints; known once all images are. */
+  readonly record: Promise<JsonObject>;
 }
 
 /** Trains from where `start` stands to the end of the schedule, recording as it goes. */
@@ -66,7 +70,7 @@ export async function runEpochs(parts: LoopParts, start: RunStart): Promise<RunE
     if (!isSound(replica)) return saved;
     const open = await folder.ready;
     const offsets = await open.sync();
-    encoded = encodeCheckpoint(packCheckpoint(saved, offsets), encoded?.buffer);
+    encoded = encodeCheckpoint(packCheckpoint(saved, offsets, await start.record), encoded?.buffer);
     await open.writeCheckpoint(encoded, { best: isBest });
     clock.saved();
     unsaved = false;

@@ -6,12 +6,19 @@ import { planSchedule } from '../config/plan-schedule.js';
 import { effectiveViews, type Replan, resolveRun, type RunConfig } from '../config/run-config.js';
 import { readDefaults, type Settings } from '../config/settings.js';
 import { UsageError } from '../errors.js';
-import { readCheckpoint, readNewestCheckpoint } from '../runs/checkpoint.js';
-import { RUN_FILES, type TrainDocument, type TrainDryRun, type TrainPlan } from '../runs/documents.js';
+import { againstCheckpoint, checkpointRecord } from '../runs/check-run.js';
+import { type FoundCheckpoint, readCheckpoint } from '../runs/checkpoint.js';
+import {
+  RUN_FILES,
+  type RunRecord,
+  type TrainDocument,
+  type TrainDryRun,
+  type TrainPlan,
+} from '../runs/documents.js';
 import { continuedEnvironment, environmentsOf } from '../runs/environments.js';
-import { asJson, isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
-import { readRun, type RunRecord } from '../runs/read-run.js';
-import { type HeldRun, holdRun } from '../runs/run-folder.js';
+import { asJson, isCount, isJsonObject, type JsonObject, type JsonValue, sameJson } from '../runs/json.js';
+import { contradicting, readRun } from '../runs/read-run.js';
+import { type HeldRun, holdRun, readResumePoint } from '../runs/run-folder.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import { DeferredFolder } from '../workbench/deferred-folder.js';
 import {
@@ -22,8 +29,8 @@ import {
   type Workbench,
 } from '../workbench/workbench.js';
 import { type RunCheckpoint, type RunState, unpackCheckpoint } from './run-state.js';
-import { carryOut, type RunContext, tellWork } from './run.js';
-import { planFrom, type TrainRequest, withCost } from './train.js';
+import { planFrom, withCost } from './plan.js';
+import { carryOut, type RunContext, tellWork, type TrainRequest } from './run.js';
 
 /** A recorded run and where it stands. */
 interface ResumableRun {
@@ -55,7 +62,7 @@ export async function openResumable(dir: string, given: GivenSettings): Promise<
     const config = recordedRunConfig(record.config, join(dir, RUN_FILES.config));
     refuseContradictions(dir, config, given);
     refuseEnded(record, config, given);
-    const checkpoint = unpackCheckpoint(held?.checkpoint ?? (await readNewestCheckpoint(dir)));
+    const checkpoint = checkpointOf(record, held?.checkpoint ?? (await readResumePoint(dir)));
     const backend = environmentsOf(record).at(-1)?.['backend'];
     return {
       record,
@@ -99,14 +106,33 @@ export async function resumeShared(
     const record = await readRun(dir);
     const config = recordedRunConfig(record.config, join(dir, RUN_FILES.config));
     refuseChangedData(dir, record.dataset, bench, config.weights);
-    return await goOn(
-      { record, config, checkpoint: unpackCheckpoint(held.checkpoint), held },
-      bench,
-      context,
-    );
+    const checkpoint = checkpointOf(record, held.checkpoint);
+    return await goOn({ record, config, checkpoint, held }, bench, context);
   } finally {
     await held.release();
   }
+}
+
+/**
+ * Unpacks a checkpoint of a run. Throws UsageError where configuration, environment, images or epochs have changed since it was
+ * written: the run would go on as another one.
+ */
+function checkpointOf(record: RunRecord, found: FoundCheckpoint): RunCheckpoint {
+  const { generation } = found;
+  const checkpoint = unpackCheckpoint(found);
+  const { step, epochs, replans } = checkpoint.state;
+  const told = againstCheckpoint(record, found.header, replans);
+  // That of the best epoch is written first, and may be ahead of the lines of a run that was killed in between.
+  const common = generation === 'best' ? Math.min(epochs.length, record.epochs.length) : epochs.length;
+  const [lines, known] = [record.epochs, epochs].map((list) => list.slice(0, common));
+  if (generation !== 'best' && record.steps.length < step) {
+    told.push(`steps.jsonl holds ${record.steps.length} steps, the checkpoint ${step}`);
+  }
+  if (!sameJson(asJson({ lines }), asJson({ lines: known }))) {
+    told.push(`epochs.jsonl holds other epochs than checkpoints/${generation}.ckpt`);
+  }
+  if (told.length > 0) throw contradicting(record.dir, told);
+  return checkpoint;
 }
 
 /** Opens the run's data, checks that they are what they were, and plans what is left. */
@@ -147,7 +173,7 @@ async function goOn(
   return carryOut(wholeBench(bench), config, context, async ({ engine, here, schedule }) => {
     await engine.restore(checkpoint.replica);
     const { state: saved } = checkpoint;
-    const best = saved.best === null ? null : unpackCheckpoint(await readCheckpoint(dir, 'best'));
+    const best = saved.best === null ? null : checkpointOf(record, await readCheckpoint(dir, 'best'));
     const { environment, event } = continuedEnvironment(record, here, saved);
     const moved = event === null ? saved : { ...saved, events: [...saved.events, event] };
     const state = applyReplans(dir, moved, config, schedule);
@@ -170,6 +196,13 @@ async function goOn(
       from: { ...checkpoint, state },
       best,
       unsaved: state !== saved,
+      record: Promise.resolve(
+        checkpointRecord({
+          config: asJson(config),
+          environment: asJson(environment),
+          dataset: record.dataset,
+        }),
+      ),
     };
   });
 }
@@ -259,10 +292,6 @@ function readReplans(value: JsonValue, path: string): readonly Replan[] {
     if (!isCount(step) || !isCount(fromEpochs) || !isCount(toEpochs)) throw wrong();
     return { step, fromEpochs, toEpochs };
   });
-}
-
-function isCount(value: JsonValue | undefined): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** Throws UsageError where there is nothing left to train. */

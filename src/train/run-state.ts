@@ -2,7 +2,7 @@ import type { TrainedState } from '../engine/params.js';
 import { firstNonFinite } from '../model/network.js';
 import type { Checkpoint } from '../runs/checkpoint.js';
 import type { BestEpoch, EpochRecord, Prediction, RunEvent } from '../runs/documents.js';
-import { isJsonObject, type JsonValue } from '../runs/json.js';
+import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import type { JsonlOffsets } from '../runs/jsonl.js';
 
 /** Where a run stands between two steps: plain JSON, all that a resume needs beside weights and momenta. */
@@ -45,24 +45,6 @@ export function initialRunState(scheduleState: unknown): RunState {
   };
 }
 
-/** Whether an epoch beats the best one so far. */
-export function isBetter(record: EpochRecord, best: BestEpoch | null): boolean {
-  if (best === null || record.correct !== best.correct) return record.correct > (best?.correct ?? -1);
-  return record.validLoss < best.validLoss;
-}
-
-/** The best and the last of a run's epochs; null where none was finished. */
-export function bestAndFinal(epochs: readonly EpochRecord[]): Record<'best' | 'final', BestEpoch | null> {
-  const summary = (record: EpochRecord | undefined): BestEpoch | null => {
-    if (record === undefined) return null;
-    const { epoch, validAccuracy, correct, total, validLoss } = record;
-    return { epoch, validAccuracy, correct, total, validLoss };
-  };
-  const [first] = epochs;
-  const best = first && epochs.reduce((found, epoch) => (isBetter(epoch, found) ? epoch : found), first);
-  return { best: summary(best), final: summary(epochs.at(-1)) };
-}
-
 /** All that a run needs to go on as if nothing had happened. */
 export interface RunCheckpoint {
   readonly state: RunState;
@@ -76,10 +58,15 @@ const VELOCITIES = 'velocities/';
 const PREDICTED = 'predictions/predicted';
 const PROBABILITY = 'predictions/probability';
 
-/** A checkpoint's contents; `offsets` are the lengths of the record's files at this moment. */
+/**
+ * A checkpoint's contents.
+ * @param offsets the lengths of the record's files at this moment
+ * @param record what the run is, as `checkpointRecord` has it
+ */
 export function packCheckpoint(
   { state, replica, predictions }: RunCheckpoint,
   offsets: JsonlOffsets,
+  record: JsonObject,
 ): Checkpoint {
   const tensors = new Map<string, Float32Array>();
   for (const [name, values] of replica.weights) tensors.set(WEIGHTS + name, values);
@@ -91,7 +78,7 @@ export function packCheckpoint(
   // Doubles, to the last bit: two float32 slots each.
   const probabilities = Float64Array.from(predictions, ({ probability }) => probability);
   tensors.set(PROBABILITY, new Float32Array(probabilities.buffer));
-  return { header: { state: state as unknown as JsonValue, offsets: { ...offsets } }, tensors };
+  return { header: { state: state as unknown as JsonValue, offsets: { ...offsets }, record }, tensors };
 }
 
 /** The reverse of {@link packCheckpoint}. */

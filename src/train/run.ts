@@ -1,9 +1,12 @@
 import { planSchedule } from '../config/plan-schedule.js';
 import type { RunConfig } from '../config/run-config.js';
+import type { RateTable, Settings } from '../config/settings.js';
 import type { ImageSet } from '../data/images/batches.js';
 import type { Engine } from '../engine/engine.js';
 import { LIBRARY, modelFiles } from '../export/model-files.js';
+import type { ExperimentContext } from '../find-lr/find-lr.js';
 import { type TrainedClassifier, withTrained } from '../model/save.js';
+import { bestAndFinal, checkpointRecord } from '../runs/check-run.js';
 import { encodeCheckpoint } from '../runs/checkpoint.js';
 import {
   type Environment,
@@ -14,6 +17,7 @@ import {
   type StepRecord,
   type TrainDocument,
 } from '../runs/documents.js';
+import { asJson } from '../runs/json.js';
 import { readRun } from '../runs/read-run.js';
 import { createRun, type RunFolder } from '../runs/run-folder.js';
 import {
@@ -37,13 +41,13 @@ import {
   type Workbench,
 } from '../workbench/workbench.js';
 import { type RunEnd, runEpochs, type RunStart } from './fit.js';
-import {
-  bestAndFinal,
-  initialRunState,
-  packCheckpoint,
-  type RunCheckpoint,
-  type RunState,
-} from './run-state.js';
+import { initialRunState, packCheckpoint, type RunCheckpoint, type RunState } from './run-state.js';
+
+/** What a command hands over: options, the table of measured rates, and where it runs. */
+export interface TrainRequest extends ExperimentContext {
+  readonly settings: Settings;
+  readonly rates: RateTable;
+}
 
 /** What a run needs beside workbench and configuration. */
 export interface RunContext {
@@ -230,19 +234,25 @@ async function startRun(
 ): Promise<OpenRun> {
   const state = initialRunState(schedule.initialState);
   const from = { state, replica: await engine.snapshot(), predictions: [] };
+  const plain = { config: asJson(config), environment: asJson(here) };
+  const record = whole.then((bench) =>
+    checkpointRecord({ ...plain, dataset: asJson(datasetDocument(bench)) }),
+  );
+  // The folder waits for the same images, and tells why they do not come.
+  record.catch(() => undefined);
   const folder = new DeferredFolder(whole, async () => {
     const documents = {
       config,
       environment: here,
       dataset: datasetDocument(await whole),
       // With the folder, so that there is no moment at which a run could not be resumed.
-      checkpoint: encodeCheckpoint(packCheckpoint(from, { steps: 0, epochs: 0 })),
+      checkpoint: encodeCheckpoint(packCheckpoint(from, { steps: 0, epochs: 0 }, await record)),
     };
     const made = await createRun(out, runName(config), documents);
     emit({ type: 'recorded', name: runName(config), folder: made.dir });
     return made;
   });
-  return { folder, environment: here, from, best: null, unsaved: false };
+  return { folder, environment: here, from, best: null, unsaved: false, record };
 }
 
 /** Writes what a run leaves: predictions, the model of the best epoch, and last of all the result. */

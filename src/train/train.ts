@@ -1,50 +1,40 @@
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { requireKnownArms } from '../config/arms.js';
 import { flagName } from '../config/options.js';
 import { planSchedule } from '../config/plan-schedule.js';
-import { resolveRun, type RunConfig, trainedPart } from '../config/run-config.js';
+import { effectiveViews, resolveRun, type RunConfig, trainedPart } from '../config/run-config.js';
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import { dataFolder } from '../data/folder/scan.js';
 import { batchesPerEpoch } from '../data/images/batches.js';
-import { RunError, UsageError } from '../errors.js';
-import { type Advice, adviseRate, type ExperimentContext } from '../find-lr/find-lr.js';
+import { InUseError, MissingPathError, RunError, UsageError } from '../errors.js';
+import { type Advice, adviseRate } from '../find-lr/find-lr.js';
 import { resolveWeights } from '../model/load/weights.js';
-import {
-  RUN_FILES,
-  SCHEMA_VERSION,
-  type TrainDocument,
-  type TrainDryRun,
-  type TrainingCost,
-  type TrainPlan,
-} from '../runs/documents.js';
-import { readSuggestion } from '../runs/range-test-folder.js';
-import { readDocument } from '../runs/read-document.js';
-import type { StoppableSchedule } from '../schedule/early-stop.js';
+import type { RunRecord, TrainDocument, TrainDryRun } from '../runs/documents.js';
+import { asJson, isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
+import { readRangeTest } from '../runs/range-test-folder.js';
+import { readRun } from '../runs/read-run.js';
 import {
   beginWorkbench,
+  datasetDocument,
   decoded,
   type OpenBench,
   requireBatch,
-  stepsPerEpoch,
   type Survey,
   surveyWorkbench,
   THUMBNAIL_INPUT,
   whileDecoding,
   wholeBench,
-  type Workbench,
 } from '../workbench/workbench.js';
-import { measureCost } from '../workbench/run-engine.js';
-import { tellWork, trainRun } from './run.js';
 import { eachTextOnce } from '../workbench/events.js';
+import { findAgain, type FoundRun } from './recorded.js';
+import { planOf, withCost } from './plan.js';
+import { type RunContext, runName, tellWork, type TrainRequest, trainRun } from './run.js';
 
-/** What a command hands over: options, the table of measured rates, and where it runs. */
-export interface TrainRequest extends ExperimentContext {
-  readonly settings: Settings;
-  readonly rates: RateTable;
-}
-
-/** `onecycle train`: one run from its first step. */
+/**
+ * `onecycle train`: one run. Where --out holds the very same one it is taken where it has ended, and gone on with where it was
+ * interrupted; with --again it is trained anew, beside it. Throws InUseError where another process is training it.
+ */
 export async function train(given: TrainRequest): Promise<TrainDocument> {
   const request = { ...given, emit: eachTextOnce(given.emit) };
   const { settings } = request;
@@ -52,10 +42,46 @@ export async function train(given: TrainRequest): Promise<TrainDocument> {
   const workers = settings.workers ?? availableParallelism();
   return whileDecoding(beginWorkbench(survey, request), request, async (open, signal) => {
     const config = await resolveConfig(open, { ...request, signal }, arm, workers);
-    tellWork([{ bench: open.bench, config }], request.emit);
     const { out, tensorboard } = settings;
-    return trainRun(open, config, { ...request, signal, out, tensorboard, workers });
+    const context = { ...request, signal, out, tensorboard, workers };
+    const found = settings.again ? undefined : await findAgain(open, config, context);
+    if (found?.state !== 'ended') tellWork([{ bench: open.bench, config }], request.emit);
+    return found === undefined ? trainRun(open, config, context) : takeAgain(found, open, config, context);
   });
+}
+
+/** Takes a run that has ended as it is, and goes on with one that was interrupted. */
+async function takeAgain(
+  { dir, state }: FoundRun,
+  open: OpenBench,
+  config: RunConfig,
+  context: RunContext,
+): Promise<TrainDocument> {
+  const { emit } = context;
+  const name = runName(config);
+  if (state === 'ended') {
+    emit({
+      type: 'note',
+      text: `${name} was trained already, and is taken from ${dir}. --again trains it anew.`,
+    });
+    return recordedDocument(await readRun(dir));
+  }
+  emit({ type: 'note', text: `${name} was interrupted, and goes on in ${dir}. --again trains it anew.` });
+  const bench = await open.whole;
+  // Reading a configuration takes a library that no other run needs.
+  const { resumeShared } = await import('./resume.js');
+  return resumeShared(dir, bench, context).catch((error: unknown) => {
+    if (!(error instanceof UsageError) || error instanceof InUseError) throw error;
+    throw new UsageError(`${error.message} With --again it is trained anew.`, { cause: error });
+  });
+}
+
+/** What a finished run's result.json says, with the place where it lies now. */
+function recordedDocument({ dir, result, epochs, events }: RunRecord): TrainDocument {
+  if (result === null) throw new Error(`${dir} has no result any more`);
+  // Its epochs were held against the other files; versions that left out what follows had nothing to say there.
+  const document = { failure: null, stoppedEarly: null, ...result, run: dir, epochs, events };
+  return document as unknown as TrainDocument;
 }
 
 /** `onecycle train --dry-run`: resolves a run and walks its schedule without training. */
@@ -68,38 +94,6 @@ export async function planTraining(request: TrainRequest): Promise<TrainDryRun> 
   } finally {
     bench.close();
   }
-}
-
-/** A plan with what it takes to carry it out. */
-export async function withCost(
-  plan: TrainPlan,
-  bench: Workbench,
-  { settings, signal }: TrainRequest,
-): Promise<TrainDryRun> {
-  const workers = settings.workers ?? availableParallelism();
-  const cost = await costOfRuns(bench, plan.config, 1, { workers, signal }, plan.steps.length);
-  return { schemaVersion: SCHEMA_VERSION, command: 'train', status: 'completed', ...plan, cost };
-}
-
-/** What runs like this one take, one after the other, as some steps of it show; the one run has `steps` left. */
-export function costOfRuns(
-  bench: Workbench,
-  config: RunConfig,
-  runs: number,
-  context: { readonly workers: number; readonly signal: AbortSignal },
-  steps = config.epochs * stepsPerEpoch(bench, config),
-): Promise<TrainingCost> {
-  const epochSteps = stepsPerEpoch(bench, config);
-  const validBatches = bench.images.valid.length / config.batchSize;
-  const extent = { stepsPerEpoch: epochSteps, steps, evaluations: steps / epochSteps, validBatches, runs };
-  return measureCost(bench, config, planSchedule(config, epochSteps), extent, context);
-}
-
-/** The plan of a run from its first step. */
-export function planOf(bench: Workbench, config: RunConfig): TrainPlan {
-  const epochSteps = stepsPerEpoch(bench, config);
-  const schedule = planSchedule(config, epochSteps);
-  return planFrom(config, schedule, epochSteps, { trained: 0, state: schedule.initialState });
 }
 
 /** Looks at options, data and weights. Throws UsageError for what can be refused before an image is decoded. */
@@ -154,24 +148,12 @@ export async function resolveConfig(
   const { imageSize, features } = open.bench;
   const rate = await resolveRate(settings, rates, arm, {
     imageSize,
+    frozen: features !== undefined,
+    dataset: async () => asJson(datasetDocument(await open.whole)),
     find: () => adviseRate(open, settings, { ...context, workers }),
     note: (text) => context.emit({ type: 'note', text }),
   });
   return resolveRun(settings, { imageSize, ...rate, arm, frozen: features !== undefined });
-}
-
-/** Walks a schedule from step `trained` to its end without training; what validation may change stays as it is. */
-export function planFrom(
-  config: RunConfig,
-  schedule: StoppableSchedule,
-  stepsPerEpoch: number,
-  { trained, state }: { readonly trained: number; readonly state: unknown },
-): TrainPlan {
-  const steps = Array.from({ length: Math.max(0, schedule.end(state) - trained) }, (_, i) => {
-    const step = trained + i;
-    return { step, epoch: 1 + Math.floor(step / stepsPerEpoch), ...schedule.at(state, step) };
-  });
-  return { config, stepsPerEpoch, trained, steps };
 }
 
 type Recommended = NonNullable<Advice['recommended']>;
@@ -179,17 +161,18 @@ type Recommended = NonNullable<Advice['recommended']>;
 /** A run's rate, and the folder of the range test that it was taken from. */
 type ResolvedRate = Pick<RunConfig, 'lr' | 'lrFrom'>;
 
-/** Where a rate comes from that the settings do not state. */
+/** Where a rate comes from that the settings do not state, and what it is for. */
 interface RateSources {
   /** Pixels a side of the network's input. */
   readonly imageSize: number;
+  /** Whether a part is frozen, so that views are kept. */
+  readonly frozen: boolean;
+  /** The images and weights of the training, as dataset.json has them. */
+  readonly dataset: () => Promise<JsonObject>;
   /** Finds or makes the range test of the arm's settings. */
   readonly find: () => Promise<Advice>;
   readonly note: (text: string) => void;
 }
-
-/** Settings on which the best rate depends. */
-const BEARING = ['data', 'weights', 'trainable', 'headLrMultiplier', 'batchSize', 'epochs'] as const;
 
 /**
  * The learning rate of one arm: as stated, the built-in one of the trained part, as a range test finds it (`auto`), or
@@ -201,7 +184,7 @@ export async function resolveRate(
   settings: Settings,
   rates: RateTable,
   arm: string,
-  { imageSize, find, note }: RateSources,
+  { imageSize, frozen, dataset, find, note }: RateSources,
 ): Promise<ResolvedRate> {
   const stated = statedRate(settings, arm);
   if (typeof stated === 'number') return { lr: stated };
@@ -216,8 +199,9 @@ export async function resolveRate(
     return { lr: rateFor(settings.policy, recommended), lrFrom: run };
   }
   const run = stated.slice('from:'.length);
-  const recommended = await readRecommended(run);
-  const others = await differences(run, settings);
+  const { recommended, config, dataset: tested } = await readFound(run);
+  const images = { tested, now: await dataset() };
+  const others = differences(config, settings, { imageSize, frozen, ...images });
   if (others.length > 0) {
     note(`--lr from:${run}: that range test was made with ${others.join(', ')}; its rate may not fit here.`);
   }
@@ -262,21 +246,65 @@ function rateFor(policy: Settings['policy'], { learningRate, fixedLearningRate }
   return policy === '1cycle' ? learningRate : fixedLearningRate;
 }
 
-async function readRecommended(run: string): Promise<Recommended> {
+/** Reads the range test that `from:RUN` names. Throws UsageError where it has no rates to give. */
+async function readFound(run: string) {
   const asked = `--lr from:${run}`;
-  const { recommended, reason } = await readSuggestion(run).catch((error: unknown) => {
-    throw error instanceof UsageError ? new UsageError(`${asked}: ${error.message}`) : error;
+  const { suggestion, ...test } = await readRangeTest(run).catch((error: unknown) => {
+    if (!(error instanceof UsageError)) throw error;
+    const message = `${asked}: ${error.message}`;
+    throw error instanceof MissingPathError ? new MissingPathError(message, 'lr') : new UsageError(message);
   });
+  const { recommended, reason } = suggestion;
   if (recommended === null) {
     throw new UsageError(`${asked}: that range test gave no rate. ${reason}`.trimEnd());
   }
-  return recommended;
+  return { ...test, recommended };
 }
 
-/** What differs between the settings of an earlier range test and these, as in «trainable head». */
-async function differences(run: string, settings: Settings): Promise<string[]> {
-  const config = await readDocument(join(run, RUN_FILES.config));
-  return BEARING.filter((name) => config[name] !== settings[name]).map(
-    (name) => `${flagName(name)} ${String(config[name])}`,
-  );
+/** Settings on which the best rate depends, and that mean the same in a range test and in a training. */
+const BEARING = [
+  'trainable',
+  'headLrMultiplier',
+  'epochs',
+  'weightDecay',
+  'labelSmoothing',
+  'augment',
+  'momentum',
+  'imageSize',
+] as const;
+
+/** What of an earlier range test is not as in this training, as in «--trainable head»: there its rate may not fit. */
+function differences(
+  config: JsonObject,
+  settings: Settings,
+  {
+    imageSize,
+    frozen,
+    tested,
+    now,
+  }: Pick<RateSources, 'imageSize' | 'frozen'> & { readonly tested: JsonObject; readonly now: JsonObject },
+): string[] {
+  const { batchSize, accumulate, views } = config;
+  const step = Number(batchSize) * Number(accumulate ?? 1);
+  const wanted: Readonly<Record<string, unknown>> = { ...settings, imageSize };
+  return [
+    // By what they hold: where they lie and how that is spelled says nothing.
+    trainedOn(tested) !== trainedOn(now) && `other training images (--data ${String(config['data'])})`,
+    tested['weightsSha256'] !== now['weightsSha256'] &&
+      `other weights (--weights ${String(config['weights'])})`,
+    ...BEARING.map((name) => config[name] !== wanted[name] && `${flagName(name)} ${String(config[name])}`),
+    step !== settings.batchSize &&
+      `${step} images a step (--batch-size ${String(batchSize)} --accumulate ${String(accumulate)})`,
+    views !== (frozen ? effectiveViews(settings) : null) && `--views ${String(views)}`,
+  ].filter((other) => other !== false);
+}
+
+/** The training images of a recorded data set by their hashes and classes, in no order. */
+function trainedOn({ classes, files }: JsonObject): string {
+  const { train } = isJsonObject(files) ? files : {};
+  const images = (Array.isArray(train) ? train : []).map((file: JsonValue) => {
+    const { label, sha256 } = isJsonObject(file) ? file : {};
+    return JSON.stringify([label, sha256]);
+  });
+  return JSON.stringify([classes, images.sort()]);
 }

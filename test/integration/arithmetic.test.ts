@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compileFused, compileSeparate, instantiateKernels } from '../../src/engine/wasm/compile-kernels.js';
+import { rewriteRun } from '../unit/runs/rewrite-run.js';
 import { lines, SMALL_RUN } from './interrupted-run.js';
 import { type CliOptions, runCli } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
@@ -47,12 +48,10 @@ const lossesOf = (run: string) =>
 function relabelled(name: string, change: Record<string, unknown> = {}): string {
   const copy = join(root, name, 'fixed-seed0');
   cpSync(runs.separate, copy, { recursive: true });
-  const config = JSON.parse(readFileSync(join(copy, 'config.json'), 'utf8')) as object;
-  writeFileSync(join(copy, 'config.json'), JSON.stringify({ ...config, ...change }));
-  const environment = { ...environmentOf(copy), arithmetic: 'fused' };
-  writeFileSync(join(copy, 'environment.json'), JSON.stringify(environment));
-  const result = JSON.parse(readFileSync(join(copy, 'result.json'), 'utf8')) as object;
-  writeFileSync(join(copy, 'result.json'), JSON.stringify({ ...result, environment }));
+  rewriteRun(copy, {
+    config: (config) => void Object.assign(config, change),
+    environment: (environment) => void Object.assign(environment, { arithmetic: 'fused' }),
+  });
   return copy;
 }
 

@@ -4,10 +4,13 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runFolders } from './interrupted-run.js';
 import { runCli, scratchFolder, type CliResult } from './run-cli.js';
+import { rewriteRun } from '../unit/runs/rewrite-run.js';
 import { tinyImages } from './tiny-images.js';
 
 /** A document as it comes from the disk or from stdout. */
 type Parsed = ReturnType<typeof JSON.parse>;
+
+const OPTIONS = '--image-size 32 --trainable head --views 1 --batch-size 4 --epochs 1 --seeds 3'.split(' ');
 
 let home: string;
 /** fixed and 1cycle with seeds 0, 1 and 2. */
@@ -18,8 +21,7 @@ beforeAll(async () => {
   out = join(home, 'runs');
   const data = join(home, 'data');
   await tinyImages(data, { train: 8, valid: 8 });
-  const options = '--image-size 32 --trainable head --views 1 --batch-size 4 --epochs 1 --seeds 3'.split(' ');
-  const { code, stderr } = await runCli(['compare', '--data', data, '--out', out, ...options]);
+  const { code, stderr } = await runCli(['compare', '--data', data, '--out', out, ...OPTIONS]);
   expect(code, stderr).toBe(0);
 });
 
@@ -124,18 +126,30 @@ test('damaged folders are all named, each with what is missing', async () => {
   const { code, stdout, stderr } = await read(dirs);
   expect([code, stdout]).toEqual([2, '']);
   expect(stderr).toContain(`${dirs[0]} is not the folder of a run: it lacks config.json`);
-  expect(stderr).toContain(`${dirs[1]} is damaged: it is marked completed but epochs.jsonl is empty`);
+  expect(stderr).toContain(
+    `${dirs[1]} is damaged, for its files contradict each other: steps.jsonl holds 4 steps, and the 0 epochs of epochs.jsonl have 0`,
+  );
   expect(stderr).toContain(`${join(dirs[2]!, 'result.json')} is damaged`);
 });
 
 test('runs of other classes are refused, runs judged on other images are not compared image by image', async () => {
-  const dirs = await copies();
-  const others = dirs.filter((dir) => dir.includes('1cycle'));
-  for (const dir of others) {
-    change(join(dir, 'dataset.json'), ({ files }) => files.valid.pop());
-    const path = join(dir, 'predictions.jsonl');
-    writeFileSync(path, `${readFileSync(path, 'utf8').trim().split('\n').slice(0, -1).join('\n')}\n`);
-  }
+  const scratch = await scratchFolder();
+  const fewer = join(scratch, 'data');
+  cpSync(join(home, 'data'), fewer, { recursive: true });
+  rmSync(join(fewer, 'val', 'bees', '7.png'));
+  const train = [
+    'compare',
+    '--data',
+    fewer,
+    '--out',
+    join(scratch, 'runs'),
+    '--policies',
+    '1cycle',
+    ...OPTIONS,
+  ];
+  expect((await runCli(train)).code).toBe(0);
+  const others = runFolders(join(scratch, 'runs'));
+  const dirs = [...(await copies('fixed-seed0', 'fixed-seed1', 'fixed-seed2')), ...others];
   const { code, document } = await read(dirs);
   expect(code).toBe(0);
   expect(document['warnings']).toEqual([
@@ -144,17 +158,24 @@ test('runs of other classes are refused, runs judged on other images are not com
   expect(document['difference'].overImages).toBeNull();
   expect(document['verdict'].claim).toBe('none');
 
-  for (const dir of others) change(join(dir, 'dataset.json'), (set) => (set['classes'] = ['cats', 'dogs']));
+  const rename = (set: Parsed) => {
+    set['classes'] = ['cats', 'dogs'];
+  };
+  for (const dir of others) rewriteRun(dir, { dataset: rename });
   const refused = await read(dirs);
   expect(refused.code).toBe(2);
-  expect(refused.stderr).toMatch(/different data sets: the classes are cats, dogs and ants, bees/u);
+  expect(refused.stderr).toMatch(/different data sets: the classes are ants, bees and cats, dogs/u);
 });
 
 test('two different runs of one arm and seed leave open which one is meant', async () => {
   const dirs = await copies();
   const rival = join(await scratchFolder(), 'rival');
   cpSync(dirs[0]!, rival, { recursive: true });
-  change(join(rival, 'config.json'), (config) => (config['lr'] = 0.5));
+  rewriteRun(rival, {
+    config: (config) => {
+      config['lr'] = 0.5;
+    },
+  });
   const { code, stderr } = await read([...dirs, rival]);
   expect(code).toBe(2);
   expect(stderr).toMatch(/differ in lr: a comparison takes one run an arm and seed.*--arm NAME/su);
@@ -172,10 +193,12 @@ test('a range test among the folders is left out with a note', async () => {
 test('runs of an older version are read, and what they do not say is told', async () => {
   const dirs = await copies();
   for (const dir of dirs.filter((path) => path.includes('fixed'))) {
-    change(join(dir, 'config.json'), (config) => {
-      delete config['arm'];
-      delete config['labelSmoothing'];
-      delete config['splitSeed'];
+    rewriteRun(dir, {
+      config: (config) => {
+        delete config['arm'];
+        delete config['labelSmoothing'];
+        delete config['splitSeed'];
+      },
     });
   }
   const { code, document } = await read(dirs);

@@ -48,7 +48,7 @@ describe('train with a rate from the range test', () => {
   ])('%s, %s: the finder leaves no trace in the training after it', async (policy, trainable) => {
     const same = ['--policy', policy, '--trainable', trainable, '--json'];
     const auto = await document(await run('train', ...same, '--lr', 'auto'));
-    const stated = await document(await run('train', ...same, '--lr', String(auto.config.lr)));
+    const stated = await document(await run('train', ...same, '--lr', String(auto.config.lr), '--again'));
     const { lrFrom, ...config } = auto.config;
     expect(stated.config).toEqual(config);
     expect(JSON.parse(await readFile(join(lrFrom!, 'result.json'), 'utf8'))).toMatchObject({
@@ -81,8 +81,8 @@ describe('train with a rate from the range test', () => {
 
   it.each<[string, string | null, RegExp]>([
     ['no folder', null, /there is no .*suggestion\.json\. Expected the folder of a finished find-lr run/],
-    ['half a file', '{"recommended": {"learn', /is damaged\. Run onecycle find-lr again/],
-    ['null', 'null', /is damaged\. Run onecycle find-lr again/],
+    ['half a file', '{"recommended": {"learn', /suggestion\.json is damaged: /],
+    ['null', 'null', /suggestion\.json is damaged: /],
     [
       'other numbers',
       '{"recommended":{"learningRate":-1,"fixedLearningRate":1}}',
@@ -94,6 +94,8 @@ describe('train with a rate from the range test', () => {
     if (text !== null) {
       await mkdir(dir);
       await writeFile(join(dir, 'suggestion.json'), text);
+      for (const name of ['config', 'environment', 'dataset'])
+        await writeFile(join(dir, `${name}.json`), '{}');
     }
     const result = await run('train', '--lr', `from:${dir}`);
     expect(result).toMatchObject({ code: 2, stdout: '' });

@@ -108,10 +108,12 @@ test('--lr from: reads their range test: first its refusal, then the rates of on
     /--lr from:\S+: that range test gave no rate\. The loss stayed flat at 0\.68/,
   );
 
-  const path = join(home, run, 'suggestion.json');
-  const suggestion = JSON.parse(readFileSync(path, 'utf8')) as object;
   const recommended = { learningRate: 0.02, fixedLearningRate: 0.01 };
-  writeFileSync(path, JSON.stringify({ ...suggestion, recommended }));
+  for (const name of ['suggestion.json', 'result.json']) {
+    const path = join(home, run, name);
+    const document = JSON.parse(readFileSync(path, 'utf8')) as object;
+    writeFileSync(path, JSON.stringify({ ...document, recommended }));
+  }
   const taken = await from();
   expect(taken.code, taken.stderr).toBe(0);
   expect(JSON.parse(taken.stdout)).toMatchObject({ config: { lr: 0.02, lrFrom: run } });

@@ -105,10 +105,10 @@ describe('show', () => {
     writeFileSync(join(cwd, 'runs/fixed-seed0/config.json'), '{"policy":"fixed","seed":0,"lr":"fast"}');
     await expectRefusal(
       'runs/fixed-seed0',
-      /Expected a number for "lr", a number for "labelSmoothing" in .*config\.json/,
+      /runs\/fixed-seed0 is damaged, .*config\.json says data nothing, result\.json "images"/,
     );
     writeFileSync(join(cwd, 'runs/fixed-seed1/dataset.json'), '{"classes":3}');
-    await expectRefusal('runs/fixed-seed1', /dataset\.json is damaged: expected classes/);
+    await expectRefusal('runs/fixed-seed1', /dataset\.json and result\.json differ in classes/);
     const result = json(read(cwd, 'runs/find-lr-seed0/result.json'));
     writeFileSync(
       join(cwd, 'runs/find-lr-seed0/result.json'),

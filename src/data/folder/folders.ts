@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
-import { UsageError } from '../../errors.js';
+import { MissingPathError, UsageError } from '../../errors.js';
 import { fileKind, isHidden, isSystem } from './file-kinds.js';
 import type { SkippedFile } from './image-folder.js';
 import { contains, type LinkPolicy, resolveLink } from './links.js';
@@ -255,7 +255,9 @@ export function folderError(folder: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   const expected = 'Expected a folder with one subfolder of images per class';
   const advice = adviceOn(folder);
-  if (code === 'ENOENT') return new UsageError(`No such data folder: ${folder}. ${expected}; ${advice}.`);
+  if (code === 'ENOENT') {
+    return new MissingPathError(`No such data folder: ${folder}. ${expected}; ${advice}.`, 'data');
+  }
   if (code === 'ENOTDIR') return new UsageError(`Not a folder: ${folder}. ${expected}; ${advice}.`);
   if (code === 'EACCES' || code === 'EPERM') {
     return new UsageError(

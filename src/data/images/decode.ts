@@ -1,9 +1,8 @@
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, open, read } from 'node:fs';
 import { isAbsolute, join, relative } from 'node:path';
-import { promisify } from 'node:util';
 import { messageOf } from '../../errors.js';
+import { readWholeFile } from '../../files.js';
 import { HEIC } from '../folder/file-kinds.js';
 import type { ImageFolder } from '../folder/image-folder.js';
 import type { Oddity } from './audit.js';
@@ -197,10 +196,10 @@ export function decodeReason(error: unknown): string {
   return known === undefined ? `cannot be decoded (${detail})` : known[1](detail);
 }
 
-/** The longer side of an image file in pixels, from its header alone; undefined where that cannot be read. */
+/** The longer side of an image file in pixels, as its header has it; undefined where that cannot be read. */
 async function longerSide(file: string): Promise<number | undefined> {
   try {
-    const { width, height } = await sharp(file, INPUT).metadata();
+    const { width, height } = await sharp(await readImageFile(file), INPUT).metadata();
     return Math.max(width, height);
   } catch {
     return undefined;
@@ -210,40 +209,11 @@ async function longerSide(file: string): Promise<number | undefined> {
 /** Bytes of a file beyond which it is not read: 100 megapixels uncompressed are 300 MB. */
 const FILE_BYTES = 1e9;
 
-const openAsync = promisify(open);
-const readAsync = promisify(read);
-
-/**
- * A file's bytes. Throws Error with a reason for the user.
- *
- * Opening and reading may wait for the disk, and are left to Node's pool of threads. Size and close of an open file do not wait,
- * and take less time than handing them over.
- */
+/** A file's bytes. Throws Error with a reason for the user. */
 export async function readImageFile(file: string): Promise<Buffer> {
-  try {
-    const descriptor = await openAsync(file, 'r');
-    try {
-      return await readWhole(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch (error) {
+  return readWholeFile(file, FILE_BYTES).catch((error: unknown) => {
     throw new Error(fileReason(error), { cause: error });
-  }
-}
-
-async function readWhole(descriptor: number): Promise<Buffer> {
-  const { size } = fstatSync(descriptor);
-  if (size > FILE_BYTES) throw new Error(`larger than ${FILE_BYTES / 1e9} GB`);
-  const bytes = Buffer.allocUnsafe(size);
-  let length = 0;
-  while (length < size) {
-    const { bytesRead } = await readAsync(descriptor, bytes, length, size - length, length);
-    // The file has become shorter meanwhile.
-    if (bytesRead === 0) break;
-    length += bytesRead;
-  }
-  return bytes.subarray(0, length);
+  });
 }
 
 function fileReason(error: unknown): string {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, UsageError } from '../../errors.js';
+import { readWholeFile } from '../../files.js';
 import {
   type Backbone,
   type Block,
@@ -92,19 +92,9 @@ function orSayWhatItIs<Result>(json: Buffer, match: () => Result): Result {
 }
 
 async function readJson(path: string): Promise<Buffer> {
-  try {
-    const found = await stat(path);
-    if (!found.isFile()) throw new UsageError('this is no regular file');
-    if (found.size > maxJsonBytes) {
-      throw new UsageError(`expected a model.json of at most ${maxJsonBytes} bytes, found ${found.size}`);
-    }
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(`cannot be read: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+  return readWholeFile(path, maxJsonBytes).catch((error: unknown) => {
+    throw new UsageError(`cannot be read: ${messageOf(error)}`, { cause: error });
+  });
 }
 
 type FilterShape = ConvUnit['filterShape'];

@@ -1,6 +1,7 @@
-import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, sep } from 'node:path';
 import { messageOf, UsageError } from '../../errors.js';
+import { withFile } from '../../files.js';
 import type { WeightEntry, WeightGroup } from './model-json.js';
 
 /** A tensor of a weight file; `values` may be a view into the file's bytes. */
@@ -88,23 +89,20 @@ function requireOnce(paths: readonly string[]): void {
 }
 
 async function readInto({ path }: LocatedFile, target: Uint8Array): Promise<void> {
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path);
-    for (let done = 0; done < target.length;) {
-      const { bytesRead } = await file.read(target, done, target.length - done);
-      if (bytesRead === 0)
-        throw new UsageError(`weight file ${JSON.stringify(path)} ended while it was read`);
-      done += bytesRead;
-    }
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(`weight file ${JSON.stringify(path)} cannot be read: ${messageOf(error)}`, {
-      cause: error,
-    });
-  } finally {
-    await file?.close();
-  }
+  const length = await withFile(path, maxBytes, async (file) => file.readInto(target)).catch(
+    (error: unknown) => {
+      throw unreadable(path, error);
+    },
+  );
+  if (length < target.length)
+    throw new UsageError(`weight file ${JSON.stringify(path)} ended while it was read`);
+}
+
+function unreadable(path: string, error: unknown): UsageError {
+  if (error instanceof UsageError) return error;
+  return new UsageError(`weight file ${JSON.stringify(path)} cannot be read: ${messageOf(error)}`, {
+    cause: error,
+  });
 }
 
 /** TFJS writes little-endian float32, which is what every platform of Node with a release has. */
@@ -138,14 +136,9 @@ async function locateWeightFile(folder: string, path: string): Promise<LocatedFi
     const real = await realpath(join(folder, path));
     const inside = relative(await realpath(folder), real);
     if (isAbsolute(inside) || inside.split(sep)[0] === '..') throw outside(path);
-    const found = await stat(real);
-    if (!found.isFile()) throw new UsageError(`weight file ${JSON.stringify(path)} is no regular file`);
-    return { path: real, size: found.size };
+    return { path: real, size: await withFile(real, maxBytes, async ({ size }) => size) };
   } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(`weight file ${JSON.stringify(path)} cannot be read: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw unreadable(path, error);
   }
 }
 

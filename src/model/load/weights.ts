@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { messageOf, UsageError } from '../../errors.js';
+import { messageOf, MissingPathError, UsageError } from '../../errors.js';
 
 // src/model and dist/model both lie two folders below the package's root, also inside node_modules.
 const bundledFolder = fileURLToPath(new URL('../../../data/weights/', import.meta.url));
@@ -23,7 +23,9 @@ export function resolveWeights(nameOrPath: string): string {
   if (bundledWeights().includes(nameOrPath)) return join(bundledFolder, nameOrPath, 'model.json');
   const path = resolve(nameOrPath);
   const kind = kindOfPath(nameOrPath);
-  if (kind === 'nothing') throw unusable(nameOrPath, 'there is no such name, folder or file');
+  if (kind === 'nothing') {
+    throw new MissingPathError(unusableText(nameOrPath, 'there is no such name, folder or file'), 'weights');
+  }
   if (kind === 'file') {
     if (path.endsWith('.json')) return path;
     throw unusable(nameOrPath, `it is a file, but no .json (${conversionOf(path)})`);
@@ -65,8 +67,12 @@ function kindOfPath(path: string): 'file' | 'folder' | 'nothing' {
 }
 
 function unusable(nameOrPath: string, reason: string): UsageError {
-  return new UsageError(
+  return new UsageError(unusableText(nameOrPath, reason));
+}
+
+function unusableText(nameOrPath: string, reason: string): string {
+  return (
     `weights ${JSON.stringify(nameOrPath)}: ${reason}. Expected a bundled name (${bundledWeights().join(', ')}), ` +
-      'a folder with a model.json, or the model.json of a TFJS layers-model of MobileNet V1 or V2.',
+    'a folder with a model.json, or the model.json of a TFJS layers-model of MobileNet V1 or V2.'
   );
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compare, compareRecorded } from '../../../src/compare/compare.js';
 import { InUseError, RunError, UsageError } from '../../../src/errors.js';
 import { lockRun } from '../../../src/runs/lock.js';
+import { rewriteRun } from '../runs/rewrite-run.js';
 import { type TinyHome, tinyHome, tinyRequest } from './tiny-comparison.js';
 
 type Document = Record<string, ReturnType<typeof JSON.parse>>;
@@ -20,7 +21,7 @@ const place = () => join(tiny.home, `runs-${++places}`);
 const read = (...path: string[]): Document => JSON.parse(readFileSync(join(...path), 'utf8')) as Document;
 /** Changes what a run's config.json says. */
 const write = (dir: string, changed: object): void =>
-  writeFileSync(join(dir, 'config.json'), JSON.stringify({ ...read(dir, 'config.json'), ...changed }));
+  rewriteRun(dir, { config: (config) => void Object.assign(config, changed) });
 const armFile = (name: string, content: object): string => {
   const path = join(tiny.home, name);
   writeFileSync(path, JSON.stringify(content));

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { planGrid } from '../../../src/compare/grid.js';
+import { UsageError } from '../../../src/errors.js';
 import { type TinyHome, tinyHome, tinyRequest } from './tiny-comparison.js';
 
 let tiny: TinyHome;
@@ -61,6 +62,34 @@ test('a rate may be given to each arm by its name or by its policy', async () =>
   const policies = ['fixed', 'fixed:cosine', '1cycle', '1cycle:linear'];
   const grid = await planGrid(await tinyRequest(tiny, { lr, policies, seeds: 1, batchSize: 2 }));
   expect(grid.runs.map(({ config }) => config.lr)).toEqual([0.1, 0.3, 0.2, 0.2]);
+  grid.close();
+});
+
+test.each([
+  [
+    9007199254740991,
+    2,
+    ['fixed'],
+    /^Expected seeds from 0 to 9007199254740991 but the last of --seeds 2 from --seed 9007199254740991 is larger\. Lower --seed\.$/,
+  ],
+  [
+    9007199254740990,
+    1,
+    ['fixed', 'fixed@2'],
+    /the last of --seeds 1 from --seed 9007199254740990, raised by 2, is larger/,
+  ],
+])('seeds that JavaScript could not tell apart are refused: %d', async (seed, seeds, policies, message) => {
+  const request = await tinyRequest(tiny, { policies, seed, seeds, batchSize: 2 });
+  await expect(planGrid(request)).rejects.toThrow(message);
+  await expect(planGrid(request)).rejects.toThrow(UsageError);
+  const largest = await tinyRequest(tiny, {
+    policies: ['fixed'],
+    seed: 9007199254740990,
+    seeds: 2,
+    batchSize: 2,
+  });
+  const grid = await planGrid(largest);
+  expect(grid.runs.map(({ config }) => config.seed)).toEqual([9007199254740990, 9007199254740991]);
   grid.close();
 });
 

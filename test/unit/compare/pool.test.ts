@@ -8,6 +8,7 @@ import { lockRun } from '../../../src/runs/lock.js';
 import { trainRun } from '../../../src/train/run.js';
 import { workbenchHandle } from '../../../src/workbench/share.js';
 import { wholeBench } from '../../../src/workbench/workbench.js';
+import { asEarlierVersion, rewriteRun } from '../runs/rewrite-run.js';
 import { type TinyHome, tinyHome, type TinyRequest, tinyRequest } from './tiny-comparison.js';
 
 let tiny: TinyHome;
@@ -94,10 +95,8 @@ test('a run goes on in its folder with its own configuration, under a lock that 
   });
   expect(stopped.status).toBe('interrupted');
   const dir = join(tiny.home, 'resumed', 'fixed-seed0');
-  // As an earlier version left it.
-  const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as Record<string, unknown>;
-  delete config['pair'];
-  writeFileSync(join(dir, 'config.json'), JSON.stringify(config));
+  rewriteRun(dir, { config: (config) => void delete config['pair'] });
+  asEarlierVersion(dir);
   const [outcome] = await trainAll([{ ...task!, resume: dir }], pool(1));
   expect(outcome).toMatchObject({ document: { status: 'completed', run: dir } });
   expect(outcome !== undefined && 'document' in outcome && outcome.document.config).not.toHaveProperty(

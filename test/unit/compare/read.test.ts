@@ -1,8 +1,8 @@
-import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { compareRecorded } from '../../../src/compare/compare.js';
-import { readRuns } from '../../../src/compare/read.js';
+import { readRuns, runFoldersAt } from '../../../src/compare/read.js';
 import { readDefaults } from '../../../src/config/settings.js';
 import { UsageError } from '../../../src/errors.js';
 import { lockRun } from '../../../src/runs/lock.js';
@@ -54,9 +54,46 @@ test('folders that cannot be compared are all named', async () => {
   writeFileSync(join(two, 'epochs.jsonl'), '');
   await refused(
     [one, two, three],
-    /^3 of the 3 folders cannot be compared:\n.*lacks dataset\.json.*\n.*marked completed but epochs\.jsonl is empty.*\n.*names no policy and seed/,
+    /^3 of the 3 folders cannot be compared:\n.*lacks dataset\.json.*\n.*steps\.jsonl holds 6 steps, and the 0 epochs of epochs\.jsonl have 0.*\n.*names no policy and seed/,
   );
-  await refused([two], /^\S+ is damaged: it is marked completed/);
+  await refused([two], /^\S+ is damaged, for its files contradict each other: steps\.jsonl holds 6 steps/);
+});
+
+describe('what stands for run folders', () => {
+  test('a folder of runs, and patterns that no shell has expanded', async () => {
+    const home = freshFolder();
+    const out = join(home, 'runs');
+    const runs = [
+      await makeRun(out, { arm: '1cycle' }),
+      ...[await makeRun(out, { seed: 2 }), await makeRun(out, { seed: 10 })],
+    ];
+    mkdirSync(join(out, 'notes'));
+    mkdirSync(join(out, '.hidden'));
+    for (const places of [[out], [join(out, '*')], [join(home, 'ru?s', '*')], [`${out}/`]]) {
+      expect(await runFoldersAt(places)).toEqual(runs);
+    }
+    expect(await runFoldersAt([join(out, 'fixed-*'), join(out, '1cycle-seed0')])).toEqual([
+      ...runs.slice(1),
+      ...runs.slice(0, 1),
+    ]);
+    expect(await runFoldersAt([join(out, '*seed?0')])).toEqual(runs.slice(2));
+    const { finished } = await readRuns(await runFoldersAt([out]));
+    expect(finished).toHaveLength(3);
+    await expect(runFoldersAt([join(out, 'nothing*')])).rejects.toThrow(
+      `No run folder matches ${join(out, 'nothing*')}. Name run folders, or the folder that holds them.`,
+    );
+    await expect(runFoldersAt([join(out, 'note*')])).rejects.toThrow(UsageError);
+  });
+
+  test('a folder whose name has a star is itself', async () => {
+    const out = freshFolder();
+    const dir = join(out, 'a*');
+    renameSync(await makeRun(out), dir);
+    await makeRun(out, { arm: 'ab' });
+    expect(await runFoldersAt([dir])).toEqual([dir]);
+    // What is none is told by whoever reads it.
+    expect(await runFoldersAt([join(out, 'none')])).toEqual([join(out, 'none')]);
+  });
 });
 
 test('a range test is left out with a note, and alone it is no comparison', async () => {

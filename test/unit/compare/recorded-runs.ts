@@ -20,6 +20,8 @@ interface MadeUpRun {
 
 const IMAGES = ['val/a.png', 'val/b.png', 'val/c.png', 'val/d.png'];
 const HALF = [true, true, false, false];
+/** Three batches of two. */
+const TRAINED = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => ({ path: `train/${name}.png` }));
 
 export const ENVIRONMENT = {
   ...{ onecycle: '0.1.0', node: 'v20', platform: 'linux-x64', backend: 'wasm', device: 'one', driver: null },
@@ -30,13 +32,14 @@ export const ENVIRONMENT = {
 export async function makeRun(out: string, run: MadeUpRun = {}): Promise<string> {
   const { arm = 'fixed', seed = 0, right = [HALF, HALF], status = 'completed', checkpoint = true } = run;
   const policy = arm.startsWith('1cycle') ? '1cycle' : 'fixed';
+  const images = IMAGES.slice(0, right[1].length);
   const folder = await createRun(out, `${arm.replaceAll('/', '-')}-seed${seed}`, {
     config: { policy, arm, seed, lr: 0.01, epochs: 2, batchSize: 2, ...run.config },
     environment: { ...ENVIRONMENT, ...run.environment },
     dataset: {
       classes: ['ants', 'bees'],
       weightsSha256: 'w',
-      files: { train: [{ path: 't' }], valid: IMAGES.map((path) => ({ path })) },
+      files: { train: TRAINED, valid: images.map((path) => ({ path })) },
       ...run.dataset,
     },
     ...(checkpoint && {
@@ -59,9 +62,11 @@ export async function makeRun(out: string, run: MadeUpRun = {}): Promise<string>
       seconds: 2,
     });
   }
+  const count = (answers: readonly boolean[]) => answers.filter(Boolean).length;
+  const best = count(right[1]) > count(right[0]) ? right[1] : right[0];
   const answer = (right: boolean | undefined) => ({ predicted: right === true ? 1 : 0, probability: 0.5 });
   await folder.writePredictions(
-    IMAGES.map((image, i) => ({ image, label: 1, final: answer(right[1][i]), best: answer(right[1][i]) })),
+    images.map((image, i) => ({ image, label: 1, final: answer(right[1][i]), best: answer(best[i]) })),
   );
   if (status !== null) {
     await folder.finish({

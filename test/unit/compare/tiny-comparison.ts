@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type GivenSettings } from '../../../src/config/check-settings.js';
 import { readDefaults, type Settings } from '../../../src/config/settings.js';
 import { startBackend } from '../../../src/engine/backends/choose.js';
-import type { TrainRequest } from '../../../src/train/train.js';
+import type { TrainRequest } from '../../../src/train/run.js';
 import { describeEnvironment } from '../../../src/workbench/environment.js';
 import type { ExperimentEvent } from '../../../src/workbench/events.js';
 import { tinyImages, type TinyImages } from '../../integration/tiny-images.js';

@@ -49,6 +49,11 @@ describe('refused', () => {
     [['fixed', '1cycle', ' fixed '], /fixed and fixed would train the same runs/],
     [['1cycle', '1cycle@0'], /1cycle and 1cycle@0 would train the same runs.*1cycle,1cycle@100/],
     [['fixed@5', 'fixed@05'], /fixed@5 and fixed@05/],
+    [
+      ['1cycle@9007199254740992'],
+      /shift of the seeds from 0 to 9007199254740991 in --policies but received "1cycle@9007199254740992"/,
+    ],
+    [['1cycle@99999999999999999999999'], /shift of the seeds from 0/],
   ])('%j', async (policies, message) => {
     await expect(readArms(policies, 0.9)).rejects.toThrow(message);
     await expect(readArms(policies, 0.9)).rejects.toThrow(UsageError);

@@ -48,7 +48,7 @@ const files: [string, (json: LooseModelJson, bytes: Uint8Array) => unknown, RegE
   ['an absolute path', (json) => { json.weightsManifest[0]!.paths = ['/etc/hosts']; }, /"\/etc\/hosts" lies outside the folder/],
   ['a path upwards', (json) => { json.weightsManifest[0]!.paths = ['a/../../weights.bin']; }, /lies outside the folder/],
   ['a path upwards, as Windows writes it', (json) => { json.weightsManifest[0]!.paths = ['..\\weights.bin']; }, /lies outside the folder/],
-  ['the folder itself', (json) => { json.weightsManifest[0]!.paths = ['.']; }, /is no regular file/],
+  ['the folder itself', (json) => { json.weightsManifest[0]!.paths = ['.']; }, /it is a folder, not a file/],
   ['a zero byte in a path', (json) => { json.weightsManifest[0]!.paths = ['weights.bin\0']; }, /lies outside the folder/],
   ['thousands of files', (json) => { json.weightsManifest[0]!.paths = Array.from({ length: 1001 }, (_, i) => `${i}`); }, /lists 1001 files; at most 1000/],
 ];
@@ -95,13 +95,13 @@ describe('files that are no MobileNet in float32', () => {
   test('a model.json of more than 50 MB, unread', async () => {
     const path = await writeModel('{}', {});
     await truncate(path, 50 * 2 ** 20 + 1);
-    expect(await messageOf(path)).toMatch(/at most 52428800 bytes, found 52428801/);
+    expect(await messageOf(path)).toMatch(/it has 52428801 bytes, and at most 52428800 are read/);
   });
 
   test('a model.json that is a folder, or is not there', async () => {
     const folder = await temporaryFolder();
     await mkdir(join(folder, 'model.json'));
-    expect(await messageOf(join(folder, 'model.json'))).toMatch(/no regular file/);
+    expect(await messageOf(join(folder, 'model.json'))).toMatch(/it is a folder, not a file/);
     expect(await messageOf(join(folder, 'gone.json'))).toMatch(/cannot be read: ENOENT/);
   });
 });

@@ -28,7 +28,7 @@ describe('JsonlWriter and readJsonl', () => {
         const writer = await JsonlWriter.open(path);
         for (const line of lines) writer.append(line);
         await writer.close();
-        expect(await readJsonl(path)).toEqual(lines);
+        expect((await readJsonl(path)).records).toEqual(lines);
         expect(writer.offset).toBe(statSync(path).size);
       }),
       { numRuns: 40 },
@@ -57,7 +57,7 @@ describe('JsonlWriter and readJsonl', () => {
     for (let i = 0; i < 70; i++) writer.append({ text: 'x'.repeat(1000) });
     expect(statSync(path).size).toBeGreaterThan(64 * 1024);
     await writer.close();
-    expect(await readJsonl(path)).toHaveLength(70);
+    expect((await readJsonl(path)).records).toHaveLength(70);
   });
 
   it('writes nothing of a line that it refuses', async () => {
@@ -67,7 +67,7 @@ describe('JsonlWriter and readJsonl', () => {
     expect(() => writer.append({ loss: NaN })).toThrow(RangeError);
     writer.append({ loss: null });
     await writer.close();
-    expect(await readJsonl(path)).toEqual([{ loss: 1 }, { loss: null }]);
+    expect((await readJsonl(path)).records).toEqual([{ loss: 1 }, { loss: null }]);
   });
 
   it('notices that its file was removed', async () => {
@@ -89,14 +89,14 @@ describe('readJsonl', () => {
     for (let length = 0; length <= whole.length; length++) {
       writeFileSync(path, whole.subarray(0, length));
       const count = breaks.filter((i) => i < length).length;
-      expect(await readJsonl(path)).toEqual(lines.slice(0, count));
+      expect((await readJsonl(path)).records).toEqual(lines.slice(0, count));
     }
   });
 
   it('leaves out a tail of zeros, as a power cut leaves it', async () => {
     const path = emptyFile();
     writeFileSync(path, Buffer.concat([Buffer.from('{"a":1}\n'), Buffer.alloc(100)]));
-    expect(await readJsonl(path)).toEqual([{ a: 1 }]);
+    expect((await readJsonl(path)).records).toEqual([{ a: 1 }]);
   });
 
   it.each([

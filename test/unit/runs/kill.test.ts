@@ -68,8 +68,8 @@ it(`loses nothing that was saved when it is killed ${KILLS} times`, async () => 
   }
   const { run: again, checkpoint } = await openRun(run.dir);
   const { step } = checkpoint.header as unknown as { step: number };
-  again.appendStep(stepRecord(step));
-  await again.finish({ status: 'completed' });
+  again.appendStep({ ...stepRecord(step), epoch: 1 });
+  await again.finish({ status: 'interrupted' });
   await again.close();
   expect((await readRun(run.dir)).steps).toHaveLength(step + 1);
   expect(readdirSync(join(run.dir, 'checkpoints')).filter((name) => name.startsWith('.'))).toEqual([]);

@@ -14,23 +14,30 @@ const number = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) =
 const object = fc
   .dictionary(fc.string(), fc.jsonValue())
   .map((value) => JSON.parse(JSON.stringify(value)) as JsonObject);
-const step = fc.record({
-  step: fc.nat(),
-  epoch: fc.nat(),
-  learningRate: number,
-  momentum: number,
-  loss: number,
-});
-const epoch = fc.record({
-  epoch: fc.nat(),
-  trainLoss: number,
-  validLoss: number,
-  validAccuracy: number,
-  correct: fc.nat(),
-  total: fc.nat(),
-  seconds: number,
-});
-const prediction = fc.record({ predicted: fc.nat(), probability: number });
+const share = fc.double({ min: 0, max: 1, noNaN: true }).map((value) => value + 0);
+const atLeast0 = fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
+const steps = fc
+  .array(fc.record({ learningRate: atLeast0, momentum: share, loss: number }))
+  .map((list) => list.map((rates, step) => ({ step, epoch: 1, ...rates })));
+const epochs = fc
+  .array(
+    fc
+      .record({
+        trainLoss: number,
+        validLoss: number,
+        correct: fc.nat(99),
+        wrong: fc.nat(99),
+        seconds: atLeast0,
+      })
+      .filter(({ correct, wrong }) => correct + wrong > 0),
+  )
+  .map((list) =>
+    list.map(({ wrong, correct, ...rest }, i) => {
+      const total = correct + wrong;
+      return { epoch: i + 1, ...rest, validAccuracy: correct / total, correct, total };
+    }),
+  );
+const prediction = fc.record({ predicted: fc.nat(), probability: share });
 const event = fc.record({
   type: fc.constantFrom('early-stop' as const, 'extended' as const, 'backend' as const),
   step: fc.nat(),
@@ -43,13 +50,13 @@ const predicted = fc.record({ image: fc.string(), label: fc.nat(), final: predic
 async function finished(): Promise<string> {
   const run = await createRun(freshFolder(), 'run', documents);
   for (const i of [0, 1, 2]) run.appendStep(stepRecord(i));
-  run.appendEpoch(epochRecord(1));
+  run.appendEpoch({ ...epochRecord(1), validAccuracy: 1, correct: 1, total: 1 });
   await run.writePredictions([
     {
       image: 'val/ant/1.jpg',
       label: 0,
       final: { predicted: 0, probability: 0.9 },
-      best: { predicted: 1, probability: 0.6 },
+      best: { predicted: 0, probability: 0.6 },
     },
   ]);
   await run.finish({ status: 'completed' });
@@ -64,11 +71,11 @@ describe('readRun', () => {
       config: object,
       environment: object.map(({ schemaVersion: _, ...rest }) => rest),
       dataset: object,
-      steps: fc.array(step),
-      epochs: fc.array(epoch),
+      steps,
+      epochs,
       events: fc.array(event),
       predictions: fc.array(predicted),
-      status: fc.constantFrom('completed' as const, 'interrupted' as const, 'failed' as const),
+      status: fc.constantFrom('interrupted' as const, 'failed' as const),
     });
     await fc.assert(
       fc.asyncProperty(runs, async (written) => {

@@ -23,6 +23,12 @@ import { createRun } from '../../../src/runs/run-folder.js';
 import { freshFolder } from './fresh-folder.js';
 import { documents, epochRecord, openRun, saveCheckpoint, stepRecord } from './sample-run.js';
 
+/** Of the ten images that `epochRecord` speaks of. */
+const halfRight = Array.from({ length: 10 }, (_, i) => {
+  const answer = { predicted: i % 2, probability: 0.5 };
+  return { image: `val/${i}.png`, label: 1, final: answer, best: answer };
+});
+
 /** A closed run of six steps whose checkpoints stand at steps 2 (previous) and 4 (last). */
 async function sixSteps(): Promise<string> {
   const run = await createRun(freshFolder(), 'run', documents);
@@ -236,8 +242,30 @@ describe('openRun', () => {
   it('refuses lines that were changed after the checkpoint', async () => {
     const dir = await sixSteps();
     writeFileSync(join(dir, 'steps.jsonl'), '{"step":0}\n');
-    await expect(openRun(dir)).rejects.toThrow(/steps\.jsonl.*as the checkpoint says/);
+    await expect(openRun(dir)).rejects.toThrow(
+      /steps\.jsonl is shorter than the 299 bytes that the run's checkpoint counts on/,
+    );
     expect(existsSync(join(dir, '.lock'))).toBe(false);
+  });
+
+  it.each(['steps', 'epochs'] as const)('refuses other %s than those before the checkpoint', async (name) => {
+    const run = await createRun(freshFolder(), 'run', documents);
+    run.appendStep(stepRecord(0));
+    run.appendEpoch(epochRecord(1));
+    await saveCheckpoint(run, 1);
+    run.appendStep(stepRecord(1));
+    await run.close();
+    const path = join(run.dir, `${name}.jsonl`);
+    const text = readFileSync(path, 'utf8');
+    // What comes after the checkpoint may be anything: it is cut.
+    appendFileSync(path, '{"torn');
+    await openRun(run.dir).then(({ run: again }) => again.close());
+    writeFileSync(path, text.replace('"epoch":1', '"epoch":2'));
+    await expect(openRun(run.dir)).rejects.toThrow(UsageError);
+    await expect(openRun(run.dir)).rejects.toThrow(
+      `${path} does not begin with the ${text.split('\n')[0]!.length + 1} bytes that the run's checkpoint counts on: it was changed`,
+    );
+    expect(existsSync(join(run.dir, '.lock'))).toBe(false);
   });
 
   it('refuses a checkpoint without offsets', async () => {
@@ -271,6 +299,8 @@ describe('openRun', () => {
     const out = freshFolder();
     const run = await createRun(out, 'run', documents);
     run.appendStep(stepRecord(0));
+    run.appendEpoch(epochRecord(1));
+    await run.writePredictions(halfRight);
     await saveCheckpoint(run, 1);
     await run.finish({ status: 'completed' });
     await run.close();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { GivenSettings } from '../../../src/config/check-settings.js';
 import { readDefaults } from '../../../src/config/settings.js';
 import { RunError, UsageError } from '../../../src/errors.js';
+import type { JsonObject } from '../../../src/runs/json.js';
 import { resolveRate } from '../../../src/train/train.js';
 import { freshFolder } from '../runs/fresh-folder.js';
 
@@ -14,14 +15,29 @@ const FOUND = {
   run: 'runs/test',
 };
 
+/** As dataset.json has them. */
+const DATASET = {
+  classes: ['ants', 'bees'],
+  weightsSha256: 'w',
+  files: {
+    train: [
+      { path: 'train/a.png', label: 0, sha256: 'a' },
+      { path: 'train/b.png', label: 1, sha256: 'b' },
+    ],
+    valid: [{ path: 'val/c.png', label: 0, sha256: 'c' }],
+  },
+};
+
 /** The rate of an arm under these settings, and what the user was told. */
 async function resolved(
   given: GivenSettings,
-  { arm = '1cycle', imageSize = 96, found = FOUND as object } = {},
+  { arm = '1cycle', imageSize = 96, found = FOUND as object, dataset = DATASET as JsonObject } = {},
 ) {
   const notes: string[] = [];
   const rate = await resolveRate({ ...settings, ...given }, rates, arm, {
     imageSize,
+    frozen: true,
+    dataset: async () => dataset,
     find: async () => found as typeof FOUND,
     note: (text) => void notes.push(text),
   });
@@ -71,16 +87,30 @@ test('the bundled data and weights are the same by any name', async () => {
   expect((await resolved(given)).notes).toEqual([]);
 });
 
-function rangeTest(suggestion: string | object, config: object = {}): string {
+const BOUND = [
+  'trainable',
+  'headLrMultiplier',
+  'epochs',
+  'weightDecay',
+  'labelSmoothing',
+  'augment',
+] as const;
+
+/** A range test with the default settings at 96 pixels, that found these rates. */
+function rangeTest(suggestion: string | object, config: object = {}, dataset: object = {}): string {
   const dir = join(freshFolder(), 'find-lr-seed0');
   mkdirSync(dir);
-  const { data, weights, trainable, headLrMultiplier, batchSize, epochs } = settings;
-  const own = { data, weights, trainable, headLrMultiplier, batchSize, epochs, ...config };
-  writeFileSync(join(dir, 'config.json'), JSON.stringify(own));
-  writeFileSync(
-    join(dir, 'suggestion.json'),
-    typeof suggestion === 'string' ? suggestion : JSON.stringify(suggestion),
-  );
+  const write = (name: string, content: string | object) =>
+    writeFileSync(join(dir, name), typeof content === 'string' ? content : JSON.stringify(content));
+  const { data, weights, batchSize, momentum, views } = settings;
+  write('config.json', {
+    ...{ command: 'find-lr', data, weights, batchSize, accumulate: 1, momentum, views, imageSize: 96 },
+    ...Object.fromEntries(BOUND.map((name) => [name, settings[name]])),
+    ...config,
+  });
+  write('environment.json', { schemaVersion: 1 });
+  write('dataset.json', { ...DATASET, ...dataset });
+  write('suggestion.json', suggestion);
   return dir;
 }
 
@@ -96,8 +126,78 @@ test('from: takes the rate of an earlier range test and names it, with a word wh
   });
 });
 
+const [ANT, BEE] = DATASET.files.train;
+
+test.each<[object, object, string]>([
+  [{ accumulate: 4 }, {}, '128 images a step (--batch-size 32 --accumulate 4)'],
+  [{ batchSize: 8 }, {}, '8 images a step (--batch-size 8 --accumulate 1)'],
+  [{ imageSize: 224 }, {}, '--image-size 224'],
+  [{ weightDecay: 0.01 }, {}, '--weight-decay 0.01'],
+  [{ labelSmoothing: 0 }, {}, '--label-smoothing 0'],
+  [{ augment: 'none', views: 1 }, {}, '--augment none, --views 1'],
+  [{ momentum: 0.5 }, {}, '--momentum 0.5'],
+  [{ headLrMultiplier: 1 }, {}, '--head-lr-multiplier 1'],
+  [{ data: 'photos' }, { files: { train: [ANT] } }, 'other training images (--data photos)'],
+  [
+    { data: 'photos' },
+    { files: { train: [ANT, { ...BEE, sha256: 'x' }] } },
+    'other training images (--data photos)',
+  ],
+  [
+    { data: 'photos' },
+    { files: { train: [ANT, { ...BEE, label: 0 }] } },
+    'other training images (--data photos)',
+  ],
+  [{ weights: 'mine' }, { weightsSha256: 'v' }, 'other weights (--weights mine)'],
+])('from: a range test with %j and %j differs', async (config, dataset, others) => {
+  const dir = rangeTest(FOUND, config, dataset);
+  expect((await resolved({ lr: `from:${dir}` })).notes).toEqual([
+    `--lr from:${dir}: that range test was made with ${others}; its rate may not fit here.`,
+  ]);
+});
+
+test.each<[object, object, GivenSettings]>([
+  // Images and weights are what they hold, wherever they lie and in whatever order they are listed.
+  [
+    { data: '../photos', weights: '/w/model.json' },
+    { files: { train: [BEE, { ...ANT, path: 'x.png' }] } },
+    {},
+  ],
+  // As large a step, in other pieces.
+  [{ batchSize: 8, accumulate: 4 }, {}, {}],
+  [{ batchSize: 4, accumulate: 4, epochs: 9 }, {}, { batchSize: 16, epochs: 9 }],
+  // Without augmentation there is one view, whatever was asked for.
+  [{ augment: 'none', views: 1 }, {}, { augment: 'none', views: 8 }],
+])('from: a range test with %j and %j is as the training', async (config, dataset, given) => {
+  const dir = rangeTest(FOUND, config, dataset);
+  expect((await resolved({ ...given, lr: `from:${dir}` })).notes).toEqual([]);
+});
+
+test.each<[string, object, RegExp]>([
+  ['config.json', { config: { command: 'find-lr' } }, /config\.json is not that of result\.json/],
+  [
+    'suggestion.json',
+    { recommended: { learningRate: 0.4, fixedLearningRate: 0.2 } },
+    /suggestion\.json recommends other rates than that of result\.json/,
+  ],
+  [
+    'curve.jsonl',
+    { curves: [{ seed: 0, points: [{ step: 0, learningRate: 1, loss: 2, smoothedLoss: null }] }] },
+    /curve\.jsonl holds other points than those of result\.json/,
+  ],
+])('from: refuses a range test whose %s contradicts its result', async (_, result, message) => {
+  const dir = rangeTest(FOUND);
+  writeFileSync(
+    join(dir, 'curve.jsonl'),
+    '{"seed":0,"step":0,"learningRate":1,"loss":1,"smoothedLoss":null}\n',
+  );
+  writeFileSync(join(dir, 'result.json'), JSON.stringify({ ...result, status: 'completed' }));
+  await expect(resolved({ lr: `from:${dir}` })).rejects.toThrow(UsageError);
+  await expect(resolved({ lr: `from:${dir}` })).rejects.toThrow(message);
+});
+
 test.each<[string, string | object, RegExp]>([
-  ['half a file', '{"recommended": {"learn', /suggestion\.json is damaged\. Run onecycle find-lr again/],
+  ['half a file', '{"recommended": {"learn', /suggestion\.json is damaged: /],
   ['a list', '[]', /is damaged/],
   ['no rates', {}, /holds no recommended rates/],
   [

@@ -15,7 +15,7 @@ describe('a run’s checkpoint', () => {
       fc.property(fc.array(fc.record({ predicted: fc.nat(999), probability })), (predictions) => {
         const state = { ...initialRunState({ best: 0.1, badEpochs: 2 }), lossSum: 0.1 + 0.2 };
         const saved = { state, replica: replica(1, 1e-45, -0), predictions };
-        const bytes = encodeCheckpoint(packCheckpoint(saved, { steps: 1, epochs: 2 }));
+        const bytes = encodeCheckpoint(packCheckpoint(saved, { steps: 1, epochs: 2 }, {}));
         expect(unpackCheckpoint(decodeCheckpoint(bytes))).toEqual(saved);
       }),
     );

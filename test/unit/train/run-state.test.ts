@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { EpochRecord } from '../../../src/runs/documents.js';
-import { isBetter } from '../../../src/train/run-state.js';
+import { isBetter } from '../../../src/runs/check-run.js';
 
 const epoch = (number: number, correct: number, validLoss: number): EpochRecord => ({
   epoch: number,

@@ -1,16 +1,21 @@
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { shiftByPolicies } from '../config/arms.js';
 import type { RunConfig } from '../config/run-config.js';
+import { InUseError, UsageError } from '../errors.js';
 import { checkpointPath } from '../runs/checkpoint.js';
-import type { Environment } from '../runs/documents.js';
+import { type Environment, RUN_FILES, type RunRecord } from '../runs/documents.js';
 import { environmentsOf } from '../runs/environments.js';
 import { asJson, isJsonObject, type JsonObject } from '../runs/json.js';
 import { lockedBy } from '../runs/lock.js';
-import { listRuns, readRun, recordKey, type RunRecord } from '../runs/read-run.js';
-import { datasetDocument, type Workbench } from '../workbench/workbench.js';
+import { readDocument } from '../runs/read-document.js';
+import { listRuns, readRun, recordKey } from '../runs/read-run.js';
+import type { Emit } from '../workbench/events.js';
+import { datasetDocument, type OpenBench, type Workbench } from '../workbench/workbench.js';
+import { type RunContext, runName } from './run.js';
 
 /** A recorded run that makes training one from its start needless, or impossible. */
-interface FoundRun {
+export interface FoundRun {
   readonly dir: string;
   /**
    * `ended`: finished or diverged, as it would again; `running`: another process trains it; `resumable`: it has a checkpoint
@@ -24,10 +29,16 @@ interface FoundRun {
 /** Of several runs with one key the first of these counts. */
 const PREFERENCE: readonly FoundRun['state'][] = ['ended', 'running', 'resumable'];
 
-/** The runs in `out` that a comparison can take, must wait for or can go on with, by their key. */
-export async function findRecorded(out: string): Promise<Map<string, FoundRun>> {
+/** Which of the runs in a folder are looked for, and who is told of those that cannot be read. */
+interface Search {
+  readonly wanted?: (config: JsonObject) => boolean;
+  readonly note?: (text: string) => void;
+}
+
+/** The runs in `out` that can be taken, must be waited for or can be gone on with, by their key. */
+export async function findRecorded(out: string, search: Search = {}): Promise<Map<string, FoundRun>> {
   const found = new Map<string, FoundRun>();
-  for (const record of await readableRuns(out)) {
+  for (const record of await readableRuns(out, search)) {
     const run = await foundRun(record);
     if (run === undefined) continue;
     const key = recordedRunKey(record);
@@ -38,12 +49,49 @@ export async function findRecorded(out: string): Promise<Map<string, FoundRun>> 
   return found;
 }
 
+/** Finds the runs of these configurations alone: of all others no more than the configuration is read. */
+export function searchFor(configs: readonly RunConfig[], emit: Emit): Search {
+  const keys = new Set(configs.map((config) => settingsKey(asJson(config))));
+  return {
+    wanted: (config) => keys.has(settingsKey(config)),
+    note: (text) => emit({ type: 'note', text }),
+  };
+}
+
+/**
+ * The run in `out` that training this configuration here would make again; undefined where there is none.
+ * Throws InUseError where another process trains it at this moment.
+ */
+export async function findAgain(
+  { whole }: OpenBench,
+  config: RunConfig,
+  { out, environment, emit }: Pick<RunContext, 'out' | 'environment' | 'emit'>,
+): Promise<FoundRun | undefined> {
+  const found = await findRecorded(out, searchFor([config], emit));
+  // Only a candidate waits for the hashes, which are known once all images are decoded.
+  if (found.size === 0) return undefined;
+  const run = found.get(plannedRunKey(await whole, config, environment));
+  if (run?.state !== 'running') return run;
+  throw new InUseError(
+    `${runName(config)} is being trained already: ${run.owner ?? ''} --again trains another copy beside it.`,
+  );
+}
+
 /** The runs of `train` in a folder of runs; damaged ones and those of other commands are not this experiment's. */
-export async function readableRuns(out: string): Promise<RunRecord[]> {
+export async function readableRuns(
+  out: string,
+  { wanted = () => true, note = () => undefined }: Search = {},
+): Promise<RunRecord[]> {
   const runs: RunRecord[] = [];
   for (const dir of await listRuns(out)) {
-    const record = await readRun(dir).catch(() => undefined);
-    if (record !== undefined && typeof record.config['policy'] === 'string') runs.push(record);
+    const config = await readDocument(join(dir, RUN_FILES.config)).catch(() => undefined);
+    if (config === undefined || typeof config['policy'] !== 'string' || !wanted(config)) continue;
+    try {
+      runs.push(await readRun(dir));
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      note(`${dir} is passed over: ${error.message}`);
+    }
   }
   return runs;
 }
@@ -85,6 +133,11 @@ export function recordedRunKey(record: RunRecord): string {
 export function plannedRunKey(bench: Workbench, config: RunConfig, environment: Environment): string {
   const plain = asJson(config);
   return recordKey({ ...plain, pair: pairOf(plain) }, asJson(datasetDocument(bench)), [asJson(environment)]);
+}
+
+/** What makes a configuration what it is, whatever the images and wherever it is computed. */
+function settingsKey(config: JsonObject): string {
+  return recordKey({ ...config, pair: pairOf(config) }, {}, []);
 }
 
 /** What a recorded run has in common with the same arm's runs of other seeds. */

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { fairnessWarnings } from '../../../src/compare/fairness.js';
 import { readRuns } from '../../../src/compare/read.js';
-import { findRecorded, pairOf, recordedRunKey } from '../../../src/compare/recorded.js';
+import { findRecorded, pairOf, recordedRunKey } from '../../../src/train/recorded.js';
 import type { JsonObject } from '../../../src/runs/json.js';
 import { lockRun } from '../../../src/runs/lock.js';
 import { readRun } from '../../../src/runs/read-run.js';
 import { freshFolder } from '../runs/fresh-folder.js';
-import { ENVIRONMENT, makeRun } from './recorded-runs.js';
+import { ENVIRONMENT, makeRun } from '../compare/recorded-runs.js';
 
 const keyOf = async (dir: string) => recordedRunKey(await readRun(dir));
 const keyWith = async (more: Parameters<typeof makeRun>[1]) => keyOf(await makeRun(freshFolder(), more));

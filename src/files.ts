@@ -1,0 +1,85 @@
+import { closeSync, constants, fstatSync, open, read, type Stats } from 'node:fs';
+import { promisify } from 'node:util';
+
+/** A file that is there and is not read: `message` says why in half a sentence, as in «it is a pipe, not a file». */
+export class FileRefusal extends Error {
+  override readonly name = 'FileRefusal';
+}
+
+/** A regular file that is open for reading. */
+export interface OpenFile {
+  /** Bytes, when it was opened. */
+  readonly size: number;
+  /** Fills `target` with the file's first bytes; returns how many there were. */
+  readonly readInto: (target: Uint8Array) => Promise<number>;
+}
+
+// A pipe that nobody writes to would block, and a terminal take over the process. Windows has neither flag.
+const {
+  O_RDONLY,
+  O_NONBLOCK = 0,
+  O_NOCTTY = 0,
+} = constants as Partial<typeof constants> & {
+  O_RDONLY: number;
+};
+/** Bytes that are read at a time. */
+const PIECE = 2 ** 30;
+
+const openAsync = promisify(open);
+const readAsync = promisify(read);
+
+/**
+ * Opens a file that somebody else may have put there: regular files of at most `maxBytes` alone, judged by the opened file
+ * itself. Throws FileRefusal for folders, pipes, sockets, devices and larger files, else the system's error.
+ *
+ * Opening and reading may wait for the disk, and are left to Node's pool of threads. Size and close of an open file do not
+ * wait, and take less time than handing them over.
+ */
+export async function withFile<Result>(
+  path: string,
+  maxBytes: number,
+  use: (file: OpenFile) => Promise<Result>,
+): Promise<Result> {
+  if (path.includes('\0')) throw new FileRefusal('its name holds a NUL character');
+  const descriptor = await openAsync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY).catch((error: unknown) => {
+    // What cannot be opened by its name at all: a socket, or a device that is not there.
+    const noDevice = error instanceof Error && 'code' in error && error.code === 'ENXIO';
+    throw noDevice ? new FileRefusal('it is a socket or a device, not a file') : error;
+  });
+  try {
+    const found = fstatSync(descriptor);
+    if (!found.isFile()) throw new FileRefusal(`it is ${kindOf(found)}, not a file`);
+    if (found.size > maxBytes) {
+      throw new FileRefusal(`it has ${found.size} bytes, and at most ${maxBytes} are read`);
+    }
+    return await use({ size: found.size, readInto: (target) => readInto(descriptor, target) });
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The bytes of a file, as `withFile` opens it. */
+export async function readWholeFile(path: string, maxBytes: number): Promise<Buffer> {
+  return withFile(path, maxBytes, async ({ size, readInto: read }) => {
+    const bytes = Buffer.allocUnsafe(size);
+    // The file may have become shorter meanwhile.
+    return bytes.subarray(0, await read(bytes));
+  });
+}
+
+async function readInto(descriptor: number, target: Uint8Array): Promise<number> {
+  let length = 0;
+  while (length < target.length) {
+    const piece = Math.min(PIECE, target.length - length);
+    const { bytesRead } = await readAsync(descriptor, target, length, piece, length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return length;
+}
+
+function kindOf(found: Stats): string {
+  if (found.isDirectory()) return 'a folder';
+  if (found.isFIFO()) return 'a pipe';
+  return found.isSocket() ? 'a socket' : 'a device';
+}
