@@ -70,6 +70,8 @@ describe('show --report', () => {
       expect(wide.letters).toBeGreaterThanOrEqual(9);
       // A chart in each of its sizes, never both.
       expect([narrow.charts, wide.charts]).toEqual([4, 4]);
+      await report(cwd, 'show', 'runs/find-lr-seed0');
+      expect(await measured(cwd, 375)).toMatchObject({ cut: [], charts: 1 });
     },
     60_000,
   );

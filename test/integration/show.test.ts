@@ -13,7 +13,7 @@ const json = (text: string) => JSON.parse(text) as Record<string, unknown>;
 describe('show', () => {
   test.each([
     ['fixed-seed0', /^fixed, rate 1e-2, 2 epochs: done in /, /\nvalidation accuracy\n/],
-    ['1cycle-seed7', /^1cycle, maximum rate \S+, \d epochs?: interrupted in /, /\nlearning rate\n/],
+    ['1cycle-seed7', /^1cycle, maximum rate \S+: interrupted after \d of \d+ epochs,\s/, /\nlearning rate\n/],
     ['find-lr-seed0', /^training loss/, /\nNo rate is recommended\.|\nRecommended: /],
   ])('prints the page of %s at every width', async (name, first, inside) => {
     const cwd = await unpackRuns();
@@ -62,7 +62,7 @@ describe('show', () => {
       run,
     });
     expect(stderr).toContain('Go on with: onecycle train --resume');
-    expect((await runCli(['show', run])).stdout).toMatch(/^1cycle, .*1 epoch: interrupted in/);
+    expect((await runCli(['show', run])).stdout).toMatch(/^1cycle, .*: interrupted after 1 of 2 epochs, /);
   });
 
   test('of a killed range test draws what was measured, and recommends nothing', async () => {
@@ -204,7 +204,7 @@ describe('runs', () => {
   test.each([60, 80, 120])('as a table, or in two lines each, within %i columns', async (width) => {
     const cwd = await unpackRuns();
     const { stdout } = await runCli(['runs'], { cwd, env: { COLUMNS: String(width) } });
-    expect(stdout).toMatch(/^6 runs in runs, [\d.]+ [kM]B\n/);
+    expect(stdout).toMatch(/^6 runs in runs, [\d.]+ [kM]B, all on images\n/);
     for (const line of stdout.split('\n')) expect(displayWidth(line), line).toBeLessThanOrEqual(width);
     for (const part of ['1cycle-seed7', 'interrupted', 'images', '0.700']) expect(stdout).toContain(part);
     expect(stdout).not.toContain('…');

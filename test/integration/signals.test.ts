@@ -49,7 +49,7 @@ describe('the first signal', () => {
     );
     expect(code, stderr).toBe(expected);
     const dir = join(root, signal, RUN);
-    expect(stdout).toContain('interrupted in');
+    expect(stdout).toContain(': interrupted after ');
     expect(stderr).toContain(`${signal}: finishing the step and saving; once more to quit at once`);
     expect(stderr).toContain(`Go on with: onecycle train --resume ${dir}`);
     expect(JSON.parse(readFileSync(join(dir, 'result.json'), 'utf8'))).toMatchObject({

@@ -20,7 +20,7 @@ export function runsReport(document: RunsDocument, now: number, layout: ReportLa
     paragraph(
       runs.length === 0
         ? `No runs in ${dir}.`
-        : `${counted(runs.length, 'run')} in ${dir}, ${formatBytes(bytes)}`,
+        : `${counted(runs.length, 'run')} in ${dir}, ${formatBytes(bytes)}${commonData(runs) === null ? '' : `, all on ${commonData(runs)}`}`,
       width,
     ),
     runs.length === 0 ? undefined : runList(runs, now, layout),
@@ -46,9 +46,16 @@ export function prunePlan(runs: readonly ListedRun[], width: number): string {
   ]);
 }
 
+/** What --data named in several runs alike, which is told once; else null. */
+function commonData(runs: readonly ListedRun[]): string | null {
+  const [first, ...others] = new Set(runs.map(({ data }) => data));
+  return first === undefined || others.length > 0 || runs.length < 2 ? null : lastPart(first);
+}
+
 function runList(runs: readonly ListedRun[], now: number, layout: ReportLayout): string {
+  const alike = commonData(runs) !== null;
   const columns: TableColumn[] = [
-    ...['run', 'arm', 'data'].map((header) => ({ header })),
+    ...['run', 'arm', ...(alike ? [] : ['data'])].map((header) => ({ header })),
     { header: 'seed', align: 'right' },
     { header: 'status' },
     ...['best', 'final', 'age', 'size'].map((header): TableColumn => ({ header, align: 'right' })),
@@ -56,7 +63,7 @@ function runList(runs: readonly ListedRun[], now: number, layout: ReportLayout):
   const rows = runs.map((run) => [
     lastPart(run.run),
     run.arm ?? 'find-lr',
-    lastPart(run.data),
+    ...(alike ? [] : [lastPart(run.data)]),
     String(run.seed),
     statusText(run),
     run.best === null ? '' : formatFraction(run.best.validAccuracy),

@@ -23,8 +23,11 @@ export function trainReport(
   const { policy, epochs, best, final, status, config, events } = document;
   const { width, colour } = layout;
   const rate = `${policy === '1cycle' ? 'maximum rate' : 'rate'} ${formatRate(config.lr)}`;
-  const how = status === 'completed' ? 'done' : status;
-  const headline = `${policy}, ${rate}, ${counted(epochs.length, 'epoch')}: ${how} in ${formatDuration(document.seconds)}`;
+  const seconds = formatDuration(document.seconds);
+  const headline =
+    status === 'completed'
+      ? `${policy}, ${rate}, ${counted(epochs.length, 'epoch')}: done in ${seconds}`
+      : `${policy}, ${rate}: ${status} after ${epochs.length} of ${counted(config.epochs, 'epoch')}, ${seconds}`;
   const schedule = stepCharts([{ name: policy, steps }]);
   return joinBlocks([
     `${paintLines(paragraph(headline, width), 'bold', colour)}\n${paragraph(document.run, width)}`,

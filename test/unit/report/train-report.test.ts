@@ -26,7 +26,7 @@ test('an interrupted run says so, and shows what there is', () => {
     steps,
     layout,
   );
-  expect(text).toContain('1cycle, maximum rate 5e-4, 0 epochs: interrupted in 1 m 23 s');
+  expect(text).toContain('1cycle, maximum rate 5e-4: interrupted after 0 of 5 epochs, 1 m 23 s');
   expect(text).toContain('no epoch was finished');
   expect(text).toContain('loss: no values to draw');
   expect(text).toContain('learning rate');

@@ -177,6 +177,7 @@ details > summary { cursor: pointer; color: var(--soft); }
   thead th, .num { white-space: normal; }
   figure .narrow { display: block; }
   figure .narrow + svg { display: none; }
+  figure .narrow svg { min-width: 0; }
 }
 @media print {
   body { background: #fff; }

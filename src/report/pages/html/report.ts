@@ -65,6 +65,8 @@ export interface NamedChart {
 const SIZE = { width: 640, height: 400 };
 const FULL = { width: 1040, height: 440 };
 const NARROW = { width: 340, height: 300 };
+/** With room for a long legend. */
+const NARROW_FULL = { width: 340, height: 440 };
 
 /** A chart in both sizes, with words that say what it shows. */
 export function drawnChart(name: string, spec: ChartSpec, full = false): NamedChart {
@@ -72,7 +74,7 @@ export function drawnChart(name: string, spec: ChartSpec, full = false): NamedCh
     name,
     caption: chartInWords(spec),
     svg: svgChart(spec, full ? FULL : SIZE),
-    narrow: svgChart(spec, NARROW),
+    narrow: svgChart(spec, full ? NARROW_FULL : NARROW),
     full,
   };
 }
