@@ -86,19 +86,34 @@ async function watchForHang(
 ): Promise<string | undefined> {
   const { pid } = child;
   const begun = performance.now();
-  let asked = false;
+  let [asked, starved] = [false, false];
   let [last, lastChange, cpuThen] = [progress(), performance.now(), 0];
   for (;;) {
     if (await Promise.race([done, sleep(200).then(() => false)])) return undefined;
     const now = performance.now();
     const seen = progress();
     const cpu = processorSeconds(pid);
-    if (seen !== last) [last, lastChange, cpuThen] = [seen, now, cpu];
+    if (seen !== last) [last, lastChange, cpuThen, starved] = [seen, now, cpu, false];
+    // A busy machine gives it no time: that is no hang.
+    starved ||= wantsProcessor(pid);
     const quiet = (now - lastChange) / 1000;
     const used = cpu - cpuThen;
-    if (quiet > PATIENCE && used < IDLES) return `hangs: nothing for ${PATIENCE} s, and it does not compute`;
+    if (quiet > PATIENCE && used < IDLES && !starved)
+      return `hangs: nothing for ${PATIENCE} s, and it does not compute`;
     if (quiet > PATIENCE && used > SPINS) return `hangs: nothing for ${PATIENCE} s, but it computes`;
     if ((now - begun) / 1000 > LONGEST && !asked) asked = child.kill('SIGINT');
+  }
+}
+
+/** Whether one of its threads is ready to run, or waits for the disk. */
+function wantsProcessor(pid: number | undefined): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).some((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
+      return 'RD'.includes(stat.charAt(stat.lastIndexOf(')') + 2));
+    });
+  } catch {
+    return false;
   }
 }
 
