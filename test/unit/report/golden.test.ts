@@ -13,6 +13,7 @@ import {
 } from './sample-runs.js';
 
 const THREE = ['fixed', '1cycle', 'step'];
+const FOUR = ['fixed', '1cycle', 'fixed:cosine', '1cycle:no-momentum'];
 
 const reports: Record<string, (layout: ReportLayout) => string> = {
   train: (layout) => trainReport(sampleTraining(), sampleSteps('1cycle', 0), layout),
@@ -20,12 +21,13 @@ const reports: Record<string, (layout: ReportLayout) => string> = {
   'find-lr-one-seed': (layout) => findLrReport(sampleRangeTest(1), layout),
   compare: (layout) => compareReport(sampleComparison(), sampleCurves(), layout),
   'compare-three-arms': (layout) => compareReport(sampleComparison(THREE), sampleCurves(THREE), layout),
+  'compare-four-arms': (layout) => compareReport(sampleComparison(FOUR), sampleCurves(FOUR), layout),
 };
 
 const ESCAPE = String.fromCharCode(27);
 
 describe.each(Object.entries(reports))('%s report', (name, report) => {
-  test.each([60, 80, 120])('at %i columns without colour', async (width) => {
+  test.each([60, 80, 120, 200])('at %i columns without colour', async (width) => {
     const text = report({ width, colour: false });
     await expect(`${text}\n`).toMatchFileSnapshot(`../../golden/report/${name}-${width}.txt`);
   });
