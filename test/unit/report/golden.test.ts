@@ -44,9 +44,9 @@ describe.each(Object.entries(reports))('%s report', (name, report) => {
     const plain = report({ width: 80, colour: false });
     const coloured = report({ width: 80, colour: true });
     expect(coloured).toContain(ESCAPE);
-    expect(coloured.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')).toBe(plain);
+    expect(coloured.replaceAll(new RegExp(`${ESCAPE}\\[[\\d;]+m`, 'g'), '')).toBe(plain);
     for (const line of coloured.split('\n')) {
-      const codes = [...line.matchAll(new RegExp(`${ESCAPE}\\[(\\d+)m`, 'g'))].map(([, code]) => code);
+      const codes = [...line.matchAll(new RegExp(`${ESCAPE}\\[([\\d;]+)m`, 'g'))].map(([, code]) => code);
       codes.forEach((code, index) => expect(index % 2 === 0).toBe(code !== '39' && code !== '22'));
       expect(codes.length % 2).toBe(0);
     }
