@@ -21,7 +21,7 @@ import {
   superConvergence,
   type TimesSummary,
 } from '../stats/times.js';
-import { verdict } from '../stats/verdict.js';
+import { bestSupportedFirst, verdict } from '../stats/verdict.js';
 import { fairnessWarnings } from './fairness.js';
 import type { FailedRun, RecordedRun } from './read.js';
 
@@ -59,20 +59,24 @@ export function compareRuns(
     perSeed,
   }));
   const last = raw.at(-1);
-  const judged = verdict({
-    arm: last?.arm.name ?? null,
-    baseline: baseline.name,
-    difference: last?.found ?? null,
-    overImages: last?.overImages ?? null,
-    adjustedPValue: adjusted.at(-1) ?? null,
-  });
+  const alone = { baseline: baseline.name, arm: null, difference: null, overImages: null };
+  const judged = raw.map(({ arm, found, overImages }, i) =>
+    verdict({
+      arm: arm.name,
+      baseline: baseline.name,
+      difference: found,
+      overImages,
+      adjustedPValue: adjusted[i] ?? null,
+    }),
+  );
+  const [best = verdict(alone), ...lesser] = bestSupportedFirst(judged);
   return {
     schemaVersion: SCHEMA_VERSION,
     command: 'compare',
     arms,
     differences,
     difference: differences.at(-1) ?? null,
-    verdict: { kind: judged.kind, claim: judged.claim, ...verdictWords(judged) },
+    verdict: { kind: best.kind, claim: best.claim, ...verdictWords(best, lesser) },
     superConvergence:
       last === undefined || aim === undefined ? null : superConvergenceOf(last.arm.runs, baseline.runs, aim),
     warnings: [...fairnessWarnings(runs), ...lossWarnings([baseline, ...others], failed)],

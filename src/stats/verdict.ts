@@ -102,6 +102,26 @@ export function verdict({ arm, baseline, difference, overImages, adjustedPValue 
   return { kind: 'claim', claim: mean > 0 ? arm : baseline, ...judged };
 }
 
+/** From the best supported claim to what could not be compared. */
+const SUPPORT: readonly VerdictKind[] = [
+  'claim',
+  'not-shown',
+  'images-unknown',
+  'equal',
+  'one-seed',
+  'no-pairs',
+  'one-arm',
+];
+
+/** The verdicts on several arms, the best supported first: by kind, then by p after the correction, then by size. */
+export function bestSupportedFirst(verdicts: readonly Verdict[]): Verdict[] {
+  const pOf = (verdict: Verdict) => ('pValue' in verdict ? (verdict.pValue ?? 1) : 1);
+  const sizeOf = (verdict: Verdict) => ('mean' in verdict ? Math.abs(verdict.mean) : 0);
+  return verdicts.toSorted(
+    (a, b) => SUPPORT.indexOf(a.kind) - SUPPORT.indexOf(b.kind) || pOf(a) - pOf(b) || sizeOf(b) - sizeOf(a),
+  );
+}
+
 /** A limit that is 0 up to rounding contains it. */
 function excludesZero({ low, high }: Bounds): boolean {
   return low > 1e-9 || high < -1e-9;

@@ -1,4 +1,4 @@
-import { tickFormat } from '../text/numbers.js';
+import { formatRate, tickFormat } from '../text/numbers.js';
 import type { Range } from './chart.js';
 
 /** The columns of a chart as values, counted from the left. */
@@ -108,19 +108,17 @@ export interface YAxis {
 /**
  * Chooses rows so that every labelled one stands for a round number exactly: the labels are multiples of
  * 1, 2, 2.5 or 5 times a power of ten, with one to five rows from label to label, and of these the choice
- * that uses most of `maxRows`. A constant gets rows around it.
+ * that uses most of `maxRows`. A constant has three rows, and its value labels the one in the middle.
  */
 export function yAxis({ low, high }: Range, maxRows: number): YAxis {
   const largest = Math.max(Math.abs(low), Math.abs(high));
-  const [from, to, rows] =
-    largest < TINY
-      ? [-1, 1, Math.min(maxRows, 5)]
-      : high - low <= 1e-9 * largest
-        ? [low - 0.2 * largest, high + 0.2 * largest, Math.min(maxRows, 5)]
-        : [low, high, maxRows];
+  if (largest < TINY || high - low <= 1e-9 * largest) {
+    const label = largest < TINY ? '0' : formatRate(low, 6);
+    return { rows: 3, row: () => 1, labels: ['', label, ''] };
+  }
   // With three rows to spend, a unit as large as the range always fits.
-  const { unit, divisions, first, last } = candidates(from, to, Math.max(3, rows)).reduce((best, other) =>
-    other.score > best.score ? other : best,
+  const { unit, divisions, first, last } = candidates(low, high, Math.max(3, maxRows)).reduce(
+    (best, other) => (other.score > best.score ? other : best),
   );
   const step = unit / divisions;
   const format = tickFormat(unit, Math.max(Math.abs(first), Math.abs(last)) * step);

@@ -28,6 +28,8 @@ export interface ChartSeries {
   readonly points: readonly CurvePoint[];
   /** Lowest and highest at each x, such as over seeds; shaded behind the curve. */
   readonly band?: readonly BandPoint[];
+  /** Each value holds until the next point, as a rate that is decayed in steps [straight from point to point]. */
+  readonly held?: boolean;
   /** [the next of six] */
   readonly colour?: Colour;
 }
@@ -77,6 +79,7 @@ export interface DrawnSeries {
   /** A curve that leaves the axes and comes back is in several pieces. */
   readonly pieces: readonly (readonly FinitePoint[])[];
   readonly band: readonly (Range & { readonly x: number })[];
+  readonly held: boolean;
   /** Whether symbols mark the curve: where several have to be told apart, and where the points are few. */
   readonly marked: boolean;
 }
@@ -92,9 +95,10 @@ export function drawingOf(spec: ChartSpec, mostBands = Infinity): Drawing | null
   const banded = spec.series.filter(({ band = [] }) => band.length > 0).length <= mostBands;
   const placed = ({ x }: { readonly x: number }) => spec.x.scale === 'linear' || x > 0;
   const shown = spec.series
-    .map(({ points, band = [], name, colour }, index) => ({
+    .map(({ points, band = [], name, colour, held = false }, index) => ({
       name,
       index,
+      held,
       colour: colour ?? seriesColour(index),
       points: finitePoints(points).filter(placed),
       band: banded ? finiteBand(band).filter(placed) : [],

@@ -25,7 +25,7 @@ export function rangeChart(test: RangeTest): ChartSpec {
   const what = config.loss === 'valid' ? 'validation loss' : 'training loss';
   const several = curves.length > 1;
   return {
-    title: range.cut ? `${what} (above ${formatRate(range.high, 2)} not shown)` : what,
+    title: range.cut === '' ? what : `${what} (${range.cut} not shown)`,
     x: { label: 'learning rate, logarithmic', scale: 'log' },
     y: range,
     rows: 14,
@@ -82,23 +82,35 @@ export function medianCurve(curves: readonly RecordedCurve[], low: number, high:
   });
 }
 
+/** Of the descent, what is shown above and below it; of the lowest loss, the least that the chart shows. */
+const MARGIN = 0.25;
+const LEAST = 0.02;
+
 /**
- * Shows the descent well: a divergence that rises far above the start is cut off, at half the descent above the
- * start and no less than 1.3 times the best.
+ * Follows the smoothed curve, so that its valley fills the chart: from the highest loss before the lowest down to that, and
+ * a quarter of the descent above and below. What lies beyond is cut off, and `cut` says so.
  */
 function lossRange(
   median: readonly MedianPoint[],
   raw: readonly number[],
-): { low: number; high: number; cut: boolean } {
+): { low: number; high: number; cut: string } {
   const losses = median.flatMap(({ median: loss }) => loss ?? []);
-  const sorted = raw.toSorted((a, b) => a - b);
-  const share = (part: number): number => sorted[Math.floor(part * (sorted.length - 1))] ?? 0;
-  const [best] = losses.length === 0 ? [share(0)] : extent(losses);
-  const start = losses[0] ?? best;
-  const ceiling = Math.max(start + (start - best) / 2, 1.3 * best);
-  const [lowest, highest] = extent(median.flatMap(({ low, high }) => [low ?? best, high ?? best]));
-  const high = Math.max(highest, share(0.95));
-  return { low: Math.min(lowest, share(0.02)), high: Math.min(high, ceiling), cut: high > ceiling };
+  const curve = losses.length === 0 ? raw : losses;
+  const [best] = extent(curve);
+  const [, start] = extent(curve.slice(0, curve.indexOf(best) + 1));
+  const margin = Math.max(MARGIN * (start - best), LEAST * Math.abs(best));
+  const all = extent([...raw, ...median.flatMap(({ low, high }) => [low ?? best, high ?? best])]);
+  const [lowest, highest] = extent([
+    ...curve,
+    ...median.flatMap(({ low, high }) => [low ?? best, high ?? best]),
+  ]);
+  const low = Math.max(lowest, best - margin);
+  const high = Math.min(highest, start + margin);
+  const cut = [
+    ...(all[0] < low ? [`below ${formatRate(low)}`] : []),
+    ...(all[1] > high ? [`above ${formatRate(high)}`] : []),
+  ];
+  return { low, high, cut: cut.join(' and ') };
 }
 
 const DIVERGED = 'X';

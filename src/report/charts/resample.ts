@@ -60,6 +60,25 @@ export function resampleToColumns(
   });
 }
 
+/** As `resampleToColumns`, but each value holds until the next point: no column has a value that no point has. */
+export function holdInColumns(
+  points: readonly FinitePoint[],
+  column: (x: number) => number,
+  columns: number,
+): (number | null)[] {
+  const placed = points.map(({ x, y }) => ({ at: Math.round(column(x)), y }));
+  const last = placed.at(-1)?.at ?? -1;
+  let next = 0;
+  let held: number | null = null;
+  return Array.from({ length: columns }, (_, index) => {
+    for (let point = placed[next]; point !== undefined && point.at <= index; point = placed[next]) {
+      held = point.y;
+      next += 1;
+    }
+    return index <= last ? held : null;
+  });
+}
+
 /** Lowest and highest of the numbers, without the argument limit of Math.min; [Infinity, -Infinity] of none. */
 export function extent(values: Iterable<number>): [low: number, high: number] {
   let [low, high] = [Infinity, -Infinity];

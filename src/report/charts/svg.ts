@@ -138,15 +138,16 @@ function bandMark({ band, colour }: DrawnSeries, place: Place): Plot.Markish {
 
 /** The pieces of a curve, and symbols where it needs them: on few points each, else some along the way. */
 function curveMarks(series: DrawnSeries, count: number, place: Place): Plot.Markish[] {
-  const { pieces, colour, index, marked } = series;
+  const { pieces, colour, index, marked, held } = series;
   const stroke = INK[colour];
+  const curve = held ? 'step-after' : 'linear';
   const points = pieces.flat();
   const spacing = points.length <= MOST_SYMBOLS ? 1 : Math.round(points.length / 6);
   const first = spacing === 1 ? 0 : Math.floor((spacing * (index + 0.5)) / count);
   const symbols = marked ? points.filter((_, i) => i % spacing === first % spacing) : [];
   return [
     ...pieces.map((piece) =>
-      Plot.line(thinned(piece, MOST_POINTS).map(place), { ...AT, stroke, strokeWidth: 2 }),
+      Plot.line(thinned(piece, MOST_POINTS).map(place), { ...AT, stroke, strokeWidth: 2, curve }),
     ),
     Plot.dot(symbols.map(place), { ...AT, ...symbolOf(index), fill: stroke, stroke: PAPER, r: 4.5 }),
   ];

@@ -5,7 +5,7 @@ import { printable } from '../../printable.js';
 import { displayWidth, truncate, wrap } from '../text/width.js';
 import { labelsApart, type Tick, xAxis, yAxis } from './axes.js';
 import { type ChartSpec, type Drawing, drawingOf, type DrawnSeries, legendOf } from './chart.js';
-import { type FinitePoint, resampleToColumns } from './resample.js';
+import { type FinitePoint, holdInColumns, resampleToColumns } from './resample.js';
 
 const GAP = 4;
 /** More than two shades over each other hide more than they show. */
@@ -182,8 +182,8 @@ function clampedRow(area: PlotArea, y: number): number {
 }
 
 /** One row (may be fractional) for each column of the area, null where there is no curve. */
-function rowsOf(area: PlotArea, points: readonly FinitePoint[]): (number | null)[] {
-  const values = resampleToColumns(points, area.column, area.columns);
+function rowsOf(area: PlotArea, points: readonly FinitePoint[], held = false): (number | null)[] {
+  const values = (held ? holdInColumns : resampleToColumns)(points, area.column, area.columns);
   return values.map((value) => (value === null ? null : area.row(value)));
 }
 
@@ -203,19 +203,31 @@ function drawBand(area: PlotArea, series: DrawnSeries): void {
   }
 }
 
-/** Draws curves one over the other, then all their symbols; true where symbols of several fell on one place. */
+/** Columns that one of several curves on one place is drawn through before it is the next one's turn. */
+const TURN = 3;
+
+/**
+ * Draws curves, taking turns where they lie on each other so that each is seen, then all their symbols; true where symbols
+ * of several fell on one place.
+ */
 function drawCurves(area: PlotArea, curves: readonly DrawnSeries[]): boolean {
-  const rows = curves.map(({ pieces }) => {
-    const drawn = pieces.map((piece) => rowsOf(area, piece));
+  const rows = curves.map(({ pieces, held }) => {
+    const drawn = pieces.map((piece) => rowsOf(area, piece, held));
     return Array.from({ length: area.columns }, (_, column) =>
       drawn.reduce<number | null>((found, piece) => found ?? piece[column] ?? null, null),
     );
   });
+  const strokes = new Map<string, (Stroke & { readonly colour: Colour })[]>();
   curves.forEach((curve, index) => {
-    for (const { column, row, char } of lineStrokes(rows[index] ?? [], area.rows, glyphsOf(curve))) {
-      put(area, column, row, char, curve.colour);
+    for (const stroke of lineStrokes(rows[index] ?? [], area.rows, glyphsOf(curve))) {
+      const place = `${stroke.column} ${stroke.row}`;
+      strokes.set(place, [...(strokes.get(place) ?? []), { ...stroke, colour: curve.colour }]);
     }
   });
+  for (const here of strokes.values()) {
+    const turn = here[Math.floor((here[0]?.column ?? 0) / TURN) % here.length];
+    if (turn !== undefined) put(area, turn.column, turn.row, turn.char, turn.colour);
+  }
   let coincident = false;
   const owner = new Map<string, number>();
   curves.forEach((curve, index) => {

@@ -61,15 +61,20 @@ export function stepCharts(runs: readonly NamedSteps[]): { learningRate: ChartSp
     title,
     x: { label: 'step', scale: 'linear' },
     rows: 7,
-    series: runs.map(({ name, steps }) => ({
-      name,
-      points: steps.map((step) => ({ x: step.step, y: value(step) })),
-    })),
+    series: runs.map(({ name, steps }) => {
+      const points = steps.map((step) => ({ x: step.step, y: value(step) }));
+      return { name, points, held: mostlyHeld(points.map(({ y }) => y)) };
+    }),
   });
   return {
     learningRate: chart('learning rate', ({ learningRate }) => learningRate),
     momentum: chart('momentum', ({ momentum }) => momentum),
   };
+}
+
+/** Whether values stay as they are at most steps: those that are annealed move at each. */
+function mostlyHeld(values: readonly number[]): boolean {
+  return values.filter((value, i) => i > 0 && value !== values[i - 1]).length * 4 <= values.length;
 }
 
 /** The schedule is the same for every seed of an arm: one run shows it. */

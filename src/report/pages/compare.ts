@@ -15,7 +15,7 @@ import {
   formatPValue,
   formatShares,
 } from '../text/numbers.js';
-import { table, type TableColumn, tableWidth } from '../text/table.js';
+import { fittingTable, table, type TableColumn, tableWidth } from '../text/table.js';
 import { differencesNote, failures, superConvergenceText, timesNote } from '../words/compare.js';
 
 /** A comparison as text: curves of the arms, tables, what differs by how much, and last the verdict. */
@@ -59,16 +59,11 @@ function differences(document: CompareDocument, layout: ReportLayout): string {
   return `${lines}\n${paintLines(paragraph(differencesNote(document), layout.width), 'grey', layout.colour)}`;
 }
 
-/** The arms side by side: a row each where the width allows it, else a column each. */
 function armTable(document: CompareDocument, curves: readonly ArmCurves[], layout: ReportLayout): string {
-  const { arms } = document;
-  const shown = armFacts(document);
-  const columns: TableColumn[] = [{ header: 'arm' }, ...shown.map(([header]) => right(header))];
-  const rows = arms.map((arm, index) => [arm.policy, ...shown.map(([, text]) => text(arm, curves[index]))]);
-  if (tableWidth(columns, rows) <= layout.width) return table(columns, rows, layout);
-  return table(
-    [{ header: '' }, ...arms.map(({ policy }) => right(policy))],
-    shown.map(([header, text]) => [header, ...arms.map((arm, index) => text(arm, curves[index]))]),
+  const facts = armFacts(document);
+  return fittingTable(
+    [{ header: 'arm' }, ...facts.map(([header]) => right(header))],
+    document.arms.map((arm, index) => [arm.policy, ...facts.map(([, text]) => text(arm, curves[index]))]),
     layout,
   );
 }
@@ -97,24 +92,31 @@ export function armFacts({ arms, superConvergence, config }: CompareDocument): r
   return arms.some(({ stepsToTarget }) => stepsToTarget !== null) ? facts : facts.slice(0, -2);
 }
 
-/** Every run with its counts; the reasons of failed ones are listed below the tables. */
+/**
+ * Every run with its counts, arm by arm under the arm's name where names are too long for a column; the reasons of failed
+ * ones are listed below the tables.
+ */
 function runTable({ arms }: CompareDocument, layout: ReportLayout): string {
-  const rows = arms.flatMap(({ policy, runs, failed }) => [
-    ...runs.map(({ seed, final, best }) => ({
-      seed,
-      cells: [
-        policy,
+  const columns = [right('seed'), right('final'), { header: 'best' }];
+  const byArm = arms.map(({ policy, runs, failed }) => ({
+    policy,
+    rows: [
+      ...runs.map(({ seed, final, best }) => [
         String(seed),
         formatAccuracy(final.correct, final.total),
         `${formatAccuracy(best.correct, best.total)} in epoch ${best.epoch}`,
-      ],
-    })),
-    ...failed.map(({ seed }) => ({ seed, cells: [policy, String(seed), 'failed', ''] })),
-  ]);
-  return table(
-    [{ header: 'arm' }, right('seed'), right('final'), { header: 'best' }],
-    rows.map(({ cells }) => cells),
-    layout,
+      ]),
+      ...failed.map(({ seed }) => [String(seed), 'failed', '']),
+    ],
+  }));
+  const named = [{ header: 'arm' }, ...columns];
+  const rows = byArm.flatMap((arm) => arm.rows.map((cells) => [arm.policy, ...cells]));
+  if (tableWidth(named, rows) <= layout.width) return table(named, rows, layout);
+  return joinBlocks(
+    byArm.map((arm) => {
+      const heading = paintLines(paragraph(arm.policy, layout.width), 'bold', layout.colour);
+      return `${heading}\n${table(columns, arm.rows, layout)}`;
+    }),
   );
 }
 
@@ -145,7 +147,7 @@ function differenceTable(
       ...(withMethod ? [method] : []),
     ],
   );
-  return table(columns, rows, layout);
+  return fittingTable(columns, rows, layout);
 }
 
 function right(header: string): TableColumn {

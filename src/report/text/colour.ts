@@ -1,16 +1,20 @@
-/** Foreground colours that every terminal palette has, readable on dark and on light ground. */
+/** Foreground colours that can be read on the dark and light ground of every common terminal. */
 export type Colour = 'cyan' | 'magenta' | 'green' | 'yellow' | 'blue' | 'red' | 'grey' | 'bold';
 
-/** Select Graphic Rendition codes (ECMA-48 8.3.117): the one that begins a colour, and the one that ends it. */
-const CODES: Readonly<Record<Colour, readonly [number, number]>> = {
-  red: [31, 39],
-  green: [32, 39],
-  yellow: [33, 39],
-  blue: [34, 39],
-  magenta: [35, 39],
-  cyan: [36, 39],
-  grey: [90, 39],
-  bold: [1, 22],
+/**
+ * Select Graphic Rendition codes (ECMA-48 8.3.117): what begins a colour, and what ends it. The sixteen colours of a
+ * terminal are its theme's, and none of them has enough contrast in every theme: these are of the colour cube that
+ * xterm brought, which themes leave alone, halfway between black and white.
+ */
+export const CODES: Readonly<Record<Colour, readonly [begin: string, end: string]>> = {
+  red: ['38;5;196', '39'],
+  green: ['38;5;64', '39'],
+  yellow: ['38;5;136', '39'],
+  blue: ['38;5;63', '39'],
+  magenta: ['38;5;164', '39'],
+  cyan: ['38;5;31', '39'],
+  grey: ['38;5;244', '39'],
+  bold: ['1', '22'],
 };
 
 const SERIES: readonly Colour[] = ['cyan', 'magenta', 'green', 'yellow', 'blue', 'red'];
@@ -23,6 +27,6 @@ export function seriesColour(index: number): Colour {
 /** Wraps a text in the escape codes of a colour; gives it back untouched without a colour or where colour is off. */
 export function paint(text: string, colour: Colour | undefined, enabled: boolean): string {
   if (!enabled || colour === undefined || text === '') return text;
-  const [set, reset] = CODES[colour];
-  return `\u001b[${set}m${text}\u001b[${reset}m`;
+  const [begin, end] = CODES[colour];
+  return `\u001b[${begin}m${text}\u001b[${end}m`;
 }

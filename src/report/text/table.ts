@@ -1,5 +1,5 @@
 import { paint } from './colour.js';
-import type { ReportLayout } from './layout.js';
+import { joinBlocks, paragraph, type ReportLayout } from './layout.js';
 import { printable } from '../../printable.js';
 import { displayWidth, pad, truncate } from './width.js';
 
@@ -45,6 +45,36 @@ export function table(
       paint(truncate(text, width), index === 0 ? 'bold' : index === 1 ? 'grey' : undefined, colour),
     )
     .join('\n');
+}
+
+/**
+ * A table that cuts nothing: a line a row where that fits, else a column a row, else the rows one under the other, each
+ * with its first cell as heading and its others as `header: cell`.
+ */
+export function fittingTable(
+  columns: readonly TableColumn[],
+  rows: readonly (readonly string[])[],
+  layout: ReportLayout,
+): string {
+  if (tableWidth(columns, rows) <= layout.width) return table(columns, rows, layout);
+  const [, ...facts] = columns;
+  const turned = {
+    columns: [{ header: '' }, ...rows.map(([name = '']): TableColumn => ({ header: name, align: 'right' }))],
+    rows: facts.map(({ header }, index) => [header, ...rows.map((cells) => cells[index + 1] ?? '')]),
+  };
+  if (tableWidth(turned.columns, turned.rows) <= layout.width) {
+    return table(turned.columns, turned.rows, layout);
+  }
+  return joinBlocks(
+    rows.map(([name = '', ...cells]) =>
+      [
+        paint(truncate(printable(name), layout.width), 'bold', layout.colour),
+        ...facts.map(({ header }, index) =>
+          paragraph(`${header}: ${cells[index] ?? ''}`.trimEnd(), layout.width, '  '),
+        ),
+      ].join('\n'),
+    ),
+  );
 }
 
 /** The header and the rows as they can be shown. */

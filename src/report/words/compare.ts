@@ -44,7 +44,7 @@ function interval(low: number | null, high: number | null, format: (value: numbe
   return high === null ? '' : ` (95% interval: at most ${format(high)})`;
 }
 
-/** How the differences were judged, and which of several the verdict is about. */
+/** How the differences were judged, and which of several the super-convergence factor is about. */
 export function differencesNote({ differences, difference }: CompareDocument): string {
   const methods = [...new Set(differences.map(({ method }) => method))];
   const what = [
@@ -53,8 +53,8 @@ export function differencesNote({ differences, difference }: CompareDocument): s
   ];
   if (differences.length > 1 && difference !== null) {
     what.push(
-      `p is adjusted for ${differences.length} comparisons (Holm). The verdict and the super-convergence factor are ` +
-        `about ${difference.arm} against ${difference.baseline}.`,
+      `p is adjusted for ${differences.length} comparisons (Holm). The super-convergence factor is about ` +
+        `${difference.arm} against ${difference.baseline}.`,
     );
   }
   return what.join(' ');

@@ -10,11 +10,52 @@ export interface VerdictWords {
   readonly sentence: string;
 }
 
-/** Says a verdict in plain English. */
-export function verdictWords(verdict: Verdict): VerdictWords {
-  const title = verdictTitle(verdict);
-  const detail = verdictDetail(verdict);
+/**
+ * Says a verdict in plain English.
+ * @param others with more arms than two the verdicts on the others, in the order in which they are told
+ */
+export function verdictWords(verdict: Verdict, others: readonly Verdict[] = []): VerdictWords {
+  if (others.length === 0) return wordsOf(verdictTitle(verdict), verdictDetail(verdict));
+  const { claim, baseline } = verdict;
+  const loser = verdict.kind === 'claim' && claim === baseline ? verdict.arm : baseline;
+  const title = verdict.kind === 'claim' ? `${claim} is better than ${loser} here` : verdictTitle(verdict);
+  const lead =
+    verdict.kind === 'not-shown'
+      ? `chance in seeds and images may explain each of the ${others.length + 1} differences from ${baseline}. The best supported: `
+      : '';
+  const rest = others.map(inShort).join('; ');
+  return wordsOf(title, `${lead}${verdictDetail(verdict)} The others against ${baseline}: ${rest}.`);
+}
+
+function wordsOf(title: string, detail: string): VerdictWords {
   return { title, detail, sentence: `${title}: ${detail}` };
+}
+
+/** A verdict beside one that is told in full. */
+function inShort(verdict: Verdict): string {
+  switch (verdict.kind) {
+    case 'one-arm':
+    case 'no-pairs':
+      return `${verdict.kind === 'no-pairs' ? verdict.arm : verdict.baseline} has no seed that both finished`;
+    case 'one-seed':
+    case 'equal':
+      return `${endsShort(verdict, percentagePoints(verdict.mean))}, chance unmeasured`;
+    case 'images-unknown': {
+      const points = percentagePoints(verdict.mean, verdict.low, verdict.high);
+      return `${endsShort(verdict, points)} (${points.range(verdict)} over seeds alone), not shown`;
+    }
+    case 'not-shown':
+    case 'claim': {
+      const points = pointsOf(verdict);
+      const shown = verdict.kind === 'claim' ? `shown (p = ${formatP(verdict.pValue)})` : 'not shown';
+      return `${endsShort(verdict, points)} (${points.range(verdict)}), ${shown}`;
+    }
+  }
+}
+
+function endsShort({ arm, mean }: { readonly arm: string; readonly mean: number }, points: Points): string {
+  if (Number(points.size(mean)) === 0) return `${arm} equal`;
+  return `${arm} ${points.size(mean)} points ${mean > 0 ? 'above' : 'below'}`;
 }
 
 function verdictTitle(verdict: Verdict): string {

@@ -88,6 +88,23 @@ describe('the difference of two arms', () => {
       raw.map((p) => Math.min(1, 2 * p)),
     );
   });
+
+  it('of several arms the best supported one is the verdict, wherever its arm stands', () => {
+    const seeds = [0, 1, 2, 3];
+    // Right everywhere, where a misses at least 20 of 60 images; and a again.
+    const right = seeds.map((seed) => recordedRun('right', seed, Array<boolean>(IMAGES).fill(true)));
+    const same = seeds.map((seed) => recordedRun('same', seed, answers('a', seed)));
+    const runs = [...runsOf(['a'], seeds), ...right, ...same];
+    for (const names of [
+      ['a', 'right', 'same'],
+      ['a', 'same', 'right'],
+    ]) {
+      const { verdict, difference } = conclude(names, runs);
+      expect(verdict).toMatchObject({ kind: 'claim', claim: 'right', title: 'right is better than a here' });
+      expect(verdict.detail).toContain('The others against a: same equal');
+      expect(difference?.arm).toBe(names[2]);
+    }
+  });
 });
 
 type Line = NonNullable<RecordedRun['record']['predictions']>[number];

@@ -70,6 +70,39 @@ test('narrow terminals get the arms as columns, uncut', () => {
   expect(narrow).not.toContain('…');
 });
 
+const LONG = ['fixed', '1cycle', 'cosine-three-phase', '1cycle-without-momentum'];
+
+test.each([
+  [60, ['fixed', '1cycle', 'step']],
+  [60, LONG],
+  [80, LONG],
+  [120, LONG],
+  [200, LONG],
+])('at %i columns no heading and no value of %j is cut', (width, policies) => {
+  const document = sampleComparison(policies);
+  const text = compareReport(document, sampleCurves(policies), { width, colour: false });
+  expect(text).not.toContain('…');
+  const words = text.replace(/\s+/gu, ' ');
+  for (const heading of ['final accuracy', '95% interval', 'time per run', 'steps to 0.700', 'variance']) {
+    expect(words).toContain(heading);
+  }
+  for (const policy of policies) expect(words).toContain(policy);
+  for (const { final } of document.arms.flatMap(({ runs }) => runs)) {
+    expect(words).toContain(`(${final.correct}/400)`);
+  }
+});
+
+test('where three arms fit neither way round, each is a block of its own', () => {
+  const policies = ['fixed', '1cycle', 'step'];
+  const text = compareReport(sampleComparison(policies), sampleCurves(policies), {
+    ...layout,
+    width: 60,
+  });
+  expect(text).toContain(
+    '\n1cycle\n  seeds: 3\n  final accuracy: 0.738 ± 0.009\n  95% interval: [0.717, 0.760]\n',
+  );
+});
+
 test('an adjusted p-value is shown where it differs', () => {
   const document = sampleComparison();
   expect(report(document)).not.toContain('adjusted');

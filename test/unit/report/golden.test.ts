@@ -13,6 +13,7 @@ import {
 } from './sample-runs.js';
 
 const THREE = ['fixed', '1cycle', 'step'];
+const FOUR = ['fixed', '1cycle', 'fixed:cosine', '1cycle:no-momentum'];
 
 const reports: Record<string, (layout: ReportLayout) => string> = {
   train: (layout) => trainReport(sampleTraining(), sampleSteps('1cycle', 0), layout),
@@ -20,12 +21,13 @@ const reports: Record<string, (layout: ReportLayout) => string> = {
   'find-lr-one-seed': (layout) => findLrReport(sampleRangeTest(1), layout),
   compare: (layout) => compareReport(sampleComparison(), sampleCurves(), layout),
   'compare-three-arms': (layout) => compareReport(sampleComparison(THREE), sampleCurves(THREE), layout),
+  'compare-four-arms': (layout) => compareReport(sampleComparison(FOUR), sampleCurves(FOUR), layout),
 };
 
 const ESCAPE = String.fromCharCode(27);
 
 describe.each(Object.entries(reports))('%s report', (name, report) => {
-  test.each([60, 80, 120])('at %i columns without colour', async (width) => {
+  test.each([60, 80, 120, 200])('at %i columns without colour', async (width) => {
     const text = report({ width, colour: false });
     await expect(`${text}\n`).toMatchFileSnapshot(`../../golden/report/${name}-${width}.txt`);
   });
@@ -42,9 +44,9 @@ describe.each(Object.entries(reports))('%s report', (name, report) => {
     const plain = report({ width: 80, colour: false });
     const coloured = report({ width: 80, colour: true });
     expect(coloured).toContain(ESCAPE);
-    expect(coloured.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')).toBe(plain);
+    expect(coloured.replaceAll(new RegExp(`${ESCAPE}\\[[\\d;]+m`, 'g'), '')).toBe(plain);
     for (const line of coloured.split('\n')) {
-      const codes = [...line.matchAll(new RegExp(`${ESCAPE}\\[(\\d+)m`, 'g'))].map(([, code]) => code);
+      const codes = [...line.matchAll(new RegExp(`${ESCAPE}\\[([\\d;]+)m`, 'g'))].map(([, code]) => code);
       codes.forEach((code, index) => expect(index % 2 === 0).toBe(code !== '39' && code !== '22'));
       expect(codes.length % 2).toBe(0);
     }

@@ -69,10 +69,38 @@ test('two suggestions of one rate stand above each other', () => {
 });
 
 test('a divergence far above the start is cut, and the title says so', () => {
-  // Half the descent above the start: 2.3 + (2.3 - 1.2) / 2 = 2.85.
-  expect(drawn(view)).toContain('training loss (above 2.8 not shown)');
+  // A quarter of the descent above the start: 2.3 + (2.3 - 1.2) / 4 = 2.575, as a double a little less.
+  expect(drawn(view)).toContain('training loss (above 2.57 not shown)');
   const flat = { ...view, curves: [curve(0, [2.3, 2.2, 2.1, 2, 1.9, 1.8, 1.7])] };
   expect(drawn(flat).split('\n')[0]).toBe('training loss');
+});
+
+test('a shallow valley fills the chart, and raw losses beyond it are cut and said', () => {
+  // The smoothed curve falls from 2 to 1.9, and 2% of the lowest are shown above and below, where there is anything.
+  const smoothed = [2, 2, 1.98, 1.94, 1.9, 1.93, 5];
+  const shallow = curve(0, smoothed, 'diverged');
+  const points = shallow.points.map((point, i) => ({
+    ...point,
+    loss: point.smoothedLoss! + (i % 2 === 0 ? 0.4 : -0.4),
+  }));
+  const { y, title } = rangeChart({ ...view, curves: [{ ...shallow, points }] });
+  expect(y!.low).toBeCloseTo(1.9, 10);
+  expect(y!.high).toBeCloseTo(2 + 0.02 * 1.9, 10);
+  expect(title).toBe('training loss (below 1.9 and above 2.04 not shown)');
+  const rows = drawn({ ...view, curves: [{ ...shallow, points }] })
+    .split('\n')
+    .filter((line) => /^.{0,6}?[┤│]/u.test(line));
+  const line = rows.flatMap((row, i) => (/[─╮╰╭╯]/u.test(row) ? [i] : []));
+  expect(line.length / rows.length).toBeGreaterThan(0.65);
+});
+
+test('at 60 columns every letter that is drawn is explained under the chart', () => {
+  const text = drawn(sampleRangeTest(3), 60);
+  const [area, legend] = text.split('learning rate, logarithmic');
+  const letters = new Set([...area!.replace(/^.*\n/u, '')].filter((char) => /[A-Z]/u.test(char)));
+  expect([...letters].sort()).toEqual(['L', 'M', 'R', 'S', 'V', 'X']);
+  for (const letter of letters) expect(legend).toMatch(new RegExp(`(^|\\s)${letter} [a-z]`, 'mu'));
+  expect(legend).not.toContain('…');
 });
 
 test('the median needs half of the seeds', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { table, tableWidth } from '../../../src/report/text/table.js';
+import { fittingTable, table, tableWidth } from '../../../src/report/text/table.js';
 import { printable } from '../../../src/printable.js';
 import { displayWidth, pad, truncate, wrap } from '../../../src/report/text/width.js';
 
@@ -89,4 +89,38 @@ test('no line of any table is wider than asked, from 12 columns on', () => {
 test('padding fills to the width on the side asked for', () => {
   expect(pad('蜂', 4)).toBe('蜂  ');
   expect(pad('7', 3, 'right')).toBe('  7');
+});
+
+test('a table that fits no way round is a block a row, and nothing is cut', () => {
+  const columns = [{ header: 'arm' }, { header: 'accuracy', align: 'right' as const }, { header: 'best' }];
+  const rows = [
+    ['fixed', '0.717', 'in epoch 4'],
+    ['1cycle', '0.738', 'in epoch 5'],
+  ];
+  const at = (width: number) => fittingTable(columns, rows, { width, colour: false });
+  // 6 + 2 + 8 + 2 + 10 columns as rows; turned 8 + 2 + 10 + 2 + 10.
+  expect(at(28)).toBe(table(columns, rows, { width: 28, colour: false }));
+  expect(at(27)).toBe(
+    [
+      'fixed',
+      '  accuracy: 0.717',
+      '  best: in epoch 4',
+      '',
+      '1cycle',
+      '  accuracy: 0.738',
+      '  best: in epoch 5',
+    ].join('\n'),
+  );
+  const wide = [...columns, { header: 'note' }];
+  const noted = rows.map((cells) => [...cells, 'x']);
+  // 28 + 2 + 4 as rows, 32 turned.
+  expect(fittingTable(wide, noted, { width: 33, colour: false })).toBe(
+    [
+      '               fixed      1cycle',
+      '────────  ──────────  ──────────',
+      'accuracy       0.717       0.738',
+      'best      in epoch 4  in epoch 5',
+      'note               x           x',
+    ].join('\n'),
+  );
 });

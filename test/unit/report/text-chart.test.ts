@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ChartSeries, ChartSpec } from '../../../src/report/charts/chart.js';
 import { chartPair, textChart } from '../../../src/report/charts/terminal.js';
+import { stepCharts } from '../../../src/report/charts/training.js';
 import { displayWidth } from '../../../src/report/text/width.js';
 
 const epochs = [1, 2, 3, 4, 5];
@@ -87,6 +88,44 @@ test('curves that meet say so', () => {
   const chart = textChart(spec([accuracy, { ...accuracy, name: 'twin' }]), plain);
   expect(chart.split('\n').at(-1)).toBe('─●─ 1cycle   ═▲═ twin   * several at one place');
   expect(area(chart).join('').match(/\*/gu)).toHaveLength(5);
+});
+
+test('curves that lie on each other take turns, so that both are seen', () => {
+  const values = Array<number>(200).fill(0.9);
+  const other = values.map((value, i) => (i < 150 ? value : 0.8));
+  const rows = area(textChart(spec([curve('a', values), curve('b', other)]), plain));
+  const shared = rows[0]!.slice(0, 39);
+  expect(shared.match(/─/gu)!.length).toBeGreaterThan(12);
+  expect(shared.match(/═/gu)!.length).toBeGreaterThan(12);
+});
+
+describe('step decay', () => {
+  const steps = (count: number) =>
+    Array.from({ length: count }, (_, step) => {
+      const third = Math.floor((3 * step) / count);
+      return { step, learningRate: 4e-3 / 2 ** third, momentum: 0.9 };
+    });
+
+  test.each([12, 200, 1200])('of %i steps is drawn as two falls from level to level', (count) => {
+    const { learningRate } = stepCharts([{ name: 'fixed', steps: steps(count) }]);
+    const rows = area(textChart(learningRate, plain));
+    // At each fall a column has the line's corner above, verticals, and its corner below: no level in between.
+    const columns = Array.from({ length: 53 }, (_, column) =>
+      rows
+        .map((row) => [...row][column] ?? ' ')
+        .filter((char) => !' ●'.includes(char))
+        .join(''),
+    );
+    expect(columns.filter((column) => column.includes('╮')).length).toBe(2);
+    expect(columns.every((column) => /^(─?|╮╎*│*╰)$/u.test(column))).toBe(true);
+  });
+
+  test('and an annealed rate stays a slope', () => {
+    const annealed = steps(12).map((at) => ({ ...at, learningRate: 1e-3 * at.step }));
+    const { learningRate } = stepCharts([{ name: '1cycle', steps: annealed }]);
+    expect(learningRate.series[0]!.held).toBe(false);
+    expect(stepCharts([{ name: 'fixed', steps: steps(12) }]).learningRate.series[0]!.held).toBe(true);
+  });
 });
 
 test('a vertical stands at its x, named in the legend', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { verdictWords } from '../../../src/report/words/verdict.js';
 import { type CrossedDifference, crossedDifference, crossedSums } from '../../../src/stats/crossed.js';
 import { pairedDifference } from '../../../src/stats/difference.js';
-import { verdict, type VerdictInput } from '../../../src/stats/verdict.js';
+import { bestSupportedFirst, verdict, type VerdictInput } from '../../../src/stats/verdict.js';
 
 const SHARES = { seeds: 0.3, images: 0.5, residual: 0.2 };
 const crossed = (
@@ -101,5 +101,60 @@ describe('verdictWords', () => {
     const { sentence } = say({ difference: crossed(0.02, 0.0004, 0.0396) });
     expect(sentence).toContain('0.04 to 3.96 over 3 seeds and 400 images');
     expect(sentence).not.toContain('-0.0 ');
+  });
+
+  describe('of several arms', () => {
+    const of = (arm: string, difference: VerdictInput['difference'], adjustedPValue?: number) =>
+      verdict({
+        arm,
+        baseline: 'fixed',
+        difference,
+        overImages: null,
+        adjustedPValue: adjustedPValue ?? null,
+      });
+    const words = (...verdicts: ReturnType<typeof of>[]) => {
+      const [best, ...others] = bestSupportedFirst(verdicts);
+      return verdictWords(best!, others);
+    };
+
+    it('is about the best supported one, wherever it stands, and tells the others', () => {
+      const said = words(
+        of('a', crossed(0.021, 0.004, 0.038, 0.0042), 0.0126),
+        of('b', crossed(-0.004, -0.03, 0.022, 0.7), 0.7),
+        of('c', crossed(0.05, -0.01, 0.11, 0.08), 0.16),
+      );
+      expect(said.title).toBe('a is better than fixed here');
+      expect(said.detail).toBe(
+        'a ends 2.1 points above fixed on average (95% interval 0.4 to 3.8 over 3 seeds and 400 images), more than ' +
+          'chance in seeds and images explains (p = 0.013). This holds for this data set, budget and these settings ' +
+          'only. The others against fixed: c 5.0 points above (-1.0 to 11.0), not shown; b 0.4 points below (-3.0 to ' +
+          '2.2), not shown.',
+      );
+    });
+
+    it('says of every claim who is better than whom', () => {
+      const said = words(
+        of('a', crossed(-0.05, -0.07, -0.03, 0.001), 0.002),
+        of('b', crossed(0.021, 0.004, 0.038, 0.03), 0.03),
+      );
+      expect(said.title).toBe('fixed is better than a here');
+      expect(said.detail).toMatch(
+        /The others against fixed: b 2\.1 points above \(0\.4 to 3\.8\), shown \(p = 0\.030\)\.$/u,
+      );
+    });
+
+    it('says that none is shown where none is', () => {
+      const said = words(
+        of('a', crossed(0.008, -0.018, 0.034, 0.5), 0.5),
+        of('b', crossed(0.012, -0.01, 0.034, 0.2), 0.4),
+        of('c', null),
+      );
+      expect(said.sentence).toMatch(
+        /^No difference shown: chance in seeds and images may explain each of the 3 differences from fixed\. The best supported: b ends 1\.2 points above fixed on average/u,
+      );
+      expect(said.detail).toMatch(
+        /a 0\.8 points above \(-1\.8 to 3\.4\), not shown; c has no seed that both finished\.$/u,
+      );
+    });
   });
 });
