@@ -78,7 +78,7 @@ module.exports = {
     owned('@observablehq', ['report/charts/'], 'node_modules/@observablehq/'),
     owned('@xmldom', ['report/charts/'], 'node_modules/@xmldom/'),
     owned('cephes', ['stats/distributions']),
-    owned('sharp', ['data/images/decode', 'runs/png']),
+    owned('sharp', ['data/images/decode']),
     owned('tfjs', ['engine/', 'export/page.browser'], 'node_modules/@tensorflow/'),
     {
       name: 'report-schedule-and-stats-are-pure',

@@ -5,7 +5,7 @@ import type { Settings } from '../config/settings.js';
 import { counted } from '../report/text/numbers.js';
 import type { CompareDocument } from '../runs/documents.js';
 import { prepareOut } from '../runs/run-folder.js';
-import { describeEnvironment } from '../workbench/environment.js';
+import { describeEnvironment } from '../workbench/workbench.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, inSession, type RawFlags, type Session } from './session.js';
 import { printBesides } from './terminal.js';

@@ -1,7 +1,7 @@
 import { planFinder, runFinder } from '../find-lr/find-lr.js';
 import { findLrReport } from '../report/pages/find-lr.js';
 import { prepareOut } from '../runs/run-folder.js';
-import { describeEnvironment } from '../workbench/environment.js';
+import { describeEnvironment } from '../workbench/workbench.js';
 import { checkReportFolder, inSession, type RawFlags } from './session.js';
 import { printBesides } from './terminal.js';
 

@@ -1,8 +1,7 @@
 import type { Command, Option } from 'commander';
 import { readFile, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { nearest } from '../config/nearest.js';
-import { OPTIONS, type OptionSpec } from '../config/options.js';
+import { nearest, OPTIONS, type OptionSpec } from '../config/options.js';
 import { commentedDefaults } from '../config/settings.js';
 import { UsageError } from '../errors.js';
 import { printableLines } from '../printable.js';

@@ -2,8 +2,7 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { expandHome } from '../config/check-settings.js';
-import { nearest } from '../config/nearest.js';
-import { shellLine } from '../config/options.js';
+import { nearest, shellLine } from '../config/options.js';
 import { UsageError } from '../errors.js';
 import { findLrReport } from '../report/pages/find-lr.js';
 import { prunePlan, runsReport } from '../report/pages/runs.js';
@@ -13,7 +12,7 @@ import { explainWriteError, makeFolders, writeFileAtomic } from '../runs/atomic.
 import type { RunsDocument } from '../runs/documents.js';
 import { EPOCH_FIELDS, STEP_FIELDS } from '../runs/read-run.js';
 import { isSortKey, listRecorded, prunable, pruneRuns, SORT_KEYS, type SortKey } from '../show/list.js';
-import { type RecordedRun, readRecordedRun, writerOf } from '../show/recorded-run.js';
+import { readRecordedRun, type RecordedRun, writerOf } from '../show/recorded-run.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, type RawFlags } from './session.js';
 import { layout, printBesides, printResult, say } from './terminal.js';

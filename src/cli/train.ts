@@ -7,7 +7,7 @@ import { readRun } from '../runs/read-run.js';
 import { prepareOut } from '../runs/run-folder.js';
 import { openResumable, planResume, resumeTraining } from '../train/resume.js';
 import { planTraining, train } from '../train/train.js';
-import { describeEnvironment } from '../workbench/environment.js';
+import { describeEnvironment } from '../workbench/workbench.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, inSession, type RawFlags } from './session.js';
 import { printBesides } from './terminal.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { RecordedRun as ComparedRun } from '../compare/read.js';
 import { dataFolder } from '../data/folder/scan.js';
-import { thumbnail } from '../data/images/decode.js';
+import { pngOf, thumbnail } from '../data/images/decode.js';
 import type { ArmCurves } from '../report/charts/training.js';
 import { type ArmPredictions, disputedImages } from '../report/pages/html/pictures.js';
 import { comparisonCharts, htmlReport, type NamedChart } from '../report/pages/html/report.js';
@@ -15,7 +15,6 @@ import {
 import { explainWriteError, makeFolders, writeFileAtomic } from '../runs/atomic.js';
 import type { CompareDocument, RunRecord } from '../runs/documents.js';
 import { isJsonObject } from '../runs/json.js';
-import { pngOf } from '../runs/png.js';
 import type { RecordedRun } from '../show/recorded-run.js';
 
 /** Images shown of a run, and in each direction of a comparison. */

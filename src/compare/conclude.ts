@@ -11,9 +11,8 @@ import {
   type SeedDifference,
 } from '../runs/documents.js';
 import { type CrossedDifference, crossedDifference, crossedSums } from '../stats/crossed.js';
-import { pairedDifference, type PairedDifference } from '../stats/difference.js';
+import { holm, mcnemar, pairedDifference, type PairedDifference } from '../stats/difference.js';
 import { type BootstrapInterval, bootstrapMeanOverImages, summarize } from '../stats/intervals.js';
-import { holm, mcnemar } from '../stats/tests.js';
 import {
   secondsToTarget,
   stepsToTarget,

@@ -2,10 +2,8 @@ import { z } from 'zod';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
-import { FileRefusal, readWholeFile } from '../files.js';
-import { parseJson } from '../parse-json.js';
-import { nearest } from './nearest.js';
-import { flagName, type OptionName, OPTIONS, type OptionSpec } from './options.js';
+import { FileRefusal, parseJson, readWholeFile } from '../files.js';
+import { flagName, nearest, type OptionName, OPTIONS, type OptionSpec } from './options.js';
 
 type KindName = OptionSpec['type'];
 type SpecOf<Name extends KindName> = Extract<OptionSpec, { type: Name }>;

@@ -7,8 +7,7 @@ import {
 } from '../schedule/early-stop.js';
 import { type Decay, fixed } from '../schedule/fixed.js';
 import { oneCycle } from '../schedule/one-cycle.js';
-import { replanned } from '../schedule/replanned.js';
-import { type Schedule, ScheduleError } from '../schedule/schedule.js';
+import { expectStep, type Schedule, ScheduleError } from '../schedule/schedule.js';
 import { flagName } from './options.js';
 import type { RunConfig } from './run-config.js';
 
@@ -105,4 +104,32 @@ function cutSteps(
   if (decayEvery === null) return [...new Set(decayAt.map(cutAt))];
   const cuts = Math.ceil(epochs / decayEvery) - 1;
   return Array.from({ length: cuts }, (_, i) => (i + 1) * decayEvery * stepsPerEpoch);
+}
+
+/** A plan, and the step from which it holds. */
+interface PlanPiece<State> {
+  readonly from: number;
+  readonly schedule: Schedule<State>;
+}
+
+/**
+ * Plans that replaced each other in the middle of a run, as when a run is extended: each step has the rate that the
+ * plan of its time gives. All plans share one kind of state; the first begins at step 0, and the last says how many
+ * steps there are.
+ */
+export function replanned<State>(
+  first: Schedule<State>,
+  later: readonly PlanPiece<State>[],
+): Schedule<State> {
+  const last = later.at(-1)?.schedule ?? first;
+  return {
+    totalSteps: last.totalSteps,
+    initialState: first.initialState,
+    at(state, step) {
+      expectStep(step, last.totalSteps);
+      const piece = later.findLast(({ from }) => from <= step);
+      return (piece?.schedule ?? first).at(state, step);
+    },
+    observe: (state, epoch) => last.observe(state, epoch),
+  };
 }

@@ -2,7 +2,9 @@ import { availableParallelism } from 'node:os';
 import { checkSweep, type FinderConfig, resolveFinder } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
 import { batchesPerEpoch, type ImageSet } from '../data/images/batches.js';
+import { pngOf } from '../data/images/decode.js';
 import { messageOf } from '../errors.js';
+import { adviceReason, interruptedReason } from '../report/words/advice.js';
 import {
   type CurveLine,
   type Environment,
@@ -12,29 +14,26 @@ import {
   type RecordedCurve,
   SCHEMA_VERSION,
 } from '../runs/documents.js';
-import { adviceReason, interruptedReason } from '../report/words/advice.js';
 import { asJson, type JsonObject } from '../runs/json.js';
-import { pngOf } from '../runs/png.js';
 import { RangeTestFolder, readRangeTest, type Suggestion } from '../runs/range-test-folder.js';
 import { listRuns, recordKey } from '../runs/read-run.js';
+import { lrRange } from '../schedule/lr-range.js';
 import type { RangeCurve, RangePoint } from '../stats/range/curve.js';
 import { recommend } from '../stats/range/recommend.js';
 import { suggestOverSeeds } from '../stats/range/suggestions.js';
-import { lrRange } from '../schedule/lr-range.js';
 import { DeferredFolder } from '../workbench/deferred-folder.js';
+import { frozenWork, measureCost } from '../workbench/run-engine.js';
 import {
   beginWorkbench,
   type BenchContext,
   datasetDocument,
   datasetSummary,
-  openWorkbench,
   type OpenBench,
+  openWorkbench,
   surveyWorkbench,
   whileDecoding,
   type Workbench,
 } from '../workbench/workbench.js';
-import { measureCost } from '../workbench/run-engine.js';
-import { frozenWork } from '../workbench/run-engine.js';
 import { rangeTest, type RangeTestContext, VALID_SUBSET } from './range-test.js';
 
 /** What an experiment runs in. */

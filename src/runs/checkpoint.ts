@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
-import { withFile } from '../files.js';
-import { parseJson } from '../parse-json.js';
+import { parseJson, withFile } from '../files.js';
 import { isJsonObject, jsonText, type JsonValue } from './json.js';
 import { limitOf, readBytes } from './read-document.js';
 

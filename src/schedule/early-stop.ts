@@ -1,5 +1,11 @@
-import { annealings, type AnnealName } from './anneal.js';
-import { expectStep, expectWhole, type Rates, type Schedule } from './schedule.js';
+import {
+  annealings,
+  type AnnealName,
+  expectStep,
+  expectWhole,
+  type Rates,
+  type Schedule,
+} from './schedule.js';
 
 /** What early stopping has decided, in numbers; steps count from 0, epochs from 1. */
 export interface EarlyStopDecision {

@@ -1,5 +1,5 @@
-import { cosine } from './anneal.js';
 import {
+  cosine,
   expectFactor,
   expectMomentum,
   expectRate,

@@ -1,5 +1,12 @@
-import { linear } from './anneal.js';
-import { expectMomentum, expectRate, expectStep, expectWhole, refuse, type Schedule } from './schedule.js';
+import {
+  expectMomentum,
+  expectRate,
+  expectStep,
+  expectWhole,
+  linear,
+  refuse,
+  type Schedule,
+} from './schedule.js';
 
 /** The sweep of a learning-rate range test. */
 export interface LrRangeOptions {

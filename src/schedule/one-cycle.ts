@@ -1,5 +1,6 @@
-import { annealings, type AnnealName } from './anneal.js';
 import {
+  annealings,
+  type AnnealName,
   expectFactor,
   expectMomentum,
   expectRate,

@@ -1,5 +1,4 @@
-import type { Engine, LateSteps } from '../engine/engine.js';
-import type { NetworkInput } from '../engine/input.js';
+import type { Engine, LateSteps, NetworkInput } from '../engine/engine.js';
 import type { StepRecord } from '../runs/documents.js';
 import type { Schedule } from '../schedule/schedule.js';
 

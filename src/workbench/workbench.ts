@@ -1,4 +1,6 @@
-import { freemem, totalmem } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { shellLine } from '../config/options.js';
 import { effectiveViews, type RunConfig } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
 import type { ImageFolder } from '../data/folder/image-folder.js';
@@ -6,12 +8,13 @@ import { dataFolder, scanImageFolder } from '../data/folder/scan.js';
 import { batchesPerEpoch, type ImageSet, trainingOrder } from '../data/images/batches.js';
 import { largestSide } from '../data/images/decode.js';
 import { beginPreparing, type PreparedImages } from '../data/images/prepare.js';
+import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { featureShape } from '../engine/shapes.js';
 import { UsageError } from '../errors.js';
 import { loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
 import { resolveWeights } from '../model/load/weights.js';
 import { firstTrainableBlock } from '../model/network.js';
-import type { DatasetDocument, DatasetSummary } from '../runs/documents.js';
+import type { DatasetDocument, DatasetSummary, Environment } from '../runs/documents.js';
 import type { Emit } from './events.js';
 import { FeatureStore } from './features.js';
 
@@ -241,5 +244,24 @@ export function datasetDocument(bench: Workbench): DatasetDocument {
     ...datasetSummary(bench),
     weightsSha256: bench.weights.sha256,
     files: { train: files(train), valid: files(valid) },
+  };
+}
+
+/** Describes this process, and the command that it carries out, with the backend that was started. */
+export function describeEnvironment(backend: BackendInfo): Environment {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return {
+    onecycle: version,
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    backend: backend.name,
+    device: backend.device,
+    driver: backend.driver,
+    arithmetic: backend.arithmetic ?? null,
+    cores: availableParallelism(),
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    versions: backend.versions,
+    commandLine: shellLine(['onecycle', ...process.argv.slice(2)]),
+    startedAt: new Date(Date.now() - 1000 * process.uptime()).toISOString(),
   };
 }

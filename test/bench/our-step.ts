@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util';
 import { startBackend } from '../../src/engine/backends/choose.js';
-import type { Engine } from '../../src/engine/engine.js';
-import type { FeatureShape, NetworkInput } from '../../src/engine/input.js';
+import type { Engine, FeatureShape, NetworkInput } from '../../src/engine/engine.js';
 import { openEngine } from '../../src/engine/open-engine.js';
 import { firstTrainableBlock, initHead } from '../../src/model/network.js';
 import { randomStream } from '../../src/random.js';

@@ -7,8 +7,8 @@ import { readDefaults } from '../../src/config/settings.js';
 import { startBackend } from '../../src/engine/backends/choose.js';
 import { runFinder } from '../../src/find-lr/find-lr.js';
 import { train } from '../../src/train/train.js';
-import { describeEnvironment } from '../../src/workbench/environment.js';
 import type { ExperimentEvent } from '../../src/workbench/events.js';
+import { describeEnvironment } from '../../src/workbench/workbench.js';
 import { lines, runFolders } from './interrupted-run.js';
 import { tinyImages } from './tiny-images.js';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { WHOLE } from '../../src/data/images/image.js';
-import type { NetworkInput } from '../../src/engine/input.js';
+import type { NetworkInput } from '../../src/engine/engine.js';
 import { fingerprint } from '../../src/engine/params.js';
 import { randomBatch, randomImage } from '../unit/engine/random-batch.js';
 import { smallSetup } from '../unit/engine/small-networks.js';

@@ -1,4 +1,5 @@
-import sharp, { type Metadata, type Sharp } from 'sharp';
+import sharp from 'sharp';
+import type { Metadata, Sharp } from 'sharp';
 import { createHash } from 'node:crypto';
 import { isAbsolute, join, relative } from 'node:path';
 import { messageOf } from '../../errors.js';
@@ -28,7 +29,7 @@ sharp.concurrency(1);
 export const LONGEST = 4;
 
 /** An image as it was decoded, and what is odd about it. */
-export interface DecodedFile extends DecodedImage {
+interface DecodedFile extends DecodedImage {
   readonly oddities: readonly Oddity[];
 }
 
@@ -267,4 +268,17 @@ export async function thumbnail(
   } catch {
     return null;
   }
+}
+
+/** Pixels of the picture for each of the SVG's: sharp on screens of high density too. */
+const SCALE = 2;
+/** The density at which an SVG's pixel is one pixel of the picture. */
+const PLAIN_DENSITY = 72;
+
+/** An SVG document as a PNG of twice its size in pixels. */
+export async function pngOf(svg: string): Promise<Uint8Array> {
+  return sharp(Buffer.from(svg), { density: SCALE * PLAIN_DENSITY })
+    .flatten({ background: 'white' })
+    .png()
+    .toBuffer();
 }

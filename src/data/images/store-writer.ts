@@ -1,9 +1,10 @@
-import { writeSync } from 'node:fs';
+import { mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { constrainedMemory } from 'node:process';
 import { messageOf, RunError } from '../../errors.js';
+import { isRunning, MACHINE_TAG } from '../../system.js';
 import type { DecodedImage } from './image.js';
-import { openNamelessFile } from './nameless-file.js';
 import { ABSENT, ImageStore, type ImageStoreHandle, IN_FILE } from './store.js';
 
 /** Bytes of one piece of shared memory: large, so that 100,000 thumbnails need only a few. */
@@ -101,3 +102,34 @@ export class ImageStoreWriter {
     }
   }
 }
+
+/**
+ * Opens a fresh file for reading and writing and removes its name at once; returns its descriptor, valid
+ * in all threads. The data lives as long as that: no way of ending the process leaves it behind. Between making and removing the
+ * name a kill does: what is left then is removed the next time.
+ *
+ * @param directory must exist
+ */
+export function openNamelessFile(directory: string): number {
+  sweep(directory);
+  const folder = mkdtempSync(join(directory, `onecycle-${process.pid}-${MACHINE_TAG}-`));
+  try {
+    return openSync(join(folder, 'cache'), 'wx+', 0o600);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function sweep(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const { pid, machine } = OURS.exec(name)?.groups ?? {};
+    if (machine !== MACHINE_TAG || isRunning(Number(pid))) continue;
+    try {
+      rmSync(join(directory, name), { recursive: true, force: true });
+    } catch {
+      // Another user's.
+    }
+  }
+}
+
+const OURS = /^onecycle-(?<pid>\d+)-(?<machine>[0-9a-f]{8})-\w{6}$/;

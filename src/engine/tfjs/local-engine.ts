@@ -2,8 +2,18 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Rates } from '../../schedule/schedule.js';
 import { backendTraits } from '../backends/current.js';
 import { onDevice, readValues } from '../backends/device-failure.js';
-import { type BegunStep, type Engine, joined, type LateSteps, type StepOutcome } from '../engine.js';
-import { type FeatureShape, type ImageInput, inputLength, type NetworkInput, sliceInput } from '../input.js';
+import {
+  type BegunStep,
+  type Engine,
+  type FeatureShape,
+  type ImageInput,
+  inputLength,
+  joined,
+  type LateSteps,
+  type NetworkInput,
+  sliceInput,
+  type StepOutcome,
+} from '../engine.js';
 import type { NetworkSetup, TrainedState } from '../params.js';
 import { featureShape, slicesOf } from '../shapes.js';
 import { Replica } from './replica.js';

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { CropBox, DecodedImage } from '../../data/images/image.js';
 import type { Rates } from '../../schedule/schedule.js';
 import { readValues } from '../backends/device-failure.js';
-import type { NetworkInput } from '../input.js';
+import type { NetworkInput } from '../engine.js';
 import { matchState, type NetworkSetup, type TrainedState } from '../params.js';
 import { Classifier } from './classifier.js';
 import { Sgd } from './sgd.js';

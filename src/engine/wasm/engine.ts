@@ -1,6 +1,14 @@
 import type { Rates } from '../../schedule/schedule.js';
-import { type Engine, joined, type StepOutcome } from '../engine.js';
-import { type FeatureShape, type ImageInput, inputLength, type NetworkInput, sliceInput } from '../input.js';
+import {
+  type Engine,
+  type FeatureShape,
+  type ImageInput,
+  inputLength,
+  joined,
+  type NetworkInput,
+  sliceInput,
+  type StepOutcome,
+} from '../engine.js';
 import { matchState, type NetworkSetup, type TrainedState } from '../params.js';
 import { slicesOf } from '../shapes.js';
 import { compileKernels, instantiateKernels } from './compile-kernels.js';

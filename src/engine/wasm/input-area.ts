@@ -1,5 +1,5 @@
 import { type CropBox, WHOLE } from '../../data/images/image.js';
-import type { FeatureInput, ImageInput, NetworkInput } from '../input.js';
+import type { FeatureInput, ImageInput, NetworkInput } from '../engine.js';
 import { floatsAt, type Heap } from './heap.js';
 import { InputKind, type Job } from './job-board.js';
 import type { NetworkPlan } from './network-plan.js';

@@ -1,8 +1,7 @@
 import { type Backbone, type Block, type ConvUnit, HEAD } from '../../model/network.js';
 import { type NetworkSetup, termsOf } from '../params.js';
-import { featureShape } from '../shapes.js';
+import { featureShape, outputSide, panelColumns, writeGeometry } from '../shapes.js';
 import type { TrainingKernels } from './compile-kernels.js';
-import { outputSide, panelColumns, writeGeometry } from './geometry.js';
 import { floatsAt, type Heap } from './heap.js';
 import { imageTableBytes } from './input-area.js';
 import { BOARD_BYTES } from './job-board.js';

@@ -1,4 +1,4 @@
-import type { FeatureShape } from '../input.js';
+import type { FeatureShape } from '../engine.js';
 
 /** A network's sizes. */
 export interface NetworkSizes {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { messageOf, UsageError } from '../../errors.js';
-import { parseJson } from '../../parse-json.js';
+import { parseJson } from '../../files.js';
 import type { LayerNode } from './graph.js';
 import { layersOf } from './layers.js';
 

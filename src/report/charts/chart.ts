@@ -1,4 +1,4 @@
-import { type Colour, seriesColour } from '../text/colour.js';
+import { type Colour, seriesColour } from '../text/layout.js';
 import { formatRate } from '../text/numbers.js';
 import { type CurvePoint, extent, type FinitePoint, finitePoints, heldFinite } from './resample.js';
 

@@ -1,7 +1,7 @@
 import * as Plot from '@observablehq/plot';
 import { DOMImplementation, XMLSerializer } from '@xmldom/xmldom';
-import type { Colour } from '../text/colour.js';
 import { printable } from '../../printable.js';
+import type { Colour } from '../text/layout.js';
 import { displayWidth, truncate } from '../text/width.js';
 import { labelsApart, xAxis, yAxis } from './axes.js';
 import {

@@ -1,7 +1,6 @@
 import asciichart from 'asciichart';
-import { type Colour, paint } from '../text/colour.js';
-import { type ReportLayout, sideBySide } from '../text/layout.js';
 import { printable } from '../../printable.js';
+import { type Colour, paint, type ReportLayout, sideBySide } from '../text/layout.js';
 import { displayWidth, truncate, wrap } from '../text/width.js';
 import { labelsApart, type Tick, xAxis, yAxis } from './axes.js';
 import { type ChartSpec, type Drawing, drawingOf, type DrawnSeries, legendOf } from './chart.js';

@@ -1,9 +1,8 @@
+import { printable } from '../../printable.js';
 import type { BackendProbe, DoctorDocument } from '../../runs/documents.js';
-import { paint } from '../text/colour.js';
-import { joinBlocks, paragraph, type ReportLayout } from '../text/layout.js';
+import { joinBlocks, paint, paragraph, type ReportLayout } from '../text/layout.js';
 import { MISSING } from '../text/numbers.js';
 import { table } from '../text/table.js';
-import { printable } from '../../printable.js';
 import { pad, truncate } from '../text/width.js';
 
 /** The machine in a sentence. */

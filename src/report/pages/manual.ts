@@ -1,5 +1,4 @@
-import { paint } from '../text/colour.js';
-import { joinBlocks, paragraph, type ReportLayout } from '../text/layout.js';
+import { joinBlocks, paint, paragraph, type ReportLayout } from '../text/layout.js';
 import { displayWidth } from '../text/width.js';
 
 /** Longer lines are hard to read. */

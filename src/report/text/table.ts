@@ -1,6 +1,5 @@
-import { paint } from './colour.js';
-import { joinBlocks, paragraph, type ReportLayout } from './layout.js';
 import { printable } from '../../printable.js';
+import { joinBlocks, paint, paragraph, type ReportLayout } from './layout.js';
 import { displayWidth, pad, truncate } from './width.js';
 
 /** A column of a table: numbers go to the right, names to the left. */

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type GivenSettings } from '../../../src/config/check-settings.js';
+import type { GivenSettings } from '../../../src/config/check-settings.js';
 import { readDefaults, type Settings } from '../../../src/config/settings.js';
 import { startBackend } from '../../../src/engine/backends/choose.js';
 import type { TrainRequest } from '../../../src/train/run.js';
-import { describeEnvironment } from '../../../src/workbench/environment.js';
 import type { ExperimentEvent } from '../../../src/workbench/events.js';
+import { describeEnvironment } from '../../../src/workbench/workbench.js';
 import { tinyImages, type TinyImages } from '../../integration/tiny-images.js';
 
 /** A folder that holds a data set, and room for runs. */

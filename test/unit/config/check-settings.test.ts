@@ -2,8 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { checkSettings, readFlag } from '../../../src/config/check-settings.js';
-import { nearest } from '../../../src/config/nearest.js';
-import { OPTIONS } from '../../../src/config/options.js';
+import { nearest, OPTIONS } from '../../../src/config/options.js';
 import { UsageError } from '../../../src/errors.js';
 
 describe('values that are taken', () => {

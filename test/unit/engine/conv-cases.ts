@@ -1,4 +1,4 @@
-import { outputSide } from '../../../src/engine/wasm/geometry.js';
+import { outputSide } from '../../../src/engine/shapes.js';
 import { spread } from './guarded-heap.js';
 
 /** A convolution as it stands in a network: after an activation and before one, ReLU6 or none. */

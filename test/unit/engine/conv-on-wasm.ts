@@ -1,4 +1,4 @@
-import { panelColumns, writeGeometry } from '../../../src/engine/wasm/geometry.js';
+import { panelColumns, writeGeometry } from '../../../src/engine/shapes.js';
 import {
   type ConvCase,
   type ConvInputs,

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { trainingBox, validationBox } from '../../../src/data/images/crop.js';
 import { type CropBox, type DecodedImage, WHOLE } from '../../../src/data/images/image.js';
-import { inputLength, sliceInput } from '../../../src/engine/input.js';
+import { inputLength, sliceInput } from '../../../src/engine/engine.js';
 import { imageTensor } from '../../../src/engine/tfjs/replica.js';
 import { randomStream } from '../../../src/random.js';
 import { randomBatch, randomImage } from './random-batch.js';

@@ -1,5 +1,5 @@
 import { type DecodedImage, WHOLE } from '../../../src/data/images/image.js';
-import type { ImageInput } from '../../../src/engine/input.js';
+import type { ImageInput } from '../../../src/engine/engine.js';
 import { randomStream } from '../../../src/random.js';
 
 /** An image of pseudo-random bytes, in memory that threads share. */

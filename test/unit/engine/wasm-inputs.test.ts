@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { WHOLE } from '../../../src/data/images/image.js';
-import type { NetworkInput } from '../../../src/engine/input.js';
+import type { NetworkInput } from '../../../src/engine/engine.js';
 import { fingerprint } from '../../../src/engine/params.js';
 import { WasmEngine } from '../../../src/engine/wasm/engine.js';
 import { RunError } from '../../../src/errors.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CODES } from '../../../src/report/text/colour.js';
+import { CODES } from '../../../src/report/text/layout.js';
 
 /** Ground, and the sixteen colours from 30 to 37 and from 90 to 97, as the terminals ship them. */
 interface Theme {

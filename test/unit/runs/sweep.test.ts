@@ -1,9 +1,9 @@
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import { openNamelessFile } from '../../../src/data/images/nameless-file.js';
+import { openNamelessFile } from '../../../src/data/images/store-writer.js';
 import { isTemporaryName, temporaryName } from '../../../src/runs/atomic.js';
 import { createRun, prepareOut } from '../../../src/runs/run-folder.js';
 import { isRunning, MACHINE_TAG } from '../../../src/system.js';

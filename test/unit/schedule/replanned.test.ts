@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { replanned } from '../../../src/config/plan-schedule.js';
 import { fixed } from '../../../src/schedule/fixed.js';
 import { oneCycle } from '../../../src/schedule/one-cycle.js';
-import { replanned } from '../../../src/schedule/replanned.js';
 
 const cycle = (totalSteps: number) => oneCycle({ totalSteps, maxLr: 1 });
 

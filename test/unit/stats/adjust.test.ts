@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { holm } from '../../../src/stats/tests.js';
+import { holm } from '../../../src/stats/difference.js';
 
 describe('holm', () => {
   it("agrees with R's p.adjust", () => {

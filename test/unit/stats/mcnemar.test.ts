@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mcnemar } from '../../../src/stats/tests.js';
+import { mcnemar } from '../../../src/stats/difference.js';
 
 describe('mcnemar', () => {
   // scipy.stats.binomtest(onlyA, onlyA + onlyB).pvalue, SciPy 1.17.1

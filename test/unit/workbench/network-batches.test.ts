@@ -1,7 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { Batch } from '../../../src/data/images/image.js';
-import type { Engine } from '../../../src/engine/engine.js';
-import { inputLength } from '../../../src/engine/input.js';
+import { type Engine, inputLength } from '../../../src/engine/engine.js';
 import { WasmEngine } from '../../../src/engine/wasm/engine.js';
 import { FeatureStore, networkBatches } from '../../../src/workbench/features.js';
 import { opened } from '../engine/engine-runs.js';
