@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { lines } from './interrupted-run.js';
 import { runCli } from './run-cli.js';
 
-/** Trains a run of a second or two on made-up images, too fast for its last epoch to be the best; answers its folder. */
+/** Trains a run of a second or two on made-up images, too fast for its last epoch to be the best, whatever lies there already; answers its folder. */
 export async function trainSmall(data: string, out: string): Promise<string> {
   const options =
     '--policy fixed --decay none --lr 0.005 --trainable last:1 --image-size 32 --batch-size 8 --epochs 3';
@@ -13,6 +13,7 @@ export async function trainSmall(data: string, out: string): Promise<string> {
     data,
     '--out',
     out,
+    '--again',
     '--json',
     '--quiet',
     ...options.split(' '),
