@@ -116,14 +116,15 @@ export async function resumeShared(
 /**
  * Unpacks a checkpoint of a run. Throws UsageError where configuration, environment, images or epochs have changed since it was
  * written: the run would go on as another one.
+ * @param kept epochs that the run goes on after; later ones will be recorded anew, with other times
  */
-function checkpointOf(record: RunRecord, found: FoundCheckpoint): RunCheckpoint {
+function checkpointOf(record: RunRecord, found: FoundCheckpoint, kept = Infinity): RunCheckpoint {
   const { generation } = found;
   const checkpoint = unpackCheckpoint(found);
   const { step, epochs, replans } = checkpoint.state;
   const told = againstCheckpoint(record, found.header, replans);
-  // That of the best epoch is written first, and may be ahead of the lines of a run that was killed in between.
-  const common = generation === 'best' ? Math.min(epochs.length, record.epochs.length) : epochs.length;
+  // That of the best epoch is written first, and is ahead in a run that was killed in between.
+  const common = Math.min(epochs.length, kept);
   const [lines, known] = [record.epochs, epochs].map((list) => list.slice(0, common));
   if (generation !== 'best' && record.steps.length < step) {
     told.push(`steps.jsonl holds ${record.steps.length} steps, the checkpoint ${step}`);
@@ -173,7 +174,10 @@ async function goOn(
   return carryOut(wholeBench(bench), config, context, async ({ engine, here, schedule }) => {
     await engine.restore(checkpoint.replica);
     const { state: saved } = checkpoint;
-    const best = saved.best === null ? null : checkpointOf(record, await readCheckpoint(dir, 'best'));
+    const best =
+      saved.best === null
+        ? null
+        : checkpointOf(record, await readCheckpoint(dir, 'best'), saved.epochs.length);
     const { environment, event } = continuedEnvironment(record, here, saved);
     const moved = event === null ? saved : { ...saved, events: [...saved.events, event] };
     const state = applyReplans(dir, moved, config, schedule);

@@ -1,8 +1,18 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeCheckpoint, encodeCheckpoint } from '../../src/runs/checkpoint.js';
 import { EVERY_STEP, interruptAfter, lines, outcome, SMALL_RUN } from './interrupted-run.js';
 import { runCli } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
@@ -99,6 +109,26 @@ describe('a resumed run', () => {
     const { code, stderr } = await resume(dir);
     expect(code).toBe(0);
     expect(stderr).toContain('last.ckpt cannot be used: its checksum does not fit its content');
+    expect(outcome(dir)).toEqual(outcome(reference));
+  });
+
+  it('goes on where it was killed after the best checkpoint of an epoch and before the last one', async () => {
+    const dir = copyOf(interrupted, 'ahead');
+    const all = (file: string) => lines(join(reference, file));
+    const steps = lines(join(dir, 'steps.jsonl')).length;
+    appendFileSync(join(dir, 'steps.jsonl'), all('steps.jsonl').slice(steps, 14).join('\n') + '\n');
+    const second = JSON.parse(all('epochs.jsonl')[1]!) as { seconds: number };
+    // The epoch was recorded twice, each time before a kill: it took another time.
+    appendFileSync(join(dir, 'epochs.jsonl'), `${JSON.stringify({ ...second, seconds: 2 })}\n`);
+    const best = join(dir, 'checkpoints', 'best.ckpt');
+    const { header, tensors } = decodeCheckpoint(readFileSync(best)) as {
+      header: { state: { epochs: unknown[] } };
+      tensors: ReadonlyMap<string, Float32Array>;
+    };
+    header.state.epochs.push({ ...second, seconds: 1 });
+    writeFileSync(best, encodeCheckpoint({ header, tensors } as never));
+    const { code, stderr } = await resume(dir);
+    expect(code, stderr).toBe(0);
     expect(outcome(dir)).toEqual(outcome(reference));
   });
 
