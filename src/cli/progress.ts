@@ -2,7 +2,7 @@ import cliProgress from 'cli-progress';
 import { printable, printableLines, printableReport } from '../printable.js';
 import type { EpochRecord } from '../runs/documents.js';
 import { formatDuration } from '../report/text/numbers.js';
-import { pad, truncate } from '../report/text/width.js';
+import { breakAtBlanks, pad, truncate } from '../report/text/width.js';
 import type { Emit, ExperimentEvent } from '../workbench/events.js';
 import { TimeLeft } from './time-left.js';
 
@@ -177,12 +177,13 @@ function bars(stream: ProgressStream, now: () => number): RawView {
   };
 
   // The library shows what it is given to log at its next drawing, so only while there are bars to draw.
-  const say = (lines: string) => {
+  const say = (text: string) => {
+    const lines = text.split('\n').flatMap((line) => breakAtBlanks(line, columns));
     if (!multi.isActive) {
-      stream.write(`${lines}\n`);
+      stream.write(`${lines.join('\n')}\n`);
       return;
     }
-    const erased = lines.split('\n').map((line) => `${line}${ERASE_REST}\n`);
+    const erased = lines.map((line) => `${line}${ERASE_REST}\n`);
     multi.log(`${WRAP_ON}${erased.join('')}${WRAP_OFF}`);
   };
   const stop = () => {

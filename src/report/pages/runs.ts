@@ -2,6 +2,7 @@ import type { ListedRun, RunsDocument } from '../../runs/documents.js';
 import { joinBlocks, paintLines, paragraph, type ReportLayout } from '../text/layout.js';
 import { counted, formatBytes, formatFraction } from '../text/numbers.js';
 import { table, type TableColumn, tableWidth } from '../text/table.js';
+import { lastPart } from '../text/width.js';
 
 /** Folders that are named where they are passed over; there may be thousands. */
 const NAMED = 5;
@@ -83,15 +84,6 @@ function runList(runs: readonly ListedRun[], now: number, layout: ReportLayout):
 
 function statusText({ status, epochs }: ListedRun): string {
   return status === 'completed' || epochs === null ? status : `${status} ${epochs.done}/${epochs.planned}`;
-}
-
-function lastPart(path: string): string {
-  return (
-    path
-      .replace(/[/\\]+$/u, '')
-      .split(/[/\\]/u)
-      .at(-1) ?? path
-  );
 }
 
 function ageText(milliseconds: number): string {

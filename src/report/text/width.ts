@@ -61,3 +61,26 @@ function segments(text: string): Intl.Segments {
   segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
   return segmenter.segment(text);
 }
+
+/** The last name in a path of whichever system, as a short name for it. */
+export function lastPart(path: string): string {
+  return (
+    path
+      .replace(/[/\\]+$/u, '')
+      .split(/[/\\]/u)
+      .at(-1) ?? path
+  );
+}
+
+/** Breaks a line at its last blank before `width` columns, and what is left again; a longer word stays whole. */
+export function breakAtBlanks(line: string, width: number): string[] {
+  if (displayWidth(line) <= width) return [line];
+  const broken: string[] = [];
+  for (const word of line.split(' ')) {
+    const last = broken.at(-1);
+    if (last !== undefined && displayWidth(`${last} ${word}`) <= width)
+      broken[broken.length - 1] = `${last} ${word}`;
+    else broken.push(word);
+  }
+  return broken;
+}

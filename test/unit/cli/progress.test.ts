@@ -59,6 +59,14 @@ describe('notes on a terminal', () => {
     }
   });
 
+  it('break at blanks where they are wider than the terminal, and leave what fits as it is', () => {
+    const { view, written } = terminal();
+    view.say(`  ${'word '.repeat(20)}end\n  a  table  row`);
+    const shown = written().split('\n');
+    expect(shown.slice(0, 2)).toEqual([`  ${'word '.repeat(15)}`.trimEnd(), 'word word word word word end']);
+    expect(shown[2]).toBe('  a  table  row');
+  });
+
   it('wrap, while bars are cut at the edge', () => {
     const { view, written } = terminal();
     view.emit(DECODE);

@@ -17,6 +17,7 @@ import { html, type Html, htmlPage, pageTable } from './html.js';
 import { imageBox } from './pictures.js';
 import { chartGrid, drawnChart, type NamedChart } from './report.js';
 import { factSections } from './setup.js';
+import { lastPart } from '../../text/width.js';
 
 /** All charts of a training run. */
 export function trainingCharts(document: TrainDocument, steps: readonly StepRecord[]): NamedChart[] {
@@ -96,15 +97,6 @@ function whatWasTrained({ config, dataset }: TrainDocument | FinderDocument): st
   return (
     `${lastPart(weights)}, trained part ${trainable}, at ${imageSize} pixels; ${counted(dataset.train, 'training image')} and ` +
     `${counted(dataset.valid, 'validation image')} of ${dataset.classes.length} classes; ${counted(epochs, 'epoch')}.`
-  );
-}
-
-function lastPart(path: string): string {
-  return (
-    path
-      .replace(/[/\\]+$/u, '')
-      .split(/[/\\]/u)
-      .at(-1) ?? path
   );
 }
 
