@@ -207,7 +207,11 @@ function bars(stream: ProgressStream, now: () => number): RawView {
     tally.observe(event, now());
     switch (event.type) {
       case 'decode':
-        show('images', event.total, event.done, { unit: 'decoded', left: tally.left() });
+        // Beside a run, the time left is the run's.
+        show('images', event.total, event.done, {
+          unit: 'decoded',
+          left: tally.planned.size === 0 ? tally.left() : '',
+        });
         if (event.done === event.total) remove('images');
         break;
       case 'note':
