@@ -3,7 +3,7 @@ import { type Backbone, HEAD, type Head, type Parameters } from '../model/networ
 
 /** In what parameters are updated differently. */
 export interface OptimizerTerms {
-  /** L2 penalty added to the gradient of every parameter but biases. */
+  /** L2 penalty added to the gradient of every parameter but biases and those of batch norm. */
   readonly weightDecay: number;
   /** The head's rate over the backbone's; 1 where the head alone is trained. */
   readonly headLrMultiplier: number;
@@ -28,7 +28,7 @@ export function termsOf(
 ): { readonly rateMultiplier: number; readonly weightDecay: number } {
   return {
     rateMultiplier: name.startsWith(`${HEAD}/`) ? headLrMultiplier : 1,
-    weightDecay: name.endsWith('/bias') ? 0 : weightDecay,
+    weightDecay: /\/(?:bias|gamma|beta)$/u.test(name) ? 0 : weightDecay,
   };
 }
 
@@ -36,6 +36,8 @@ export function termsOf(
 export interface TrainedState {
   readonly weights: ReadonlyMap<string, Float32Array>;
   readonly velocities: ReadonlyMap<string, Float32Array>;
+  /** Running means and variances of batch norm in training mode by name; absent where the network has none. */
+  readonly statistics?: ReadonlyMap<string, Float32Array>;
 }
 
 /** A network's parameters, each with its values of a state. Throws Error where they are not all there, so before any is set. */
@@ -53,10 +55,10 @@ export function matchState<Parameter extends { readonly name: string; readonly l
   });
 }
 
-/** SHA-256 over every trained weight and every momentum buffer, bit for bit. */
-export function fingerprint({ weights, velocities }: TrainedState): string {
+/** SHA-256 over every trained weight, momentum buffer and running statistic, bit for bit. */
+export function fingerprint({ weights, velocities, statistics = new Map() }: TrainedState): string {
   const hash = createHash('sha256');
-  for (const values of [weights, velocities]) {
+  for (const values of [weights, velocities, statistics]) {
     for (const [name, { buffer, byteOffset, byteLength }] of values) {
       hash.update(name).update(new Uint8Array(buffer, byteOffset, byteLength));
     }

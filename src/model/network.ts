@@ -1,9 +1,23 @@
 import { UsageError } from '../errors.js';
 import { randomStream } from '../random.js';
 
-/** A convolution with bias, and ReLU6 where the network has one; batch norm is already folded into it. */
+/**
+ * Batch normalization in training mode (Ioffe and Szegedy, arXiv 1502.03167, algorithm 1): by the mean and variance of the whole
+ * mini-batch in training steps, by the running ones in evaluation.
+ */
+export interface BatchNormUnit {
+  /** Added to the variance. */
+  readonly epsilon: number;
+  /** Share of the running statistics that a step keeps, as Keras counts it (PyTorch's momentum is 1 minus this). */
+  readonly momentum: number;
+}
+
+/** A convolution, batch norm or a bias after it, and ReLU6 where the network has one. */
 export interface ConvUnit {
-  /** Unique in the network; its parameters are `${name}/kernel` and `${name}/bias`. */
+  /**
+   * Unique in the network. Parameters: `${name}/kernel` and `${name}/bias`; with `batchNorm` `${name}/kernel`, `${name}/gamma`,
+   * `${name}/beta`, and as statistics that no gradient changes `${name}/mean` and `${name}/variance`, each [out].
+   */
   readonly name: string;
   /** 'conv': filter [kh, kw, in, out]; 'depthwise': filter [kh, kw, channels, 1]. */
   readonly kind: 'conv' | 'depthwise';
@@ -12,6 +26,8 @@ export interface ConvUnit {
   readonly relu6: boolean;
   /** [kh, kw, in, out] or [kh, kw, channels, 1]. */
   readonly filterShape: readonly [number, number, number, number];
+  /** Absent where batch norm is folded into kernel and bias, as it is in every frozen unit. */
+  readonly batchNorm?: BatchNormUnit;
 }
 
 /** Units in sequence; the block's input is added to its output where `residual`. */
