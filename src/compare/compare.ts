@@ -90,9 +90,9 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
     // Another process began to train it since this one looked: a run that goes on elsewhere has not failed.
     const elsewhere = error instanceof InUseError;
     if (elsewhere || !(error instanceof RunError || error instanceof UsageError)) throw error;
-    const { arm, seed, pair } = run.config;
+    const { arm, seed, pair, lrFactor = 1 } = run.config;
     emit({ type: 'note', text: `${runName(run.config)} broke off: ${error.message}` });
-    return [{ run: folder, arm, seed, pair, reason: error.message, record: null, key: null }];
+    return [{ run: folder, arm, seed, pair, lrFactor, reason: error.message, record: null, key: null }];
   });
   return { dirs, lost };
 }
@@ -130,8 +130,9 @@ async function findMissing({ settings, environment, emit }: TrainRequest, planne
 }
 
 /** Loaded while the runs train, so that these start sooner. */
-function loadStatistics() {
-  return import('./conclude.js');
+async function loadStatistics() {
+  const [conclude, rates] = await Promise.all([import('./conclude.js'), import('./rates.js')]);
+  return { ...conclude, ...rates };
 }
 
 /** On the CPU one run a core; a GPU is one device, however many cores there are. */
@@ -157,9 +158,10 @@ async function outcomeOf(
   const inOrder = <Run extends { readonly arm: string; readonly pair: number }>(
     runs: readonly Run[],
   ): Run[] => runs.toSorted((a, b) => arms.indexOf(a.arm) - arms.indexOf(b.arm) || a.pair - b.pair);
-  const [runs, lost] = [inOrder(finished), inOrder(failed)];
-  const { compareRuns } = await loadStatistics();
-  const compared = compareRuns(arms, runs, lost, settings.target);
+  const { compareRuns, chooseRates } = await loadStatistics();
+  const all = { finished: inOrder(finished), failed: inOrder(failed) };
+  const compared = compareRuns(arms, all.finished, all.failed, settings.target);
+  const { finished: runs, failed: lost } = chooseRates(arms, all);
   const comparison = { ...compared, warnings: [...notes, ...compared.warnings] };
   // One seed on purpose is a comparison without a claim; one seed left of several is a failure.
   const enough = comparison.arms.every(

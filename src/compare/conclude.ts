@@ -22,24 +22,30 @@ import {
 } from '../stats/times.js';
 import { bestSupportedFirst, verdict } from '../stats/verdict.js';
 import { fairnessWarnings } from './fairness.js';
+import { chooseRates, ratesBehind } from './rates.js';
 import type { FailedRun, RecordedRun } from './read.js';
 
 /**
- * Compares arms over their finished runs; the first arm is the baseline.
+ * Compares arms over their finished runs, each arm at its best rate; the first arm is the baseline.
  * @param names the arms in order
  * @param target accuracy for steps to target, or undefined for the baseline's mean final accuracy
  */
 export function compareRuns(
   names: readonly string[],
-  runs: readonly RecordedRun[],
-  failed: readonly FailedRun[],
+  finished: readonly RecordedRun[],
+  broken: readonly FailedRun[],
   target: number | undefined,
 ): Comparison {
+  const { finished: runs, failed, rates, warnings } = chooseRates(names, { finished, failed: broken });
+  const ratesOf = (arm: string) => rates.get(arm) ?? [];
   const [baseline, ...others] = names.map((name): ArmRuns => ({ name, runs: runsOf(name, runs) }));
   if (baseline === undefined) throw new UsageError('compare needs at least one arm.');
   requireKnownArms(undefined, names);
   const aim = target ?? (baseline.runs.length > 0 ? summarize(finals(baseline.runs)).mean : undefined);
-  const arms = [baseline, ...others].map((arm) => comparedArm(arm, failed, aim));
+  const arms = [baseline, ...others].map((arm) => ({
+    ...comparedArm(arm, failed, aim),
+    rates: ratesOf(arm.name),
+  }));
   const raw = others.map((arm) => ({ arm, ...rawDifference(arm, baseline) }));
   const adjusted = holm(raw.map(({ found }) => found?.pValue ?? null));
   const differences = raw.map(({ arm, found, overImages, perSeed }, i): ArmDifference => ({
@@ -66,6 +72,7 @@ export function compareRuns(
       difference: found,
       overImages,
       adjustedPValue: adjusted[i] ?? null,
+      rates: ratesBehind([ratesOf(arm.name), ratesOf(baseline.name)]),
     }),
   );
   const [best = verdict(alone), ...lesser] = bestSupportedFirst(judged);
@@ -75,10 +82,15 @@ export function compareRuns(
     arms,
     differences,
     difference: differences.at(-1) ?? null,
-    verdict: { kind: best.kind, claim: best.claim, ...verdictWords(best, lesser) },
+    verdict: {
+      kind: best.kind,
+      rates: ratesBehind(arms.map((arm) => arm.rates)),
+      claim: best.claim,
+      ...verdictWords(best, lesser),
+    },
     superConvergence:
       last === undefined || aim === undefined ? null : superConvergenceOf(last.arm.runs, baseline.runs, aim),
-    warnings: [...fairnessWarnings(runs), ...lossWarnings([baseline, ...others], failed)],
+    warnings: [...fairnessWarnings(runs), ...lossWarnings([baseline, ...others], failed), ...warnings],
   };
 }
 
@@ -197,7 +209,7 @@ export function comparedArm(
   { name, runs }: ArmRuns,
   failed: readonly FailedRun[],
   target: number | undefined,
-): ComparedArm {
+): Omit<ComparedArm, 'rates'> {
   const over = (value: (run: RecordedRun) => number): OverSeeds =>
     runs.length === 0 ? { mean: null, sd: null, low: null, high: null } : summarize(runs.map(value));
   const times = (value: (run: RecordedRun, target: number) => number | null): TimesSummary | null =>

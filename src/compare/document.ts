@@ -2,6 +2,7 @@ import type { CompareConfig, CompareDocument, Comparison } from '../runs/documen
 import { environmentsOf } from '../runs/environments.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import type { CompareOutcome } from './compare.js';
+import { atOwnRate } from './fairness.js';
 import type { RecordedRun } from './read.js';
 
 /**
@@ -45,13 +46,13 @@ export interface CompareContext {
 }
 
 /** Settings that are each run's own, or that the arm's name tells. */
-const PER_RUN = new Set(['arm', 'seed', 'pair']);
+const PER_RUN = new Set(['arm', 'seed', 'pair', 'lrFactor']);
 
 /** Settings in which arms differ, by arm; an arm without any record has none. */
 function settingsPerArm(names: readonly string[], runs: readonly Pick<RecordedRun, 'arm' | 'record'>[]) {
   const configs = names.flatMap((name) => {
     const run = runs.find(({ arm }) => arm === name);
-    return run === undefined ? [] : [{ name, config: run.record.config }];
+    return run === undefined ? [] : [{ name, config: atOwnRate(run.record.config) }];
   });
   const keys = [...new Set(configs.flatMap(({ config }) => Object.keys(config)))].filter(
     (key) => !PER_RUN.has(key),

@@ -64,12 +64,18 @@ function withinArms(runs: readonly RecordedRun[]): (string | undefined)[] {
   return [...new Set(runs.map(({ arm }) => arm))].flatMap((arm) => {
     const own = runs.filter((run) => run.arm === arm);
     return Object.keys(POLICY_SETTINGS).map((name) => {
-      const found = groups(own, ({ record }) => fieldText(record.config, name));
+      const found = groups(own, ({ record }) => fieldText(atOwnRate(record.config), name));
       return found === undefined
         ? undefined
         : `The runs of ${arm} differ among themselves in ${plainName(name)}: ${found}.`;
     });
   });
+}
+
+/** A configuration with the arm's own rate: the neighbour at which a seed is compared is no difference between runs. */
+export function atOwnRate(config: JsonObject): JsonObject {
+  const { lr, lrFactor = 1 } = config;
+  return typeof lr === 'number' && typeof lrFactor === 'number' ? { ...config, lr: lr / lrFactor } : config;
 }
 
 function otherWeights(runs: readonly RecordedRun[]): string | undefined {
@@ -206,7 +212,7 @@ const POLICY_SETTINGS: Readonly<Record<string, string>> = {
 
 /** Settings that differ from run to run in every comparison, or say only where things lie or how files were chosen. */
 const PER_RUN_SETTINGS = new Set([
-  ...['arm', 'seed', 'pair', 'lrFrom'],
+  ...['arm', 'seed', 'pair', 'lrFrom', 'lrSource', 'lrFactor'],
   ...['data', 'weights', 'valSplit', 'splitSeed', 'followLinks'],
 ]);
 

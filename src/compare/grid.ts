@@ -46,8 +46,15 @@ interface PlannedArm {
  *
  * Everything that can be refused is refused before the first image is decoded. Throws UsageError, naming the arm where
  * one alone is meant.
+ * @param measure whether a range test finds rates where the built-in ones were measured on other data
  */
-export async function planGrid(request: TrainRequest): Promise<Grid> {
+export async function planGrid(request: TrainRequest, measure = true): Promise<Grid> {
+  const { seeds, rates } = request.settings;
+  if (rates !== undefined && seeds < 2) {
+    throw new UsageError(
+      'Expected at least 2 seeds with --rates: each is compared at the rates that the others choose. Raise --seeds.',
+    );
+  }
   const arms = await readPlannedArms(request);
   const names = arms.map(({ arm }) => arm.name);
   // A sentence may concern several arms.
@@ -68,20 +75,23 @@ export async function planGrid(request: TrainRequest): Promise<Grid> {
       // compare's seeds are repetitions of the training; a range test has its own number of them.
       const ranging = { ...settings, seeds: readDefaults().settings.seeds };
       const workers = settings.workers ?? availableParallelism();
-      const config = await resolveConfig(
-        wholeBench(bench),
-        { ...once, settings: ranging },
-        arm.name,
-        workers,
-      );
+      const own = { ...once, settings: ranging };
+      const config = await resolveConfig(wholeBench(bench), own, arm.name, { workers, measure });
       ofArm(arm, () => planSchedule(config, stepsPerEpoch(bench, config)));
       resolved.push({ arm, settings, bench, config });
     }
     const runs = Array.from({ length: request.settings.seeds }, (_, i) =>
-      resolved.map(({ arm, settings, bench, config }): PlannedRun => {
+      resolved.flatMap(({ arm, settings, bench, config }) => {
         const pair = config.seed + i;
         const seed = pair + arm.seedShift;
-        return { bench, config: { ...config, seed, pair }, settings: { ...settings, seed, pair } };
+        return rateFactors(request.settings.rates).map((lrFactor): PlannedRun => {
+          const neighbour = lrFactor === 1 ? {} : { lrFactor };
+          return {
+            bench,
+            config: { ...config, seed, pair, lr: config.lr * lrFactor, ...neighbour },
+            settings: { ...settings, seed, pair, ...neighbour },
+          };
+        });
       }),
     ).flat();
     return { arms: names, runs, close: () => benches.close() };
@@ -89,6 +99,15 @@ export async function planGrid(request: TrainRequest): Promise<Grid> {
     benches.close();
     throw error;
   }
+}
+
+/** What an arm's rate is multiplied by: 1, and of `neighbours` half, double, a quarter, four times and so on. */
+function rateFactors(neighbours = 0): number[] {
+  const powers = Array.from(
+    { length: neighbours },
+    (_, i) => (i % 2 === 0 ? -1 : 1) * (Math.floor(i / 2) + 1),
+  );
+  return [1, ...powers.map((power) => 2 ** power)];
 }
 
 /** The arms of --policies with what each makes of the common settings. */

@@ -69,10 +69,11 @@ export async function planComparison(request: TrainRequest): Promise<ComparePlan
 /** `compare --dry-run`: the schedule of every arm, and what all runs take. */
 export async function planArms(request: TrainRequest): Promise<CompareDryRun> {
   const { settings, signal } = request;
-  const grid = await planGrid(request);
+  // Nothing is trained, so that no range test is made either.
+  const grid = await planGrid(request, false);
   try {
-    // Seed by seed: the first rows are the arms with their first seed.
-    const first = grid.runs.slice(0, grid.arms.length);
+    const seed = grid.runs[0]?.config.pair;
+    const first = grid.runs.filter(({ config }) => config.pair === seed && config.lrFactor === undefined);
     const arms = first.map(({ bench, config }) => planOf(bench, config));
     const [run] = first;
     if (run === undefined) throw new Error('a comparison has at least one arm');
@@ -86,7 +87,9 @@ export async function planArms(request: TrainRequest): Promise<CompareDryRun> {
 
 /** The flags of a planned line. It spells out what another machine could resolve otherwise: places, split, rate, backend. */
 function flagsOf({ config, settings }: PlannedRun, { backend }: Environment): string[] {
-  const { arm, lr, seed, pair, splitSeed } = config;
+  const { arm, lrFactor = 1, seed, pair, splitSeed } = config;
+  // A range test stays named: what was measured on this data may be claimed about it.
+  const lr = config.lrFrom === undefined ? config.lr / lrFactor : (`from:${resolve(config.lrFrom)}` as const);
   return trainFlags(
     {
       ...settings,
@@ -133,7 +136,9 @@ async function planPower(
   { arms, runs: planned }: Grid,
 ): Promise<PlanPower> {
   const keys = new Map(
-    planned.map(({ bench, config }) => [config.arm, plannedArmKey(bench, config, environment)]),
+    planned
+      .filter(({ config }) => config.lrFactor === undefined)
+      .map(({ bench, config }) => [config.arm, plannedArmKey(bench, config, environment)]),
   );
   const runs = (await readableRuns(settings.out)).filter((record) =>
     [...keys.values()].includes(recordedArmKey(record)),

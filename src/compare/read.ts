@@ -17,6 +17,8 @@ interface RunIdentity {
   readonly seed: number;
   /** Equal for the runs of other arms that it is compared with. */
   readonly pair: number;
+  /** What the arm's own rate is multiplied by; 1 where it is that rate itself. */
+  readonly lrFactor: number;
 }
 
 /** A recorded run as a comparison reads it. */
@@ -145,7 +147,11 @@ export async function readForComparison(dir: string): Promise<RecordedRun | Fail
   const fault = armFault(name);
   if (fault !== undefined)
     throw new UsageError(`${dir}/config.json names an arm that there cannot be: ${fault}.`);
-  const identity = { arm: name, seed, pair: pairOf(record.config), record, key: recordedRunKey(record) };
+  const { lrFactor } = record.config;
+  const identity = {
+    ...{ arm: name, seed, pair: pairOf(record.config), record, key: recordedRunKey(record) },
+    lrFactor: typeof lrFactor === 'number' ? lrFactor : 1,
+  };
   if (record.status !== 'completed') return { ...identity, run: dir, reason: await reasonOf(record) };
   const { best, final } = bestAndFinal(record.epochs);
   if (best === null || final === null) {
@@ -246,14 +252,17 @@ function shortList(classes: JsonValue | undefined): string {
 }
 
 /**
- * Two different runs of one arm and pair leave open which of them is compared with the other arm's; those of one arm and
+ * Two different runs of one arm, pair and rate leave open which of them is compared with the other arm's; those of one arm and
  * seed that are in two pairs would be the same chance counted twice.
  */
 function refuseRivals(runs: readonly RecordedRun[]): void {
   for (const [i, run] of runs.entries()) {
     const rival = runs
       .slice(0, i)
-      .find(({ arm, pair, seed }) => arm === run.arm && (pair === run.pair || seed === run.seed));
+      .find(
+        ({ arm, pair, seed, lrFactor }) =>
+          arm === run.arm && lrFactor === run.lrFactor && (pair === run.pair || seed === run.seed),
+      );
     if (rival === undefined) continue;
     const names = [...new Set([...Object.keys(run.record.config), ...Object.keys(rival.record.config)])];
     const differing = names.filter(

@@ -193,7 +193,7 @@ export function expandHome(path: string): string {
 /** Keys that set nothing: prose for a reader, and what a run's own config.json says about the run beside its settings. */
 const NO_OPTIONS = new Set([
   ...['description', 'expected', 'time', 'defaultLr'],
-  ...['schemaVersion', 'command', 'trainingSteps', 'replans', 'lrFrom'],
+  ...['schemaVersion', 'command', 'trainingSteps', 'replans', 'lrFrom', 'lrSource', 'lrFactor'],
 ]);
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype']);
 const MAX_BYTES = 1_000_000;

@@ -261,6 +261,13 @@ export const OPTION_GROUPS = {
       commands: RUNS,
       description: 'a rate (1cycle: the maximum), auto, from:RUN, or per arm: fixed=X,1cycle=Y',
     },
+    lrFactor: {
+      type: 'number',
+      above: 0,
+      argument: 'X',
+      commands: TRAIN,
+      description: "trains at X times --lr, as a neighbour of the arm's own rate: see compare --rates",
+    },
     momentum: {
       type: 'number',
       min: 0,
@@ -368,6 +375,15 @@ export const OPTION_GROUPS = {
       argument: 'N',
       commands: ['find-lr', 'compare'],
       description: 'repetitions',
+    },
+    rates: {
+      type: 'integer',
+      min: 1,
+      max: 8,
+      argument: 'K',
+      commands: COMPARE,
+      description:
+        'trains each arm also at K neighbours of its rate (half, double, a quarter and so on) and compares each at its best, chosen on the other seeds',
     },
     target: {
       type: 'number',

@@ -42,6 +42,13 @@ export interface Replan {
   readonly toEpochs: number;
 }
 
+/**
+ * Where a rate comes from: a range test on this data, the options, or the table of built-in rates, which was measured on data
+ * like this (`built-in`) or on other data (`built-in-elsewhere`).
+ */
+export const RATE_SOURCES = ['range-test', 'stated', 'built-in', 'built-in-elsewhere'] as const;
+export type RateSource = (typeof RATE_SOURCES)[number];
+
 /** One training run, resolved: every number that was used, as config.json holds it. */
 export interface RunConfig extends RunSettings {
   /** Pixels a side of the network's input. */
@@ -55,6 +62,10 @@ export interface RunConfig extends RunSettings {
   readonly earlyStop: number | null;
   /** The range test that `lr` was taken from, by its folder; absent where the rate was stated or is the built-in one. */
   readonly lrFrom?: string;
+  /** Absent in records of versions that did not tell. */
+  readonly lrSource?: RateSource;
+  /** `lr` is this times the arm's own rate, whose neighbour it is; absent where it is that rate itself. */
+  readonly lrFactor?: number;
   /** The arm's name in a comparison; the policy elsewhere. */
   readonly arm: string;
   /** Equal for the runs of a comparison that are held against each other; absent where that is the seed. */
@@ -71,7 +82,9 @@ export function trainedPart(trainable: Trainable): 'all' | 'head' | 'last' {
 /** Fixes everything that had to wait for the data, the weights and the finder. */
 export function resolveRun(
   settings: Settings,
-  resolved: Pick<RunConfig, 'imageSize' | 'lr' | 'lrFrom' | 'arm'> & { readonly frozen: boolean },
+  resolved: Pick<RunConfig, 'imageSize' | 'lr' | 'lrFrom' | 'lrSource' | 'lrFactor' | 'arm'> & {
+    readonly frozen: boolean;
+  },
 ): Readonly<RunConfig> {
   const { frozen, ...rest } = resolved;
   return Object.freeze({

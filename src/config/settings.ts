@@ -15,6 +15,8 @@ type Defaulted = Exclude<
   | 'arm'
   | 'pair'
   | 'lr'
+  | 'lrFactor'
+  | 'rates'
   | 'decayEvery'
   | 'earlyStop'
   | 'resume'
@@ -60,7 +62,7 @@ const EXPERIMENTS: readonly CommandName[] = ['find-lr', 'train', 'compare'];
 /** Options that belong to one call of the program rather than to an experiment. */
 const OF_ONE_CALL: readonly string[] = (
   [
-    ['config', 'resume', 'extendTo', 'arm', 'pair', 'report'],
+    ['config', 'resume', 'extendTo', 'arm', 'pair', 'lrFactor', 'report'],
     ['json', 'quiet', 'color', 'debug', 'dryRun', 'plan', 'printConfig'],
   ] satisfies OptionName[][]
 ).flat();

@@ -105,13 +105,17 @@ export async function adviseRate(
   signal.throwIfAborted();
   const known = await findRangeTest(open, settings, context.environment);
   if (known !== undefined) {
-    emit({ type: 'note', text: `--lr auto: the range test is taken from ${known.run}` });
+    emit({ type: 'note', text: adviceNote(known.run) });
     return known;
   }
   const document = await recordRangeTest(open, settings, context, performance.now());
   signal.throwIfAborted();
-  emit({ type: 'note', text: `--lr auto: the range test is recorded in ${document.run}` });
+  emit({ type: 'note', text: adviceNote(document.run) });
   return document;
+}
+
+function adviceNote(run: string): string {
+  return `The learning rate is taken from the range test in ${run}.`;
 }
 
 /** The finished range test in --out with the same settings, images and weights, computed alike. */
@@ -192,8 +196,11 @@ export function recordedCurve(curve: RangeCurve): RecordedCurve {
 
 async function writeCharts(folder: RangeTestFolder, document: FinderDocument): Promise<void> {
   // Loaded only here: a library for charts is large.
-  const { rangeSvg } = await import('../report/charts/range-svg.js');
-  const svg = rangeSvg(document);
+  const [{ rangeChart }, { svgChart }] = await Promise.all([
+    import('../report/charts/range-test.js'),
+    import('../report/charts/svg.js'),
+  ]);
+  const svg = svgChart(rangeChart(document), { width: 840, height: 480 });
   await folder.writeCharts({ svg, png: await pngOf(svg) });
 }
 

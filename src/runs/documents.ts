@@ -1,5 +1,5 @@
 import type { CommandName } from '../config/options.js';
-import type { FinderConfig, RunConfig } from '../config/run-config.js';
+import type { FinderConfig, RateSource, RunConfig } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
 import type { SkippedFile } from '../data/folder/image-folder.js';
 import type { Arithmetic, BackendInfo, BackendName } from '../engine/backends/backend-info.js';
@@ -11,7 +11,7 @@ import type { RangeCurve } from '../stats/range/curve.js';
 import type { Recommendation } from '../stats/range/recommend.js';
 import type { SuggestionSpreads } from '../stats/range/suggestions.js';
 import type { SuperConvergence, TimesSummary } from '../stats/times.js';
-import type { VerdictKind } from '../stats/verdict.js';
+import type { RatesBehind, VerdictKind } from '../stats/verdict.js';
 import type { JsonObject, JsonValue } from './json.js';
 
 // Every document that the program writes or prints: run folders, results, JSON on stdout. Writers, readers and pages use these types.
@@ -359,9 +359,27 @@ export interface FinderDocument extends Omit<FoundRate, 'curves'> {
 export type OverSeeds =
   Summary | { readonly mean: null; readonly sd: null; readonly low: null; readonly high: null };
 
-/** One arm over its seeds. */
+/** A rate at which an arm was trained. */
+export interface ArmRate {
+  /** As config.json of its runs has it; null where none of them has a folder. */
+  readonly learningRate: number | null;
+  /** Over the arm's own rate: 1 but for the neighbours that --rates adds. */
+  readonly factor: number;
+  /** Where the arm's own rate is from; null in records of versions that did not tell. */
+  readonly source: RateSource | null;
+  /** Over all runs that finished at this rate. */
+  readonly finalAccuracy: OverSeeds;
+  readonly runs: number;
+  readonly failed: number;
+  /** Seeds that are compared at this rate: where there are several, the other seeds chose it. */
+  readonly chosen: number;
+}
+
+/** One arm over its seeds, each at the rate that is compared. */
 export interface ComparedArm {
   readonly policy: string;
+  /** The lowest first; several where --rates added neighbours. */
+  readonly rates: readonly ArmRate[];
   readonly runs: readonly {
     readonly run: string;
     readonly seed: number;
@@ -414,6 +432,8 @@ export interface ArmDifference {
 /** What a comparison may say: a claim, or why there is none. */
 export interface VerdictSummary {
   readonly kind: VerdictKind;
+  /** What the compared rates rest on. */
+  readonly rates: RatesBehind;
   /** The better arm's name, or `none`: no difference was shown, which is not «there is none». */
   readonly claim: string;
   /** What it comes to, in a few words, and the numbers behind that. */

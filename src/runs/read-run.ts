@@ -136,6 +136,8 @@ export function inOrder(a: string, b: string): number {
 
 /** Where data and weights lie and how files were chosen says nothing about what they are: their hashes do. */
 const PLACES = new Set(['data', 'weights', 'valSplit', 'splitSeed', 'followLinks']);
+/** Where a rate was taken from says nothing about what it is. */
+const ORIGINS = new Set(['lrFrom', 'lrSource']);
 
 /**
  * A name for what makes a record what it is: equal keys mean that computing again would give the same result. Neither
@@ -147,7 +149,7 @@ export function recordKey(
   dataset: JsonObject,
   environments: readonly JsonObject[],
 ): string {
-  const settings = Object.entries(config).filter(([name]) => !PLACES.has(name) && name !== 'lrFrom');
+  const settings = Object.entries(config).filter(([name]) => !PLACES.has(name) && !ORIGINS.has(name));
   const computed = environments.map(({ backend, arithmetic, onecycle }) =>
     JSON.stringify([backend ?? null, arithmetic ?? null, onecycle ?? null]),
   );

@@ -36,6 +36,10 @@ export interface TimesSummary {
   readonly high: number | null;
   /** Null where the run in the middle never reached the target. */
   readonly median: number | null;
+  /** Null where no run reached the target. */
+  readonly fastest: number | null;
+  /** Null where a run never reached the target. */
+  readonly slowest: number | null;
   /** Runs that reached the target, of `n`. */
   readonly reached: number;
   readonly n: number;
@@ -53,7 +57,13 @@ export function summarizeTimes(times: readonly (number | null)[]): TimesSummary 
   const middle = median(times.map((time) => time ?? Infinity));
   const summary =
     reached.length === n ? summarize(reached) : { mean: null, sd: null, low: null, high: null, n };
-  return { ...summary, median: Number.isFinite(middle) ? middle : null, reached: reached.length };
+  return {
+    ...summary,
+    median: Number.isFinite(middle) ? middle : null,
+    fastest: reached.length === 0 ? null : Math.min(...reached),
+    slowest: reached.length < n ? null : Math.max(...reached),
+    reached: reached.length,
+  };
 }
 
 /** The times (steps or seconds) of two runs with one seed to one target accuracy. */

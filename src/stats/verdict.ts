@@ -16,7 +16,15 @@ export interface VerdictInput {
   readonly overImages: BootstrapInterval | null;
   /** After Holm's correction where several arms were compared [difference.pValue]. */
   readonly adjustedPValue?: number | null;
+  /** [measured] */
+  readonly rates?: RatesBehind;
 }
+
+/**
+ * What two arms' learning rates rest on: each was the best of several on the other seeds (`tuned`), measured on this data, or
+ * `unmeasured` here, so that a difference may be the rates' own.
+ */
+export type RatesBehind = 'tuned' | 'measured' | 'unmeasured';
 
 /** What a comparison may say: its kind, whom it claims to be better, and the numbers that this rests on. */
 export type Verdict =
@@ -29,7 +37,7 @@ export type Verdict =
   | (Arms & Measured & { readonly kind: 'equal'; readonly claim: 'none' })
   /** The same images were not predicted by both arms. */
   | (Arms &
-      Omit<Judged, 'images' | 'pValue' | 'shares'> & {
+      Omit<Judged, 'images' | 'pValue' | 'shares' | 'rates'> & {
         readonly kind: 'images-unknown';
         readonly claim: 'none';
       })
@@ -65,6 +73,7 @@ interface Judged extends Bounds {
   readonly pValue: number;
   /** What the interval's variance is made of. */
   readonly shares: VarianceShares;
+  readonly rates: RatesBehind;
 }
 
 /** Why a difference is not shown: its interval holds 0, or p is too large once `corrected` for several arms. */
@@ -83,7 +92,14 @@ interface Bounds {
  * and the images that happened to be held out. A claim needs at least two seeds, a crossed interval over both without
  * 0, and p at most 0.05 after the correction for several arms. Seeds alone claim nothing.
  */
-export function verdict({ arm, baseline, difference, overImages, adjustedPValue }: VerdictInput): Verdict {
+export function verdict({
+  arm,
+  baseline,
+  difference,
+  overImages,
+  adjustedPValue,
+  rates = 'measured',
+}: VerdictInput): Verdict {
   const claim = NO_CLAIM;
   if (arm === null) return { kind: 'one-arm', claim, baseline };
   const arms = { arm, baseline };
@@ -96,7 +112,8 @@ export function verdict({ arm, baseline, difference, overImages, adjustedPValue 
     return { kind: 'images-unknown', claim, ...arms, mean, low, high, seeds };
   }
   const { images, varianceShares: shares } = difference;
-  const judged = { ...arms, mean, low, high, seeds, images, shares, pValue: adjustedPValue ?? pValue ?? 1 };
+  const p = adjustedPValue ?? pValue ?? 1;
+  const judged = { ...arms, mean, low, high, seeds, images, shares, pValue: p, rates };
   if (!excludesZero(judged)) return { kind: 'not-shown', claim, ...judged, because: 'interval' };
   if (judged.pValue > 0.05) return { kind: 'not-shown', claim, ...judged, because: 'corrected' };
   return { kind: 'claim', claim: mean > 0 ? arm : baseline, ...judged };

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { checkSettings, type GivenSettings } from '../config/check-settings.js';
 import { flagName, OPTIONS } from '../config/options.js';
 import { planSchedule } from '../config/plan-schedule.js';
-import { effectiveViews, type Replan, resolveRun, type RunConfig } from '../config/run-config.js';
+import {
+  effectiveViews,
+  RATE_SOURCES,
+  type Replan,
+  resolveRun,
+  type RunConfig,
+} from '../config/run-config.js';
 import { readDefaults, type Settings } from '../config/settings.js';
 import { UsageError } from '../errors.js';
 import { againstCheckpoint, checkpointRecord } from '../runs/check-run.js';
@@ -260,7 +266,7 @@ const MOVABLE = new Set(['data', 'weights']);
  * @throws UsageError where it is not that of a training run, lacks something, or holds what no option may be
  */
 export function recordedRunConfig(document: JsonObject, path: string): RunConfig {
-  const { arm, replans, lrFrom, ...options } = document;
+  const { arm, replans, lrFrom, lrSource: origin, ...options } = document;
   if (typeof arm !== 'string' || typeof options['policy'] !== 'string') {
     throw new UsageError(`${path} names no policy and arm: expected the folder of a run of onecycle train.`);
   }
@@ -269,11 +275,17 @@ export function recordedRunConfig(document: JsonObject, path: string): RunConfig
     Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)),
     path,
   );
-  const { imageSize, lr } = given;
+  const { imageSize, lr, lrFactor } = given;
   if (imageSize === undefined || typeof lr !== 'number') {
     throw new UsageError(`Expected numbers for "imageSize" and "lr" in ${path}. Is it that of a run?`);
   }
-  const known = { imageSize, lr, ...(typeof lrFrom === 'string' && { lrFrom }), arm };
+  const lrSource = RATE_SOURCES.find((source) => source === origin);
+  const known = {
+    ...{ imageSize, lr, arm },
+    ...(typeof lrFrom === 'string' && { lrFrom }),
+    ...(lrSource !== undefined && { lrSource }),
+    ...(lrFactor !== undefined && { lrFactor }),
+  };
   const config = resolveRun(
     { ...readDefaults().settings, ...given },
     { ...known, frozen: given.views !== undefined },

@@ -218,11 +218,12 @@ async function pastEvents(dir: string, { step, epochs }: RunState, end: number):
   );
 }
 
-/** How a run and its folder are called: the arm and the seed. */
-export function runName({ arm, seed }: RunConfig): string {
+/** How a run and its folder are called: the arm, the seed, and its rate where that is a neighbour of the arm's own. */
+export function runName({ arm, seed, lrFactor }: RunConfig): string {
   // A leading dot would hide the folder: the arm of ./mine.json is mine.json.
   const plain = arm.replace(/[^\w@.-]+/g, '-').replace(/^[.-]+/, '');
-  return `${plain === '' ? 'run' : plain}-seed${seed}`;
+  const rate = lrFactor === undefined ? '' : `-lr-x${lrFactor}`;
+  return `${plain === '' ? 'run' : plain}-seed${seed}${rate}`;
 }
 
 /** A run before its first step. Its folder is made as soon as it is known which images there are. */

@@ -3,7 +3,13 @@ import { resolve } from 'node:path';
 import { requireKnownArms } from '../config/arms.js';
 import { flagName } from '../config/options.js';
 import { planSchedule } from '../config/plan-schedule.js';
-import { effectiveViews, resolveRun, type RunConfig, trainedPart } from '../config/run-config.js';
+import {
+  effectiveViews,
+  type RateSource,
+  resolveRun,
+  type RunConfig,
+  trainedPart,
+} from '../config/run-config.js';
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import { dataFolder } from '../data/folder/scan.js';
 import { batchesPerEpoch } from '../data/images/batches.js';
@@ -41,7 +47,7 @@ export async function train(given: TrainRequest): Promise<TrainDocument> {
   const { arm, survey } = await surveyTraining(request);
   const workers = settings.workers ?? availableParallelism();
   return whileDecoding(beginWorkbench(survey, request), request, async (open, signal) => {
-    const config = await resolveConfig(open, { ...request, signal }, arm, workers);
+    const config = await resolveConfig(open, { ...request, signal }, arm, { workers });
     const { out, tensorboard } = settings;
     const context = { ...request, signal, out, tensorboard, workers };
     const found = settings.again ? undefined : await findAgain(open, config, context);
@@ -89,7 +95,7 @@ export async function planTraining(request: TrainRequest): Promise<TrainDryRun> 
   const { arm, survey } = await surveyTraining(request);
   const bench = await decoded(survey, request);
   try {
-    const config = await resolveConfig(wholeBench(bench), request, arm, 1);
+    const config = await resolveConfig(wholeBench(bench), request, arm, { workers: 1 });
     return await withCost(planOf(bench, config), bench, request);
   } finally {
     bench.close();
@@ -138,31 +144,40 @@ export function ignoresEarlyStop({
   return earlyStop !== undefined && policy === '1cycle' && onStop === 'wait';
 }
 
-/** Fixes what had to wait for data and weights: the image size, the views and the rate. */
+/**
+ * Fixes what had to wait for data and weights: the image size, the views and the rate.
+ * @param how `measure`: where no rate is stated, a range test finds it unless the built-in rates were measured on data like this
+ */
 export async function resolveConfig(
   open: OpenBench,
   { settings, rates, ...context }: TrainRequest,
   arm: string,
-  workers: number,
+  { workers, measure = false }: { readonly workers: number; readonly measure?: boolean },
 ): Promise<RunConfig> {
   const { imageSize, features } = open.bench;
-  const rate = await resolveRate(settings, rates, arm, {
+  const { lr, ...origin } = await resolveRate(settings, rates, arm, {
+    measure,
     imageSize,
     frozen: features !== undefined,
     dataset: async () => asJson(datasetDocument(await open.whole)),
     find: () => adviseRate(open, settings, { ...context, workers }),
     note: (text) => context.emit({ type: 'note', text }),
   });
+  const { lrFactor } = settings;
+  const neighbour = lrFactor === undefined || lrFactor === 1 ? {} : { lrFactor };
+  const rate = { lr: lr * (lrFactor ?? 1), ...origin, ...neighbour };
   return resolveRun(settings, { imageSize, ...rate, arm, frozen: features !== undefined });
 }
 
 type Recommended = NonNullable<Advice['recommended']>;
 
-/** A run's rate, and the folder of the range test that it was taken from. */
-type ResolvedRate = Pick<RunConfig, 'lr' | 'lrFrom'>;
+/** A run's rate, where it is from, and the folder of the range test that it was taken from. */
+type ResolvedRate = Pick<RunConfig, 'lr' | 'lrFrom'> & { readonly lrSource: RateSource };
 
 /** Where a rate comes from that the settings do not state, and what it is for. */
 interface RateSources {
+  /** Whether a range test stands in for built-in rates that were measured on other data. */
+  readonly measure: boolean;
   /** Pixels a side of the network's input. */
   readonly imageSize: number;
   /** Whether a part is frozen, so that views are kept. */
@@ -184,19 +199,27 @@ export async function resolveRate(
   settings: Settings,
   rates: RateTable,
   arm: string,
-  { imageSize, frozen, dataset, find, note }: RateSources,
+  { measure, imageSize, frozen, dataset, find, note }: RateSources,
 ): Promise<ResolvedRate> {
   const stated = statedRate(settings, arm);
-  if (typeof stated === 'number') return { lr: stated };
+  const lrSource = 'range-test';
+  if (typeof stated === 'number') return { lr: stated, lrSource: 'stated' };
   if (stated === undefined) {
+    const lr = builtInRate(settings, rates);
     const others = await othersThanMeasured(settings, imageSize);
-    if (others.length > 0) note(builtInNote(others));
-    return { lr: builtInRate(settings, rates) };
+    if (others.length === 0) return { lr, lrSource: 'built-in' };
+    note(builtInNote(others, measure));
+    const found = measure ? await find() : undefined;
+    if (found?.recommended)
+      return { lr: rateFor(settings.policy, found.recommended), lrFrom: found.run, lrSource };
+    if (found !== undefined)
+      note(`The range test gives no rate, and the built-in ones are used. ${found.reason}`);
+    return { lr, lrSource: 'built-in-elsewhere' };
   }
   if (stated === 'auto') {
     const { recommended, reason, run } = await find();
     if (recommended === null) throw new RunError(`--lr auto: the range test gives no rate. ${reason}`);
-    return { lr: rateFor(settings.policy, recommended), lrFrom: run };
+    return { lr: rateFor(settings.policy, recommended), lrFrom: run, lrSource };
   }
   const run = stated.slice('from:'.length);
   const { recommended, config, dataset: tested } = await readFound(run);
@@ -205,7 +228,8 @@ export async function resolveRate(
   if (others.length > 0) {
     note(`--lr from:${run}: that range test was made with ${others.join(', ')}; its rate may not fit here.`);
   }
-  return { lr: rateFor(settings.policy, recommended), lrFrom: run };
+  const fits = others.length === 0 ? lrSource : 'stated';
+  return { lr: rateFor(settings.policy, recommended), lrFrom: run, lrSource: fits };
 }
 
 function statedRate({ lr, policy }: Settings, arm: string): number | string | undefined {
@@ -230,15 +254,18 @@ async function othersThanMeasured(settings: Settings, imageSize: number): Promis
       resolveWeights(settings.weights) !== resolveWeights(measured.weights) &&
       `--weights ${settings.weights}`,
     imageSize !== THUMBNAIL_INPUT && `--image-size ${imageSize}`,
+    trainedPart(settings.trainable) === 'last' &&
+      settings.trainable !== measured.trainable &&
+      `--trainable ${settings.trainable}`,
     settings.batchSize !== measured.batchSize && `--batch-size ${settings.batchSize}`,
   ].filter((other) => other !== false);
 }
 
-function builtInNote(others: readonly string[]): string {
+function builtInNote(others: readonly string[], measure: boolean): string {
   const { weights, batchSize } = readDefaults().settings;
   return (
     `The built-in learning rates were measured on the bundled thumbnails with ${weights} at ${THUMBNAIL_INPUT} pixels and batches of ${batchSize}, ` +
-    `not with ${others.join(', ')}: --lr auto measures one that fits.`
+    `not with ${others.join(', ')}: ${measure ? 'a range test finds rates that fit.' : '--lr auto measures one that fits.'}`
   );
 }
 

@@ -32,7 +32,7 @@ interface Document {
 
 /** What a command printed; on stderr it may say where the range test lies, and nothing else. */
 async function document(result: CliResult): Promise<Document> {
-  expect(result.stderr).toMatch(/^(--lr auto: the range test is (taken from|recorded in) \S+\n?)?$/);
+  expect(result.stderr).toMatch(/^(The learning rate is taken from the range test in \S+\n?)?$/);
   expect(result.code).toBe(0);
   return JSON.parse(result.stdout) as Document;
 }
@@ -50,7 +50,8 @@ describe('train with a rate from the range test', () => {
     const auto = await document(await run('train', ...same, '--lr', 'auto'));
     const stated = await document(await run('train', ...same, '--lr', String(auto.config.lr), '--again'));
     const { lrFrom, ...config } = auto.config;
-    expect(stated.config).toEqual(config);
+    expect(config).toMatchObject({ lrSource: 'range-test' });
+    expect(stated.config).toEqual({ ...config, lrSource: 'stated' });
     expect(JSON.parse(await readFile(join(lrFrom!, 'result.json'), 'utf8'))).toMatchObject({
       status: 'completed',
       config: { trainable, seeds: 2 },

@@ -1,4 +1,4 @@
-import type { EpochRecord, StepRecord } from '../../runs/documents.js';
+import type { ComparedArm, EpochRecord, StepRecord } from '../../runs/documents.js';
 import type { ChartSeries, ChartSpec } from './chart.js';
 import { heldFinite } from './resample.js';
 
@@ -46,6 +46,22 @@ export function overSeeds({ policy, runs }: ArmCurves, value: (epoch: EpochRecor
     ...(runs.length < 2
       ? {}
       : { band: epochs.map(([x, seeds]) => ({ x, low: Math.min(...seeds), high: Math.max(...seeds) })) }),
+  };
+}
+
+/** Final accuracy of the arms over their learning rates; null where none was trained at several. */
+export function rateChart(arms: readonly ComparedArm[]): ChartSpec | null {
+  if (arms.every(({ rates }) => rates.length < 2)) return null;
+  return {
+    title: 'final accuracy by learning rate, mean of the seeds',
+    x: { label: 'learning rate', scale: 'log' },
+    rows: 10,
+    series: arms.map(({ policy, rates }) => ({
+      name: policy,
+      points: rates.flatMap(({ learningRate, finalAccuracy: { mean } }) =>
+        learningRate === null || mean === null ? [] : [{ x: learningRate, y: mean }],
+      ),
+    })),
   };
 }
 

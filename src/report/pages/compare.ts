@@ -1,7 +1,8 @@
-import type { ArmDifference, CompareDocument, ComparedArm } from '../../runs/documents.js';
+import type { RateSource } from '../../config/run-config.js';
+import type { ArmDifference, ArmRate, CompareDocument, ComparedArm } from '../../runs/documents.js';
 import type { TimesSummary } from '../../stats/times.js';
-import { chartPair } from '../charts/terminal.js';
-import { type ArmCurves, armSteps, epochCharts, stepCharts } from '../charts/training.js';
+import { chartPair, textChart } from '../charts/terminal.js';
+import { type ArmCurves, armSteps, epochCharts, rateChart, stepCharts } from '../charts/training.js';
 import { joinBlocks, paintLines, paragraph, type ReportLayout } from '../text/layout.js';
 import {
   counted,
@@ -13,6 +14,7 @@ import {
   formatMeanSd,
   formatPoints,
   formatPValue,
+  formatRate,
   formatShares,
 } from '../text/numbers.js';
 import { fittingTable, table, type TableColumn, tableWidth } from '../text/table.js';
@@ -32,6 +34,7 @@ export function compareReport(
     chartPair(epochs.accuracy, epochs.loss, layout),
     chartPair(schedules.learningRate, schedules.momentum, layout),
     armTable(document, curves, layout),
+    ratesBlock(document, layout),
     runTable(document, layout),
     document.differences.length === 0 ? undefined : differences(document, layout),
     paragraph(superConvergenceText(document), width),
@@ -81,6 +84,7 @@ export function armFacts({ arms, superConvergence, config }: CompareDocument): r
   const target = formatFraction(superConvergence?.target ?? config.target ?? arms[0]?.finalAccuracy.mean);
   const facts: readonly ArmFact[] = [
     ['seeds', ({ runs, failed }) => seedCount(runs.length, failed.length)],
+    ['learning rate', ({ rates }) => rateText(rates)],
     ['final accuracy', ({ finalAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
     ['95% interval', ({ finalAccuracy: { low, high } }) => formatInterval(fraction(low), fraction(high))],
     ['best accuracy', ({ bestAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
@@ -150,6 +154,66 @@ function differenceTable(
   return fittingTable(columns, rows, layout);
 }
 
+/** The rate, or the range of those that seeds are compared at, and where the arm's own is from. */
+function rateText(rates: readonly ArmRate[]): string {
+  const chosen = rates.filter((rate) => rate.chosen > 0).map(({ learningRate }) => formatRate(learningRate));
+  const range = [...new Set([chosen[0], chosen.at(-1)])].join(' to ');
+  if (rates.length > 1) return `${range} (best of ${rates.length})`;
+  return `${range === '' ? formatRate(null) : range} (${sourceText(rates[0]?.source ?? null)})`;
+}
+
+/** Where a rate is from, in words. */
+export function sourceText(source: ArmRate['source']): string {
+  return source === null ? 'origin not recorded' : SOURCES[source];
+}
+
+const SOURCES: Readonly<Record<RateSource, string>> = {
+  'range-test': 'range test',
+  stated: 'stated',
+  'built-in': 'built in',
+  'built-in-elsewhere': 'built in, for other data',
+};
+
+/** Every rate of every arm where arms were trained at several, as a chart and a table. */
+function ratesBlock({ arms }: CompareDocument, layout: ReportLayout): string | undefined {
+  const chart = rateChart(arms);
+  if (chart === null) return undefined;
+  return joinBlocks([
+    textChart(chart, layout),
+    fittingTable(RATE_COLUMNS, rateRows(arms), layout),
+    paintLines(paragraph(RATES_NOTE, layout.width), 'grey', layout.colour),
+  ]);
+}
+
+/** What the chart and the table of rates mean. */
+export const RATES_NOTE =
+  'Rates: every run at them counts here. Elsewhere a seed counts at the rate with the highest mean final accuracy over the other seeds, so that no run helps to choose where it is judged.';
+
+export const RATE_COLUMNS: readonly TableColumn[] = [
+  { header: 'arm' },
+  right('learning rate'),
+  right('times its own'),
+  right('final accuracy'),
+  right('runs'),
+  right('chosen by'),
+  { header: 'own rate from' },
+];
+
+/** A row for every rate of every arm. */
+export function rateRows(arms: readonly ComparedArm[]): string[][] {
+  return arms.flatMap(({ policy, rates }) =>
+    rates.map(({ learningRate, factor, finalAccuracy: { mean, sd }, runs, failed, chosen, source }) => [
+      policy,
+      formatRate(learningRate),
+      String(factor),
+      formatMeanSd(mean, sd),
+      seedCount(runs, failed),
+      counted(chosen, 'seed'),
+      sourceText(source),
+    ]),
+  );
+}
+
 function right(header: string): TableColumn {
   return { header, align: 'right' };
 }
@@ -164,11 +228,14 @@ function secondsPerRun(curve: ArmCurves | undefined): number | null {
   return seconds / curve.runs.length;
 }
 
-/** Mean and deviation where every run reached the target, else how many did, and the median where it is known. */
+/** Median and range, since times are skewed and few: a mean ± deviation may reach below 0. Else how many reached the target. */
 function timesText(times: TimesSummary | null, format: (value: number | null) => string): string {
   if (times === null) return formatFraction(null);
-  const { mean, sd, median, reached, n } = times;
-  if (mean !== null) return formatMeanSd(mean, sd, (value) => format(value ?? null));
+  const { median, fastest, slowest, reached, n } = times;
   if (reached === 0) return 'never';
+  if (slowest !== null) {
+    const [middle, from, to] = [median, fastest, slowest].map(format);
+    return from === to ? `${middle}` : `${middle} (${from}–${to})`;
+  }
   return `${median === null ? '' : `median ${format(median)}, `}reached by ${reached} of ${n}`;
 }

@@ -1,5 +1,5 @@
 import { moreOf, type VarianceShares } from '../../stats/crossed.js';
-import type { Verdict } from '../../stats/verdict.js';
+import type { RatesBehind, Verdict } from '../../stats/verdict.js';
 import { counted } from '../text/numbers.js';
 
 /** A verdict in words: what it comes to, the numbers behind it, and both in one as the terminal prints them. */
@@ -18,7 +18,8 @@ export function verdictWords(verdict: Verdict, others: readonly Verdict[] = []):
   if (others.length === 0) return wordsOf(verdictTitle(verdict), verdictDetail(verdict));
   const { claim, baseline } = verdict;
   const loser = verdict.kind === 'claim' && claim === baseline ? verdict.arm : baseline;
-  const title = verdict.kind === 'claim' ? `${claim} is better than ${loser} here` : verdictTitle(verdict);
+  const title =
+    verdict.kind === 'claim' ? `${claim} is better than ${loser} ${where(verdict)}` : verdictTitle(verdict);
   const lead =
     verdict.kind === 'not-shown'
       ? `chance in seeds and images may explain each of the ${others.length + 1} differences from ${baseline}. The best supported: `
@@ -64,10 +65,15 @@ function verdictTitle(verdict: Verdict): string {
     case 'no-pairs':
       return 'No comparison';
     case 'claim':
-      return `${verdict.claim} is better here`;
+      return `${verdict.claim} is better ${where(verdict)}`;
     default:
       return 'No difference shown';
   }
+}
+
+/** A claim at rates that were not measured on this data is about these rates. */
+function where({ rates }: Of<'claim'>): string {
+  return rates === 'unmeasured' ? 'at these rates' : 'here';
 }
 
 function verdictDetail(verdict: Verdict): string {
@@ -99,10 +105,19 @@ function verdictDetail(verdict: Verdict): string {
     case 'claim':
       return (
         `${summary(verdict)}, more than chance in seeds and images explains (p = ${formatP(verdict.pValue)}). ` +
-        'This holds for this data set, budget and these settings only.'
+        `This holds for this data set, budget and these settings only.${RATES[verdict.rates]}`
       );
   }
 }
+
+/** What a claim owes to the learning rates. */
+const RATES: Readonly<Record<RatesBehind, string>> = {
+  measured: '',
+  tuned: ' Each arm is judged at its best rate, which the other seeds chose.',
+  unmeasured:
+    ' Not both learning rates were measured on this data, and other rates may turn it round: compare --rates 2 trains each ' +
+    'arm at neighbouring rates too, and tells.',
+};
 
 type Of<Kind extends Verdict['kind']> = Extract<Verdict, { readonly kind: Kind }>;
 

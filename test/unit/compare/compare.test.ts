@@ -195,10 +195,7 @@ describe('--lr auto', () => {
     expect(read(found, 'result.json')).toMatchObject({ status: 'completed', curves: { length: 3 } });
     for (const name of ['curve.svg', 'curve.png', 'curve.jsonl'])
       expect(existsSync(join(found, name))).toBe(true);
-    expect(request.notes()).toEqual([
-      `--lr auto: the range test is recorded in ${found}`,
-      `--lr auto: the range test is taken from ${found}`,
-    ]);
+    expect(request.notes()).toEqual([`The learning rate is taken from the range test in ${found}.`]);
 
     const { recommended } = read(found, 'suggestion.json');
     const rates = { fixed: recommended.fixedLearningRate, '1cycle': recommended.learningRate };
@@ -211,7 +208,9 @@ describe('--lr auto', () => {
     const again = await tinyRequest(tiny, { ...AUTO, out, seeds: 2 });
     expect((await compare(again)).status).toBe('completed');
     expect(again.events.some(({ type }) => type === 'sweep' || type === 'run')).toBe(false);
-    expect(again.notes().slice(0, 1)).toEqual([`--lr auto: the range test is taken from ${found}`]);
+    expect(again.notes().slice(0, 1)).toEqual([
+      `The learning rate is taken from the range test in ${found}.`,
+    ]);
   });
 
   test('is another test where an arm trains another part, and where images or seed are others', async () => {
@@ -264,12 +263,49 @@ describe('said before anything is trained', () => {
     expect(comparison.warnings).toEqual([]);
   });
 
-  test('built-in rates that were measured on something else, once for all arms', async () => {
-    const request = await tinyRequest(tiny, { out: place(), seeds: 1, lr: undefined as never });
-    await compare(request);
+  test('built-in rates that were measured on something else, once for all arms, and the one range test for both', async () => {
+    const out = place();
+    const request = await tinyRequest(tiny, { out, seeds: 1, lr: undefined as never });
+    const { comparison, runs } = await compare(request);
+    const test = join(out, 'find-lr-seed0');
     expect(request.notes()).toEqual([
-      `The built-in learning rates were measured on the bundled thumbnails with mobilenet_v2_0.35_224 at 96 pixels and batches of 32, not with --data ${tiny.data}, --image-size 32, --batch-size 4: --lr auto measures one that fits.`,
+      `The built-in learning rates were measured on the bundled thumbnails with mobilenet_v2_0.35_224 at 96 pixels and batches of 32, not with --data ${tiny.data}, --image-size 32, --batch-size 4: a range test finds rates that fit.`,
+      `The learning rate is taken from the range test in ${test}.`,
     ]);
+    const { recommended } = JSON.parse(readFileSync(join(test, 'suggestion.json'), 'utf8'));
+    expect(runs.map(({ record: { config } }) => [config['lr'], config['lrSource']])).toEqual([
+      [recommended.fixedLearningRate, 'range-test'],
+      [recommended.learningRate, 'range-test'],
+    ]);
+    expect(comparison.arms.map(({ rates }) => rates.map(({ source }) => source))).toEqual([
+      ['range-test'],
+      ['range-test'],
+    ]);
+  });
+
+  test('--rates trains neighbours beside each arm, and takes each seed where the others do best', async () => {
+    const out = place();
+    const given = { out, rates: 2, lr: { fixed: 0.01, '1cycle': 0.02 } };
+    const { comparison, status } = await compare(await tinyRequest(tiny, given));
+    expect(status).toBe('completed');
+    expect(comparison.verdict.rates).toBe('tuned');
+    const rates = comparison.arms.map((arm) =>
+      arm.rates.map(({ learningRate, runs }) => [learningRate, runs]),
+    );
+    expect(rates).toEqual([
+      [0.005, 0.01, 0.02].map((rate) => [rate, 2]),
+      [0.01, 0.02, 0.04].map((rate) => [rate, 2]),
+    ]);
+    for (const { runs, rates: all } of comparison.arms) {
+      expect(runs).toHaveLength(2);
+      expect(all.reduce((sum, { chosen }) => sum + chosen, 0)).toBe(2);
+    }
+    // Reading what was trained says the same, and training again trains nothing.
+    const { settings } = await tinyRequest(tiny, given);
+    expect((await compareRecorded([out], settings)).comparison).toEqual(comparison);
+    const again = await tinyRequest(tiny, given);
+    await compare(again);
+    expect(again.notes().filter((text) => text.includes('is taken from'))).toHaveLength(12);
   });
 });
 

@@ -65,6 +65,26 @@ test('a rate may be given to each arm by its name or by its policy', async () =>
   grid.close();
 });
 
+test("neighbours of an arm's rate are half, double and a quarter of it, side by side with it", async () => {
+  const lr = { fixed: 0.1, '1cycle': 0.2 };
+  const grid = await planGrid(await tinyRequest(tiny, { lr, rates: 3, seeds: 2, batchSize: 2 }));
+  const rows = grid.runs.map(({ config: { arm, seed, lr: rate, lrFactor } }) => [arm, seed, rate, lrFactor]);
+  expect(rows.slice(0, 8)).toEqual([
+    ['fixed', 0, 0.1, undefined],
+    ['fixed', 0, 0.05, 0.5],
+    ['fixed', 0, 0.2, 2],
+    ['fixed', 0, 0.025, 0.25],
+    ['1cycle', 0, 0.2, undefined],
+    ['1cycle', 0, 0.1, 0.5],
+    ['1cycle', 0, 0.4, 2],
+    ['1cycle', 0, 0.05, 0.25],
+  ]);
+  expect(rows).toHaveLength(16);
+  grid.close();
+  const one = planGrid(await tinyRequest(tiny, { lr, rates: 1, seeds: 1, batchSize: 2 }));
+  await expect(one).rejects.toThrow(/^Expected at least 2 seeds with --rates/);
+});
+
 test.each([
   [
     9007199254740991,

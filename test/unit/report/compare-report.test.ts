@@ -99,7 +99,7 @@ test('where three arms fit neither way round, each is a block of its own', () =>
     width: 60,
   });
   expect(text).toContain(
-    '\n1cycle\n  seeds: 3\n  final accuracy: 0.738 ± 0.009\n  95% interval: [0.717, 0.760]\n',
+    '\n1cycle\n  seeds: 3\n  learning rate: 5e-4 (built in)\n  final accuracy: 0.738 ± 0.009\n  95% interval: [0.717, 0.760]\n',
   );
 });
 
@@ -113,7 +113,7 @@ test('an adjusted p-value is shown where it differs', () => {
 test('an arm in which nothing finished leaves gaps and no NaN', () => {
   const document = sampleComparison();
   const nothing = { mean: null, sd: null, low: null, high: null };
-  const never = { ...nothing, median: null, reached: 0, n: 2 };
+  const never = { ...nothing, median: null, fastest: null, slowest: null, reached: 0, n: 2 };
   const empty: CompareDocument = {
     ...document,
     arms: document.arms.map((arm, index) =>

@@ -67,7 +67,7 @@ function page(name = EVIL): string {
   const document: CompareDocument = {
     ...sample,
     warnings: [name],
-    verdict: { kind: 'claim', claim: name, title: name, detail: name, sentence: name },
+    verdict: { kind: 'claim', rates: 'measured', claim: name, title: name, detail: name, sentence: name },
     dataset: { classes: [name, 'b', 'c'] },
     config: { ...sample.config, [name]: name, perArm: { fixed: { lr: 1 }, [name]: { lr: name } } },
     environment: {},

@@ -136,7 +136,8 @@ function over(values: readonly number[]) {
 
 function times(values: readonly number[]): TimesSummary {
   const median = values.toSorted((a, b) => a - b)[1] ?? null;
-  return { ...over(values), median, reached: values.length };
+  const [fastest, slowest] = [Math.min(...values), Math.max(...values)];
+  return { ...over(values), median, fastest, slowest, reached: values.length };
 }
 
 /** The curves behind `sampleComparison`: three seeds an arm. */
@@ -156,8 +157,15 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
   const arms = curves.map(({ policy, runs }, arm): ComparedArm => {
     const finals = runs.map(({ epochs }) => epochs.at(-1)!);
     const bests = runs.map(({ epochs }) => bestOf(epochs));
+    const finalAccuracy = over(finals.map(({ validAccuracy }) => validAccuracy));
     return {
       policy,
+      rates: [
+        {
+          ...{ learningRate: 5e-4, factor: 1, source: 'built-in', finalAccuracy },
+          ...{ runs: 3, failed: 0, chosen: 3 },
+        },
+      ],
       runs: runs.map(({ seed }, index) => ({
         run: `runs/${policy}-${seed}`,
         seed,
@@ -165,7 +173,7 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
         final: summaryOf(finals[index]!),
       })),
       bestAccuracy: over(bests.map(({ validAccuracy }) => validAccuracy)),
-      finalAccuracy: over(finals.map(({ validAccuracy }) => validAccuracy)),
+      finalAccuracy,
       validLoss: over(finals.map(({ validLoss }) => validLoss)),
       stepsToTarget: times(arm === 0 ? [76, 76, 114] : [114, 114, 152]),
       secondsToTarget: times(arm === 0 ? [30, 30, 45] : [45, 45, 60]),
@@ -224,6 +232,7 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
     warnings: ['Three seeds cannot show a difference below 3 points: read the interval, not the mean.'],
     verdict: {
       kind: 'not-shown',
+      rates: 'measured',
       claim: 'none',
       title: 'No winner',
       detail: '1cycle ended 1.9 points above fixed.',

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import type { ChartSpec } from '../../../src/report/charts/chart.js';
-import { rangeSvg } from '../../../src/report/charts/range-svg.js';
+import { rangeChart } from '../../../src/report/charts/range-test.js';
 import { svgChart } from '../../../src/report/charts/svg.js';
 import { textChart } from '../../../src/report/charts/terminal.js';
 import { sampleRangeTest } from './sample-runs.js';
@@ -103,5 +103,5 @@ test('the range test as a chart names every rate', () => {
     'slide 9.2e-4',
     'minimum/10 1.1e-4',
   ];
-  expect(textsOf(rangeSvg(sampleRangeTest(3)))).toEqual(expect.arrayContaining(names));
+  expect(textsOf(svgChart(rangeChart(sampleRangeTest(3)), SIZE))).toEqual(expect.arrayContaining(names));
 });

@@ -56,6 +56,22 @@ describe('verdictWords', () => {
     expect(words.sentence).toBe(`${words.title}: ${words.detail}`);
   });
 
+  it('claims at rates that were not measured here for these rates alone, and says what would tell', () => {
+    const words = say({ difference: crossed(0.021, 0.004, 0.038, 0.0042), rates: 'unmeasured' });
+    expect(words.title).toBe('1cycle is better at these rates');
+    expect(words.detail).toMatch(
+      /settings only\. Not both learning rates were measured on this data, and other rates may turn it round: compare --rates 2 trains each arm at neighbouring rates too, and tells\.$/,
+    );
+  });
+
+  it('says of a claim at tuned rates how they were chosen', () => {
+    const words = say({ difference: crossed(0.021, 0.004, 0.038, 0.0042), rates: 'tuned' });
+    expect(words.title).toBe('1cycle is better here');
+    expect(words.detail).toMatch(
+      /settings only\. Each arm is judged at its best rate, which the other seeds chose\.$/,
+    );
+  });
+
   it('says by how much the arm is below where the baseline is the better one', () => {
     const words = say({ difference: crossed(-0.05, -0.07, -0.03) });
     expect(words.title).toBe('fixed is better here');

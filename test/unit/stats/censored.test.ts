@@ -25,12 +25,17 @@ describe('stepsToTarget and secondsToTarget', () => {
 
 describe('summarizeTimes', () => {
   it('is the plain summary where every run arrived', () => {
-    expect(summarizeTimes([100, 200, 600])).toMatchObject({ mean: 300, median: 200, reached: 3, n: 3 });
+    expect(summarizeTimes([100, 200, 600])).toMatchObject({
+      ...{ mean: 300, median: 200, reached: 3, n: 3, fastest: 100, slowest: 600 },
+    });
   });
 
   it('has no mean as soon as one run never arrived, and a median while the middle one did', () => {
     const one = summarizeTimes([null, 200, 100]);
-    expect(one).toEqual({ mean: null, sd: null, low: null, high: null, median: 200, reached: 2, n: 3 });
+    expect(one).toEqual({
+      ...{ mean: null, sd: null, low: null, high: null, median: 200, reached: 2, n: 3 },
+      ...{ fastest: 100, slowest: null },
+    });
     expect(summarizeTimes([null, null, 100])).toMatchObject({ median: null, reached: 1 });
     expect(summarizeTimes([null, 100])).toMatchObject({ median: null, reached: 1 });
     expect(() => summarizeTimes([])).toThrow(RangeError);

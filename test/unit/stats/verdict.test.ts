@@ -24,6 +24,7 @@ describe('verdict', () => {
     expect(judge({ difference: crossed(0.008, -0.018, 0.034, 0.2) })).toEqual({
       kind: 'not-shown',
       claim: 'none',
+      rates: 'measured',
       because: 'interval',
       arm: '1cycle',
       baseline: 'fixed',

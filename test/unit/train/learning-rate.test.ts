@@ -31,10 +31,17 @@ const DATASET = {
 /** The rate of an arm under these settings, and what the user was told. */
 async function resolved(
   given: GivenSettings,
-  { arm = '1cycle', imageSize = 96, found = FOUND as object, dataset = DATASET as JsonObject } = {},
+  {
+    arm = '1cycle',
+    imageSize = 96,
+    found = FOUND as object,
+    dataset = DATASET as JsonObject,
+    measure = false,
+  } = {},
 ) {
   const notes: string[] = [];
   const rate = await resolveRate({ ...settings, ...given }, rates, arm, {
+    measure,
     imageSize,
     frozen: true,
     dataset: async () => dataset,
@@ -44,18 +51,22 @@ async function resolved(
   return { rate, notes };
 }
 
+const STATED = { lrSource: 'stated' };
+const BUILT_IN = { lrSource: 'built-in' };
+const TESTED = { lrFrom: 'runs/test', lrSource: 'range-test' };
+
 test.each<[GivenSettings, string, object]>([
-  [{ lr: 0.5 }, '1cycle', { lr: 0.5 }],
-  [{ lr: { '1cycle': 0.1, 'my arm': 0.7 } }, 'my arm', { lr: 0.7 }],
-  [{ lr: { '1cycle': 0.1 } }, 'my arm', { lr: 0.1 }],
-  [{ lr: { fixed: 0.1 } }, 'my arm', { lr: 5e-4 }],
-  [{}, '1cycle', { lr: 5e-4 }],
-  [{ policy: 'fixed' }, 'fixed', { lr: 3e-4 }],
-  [{ trainable: 'head' }, '1cycle', { lr: 1e-2 }],
-  [{ trainable: 'last:2', policy: 'fixed' }, 'fixed', { lr: 3e-4 }],
-  [{ lr: 'auto' }, '1cycle', { lr: 0.3, lrFrom: 'runs/test' }],
-  [{ lr: 'auto', policy: 'fixed' }, 'fixed', { lr: 0.2, lrFrom: 'runs/test' }],
-  [{ lr: { fixed: 'auto' }, policy: 'fixed' }, 'fixed', { lr: 0.2, lrFrom: 'runs/test' }],
+  [{ lr: 0.5 }, '1cycle', { lr: 0.5, ...STATED }],
+  [{ lr: { '1cycle': 0.1, 'my arm': 0.7 } }, 'my arm', { lr: 0.7, ...STATED }],
+  [{ lr: { '1cycle': 0.1 } }, 'my arm', { lr: 0.1, ...STATED }],
+  [{ lr: { fixed: 0.1 } }, 'my arm', { lr: 5e-4, ...BUILT_IN }],
+  [{}, '1cycle', { lr: 5e-4, ...BUILT_IN }],
+  [{ policy: 'fixed' }, 'fixed', { lr: 3e-4, ...BUILT_IN }],
+  [{ trainable: 'head' }, '1cycle', { lr: 1e-2, ...BUILT_IN }],
+  [{ trainable: 'all', policy: 'fixed' }, 'fixed', { lr: 2e-4, ...BUILT_IN }],
+  [{ lr: 'auto' }, '1cycle', { lr: 0.3, ...TESTED }],
+  [{ lr: 'auto', policy: 'fixed' }, 'fixed', { lr: 0.2, ...TESTED }],
+  [{ lr: { fixed: 'auto' }, policy: 'fixed' }, 'fixed', { lr: 0.2, ...TESTED }],
 ])('with %j %s has the rate %j', async (given, arm, rate) => {
   expect(await resolved(given, { arm })).toEqual({ rate, notes: [] });
 });
@@ -70,13 +81,27 @@ test.each<[GivenSettings, number, string]>([
   [{ data: '/tmp' }, 96, '--data /tmp'],
   [{ weights: '/tmp/model.json' }, 96, '--weights /tmp/model.json'],
   [{}, 224, '--image-size 224'],
+  [{ trainable: 'last:2' }, 96, '--trainable last:2'],
   [{ batchSize: 8 }, 128, '--image-size 128, --batch-size 8'],
 ])('a built-in rate says what it was not measured on: %j at %d pixels', async (given, imageSize, others) => {
   if (given.weights !== undefined) writeFileSync(given.weights, '{}');
-  const { notes } = await resolved(given, { imageSize });
-  expect(notes).toEqual([
-    `The built-in learning rates were measured on the bundled thumbnails with mobilenet_v2_0.35_224 at 96 pixels and batches of 32, not with ${others}: --lr auto measures one that fits.`,
-  ]);
+  const known =
+    'The built-in learning rates were measured on the bundled thumbnails with mobilenet_v2_0.35_224 at 96 pixels and batches of 32';
+  expect(await resolved(given, { imageSize })).toEqual({
+    rate: { lr: 5e-4, lrSource: 'built-in-elsewhere' },
+    notes: [`${known}, not with ${others}: --lr auto measures one that fits.`],
+  });
+  // A comparison measures them itself.
+  expect(await resolved(given, { imageSize, measure: true })).toEqual({
+    rate: { lr: 0.3, ...TESTED },
+    notes: [`${known}, not with ${others}: a range test finds rates that fit.`],
+  });
+  const refused = await resolved(given, {
+    ...{ imageSize, measure: true },
+    found: { ...FOUND, recommended: null, reason: 'Too flat.' },
+  });
+  expect(refused.rate).toEqual({ lr: 5e-4, lrSource: 'built-in-elsewhere' });
+  expect(refused.notes[1]).toBe('The range test gives no rate, and the built-in ones are used. Too flat.');
   // A rate that was stated is the user's own.
   expect((await resolved({ ...given, lr: 0.1 }, { imageSize })).notes).toEqual([]);
 });
@@ -116,10 +141,14 @@ function rangeTest(suggestion: string | object, config: object = {}, dataset: ob
 
 test('from: takes the rate of an earlier range test and names it, with a word where that was another', async () => {
   const dir = rangeTest(FOUND);
-  expect(await resolved({ lr: `from:${dir}` })).toEqual({ rate: { lr: 0.3, lrFrom: dir }, notes: [] });
+  expect(await resolved({ lr: `from:${dir}` })).toEqual({
+    rate: { lr: 0.3, lrFrom: dir, lrSource: 'range-test' },
+    notes: [],
+  });
   const other = rangeTest(FOUND, { trainable: 'head', epochs: 9 });
   expect(await resolved({ lr: `from:${other}`, policy: 'fixed' })).toEqual({
-    rate: { lr: 0.2, lrFrom: other },
+    // It was not measured on what is trained here.
+    rate: { lr: 0.2, lrFrom: other, lrSource: 'stated' },
     notes: [
       `--lr from:${other}: that range test was made with --trainable head, --epochs 9; its rate may not fit here.`,
     ],

@@ -2,12 +2,12 @@ import type { CompareDocument } from '../../../runs/documents.js';
 import { type ChartSpec, chartInWords } from '../../charts/chart.js';
 import { differenceSvg } from '../../charts/differences.js';
 import { svgChart } from '../../charts/svg.js';
-import { type ArmCurves, armSteps, epochCharts, stepCharts } from '../../charts/training.js';
+import { type ArmCurves, armSteps, epochCharts, rateChart, stepCharts } from '../../charts/training.js';
 import { counted } from '../../text/numbers.js';
 import { classesSection } from './classes.js';
 import { html, type Html, htmlPage, trusted } from './html.js';
 import { type ArmPredictions, type Picture, picturesSection } from './pictures.js';
-import { armsSection, differencesSection, runsSection, verdictSection } from './results.js';
+import { armsSection, differencesSection, ratesSection, runsSection, verdictSection } from './results.js';
 import { setupSection } from './setup.js';
 
 /** What a page shows beside the document. */
@@ -34,7 +34,7 @@ export function htmlReport(
     title,
     html`<p class="soft">A comparison by onecycle: ${seeds}.</p>
       ${verdictSection(document)} ${chartGrid(charts)}
-      ${armsSection(document, curves)}${differencesSection(document)}${classesSection(predictions, classes)}${picturesSection(pictures, classes)}${runsSection(document)}${setupSection(document)}`,
+      ${armsSection(document, curves)}${ratesSection(document)}${differencesSection(document)}${classesSection(predictions, classes)}${picturesSection(pictures, classes)}${runsSection(document)}${setupSection(document)}`,
   );
 }
 
@@ -81,7 +81,7 @@ export function drawnChart(name: string, spec: ChartSpec, full = false): NamedCh
 
 /** All charts of a comparison as standalone SVG documents. */
 export function comparisonCharts(
-  { differences }: CompareDocument,
+  { arms, differences }: CompareDocument,
   curves: readonly ArmCurves[],
 ): NamedChart[] {
   const epochs = epochCharts(curves);
@@ -91,8 +91,11 @@ export function comparisonCharts(
     'valid-loss': epochs.loss,
     'learning-rate': steps.learningRate,
     momentum: steps.momentum,
+    rates: rateChart(arms),
   };
-  const charts = Object.entries(specs).map(([name, spec]) => drawnChart(name, spec));
+  const charts = Object.entries(specs).flatMap(([name, spec]) =>
+    spec === null ? [] : [drawnChart(name, spec)],
+  );
   const svg = differenceSvg(differences);
   const caption = 'Differences of the final accuracy: each seed, their mean, and its 95% intervals';
   return svg === null ? charts : [{ name: 'difference', caption, svg, full: true }, ...charts];

@@ -8,7 +8,7 @@ import {
   formatShares,
 } from '../../text/numbers.js';
 import { differencesNote, failures, superConvergenceText, timesNote } from '../../words/compare.js';
-import { armFacts } from '../compare.js';
+import { armFacts, RATE_COLUMNS, rateRows, RATES_NOTE } from '../compare.js';
 import { html, type Html, htmlTable, signed } from './html.js';
 
 /** The verdict, with the runs that failed and the warnings. */
@@ -36,8 +36,22 @@ export function armsSection(document: CompareDocument, curves: readonly ArmCurve
       [{ header: '' }, ...document.arms.map(({ policy }) => ({ header: policy, number: true }))],
       facts.map(([name, text]) => [name, ...document.arms.map((arm, i) => text(arm, curves[i]))]),
     )}
-    <p class="soft">Mean ± standard deviation over seeds. ${timesNote(document)}</p>
+    <p class="soft">
+      Mean ± standard deviation over seeds; steps and time to the target: median (lowest to highest).
+      ${timesNote(document)}
+    </p>
     <p>${superConvergenceText(document)}</p> `;
+}
+
+/** Every rate of every arm; null where each was trained at one. */
+export function ratesSection({ arms }: CompareDocument): Html | null {
+  if (arms.every(({ rates }) => rates.length < 2)) return null;
+  return html`<h2>The learning rates</h2>
+    ${htmlTable(
+      RATE_COLUMNS.map(({ header, align }) => ({ header, number: align === 'right' })),
+      rateRows(arms),
+    )}
+    <p class="soft">${RATES_NOTE}</p> `;
 }
 
 /** Differences over seeds and images, and seed by seed. */
