@@ -84,8 +84,8 @@ function plainLines(quiet: boolean, stream: ProgressStream, now: () => number): 
 
 function sweepLine({ seed, step, steps, stop }: ExperimentEvent & { type: 'sweep' }): string {
   return stop === 'end'
-    ? `seed ${seed}: ${steps} steps`
-    : `seed ${seed}: ${stop ?? 'stopped'} after ${step} of ${steps} steps`;
+    ? `range test, seed ${seed}: ${steps} steps`
+    : `range test, seed ${seed}: ${stop ?? 'stopped'} after ${step} of ${steps} steps`;
 }
 
 /** What has been done of a whole command, and how long the rest will take. */

@@ -192,11 +192,10 @@ export const RATES_NOTE =
 export const RATE_COLUMNS: readonly TableColumn[] = [
   { header: 'arm' },
   right('learning rate'),
-  right('times its own'),
+  { header: 'from' },
   right('final accuracy'),
   right('runs'),
   right('chosen by'),
-  { header: 'own rate from' },
 ];
 
 /** A row for every rate of every arm. */
@@ -205,11 +204,10 @@ export function rateRows(arms: readonly ComparedArm[]): string[][] {
     rates.map(({ learningRate, factor, finalAccuracy: { mean, sd }, runs, failed, chosen, source }) => [
       policy,
       formatRate(learningRate),
-      String(factor),
+      factor === 1 ? sourceText(source) : `${sourceText(source)}, × ${factor}`,
       formatMeanSd(mean, sd),
       seedCount(runs, failed),
       counted(chosen, 'seed'),
-      sourceText(source),
     ]),
   );
 }
