@@ -215,10 +215,16 @@ export class RunFolder {
     bytes: Uint8Array,
     { best = false }: { readonly best?: boolean } = {},
   ): Promise<void> {
-    // Best first: if the program ends in between, going on from the older last one finds the same best again.
-    if (best) await writeFileAtomic(checkpointPath(this.dir, 'best'), bytes);
     const previous = checkpointPath(this.dir, 'previous');
     await writeFileAtomic(checkpointPath(this.dir, 'last'), bytes, { previous });
+    // Last: if the program ends in between, going on from the last checkpoint makes it the best one. The other way round the
+    // weights of the best epoch so far would be gone, while the epoch that replaced them may be another one elsewhere.
+    if (best) await this.writeBest(bytes);
+  }
+
+  /** Makes `bytes` the checkpoint of the best epoch. */
+  async writeBest(bytes: Uint8Array): Promise<void> {
+    await writeFileAtomic(checkpointPath(this.dir, 'best'), bytes);
   }
 
   /** Writes events.jsonl as a whole; without events there is none. */

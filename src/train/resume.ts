@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { checkSettings, type GivenSettings } from '../config/check-settings.js';
@@ -13,7 +14,7 @@ import {
 import { readDefaults, type Settings } from '../config/settings.js';
 import { UsageError } from '../errors.js';
 import { againstCheckpoint, checkpointRecord } from '../runs/check-run.js';
-import { type FoundCheckpoint, readCheckpoint } from '../runs/checkpoint.js';
+import { checkpointPath, type FoundCheckpoint, readCheckpoint } from '../runs/checkpoint.js';
 import {
   RUN_FILES,
   type RunRecord,
@@ -129,7 +130,7 @@ function checkpointOf(record: RunRecord, found: FoundCheckpoint, kept = Infinity
   const checkpoint = unpackCheckpoint(found);
   const { step, epochs, replans } = checkpoint.state;
   const told = againstCheckpoint(record, found.header, replans);
-  // That of the best epoch is written first, and is ahead in a run that was killed in between.
+  // Earlier versions wrote that of the best epoch first: it is ahead in a run that was killed in between.
   const common = Math.min(epochs.length, kept);
   const [lines, known] = [record.epochs, epochs].map((list) => list.slice(0, common));
   if (generation !== 'best' && record.steps.length < step) {
@@ -180,9 +181,11 @@ async function goOn(
   return carryOut(wholeBench(bench), config, context, async ({ engine, here, schedule }) => {
     await engine.restore(checkpoint.replica);
     const { state: saved } = checkpoint;
+    // The program may have ended before it could save this one as the best, too.
+    const isBest = endsWithBest(saved, stepsPerEpoch(bench, config));
     const best =
-      saved.best === null
-        ? null
+      saved.best === null || isBest
+        ? saved.best && checkpoint
         : checkpointOf(record, await readCheckpoint(dir, 'best'), saved.epochs.length);
     const { environment, event } = continuedEnvironment(record, here, saved);
     const moved = event === null ? saved : { ...saved, events: [...saved.events, event] };
@@ -194,6 +197,10 @@ async function goOn(
       // Before the first step: whatever happens from here on, the record says where it was computed.
       if (environment.history !== undefined) await folder.replace('environment', environment);
       if (state.replans > saved.replans) await folder.replace('config', config);
+      if (isBest) {
+        const { generation } = held.checkpoint;
+        await folder.writeBest(await readFile(checkpointPath(dir, generation)));
+      }
       // Also where nothing is new: the program may have ended between an event and its checkpoint.
       await folder.writeEvents(state.events);
     } catch (error) {
@@ -215,6 +222,11 @@ async function goOn(
       ),
     };
   });
+}
+
+/** Whether a run stands at the end of its best epoch. */
+function endsWithBest({ best, epochs, step }: RunState, epochSteps: number): boolean {
+  return best?.epoch === epochs.length && step === epochs.length * epochSteps;
 }
 
 /**

@@ -132,6 +132,21 @@ describe('a resumed run', () => {
     expect(outcome(dir)).toEqual(outcome(reference));
   });
 
+  it('makes the last checkpoint the best one where it was killed between the two', async () => {
+    const out = fresh('between');
+    expect((await runCli(train(out, '--epochs', '1'))).code).toBe(0);
+    const dir = join(out, RUN);
+    const whole = outcome(dir);
+    // As it lies there after the last checkpoint of its one epoch, which is also its best.
+    const best = join(dir, 'checkpoints', 'best.ckpt');
+    const saved = readFileSync(best);
+    for (const path of [best, join(dir, 'result.json'), join(dir, 'predictions.jsonl')]) rmSync(path);
+    const { code, stderr } = await resume(dir);
+    expect(code, stderr).toBe(0);
+    expect(readFileSync(best).equals(saved)).toBe(true);
+    expect(outcome(dir)).toEqual(whole);
+  });
+
   it('goes on with an ended run only where more epochs are asked for', async () => {
     const { code, stderr } = await resume(reference);
     expect(code).toBe(2);
