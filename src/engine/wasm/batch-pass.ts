@@ -1,6 +1,13 @@
 import type { TrainingKernels } from './compile-kernels.js';
 import { floatsAt, type Heap } from './heap.js';
-import type { ArenaPlan, BatchNormPlan, BatchPlan, LayerPlan, NetworkPlan, UnitPlan } from './network-plan.js';
+import type {
+  ArenaPlan,
+  BatchNormPlan,
+  BatchPlan,
+  LayerPlan,
+  NetworkPlan,
+  UnitPlan,
+} from './network-plan.js';
 import type { SlicePass } from './slice-pass.js';
 
 /** Images of a batch that one thread takes at a time. */
@@ -88,20 +95,7 @@ export class BatchPass {
     const { convLayerBackward, depthwiseLayerBackward } = this.kernels;
     const backward = kind === 'conv' ? convLayerBackward : depthwiseLayerBackward;
     const filter = kind === 'conv' ? transposed : kernel;
-    backward(
-      geometry,
-      own,
-      before,
-      hasSecond,
-      from,
-      images,
-      filter,
-      dKernel,
-      dBias,
-      zeros,
-      sums,
-      scratch,
-    );
+    backward(geometry, own, before, hasSecond, from, images, filter, dKernel, dBias, zeros, sums, scratch);
   }
 
   /** From the moments of all parts to a unit's scale and shift, and the batch's mean and variance. */

@@ -182,13 +182,7 @@ export interface TrainingKernels {
   ): void;
   addBlockInput(layer: number, input: number, firstImage: number, images: number): void;
   poolLayer(layer: number, firstImage: number, images: number, pooled: number): void;
-  poolLayerBackward(
-    layer: number,
-    firstImage: number,
-    images: number,
-    dPooled: number,
-    sums: number,
-  ): void;
+  poolLayerBackward(layer: number, firstImage: number, images: number, dPooled: number, sums: number): void;
   poolForward(x: number, pooled: number, images: number, positions: number, channels: number): void;
   poolBackward(
     x: number,

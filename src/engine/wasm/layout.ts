@@ -179,7 +179,9 @@ function planBatch(
       ...{ z: 0, values: 0, gradient: 0, vectors: 0, vectorFloats: 0, positions: side ** 2, channels },
       ...{ normalized: false, low: -Infinity, high: Infinity },
     }),
-    layers: trained.map((unit, i) => planLayer(heap, unit, { batchSize, parts, gradient: gradients[i] ?? 0 })),
+    layers: trained.map((unit, i) =>
+      planLayer(heap, unit, { batchSize, parts, gradient: gradients[i] ?? 0 }),
+    ),
   };
 }
 
@@ -214,10 +216,14 @@ function gradientPlaces(units: readonly TrainedUnitPlan[], allocate: (floats: nu
   for (let i = units.length - 1; i >= 0; i--) {
     const size = units[i]?.outFloats ?? 0;
     const end = units[i + 1]?.blockEnd ?? null;
-    const around = units.findLast((unit, begin) => begin <= i + 1 && unit.blockEnd !== null && unit.blockEnd > i);
+    const around = units.findLast(
+      (unit, begin) => begin <= i + 1 && unit.blockEnd !== null && unit.blockEnd > i,
+    );
     const kept = around?.blockEnd ?? null;
     const growth = (place: number) => Math.max(0, size - (sizes[place] ?? 0));
-    const free = [0, 1, 2].filter((place) => place !== taken[i + 1] && (kept === null || place !== taken[kept]));
+    const free = [0, 1, 2].filter(
+      (place) => place !== taken[i + 1] && (kept === null || place !== taken[kept]),
+    );
     const place = end === null ? (free.toSorted((a, b) => growth(a) - growth(b))[0] ?? 0) : (taken[end] ?? 0);
     taken[i] = place;
     sizes[place] = Math.max(sizes[place] ?? 0, size);

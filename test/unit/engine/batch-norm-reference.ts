@@ -43,7 +43,9 @@ export class BatchNormReference {
   ) {
     const { head, backbone, parameters } = setup;
     const given = (name: string) => parameters.get(name) ?? { shape: [], values: new Float32Array() };
-    const trained = this.units().flatMap((unit) => trainedNames(unit).map((name) => ({ name, ...given(name) })));
+    const trained = this.units().flatMap((unit) =>
+      trainedNames(unit).map((name) => ({ name, ...given(name) })),
+    );
     const classes = head.bias.length;
     for (const { name, shape, values } of [
       ...trained,
@@ -79,7 +81,9 @@ export class BatchNormReference {
         };
         return this.lossOf(this.forward(values, weights, normalize), labels);
       };
-      const tensors = names.map((name) => tf.tensor([...this.weights.get(name)!], [...this.shapes.get(name)!]));
+      const tensors = names.map((name) =>
+        tf.tensor([...this.weights.get(name)!], [...this.shapes.get(name)!]),
+      );
       const { value, grads } = tf.valueAndGrads(loss)(tensors);
       const gradients = new Map(names.map((name, i) => [name, Float32Array.from(grads[i]!.dataSync())]));
       this.update(gradients, rates);
