@@ -165,7 +165,7 @@ function scratchBytes(kernels: TrainingKernels, { frozen, trained, head }: Units
 /** The parts in which a batch moves through the trained units, and all that is kept of it. */
 function planBatch(
   heap: Heap,
-  { trained: placed, featureShape: [side, , channels], featureFloats }: PlacedNetwork,
+  { featureShape: [side, , channels], featureFloats }: PlacedNetwork,
   trained: readonly TrainedUnitPlan[],
   { sliceSize, batchSize }: Pick<Layout, 'sliceSize' | 'batchSize'>,
 ): BatchPlan {

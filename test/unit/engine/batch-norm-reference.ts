@@ -64,32 +64,45 @@ export class BatchNormReference {
     }
   }
 
-  step({ values, labels }: FeatureBatch, rates: { learningRate: number; momentum: number }): ReferenceStep {
-    return tf.tidy(() => {
-      const moments = new Map<string, Moments>();
-      const names = [...this.weights.keys()];
-      const loss = (...tensors: tf.Tensor[]) => {
-        const weights = new Map(names.map((name, i) => [name, tensors[i]!]));
-        const normalize = (z: tf.Tensor4D, { name }: ConvUnit) => {
-          const { mean, variance } = tf.moments(z, [0, 1, 2]);
-          moments.set(name, {
-            mean: Float32Array.from(mean.dataSync()),
-            variance: Float32Array.from(variance.dataSync()),
-            count: z.size / mean.size,
-          });
-          return { mean, variance };
-        };
-        return this.lossOf(this.forward(values, weights, normalize), labels);
+  step(batch: FeatureBatch, rates: { learningRate: number; momentum: number }): ReferenceStep {
+    const moments = new Map<string, Moments>();
+    const gradients = new Map<string, Float32Array>();
+    const loss = this.differentiate(batch, moments, gradients);
+    this.update(gradients, rates);
+    this.follow(moments);
+    return { loss, gradients, state: this.state() };
+  }
+
+  /** Answers the loss, and sets the moments of every unit and the gradients of every parameter. */
+  private differentiate(
+    { values, labels }: FeatureBatch,
+    moments: Map<string, Moments>,
+    gradients: Map<string, Float32Array>,
+  ): number {
+    const names = [...this.weights.keys()];
+    const lossOf = (...tensors: tf.Tensor[]) => {
+      const weights = new Map(names.map((name, i) => [name, tensors[i]!]));
+      const normalize = (z: tf.Tensor4D, { name }: ConvUnit) => {
+        const { mean, variance } = tf.moments(z, [0, 1, 2]);
+        moments.set(name, {
+          mean: Float32Array.from(mean.dataSync()),
+          variance: Float32Array.from(variance.dataSync()),
+          count: z.size / mean.size,
+        });
+        return { mean, variance };
       };
+      return this.lossOf(this.forward(values, weights, normalize), labels);
+    };
+    const loss: number[] = [];
+    tf.tidy(() => {
       const tensors = names.map((name) =>
         tf.tensor([...this.weights.get(name)!], [...this.shapes.get(name)!]),
       );
-      const { value, grads } = tf.valueAndGrads(loss)(tensors);
-      const gradients = new Map(names.map((name, i) => [name, Float32Array.from(grads[i]!.dataSync())]));
-      this.update(gradients, rates);
-      this.follow(moments);
-      return { loss: value.dataSync()[0]!, gradients, state: this.state() };
+      const { value, grads } = tf.valueAndGrads(lossOf)(tensors);
+      loss.push(value.dataSync()[0]!);
+      names.forEach((name, i) => gradients.set(name, Float32Array.from(grads[i]!.dataSync())));
     });
+    return loss[0]!;
   }
 
   /** By the running statistics. */

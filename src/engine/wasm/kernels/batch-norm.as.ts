@@ -1,7 +1,7 @@
 import { addGradientSums } from './column-sums.as';
 import { floats } from './geometry.as';
-import { multiplyAdd } from './multiply-add.as';
 import { poolBackward, poolForward } from './pool.as';
+import { multiplyAdd } from './tile.as';
 
 /**
  * A trained unit whose outputs are kept for a whole mini-batch, laid out as `writeLayer` writes it. Its activation is

@@ -1,5 +1,5 @@
-import { finishOne } from './tile.as';
 import { Geometry } from './geometry.as';
+import { finishOne } from './tile.as';
 
 /** A depthwise convolution of one image, one number at a time, edges clipped: for channels that make no whole vectors. */
 export function scalarForward(

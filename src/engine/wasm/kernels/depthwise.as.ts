@@ -1,6 +1,5 @@
 import { addColumnSums } from './column-sums.as';
-import { bandStrideOne, bandStrideOneBack } from './depthwise-one.as';
-import { bandColumns, bandRows } from './depthwise-rows.as';
+import { bandColumns, bandRows, bandStrideOne, bandStrideOneBack } from './depthwise-one.as';
 import { scalarFilterGradient, scalarForward, scalarInputGradient } from './depthwise-scalar.as';
 import { tapsStrideOne, tapsStrideTwo } from './depthwise-taps.as';
 import { bandStrideTwo, rowFromOne, rowFromTwo } from './depthwise-two.as';
