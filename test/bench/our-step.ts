@@ -4,7 +4,7 @@ import type { Engine, FeatureShape, NetworkInput } from '../../src/engine/engine
 import { openEngine } from '../../src/engine/open-engine.js';
 import { firstTrainableBlock, initHead } from '../../src/model/network.js';
 import { randomStream } from '../../src/random.js';
-import { randomMobileNetV2 } from './random-mobilenet.js';
+import { randomMobileNetV2, withBatchNorm } from './random-mobilenet.js';
 
 // One measurement in a process of its own: full fine-tuning steps of MobileNetV2 on the same work as
 // torch_mobilenet.py, with all weights trained, with the last 11 blocks and with the head alone; the latter two start
@@ -18,6 +18,8 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '12' },
     'warm-up': { type: 'string', default: '3' },
     trainable: { type: 'string', default: 'all,last:11,head' },
+    /** fold, or train: in training mode after every convolution. */
+    'batch-norm': { type: 'string', default: 'fold' },
   },
 });
 const [alpha, size, batch, workers, steps, warmUp] = [
@@ -32,7 +34,8 @@ const CLASSES = 10;
 const RATES = { learningRate: 1e-4, momentum: 0.9 };
 
 await startBackend('wasm');
-const { backbone, parameters } = randomMobileNetV2(alpha);
+const folded = randomMobileNetV2(alpha);
+const { backbone, parameters } = values['batch-norm'] === 'train' ? withBatchNorm(folded) : folded;
 const head = initHead(backbone.features, CLASSES, 0);
 const stream = randomStream(0, 'images');
 const labels = Int32Array.from({ length: batch }, () => stream.integer(CLASSES));

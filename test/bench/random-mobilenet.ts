@@ -34,6 +34,24 @@ export function randomMobileNetV2(alpha: number): { backbone: Backbone; paramete
   };
 }
 
+/** The same with batch norm in training mode after every convolution, in place of the biases. */
+export function withBatchNorm({ backbone, parameters }: ReturnType<typeof randomMobileNetV2>): {
+  backbone: Backbone;
+  parameters: Parameters;
+} {
+  const others = new Map(parameters);
+  const normalized = (unit: ConvUnit): ConvUnit => {
+    const length = parameters.get(`${unit.name}/bias`)?.values.length ?? 0;
+    others.delete(`${unit.name}/bias`);
+    for (const [part, value] of Object.entries({ gamma: 1, beta: 0, mean: 0, variance: 1 })) {
+      others.set(`${unit.name}/${part}`, { shape: [length], values: new Float32Array(length).fill(value) });
+    }
+    return { ...unit, batchNorm: { epsilon: 1e-3, momentum: 0.9 } };
+  };
+  const blocks = backbone.blocks.map((block) => ({ ...block, units: block.units.map(normalized) }));
+  return { backbone: { ...backbone, blocks }, parameters: others };
+}
+
 function divisible(value: number): number {
   const rounded = Math.max(8, Math.floor((value + 4) / 8) * 8);
   return rounded < 0.9 * value ? rounded + 8 : rounded;

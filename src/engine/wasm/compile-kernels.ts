@@ -74,7 +74,7 @@ async function read(name: string): Promise<Uint8Array<ArrayBuffer>> {
 
 /**
  * The functions of kernels.wasm and kernels-fused.wasm, each described where it is written, in kernels/. Addresses are byte
- * offsets into the memory, 0 is none; geometries are as `writeGeometry` writes them.
+ * offsets into the memory, 0 is none; geometries are as `writeGeometry` writes them, layers as `writeLayer` does.
  */
 export interface TrainingKernels {
   convScratchBytes(geometry: number): number;
@@ -128,6 +128,61 @@ export interface TrainingKernels {
     low: number,
     high: number,
   ): void;
+  layerScratchBytes(geometry: number, depthwise: boolean): number;
+  convLayer(
+    geometry: number,
+    own: number,
+    before: number,
+    firstImage: number,
+    images: number,
+    panels: number,
+    bias: number,
+    sums: number,
+    scratch: number,
+  ): void;
+  convLayerBackward(
+    geometry: number,
+    own: number,
+    before: number,
+    hasSecond: boolean,
+    firstImage: number,
+    images: number,
+    panels: number,
+    dFilter: number,
+    dBias: number,
+    zeros: number,
+    sums: number,
+    scratch: number,
+  ): void;
+  depthwiseLayer(
+    geometry: number,
+    own: number,
+    before: number,
+    firstImage: number,
+    images: number,
+    filter: number,
+    bias: number,
+    zeros: number,
+    sums: number,
+    scratch: number,
+  ): void;
+  depthwiseLayerBackward(
+    geometry: number,
+    own: number,
+    before: number,
+    hasSecond: boolean,
+    firstImage: number,
+    images: number,
+    filter: number,
+    dFilter: number,
+    dBias: number,
+    zeros: number,
+    sums: number,
+    scratch: number,
+  ): void;
+  addBlockInput(layer: number, input: number, firstImage: number, images: number): void;
+  poolLayer(layer: number, firstImage: number, images: number, pooled: number): void;
+  poolLayerBackward(layer: number, firstImage: number, images: number, dPooled: number, sums: number): void;
   poolForward(x: number, pooled: number, images: number, positions: number, channels: number): void;
   poolBackward(
     x: number,

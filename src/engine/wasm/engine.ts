@@ -1,3 +1,4 @@
+import { UsageError } from '../../errors.js';
 import type { Rates } from '../../schedule/schedule.js';
 import {
   type Engine,
@@ -9,14 +10,14 @@ import {
   sliceInput,
   type StepOutcome,
 } from '../engine.js';
-import { matchState, type NetworkSetup, type TrainedState } from '../params.js';
+import { matchState, matchStatistics, type NetworkSetup, type TrainedState } from '../params.js';
 import { slicesOf } from '../shapes.js';
 import { compileKernels, instantiateKernels } from './compile-kernels.js';
 import { floatsAt, Heap } from './heap.js';
 import { InputArea } from './input-area.js';
-import { JobBoard, Op } from './job-board.js';
+import { InputKind, type Job, JobBoard, Op } from './job-board.js';
 import { type Layout, layOutNetwork } from './layout.js';
-import { type NetworkPlan, parametersOf } from './network-plan.js';
+import { type BatchPlan, type NetworkPlan, parametersOf, statisticsOf } from './network-plan.js';
 import { TeamMember } from './team-member.js';
 import { Team } from './team.js';
 
@@ -32,6 +33,8 @@ export class WasmEngine implements Engine {
   /** Where a job writes features or logits, and how many floats fit there. */
   private output: { readonly address: number; readonly floats: number } | undefined;
   private disposed = false;
+  /** Whether the weights of evaluations are those of training. */
+  private foldedSince = false;
   /** Settles with the last call. Calls take turns: there is one board, one input area and one output area. */
   private turn: Promise<unknown> = Promise.resolve();
 
@@ -75,39 +78,88 @@ export class WasmEngine implements Engine {
   }
 
   logits(input: NetworkInput): Promise<Float32Array> {
-    return this.inParts(input, Op.logits, this.plan.classes);
+    return this.inParts(input, Op.logits, this.plan.classes, () => this.foldStatistics());
   }
 
   step(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<StepOutcome> {
     return this.inTurn(async () => {
       const batchSize = labels.length;
-      const { rowCount, trained, sliceSize, losses, usedRates } = this.plan;
+      const { batch, trained, losses, usedRates } = this.plan;
       if (batchSize === 0 || batchSize > this.plan.batchSize) {
         throw new Error(`a batch of ${batchSize} images where ${this.plan.batchSize} are planned for`);
       }
+      this.requireVariance(batchSize);
       const job = { ...this.inputs.put(input, labels), batchSize };
-      const units = { kind: job.kind, items: trained.length + 1 };
-      const slices = Math.ceil(batchSize / sliceSize);
-      let rows = 0;
-      for (let slice = 0; slice < slices;) {
-        // The first row holds the sum of all earlier slices.
-        if (slice > 0) {
-          await this.team.run({ ...units, op: Op.sumRows, rows });
-          rows = 1;
-        }
-        const items = Math.min(rowCount - rows, slices - slice);
-        await this.team.run({ ...job, op: Op.gradients, items, firstItem: slice, firstRow: rows });
-        slice += items;
-        rows += items;
-      }
-      const used = new Float64Array(this.heap.memory.buffer, usedRates, 2 * units.items).fill(NaN);
+      const { rows, losses: count } = await (batch === null
+        ? this.gradientsBySlices(job)
+        : this.gradientsByUnits(job, batch));
+      const items = trained.length + 1;
+      const used = new Float64Array(this.heap.memory.buffer, usedRates, 2 * items).fill(NaN);
       this.board.rates = rates;
-      await this.team.run({ ...units, op: Op.update, rows });
-      const lossSum = new Float64Array(this.heap.memory.buffer, losses, slices).reduce(
+      await this.team.run({ op: Op.update, kind: job.kind, items, images: batchSize, rows });
+      this.foldedSince = false;
+      const lossSum = new Float64Array(this.heap.memory.buffer, losses, count).reduce(
         (sum, loss) => sum + loss,
         0,
       );
       return { loss: lossSum / batchSize, rates: commonRates(used) };
+    });
+  }
+
+  /** Every slice goes through the whole network. Answers how many rows of gradients there are in the end, and how many losses. */
+  private async gradientsBySlices(job: StepJob): Promise<{ rows: number; losses: number }> {
+    const { rowCount, trained, sliceSize } = this.plan;
+    const slices = Math.ceil(job.images / sliceSize);
+    let rows = 0;
+    for (let slice = 0; slice < slices;) {
+      // The first row holds the sum of all earlier slices.
+      if (slice > 0) {
+        await this.team.run({ kind: job.kind, items: trained.length + 1, op: Op.sumRows, rows });
+        rows = 1;
+      }
+      const items = Math.min(rowCount - rows, slices - slice);
+      await this.team.run({ ...job, op: Op.gradients, items, firstItem: slice, firstRow: rows });
+      slice += items;
+      rows += items;
+    }
+    return { rows, losses: slices };
+  }
+
+  /** The whole batch goes through one unit after another, since batch norm needs its mean and variance before the next one. */
+  private async gradientsByUnits(job: StepJob, batch: BatchPlan): Promise<{ rows: number; losses: number }> {
+    const { trained, sliceSize } = this.plan;
+    const { kind, images, batchSize } = job;
+    const { wholeBatch } = this.member;
+    if (kind === InputKind.images) {
+      const items = Math.ceil(images / sliceSize);
+      await this.team.run({ ...job, op: Op.features, items, output: batch.features });
+    }
+    wholeBatch.begin(kind === InputKind.images ? batch.features : job.input);
+    const items = Math.ceil(images / batch.partSize);
+    const parts = { kind, images, batchSize, items };
+    for (let unit = 0; unit < trained.length; unit++) {
+      await this.team.run({ ...parts, op: Op.forwardUnit, unit });
+      wholeBatch.finishForward(unit, items, images);
+    }
+    await this.team.run({ ...parts, op: Op.lossOfPart });
+    for (let unit = trained.length - 1; unit >= 0; unit--) {
+      wholeBatch.finishBackward(unit, items, images);
+      await this.team.run({ ...parts, op: Op.backwardUnit, unit });
+    }
+    return { rows: items, losses: items };
+  }
+
+  /** Throws UsageError where a batch has one value a channel, which has no variance. */
+  private requireVariance(images: number): void {
+    const { trained, batch } = this.plan;
+    trained.forEach(({ batchNorm }, i) => {
+      const values = images * (batch?.layers[i]?.positions ?? 0);
+      if (batchNorm === null || values > 1) return;
+      throw new UsageError(
+        `Batch norm in training mode needs more than one value per channel, but a batch of ${images} image at ` +
+          `${this.plan.imageSize} pixels leaves ${values} at ${batchNorm.statistics.mean.name.replace(/\/mean$/u, '')}. ` +
+          'Choose a batch size that leaves no batch of one image, or a larger image size.',
+      );
     });
   }
 
@@ -121,18 +173,37 @@ export class WasmEngine implements Engine {
             floatsAt(this.heap.memory, from + offset * 4, length).slice(),
           ]),
         );
-      return { weights: copies(weights), velocities: copies(velocities) };
+      const statistics = statisticsOf(this.plan);
+      return {
+        weights: copies(weights),
+        velocities: copies(velocities),
+        ...(statistics.length === 0
+          ? {}
+          : {
+              statistics: new Map(
+                statistics.map(({ name, address, length }) => [
+                  name,
+                  floatsAt(this.heap.memory, address, length).slice(),
+                ]),
+              ),
+            }),
+      };
     });
   }
 
   restore(state: TrainedState): Promise<void> {
     return this.inTurn(async () => {
+      const statistics = matchStatistics(statisticsOf(this.plan), state);
       for (const { offset, length, ...values } of matchState(parametersOf(this.plan), state)) {
         for (const part of ['weights', 'velocities'] as const) {
           floatsAt(this.heap.memory, this.plan[part] + offset * 4, length).set(values[part]);
         }
       }
+      for (const { address, length, values } of statistics) {
+        floatsAt(this.heap.memory, address, length).set(values);
+      }
       this.packTrained();
+      this.foldedSince = false;
     });
   }
 
@@ -159,8 +230,14 @@ export class WasmEngine implements Engine {
   }
 
   /** Features or logits of any number of images, as many at a time as the plan has room for. */
-  private inParts(input: NetworkInput, op: Op, floats: number): Promise<Float32Array> {
+  private inParts(
+    input: NetworkInput,
+    op: Op,
+    floats: number,
+    prepare = (): Promise<void> => Promise.resolve(),
+  ): Promise<Float32Array> {
     return this.inTurn(async () => {
+      await prepare();
       const parts: Float32Array[] = [];
       for (const { from, to } of slicesOf(inputLength(input), this.plan.capacity)) {
         const job = this.inputs.put(sliceInput(input, from, to), undefined);
@@ -173,6 +250,13 @@ export class WasmEngine implements Engine {
     });
   }
 
+  /** Folds running batch norm into the weights that evaluations use, where training has moved on since the last time. */
+  private async foldStatistics(): Promise<void> {
+    if (this.plan.batch === null || this.foldedSince) return;
+    await this.team.run({ op: Op.fold, kind: InputKind.images, items: this.plan.trained.length });
+    this.foldedSince = true;
+  }
+
   private outputOf(floats: number): number {
     if (this.output === undefined || this.output.floats < floats) {
       this.output = { address: this.heap.allocateFloats(floats), floats };
@@ -180,6 +264,9 @@ export class WasmEngine implements Engine {
     return this.output.address;
   }
 }
+
+/** Where the batch of a step lies. */
+type StepJob = Pick<Job, 'kind' | 'images' | 'input' | 'batchSize'>;
 
 /** The rate and momentum of all updates, given one after another. Throws where not all were made, or with the same ones. */
 function commonRates(used: Float64Array): Rates {

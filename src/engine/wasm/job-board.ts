@@ -10,6 +10,14 @@ export const Op = {
   features: 4,
   /** Logits of a slice. */
   logits: 5,
+  /** One unit's outputs for a part of a batch, and their moments. */
+  forwardUnit: 6,
+  /** The loss of a part of a batch, and the gradients of the head and of the last unit. */
+  lossOfPart: 7,
+  /** One unit's gradients for a part of a batch. */
+  backwardUnit: 8,
+  /** One unit's running batch norm is folded into the weights that evaluations use. */
+  fold: 9,
 } as const;
 
 export type Op = (typeof Op)[keyof typeof Op];
@@ -36,6 +44,8 @@ export interface Job {
   readonly rows: number;
   /** Images of the whole batch, whose mean loss is differentiated. */
   readonly batchSize: number;
+  /** The unit of which all items are, where they are parts of a batch. */
+  readonly unit: number;
 }
 
 /** A job to do; fields that it does not need may be left out and are 0. */
@@ -52,6 +62,7 @@ const FIELDS = [
   'firstRow',
   'rows',
   'batchSize',
+  'unit',
 ] as const;
 const SIGNAL = FIELDS.length;
 const JOINED = SIGNAL + 1;

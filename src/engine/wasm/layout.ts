@@ -1,16 +1,21 @@
 import { type Backbone, type Block, type ConvUnit, HEAD } from '../../model/network.js';
 import { type NetworkSetup, termsOf } from '../params.js';
 import { featureShape, outputSide, panelColumns, writeGeometry } from '../shapes.js';
+import { VECTORS, writeLayer } from './batch-pass.js';
 import type { TrainingKernels } from './compile-kernels.js';
 import { floatsAt, type Heap } from './heap.js';
 import { imageTableBytes } from './input-area.js';
 import { BOARD_BYTES } from './job-board.js';
 import type {
   ArenaPlan,
+  BatchNormPlan,
+  BatchPlan,
+  LayerPlan,
   NetworkPlan,
   NetworkSizes,
   ParameterPlan,
   Residual,
+  StatisticPlan,
   TrainedUnitPlan,
   UnitPlan,
 } from './network-plan.js';
@@ -47,18 +52,30 @@ export function layOutNetwork(
     return parameter;
   };
   const planTrained = (placed: PlacedUnit, needInput: boolean): TrainedUnitPlan => {
-    const kernel = placeParameter(`${placed.unit.name}/kernel`);
-    const bias = placeParameter(`${placed.unit.name}/bias`);
-    const addresses = [kernel, bias].map((parameter) => weights + parameter.offset * 4) as [number, number];
-    return { ...planUnit(heap, placed, ...addresses, needInput), parameters: [kernel, bias] };
+    const parameters = parameterNames(placed.unit).map(placeParameter);
+    const [kernel = 0, ...others] = parameters.map(({ offset: at }) => weights + at * 4);
+    const bias = others.length === 1 ? others[0] : heap.allocateFloats(panelColumns(placed.outChannels));
+    return {
+      ...planUnit(heap, placed, kernel, bias ?? 0, needInput),
+      parameters,
+      batchNorm: planBatchNorm(heap, placed, setup, parameters, weights),
+    };
   };
   // Nothing before the first trained unit needs a gradient.
   const trained = network.trained.map((unit, i) => planTrained(unit, i > 0));
   const head = planTrained(network.head, trained.length > 0);
-  const units = { frozen: network.frozen.map((unit) => planFrozen(heap, unit, setup)), trained, head };
+  const units = {
+    frozen: network.frozen.map((unit) => planFrozen(heap, unit, setup)),
+    trained,
+    head,
+    evaluated: trained.map((unit, i) => planEvaluated(heap, unit, network.trained[i])),
+  };
   const { imageSize, classes, positions, channels, featureShape, featureFloats } = network;
   const capacity = Math.ceil(Math.max(batchSize, LEAST_CAPACITY) / sliceSize) * sliceSize;
   const rowCount = Math.min(Math.ceil(batchSize / sliceSize), MOST_ROWS);
+  const batch = trained.some(({ batchNorm }) => batchNorm !== null)
+    ? planBatch(heap, network, trained, { sliceSize, batchSize })
+    : null;
   const scratch = scratchBytes(kernels, units, imageSize);
   return {
     sliceSize,
@@ -72,6 +89,7 @@ export function layOutNetwork(
     featureFloats,
     labelSmoothing: setup.labelSmoothing,
     ...units,
+    batch,
     parameterFloats,
     weights,
     velocities: heap.allocateFloats(parameterFloats),
@@ -84,27 +102,33 @@ export function layOutNetwork(
     labels: heap.allocate(capacity * Int32Array.BYTES_PER_ELEMENT),
     imageTable: heap.allocate(imageTableBytes(capacity)),
     arenas: Array.from({ length: threads }, () => {
-      const floats = (count: number) => heap.allocateFloats(sliceSize * count);
-      return layOutArena(floats, heap.allocate(scratch), units, network);
+      const floats = (count: number) => heap.allocateFloats((batch?.partSize ?? sliceSize) * count);
+      return layOutArena(floats, heap.allocate(scratch), units, network, batch !== null);
     }),
   };
 }
 
-type Units = Pick<NetworkPlan, 'frozen' | 'trained' | 'head'>;
+type Units = Pick<NetworkPlan, 'frozen' | 'trained' | 'head' | 'evaluated'>;
 
-/** @param floats the address of so many floats for each image of a slice */
+/**
+ * @param floats the address of so many floats for each image of a slice
+ * @param forwardAlone whether the trained units' outputs are not kept for a backward pass
+ */
 function layOutArena(
   floats: (count: number) => number,
   scratch: number,
-  { frozen, trained, head }: Units,
+  { frozen, evaluated, head }: Units,
   { imageSize, channels, featureFloats }: NetworkSizes,
+  forwardAlone: boolean,
 ): ArenaPlan {
   const images = floats(imageSize ** 2 * 3);
   return {
     images,
     features: frozen.length === 0 ? images : floats(featureFloats),
-    frozen: frozenBuffers(frozen, floats),
-    trained: trained.map(({ outFloats }) => floats(outFloats)),
+    frozen: sharedBuffers(frozen, floats),
+    trained: forwardAlone
+      ? sharedBuffers(evaluated, floats)
+      : evaluated.map(({ outFloats }) => floats(outFloats)),
     pooled: floats(channels),
     logits: floats(head.outChannels),
     scratch,
@@ -112,15 +136,15 @@ function layOutArena(
 }
 
 /**
- * Addresses for the frozen units' outputs. Three buffers are enough for all: an output must overwrite neither its unit's input nor
+ * Addresses for the outputs of units that no backward pass follows. Three buffers are enough for all: an output must overwrite neither its unit's input nor
  * the block's input that is still to be added.
  */
-function frozenBuffers(frozen: readonly UnitPlan[], floats: (count: number) => number): number[] {
-  const largest = Math.max(0, ...frozen.map(({ outFloats }) => outFloats));
-  const buffers = Array.from({ length: Math.min(3, frozen.length) }, () => floats(largest));
+function sharedBuffers(units: readonly UnitPlan[], floats: (count: number) => number): number[] {
+  const largest = Math.max(0, ...units.map(({ outFloats }) => outFloats));
+  const buffers = Array.from({ length: Math.min(3, units.length) }, () => floats(largest));
   const outs: number[] = [];
   let kept = -1;
-  frozen.forEach(({ blockEnd }, i) => {
+  units.forEach(({ blockEnd }, i) => {
     if (blockEnd !== null) kept = i - 1;
     const taken = [outs[i - 1], outs[kept]];
     outs.push(buffers.find((buffer) => !taken.includes(buffer)) ?? 0);
@@ -130,10 +154,114 @@ function frozenBuffers(frozen: readonly UnitPlan[], floats: (count: number) => n
 
 function scratchBytes(kernels: TrainingKernels, { frozen, trained, head }: Units, imageSize: number): number {
   const convolutions = [...frozen, ...trained, head].filter(({ kind }) => kind === 'conv');
+  const layers = trained.some(({ batchNorm }) => batchNorm !== null) ? trained : [];
   return Math.max(
     kernels.imageInputScratchBytes(imageSize),
     ...convolutions.map(({ geometry }) => kernels.convScratchBytes(geometry)),
+    ...layers.map(({ geometry, kind }) => kernels.layerScratchBytes(geometry, kind === 'depthwise')),
   );
+}
+
+/** The parts in which a batch moves through the trained units, and all that is kept of it. */
+function planBatch(
+  heap: Heap,
+  { featureShape: [side, , channels], featureFloats }: PlacedNetwork,
+  trained: readonly TrainedUnitPlan[],
+  { sliceSize, batchSize }: Pick<Layout, 'sliceSize' | 'batchSize'>,
+): BatchPlan {
+  const partSize = sliceSize * Math.ceil(Math.ceil(batchSize / sliceSize) / MOST_ROWS);
+  const parts = Math.ceil(batchSize / partSize);
+  const gradients = gradientPlaces(trained, (floats) => heap.allocateFloats(batchSize * floats));
+  return {
+    partSize,
+    features: heap.allocateFloats(batchSize * featureFloats),
+    featureLayer: writeLayer(heap, {
+      ...{ z: 0, values: 0, gradient: 0, vectors: 0, vectorFloats: 0, positions: side ** 2, channels },
+      ...{ normalized: false, low: -Infinity, high: Infinity },
+    }),
+    layers: trained.map((unit, i) =>
+      planLayer(heap, unit, { batchSize, parts, gradient: gradients[i] ?? 0 }),
+    ),
+  };
+}
+
+function planLayer(
+  heap: Heap,
+  { outFloats, outChannels: channels, low, high, adds, batchNorm }: TrainedUnitPlan,
+  { batchSize, parts, gradient }: { batchSize: number; parts: number; gradient: number },
+): LayerPlan {
+  const vectorFloats = panelColumns(channels);
+  const vectors = heap.allocateFloats(VECTORS * vectorFloats);
+  // The scale; without batch norm it stays so.
+  writeFloats(heap, vectors, new Float32Array(channels).fill(1));
+  const z = heap.allocateFloats(batchSize * outFloats);
+  const values = adds === null ? 0 : heap.allocateFloats(batchSize * outFloats);
+  const places = { z, values, gradient, vectors, vectorFloats, positions: outFloats / channels, channels };
+  const layer = writeLayer(heap, { ...places, normalized: batchNorm !== null, low, high });
+  return {
+    ...places,
+    layer,
+    sums: heap.allocate(parts * 2 * channels * Float64Array.BYTES_PER_ELEMENT),
+  };
+}
+
+/**
+ * Addresses for the gradients of the units' outputs. Three places are enough for all: a gradient must overwrite neither the one that
+ * it is computed from nor that of the block's end, which is still to be added; to this the gradient of the block's input is added
+ * in place. Of the free places the one is taken that has to grow least.
+ */
+function gradientPlaces(units: readonly TrainedUnitPlan[], allocate: (floats: number) => number): number[] {
+  const sizes = [0, 0, 0];
+  const taken: number[] = [];
+  for (let i = units.length - 1; i >= 0; i--) {
+    const size = units[i]?.outFloats ?? 0;
+    const end = units[i + 1]?.blockEnd ?? null;
+    const around = units.findLast(
+      (unit, begin) => begin <= i + 1 && unit.blockEnd !== null && unit.blockEnd > i,
+    );
+    const kept = around?.blockEnd ?? null;
+    const growth = (place: number) => Math.max(0, size - (sizes[place] ?? 0));
+    const free = [0, 1, 2].filter(
+      (place) => place !== taken[i + 1] && (kept === null || place !== taken[kept]),
+    );
+    const place = end === null ? (free.toSorted((a, b) => growth(a) - growth(b))[0] ?? 0) : (taken[end] ?? 0);
+    taken[i] = place;
+    sizes[place] = Math.max(sizes[place] ?? 0, size);
+  }
+  const addresses = sizes.map(allocate);
+  return taken.map((place) => addresses[place] ?? 0);
+}
+
+/** A unit as evaluations compute it: with the same weights, or with such as batch norm is folded into. */
+function planEvaluated(heap: Heap, unit: TrainedUnitPlan, placed: PlacedUnit | undefined): UnitPlan {
+  if (unit.batchNorm === null || placed === undefined) return unit;
+  const kernel = heap.allocateFloats(unit.parameters[0]?.length ?? 0);
+  return planUnit(heap, placed, kernel, heap.allocateFloats(placed.outChannels), false);
+}
+
+function planBatchNorm(
+  heap: Heap,
+  { unit: { name, batchNorm }, outChannels }: PlacedUnit,
+  setup: NetworkSetup,
+  [, gamma, beta]: readonly ParameterPlan[],
+  weights: number,
+): BatchNormPlan | null {
+  if (batchNorm === undefined || gamma === undefined || beta === undefined) return null;
+  const load = (statistic: string): StatisticPlan => {
+    const values = given(setup, `${name}/${statistic}`);
+    const address = heap.allocateFloats(values.length);
+    writeFloats(heap, address, values);
+    return { name: `${name}/${statistic}`, address, length: values.length };
+  };
+  return {
+    ...batchNorm,
+    gamma: weights + gamma.offset * 4,
+    beta: weights + beta.offset * 4,
+    gammaOffset: gamma.offset,
+    betaOffset: beta.offset,
+    statistics: { mean: load('mean'), variance: load('variance') },
+    batchMoments: heap.allocate(2 * outChannels * Float64Array.BYTES_PER_ELEMENT),
+  };
 }
 
 /** As many as the longest row of an input has floats. */
@@ -144,8 +272,13 @@ function zeroFloats({ frozen, trained, head }: PlacedNetwork): number {
 
 function countParameters({ trained, head }: PlacedNetwork, setup: NetworkSetup): number {
   return [...trained, head]
-    .flatMap(({ unit: { name } }) => [given(setup, `${name}/kernel`), given(setup, `${name}/bias`)])
+    .flatMap(({ unit }) => parameterNames(unit).map((name) => given(setup, name)))
     .reduce((sum, { length }) => sum + length, 0);
+}
+
+function parameterNames({ name, batchNorm }: ConvUnit): string[] {
+  const parts = batchNorm === undefined ? ['kernel', 'bias'] : ['kernel', 'gamma', 'beta'];
+  return parts.map((part) => `${name}/${part}`);
 }
 
 function given({ parameters, head }: NetworkSetup, name: string): Float32Array {

@@ -47,7 +47,62 @@ export interface UnitPlan extends Residual {
 
 /** A unit that is trained. */
 export interface TrainedUnitPlan extends UnitPlan {
+  /** The kernel, then the bias or gamma and beta. */
   readonly parameters: readonly ParameterPlan[];
+  /** Null where the convolution has a bias. With batch norm the unit's bias is zeros, and its bounds are those after batch norm. */
+  readonly batchNorm: BatchNormPlan | null;
+}
+
+/** Batch norm of a unit. Addresses are of one number a channel, float32 where nothing else is said. */
+export interface BatchNormPlan {
+  readonly epsilon: number;
+  readonly momentum: number;
+  readonly gamma: number;
+  readonly beta: number;
+  /** Of gamma and beta in a row of gradients, in floats. */
+  readonly gammaOffset: number;
+  readonly betaOffset: number;
+  /** The running mean and variance. */
+  readonly statistics: { readonly mean: StatisticPlan; readonly variance: StatisticPlan };
+  /** Mean and unbiased variance of the batch, [2, channels], float64. */
+  readonly batchMoments: number;
+}
+
+/** Running statistics by name. */
+export interface StatisticPlan {
+  readonly name: string;
+  readonly address: number;
+  readonly length: number;
+}
+
+/** What is kept of a trained unit for a whole mini-batch, where any has batch norm. */
+export interface LayerPlan {
+  /** Where the kernels read it: see the class in kernels/batch-norm.as.ts. */
+  readonly layer: number;
+  /** [batch, positions, channels]: what the convolution gave. */
+  readonly z: number;
+  /** [batch, positions, channels]: the unit's outputs, at a residual block's end; else 0, and they are computed from z. */
+  readonly values: number;
+  /** [batch, positions, channels]: the gradient of what came before the activation. Units share it with units that are done. */
+  readonly gradient: number;
+  /** Six numbers a channel, float32, `vectorFloats` apart: scale, shift, mean, gain, slope and offset. */
+  readonly vectors: number;
+  readonly vectorFloats: number;
+  readonly positions: number;
+  readonly channels: number;
+  /** Of each part of a batch [2, channels], float64: sums of z and of its squares, later of gradients. */
+  readonly sums: number;
+}
+
+/** How a whole mini-batch moves through the trained units, one unit after another. */
+export interface BatchPlan {
+  /** Images of a part of a batch, which one thread takes at a time: whole slices. */
+  readonly partSize: number;
+  /** [batch, ...featureShape]: the frozen part's outputs, where the batch comes as images. */
+  readonly features: number;
+  /** The features as the kernels read a layer. */
+  readonly featureLayer: number;
+  readonly layers: readonly LayerPlan[];
 }
 
 /** A trained parameter: its name and its place among all of them. */
@@ -69,7 +124,7 @@ export interface ArenaPlan {
   readonly features: number;
   /** The frozen units' outputs, except the features. */
   readonly frozen: readonly number[];
-  /** The trained units' outputs; in the backward pass gradients take their place. */
+  /** The trained units' outputs; in the backward pass of a slice gradients take their place. */
   readonly trained: readonly number[];
   /** [n, channels]; in the backward pass its gradient takes its place. */
   readonly pooled: number;
@@ -90,6 +145,10 @@ export interface NetworkPlan extends NetworkSizes {
   readonly frozen: readonly UnitPlan[];
   readonly trained: readonly TrainedUnitPlan[];
   readonly head: TrainedUnitPlan;
+  /** The trained units as evaluations compute them: with running batch norm folded into kernel and bias. */
+  readonly evaluated: readonly UnitPlan[];
+  /** Where a trained unit has batch norm. */
+  readonly batch: BatchPlan | null;
   /** Floats of all trained parameters. */
   readonly parameterFloats: number;
   readonly weights: number;
@@ -114,4 +173,9 @@ export interface NetworkPlan extends NetworkSizes {
 /** All trained parameters, in the order of the network. */
 export function parametersOf({ trained, head }: NetworkPlan): ParameterPlan[] {
   return [...trained, head].flatMap(({ parameters }) => parameters);
+}
+
+/** The running statistics of all trained units, in the order of the network. */
+export function statisticsOf({ trained }: NetworkPlan): StatisticPlan[] {
+  return trained.flatMap(({ batchNorm }) => (batchNorm === null ? [] : Object.values(batchNorm.statistics)));
 }

@@ -38,13 +38,7 @@ export class SlicePass {
 
   /** From features to logits [images, classes], whose address is returned. */
   logits(images: number, features: number): number {
-    const { trained, head, positions, channels } = this.plan;
-    const { pooled, logits } = this.arena;
-    if (!this.headOnly) {
-      const last = this.forward(trained, images, features, this.arena.trained);
-      this.kernels.poolForward(last, pooled, images, positions, channels);
-    }
-    return this.forward([head], images, this.headOnly ? features : pooled, [logits]);
+    return this.headLogits(images, this.pooled(images, features));
   }
 
   /**
@@ -52,19 +46,44 @@ export class SlicePass {
    * @returns the sum of the slice's losses
    */
   gradients(labels: Int32Array, features: number, row: number, batchSize: number): number {
-    const { trained, head, parameterFloats, positions, channels, labelSmoothing, classes } = this.plan;
-    const { pooled } = this.arena;
+    const { trained, positions, channels } = this.plan;
     const images = labels.length;
-    const logits = floatsAt(this.memory, this.logits(images, features), images * classes);
-    const loss = softmaxCrossEntropyInPlace(logits, labels, labelSmoothing, batchSize);
-    this.kernels.clear(row, parameterFloats);
-    this.backwardUnit(head, images, this.headOnly ? features : pooled, logits.byteOffset, row, UNBOUNDED);
+    const pooled = this.pooled(images, features);
+    const loss = this.headGradients(labels, pooled, row, batchSize);
     const last = trained.at(-1);
     const out = this.arena.trained.at(-1);
     if (last === undefined || out === undefined) return loss;
     this.kernels.poolBackward(out, pooled, images, positions, channels, last.low, last.high);
     this.backward(images, features, row);
     return loss;
+  }
+
+  /**
+   * The head's gradients of a slice or part of a batch into a row, and zeros for all other parameters. The gradient of `pooled`
+   * [images, channels] takes its place.
+   * @returns the sum of the images' losses
+   */
+  headGradients(labels: Int32Array, pooled: number, row: number, batchSize: number): number {
+    const { head, parameterFloats, labelSmoothing, classes } = this.plan;
+    const images = labels.length;
+    const logits = floatsAt(this.memory, this.headLogits(images, pooled), images * classes);
+    const loss = softmaxCrossEntropyInPlace(logits, labels, labelSmoothing, batchSize);
+    this.kernels.clear(row, parameterFloats);
+    this.backwardUnit(head, images, pooled, logits.byteOffset, row, UNBOUNDED);
+    return loss;
+  }
+
+  private headLogits(images: number, pooled: number): number {
+    return this.forward([this.plan.head], images, pooled, [this.arena.logits]);
+  }
+
+  /** From features to their averages over the positions, whose address is returned. */
+  private pooled(images: number, features: number): number {
+    if (this.headOnly) return features;
+    const { evaluated, positions, channels } = this.plan;
+    const last = this.forward(evaluated, images, features, this.arena.trained);
+    this.kernels.poolForward(last, this.arena.pooled, images, positions, channels);
+    return this.arena.pooled;
   }
 
   /** Writes the outputs of units in sequence to `outs`; answers the address of the last. */

@@ -4,11 +4,13 @@ import { imageEntry } from './input-area.js';
 import { InputKind, type Job, type JobBoard, Op } from './job-board.js';
 import type { ArenaPlan, NetworkPlan, TrainedUnitPlan, UnitPlan } from './network-plan.js';
 import { SlicePass } from './slice-pass.js';
+import { BatchPass, type Part } from './batch-pass.js';
 
 /** The work of one thread of a team. */
 export class TeamMember {
   private readonly arena: ArenaPlan;
   private readonly pass: SlicePass;
+  private readonly batchPass: BatchPass | undefined;
   private readonly losses: Float64Array;
   private readonly usedRates: Float64Array;
   private readonly labels: Int32Array;
@@ -25,9 +27,18 @@ export class TeamMember {
     if (arena === undefined) throw new Error(`the plan has no arena for thread ${thread}`);
     this.arena = arena;
     this.pass = new SlicePass(memory, kernels, plan, arena);
+    const { batch } = plan;
+    this.batchPass =
+      batch === null ? undefined : new BatchPass(memory, kernels, plan, batch, arena, this.pass);
     this.losses = new Float64Array(memory.buffer, plan.losses, plan.capacity / plan.sliceSize);
     this.usedRates = new Float64Array(memory.buffer, plan.usedRates, 2 * (plan.trained.length + 1));
     this.labels = new Int32Array(memory.buffer, plan.labels, plan.capacity);
+  }
+
+  /** Throws where no unit has batch norm. */
+  get wholeBatch(): BatchPass {
+    if (this.batchPass === undefined) throw new Error('no trained unit has batch norm');
+    return this.batchPass;
   }
 
   /** Takes items of the current job until none is left. */
@@ -66,13 +77,28 @@ export class TeamMember {
         const count = images * this.plan.classes;
         const target = floatsAt(this.memory, job.output + from * this.plan.classes * 4, count);
         target.set(floatsAt(this.memory, logits, count));
+        return;
+      }
+      case Op.forwardUnit:
+        return this.wholeBatch.forward(job.unit, this.partOf(job, item));
+      case Op.lossOfPart: {
+        const part = this.partOf(job, item);
+        const labels = this.labels.slice(part.from, part.from + part.images);
+        this.losses[item] = this.wholeBatch.loss(labels, part, this.rowOf(item), job.batchSize);
+        return;
+      }
+      case Op.backwardUnit:
+        return this.wholeBatch.backward(job.unit, this.partOf(job, item), this.rowOf(item));
+      case Op.fold: {
+        const evaluated = this.wholeBatch.fold(item);
+        if (evaluated !== undefined) this.pack(evaluated);
       }
     }
   }
 
   private gradients(job: Job, slice: number): void {
     const { from, images } = this.sliceOf(job, slice);
-    const row = this.plan.rows + (job.firstRow + slice - job.firstItem) * this.plan.parameterFloats * 4;
+    const row = this.rowOf(job.firstRow + slice - job.firstItem);
     const features = this.featuresOf(job, from, images);
     const labels = this.labels.slice(from, from + images);
     this.losses[slice] = this.pass.gradients(labels, features, row, job.batchSize);
@@ -86,7 +112,7 @@ export class TeamMember {
     }
   }
 
-  private update({ rows }: Job, unit: number): void {
+  private update({ rows, images }: Job, unit: number): void {
     const { weights, velocities, rows: gradients, parameterFloats } = this.plan;
     const { learningRate, momentum } = this.board.rates;
     const planned = this.trainedUnit(unit);
@@ -104,6 +130,7 @@ export class TeamMember {
         weightDecay,
       );
     }
+    if (planned.batchNorm !== null) this.wholeBatch.updateStatistics(unit, images);
     this.usedRates.set([learningRate, momentum], 2 * unit);
     this.pack(planned);
   }
@@ -116,6 +143,16 @@ export class TeamMember {
   private sliceOf({ images }: Job, slice: number): { from: number; images: number } {
     const from = slice * this.plan.sliceSize;
     return { from, images: Math.min(this.plan.sliceSize, images - from) };
+  }
+
+  private partOf({ images }: Job, index: number): Part {
+    const partSize = this.plan.batch?.partSize ?? NaN;
+    const from = index * partSize;
+    return { index, from, images: Math.min(partSize, images - from) };
+  }
+
+  private rowOf(row: number): number {
+    return this.plan.rows + row * this.plan.parameterFloats * 4;
   }
 
   /** The address of a slice's features, which are computed where the job brings images. */

@@ -20,6 +20,7 @@ const JOB: Job = {
   firstRow: 7,
   rows: 9,
   batchSize: 70,
+  unit: 4,
 };
 
 /** Two views of one board, as two threads have them. */
@@ -39,7 +40,7 @@ test('what a job has no use for is 0, whatever the job before it said', () => {
   const [mine, theirs] = boards();
   mine.post(JOB);
   mine.post({ op: Op.update, items: 4, kind: InputKind.images, rows: 2 });
-  const zeros = { firstItem: 0, images: 0, input: 0, output: 0, firstRow: 0, batchSize: 0 };
+  const zeros = { firstItem: 0, images: 0, input: 0, output: 0, firstRow: 0, batchSize: 0, unit: 0 };
   expect(theirs.read()).toEqual({ ...zeros, op: Op.update, items: 4, kind: InputKind.images, rows: 2 });
 });
 
@@ -94,7 +95,7 @@ describe('who takes part', () => {
     const seen = new Set<number>();
     let signal = theirs.join().signal;
     // The last count before it.
-    Atomics.store(mine['integers'], 10, 2 ** 31 - 1);
+    Atomics.store(mine['integers'], 11, 2 ** 31 - 1);
     signal = 2 ** 31 - 1;
     for (let job = 0; job < 3; job++) {
       expect(mine.post(JOB)).toBe(2);

@@ -117,3 +117,44 @@ export function smallSetup(
     headLrMultiplier: 10,
   };
 }
+
+/** Which of the trained units have batch norm, the others having a bias. */
+export type Normalized = 'all' | 'every second';
+
+/** The same with batch norm in training mode in the trained part; some outputs reach both ends of ReLU6 there too. */
+export function normalizedSetup(
+  network: keyof typeof NETWORKS,
+  firstTrained: number,
+  imageSize = 16,
+  normalized: Normalized = 'all',
+): NetworkSetup {
+  const setup = smallSetup(network, firstTrained, imageSize);
+  const parameters = new Map(setup.parameters);
+  const stream = randomStream(2, 'batch-norm');
+  let count = 0;
+  const blocks = setup.backbone.blocks.map((block, index) => ({
+    ...block,
+    units: block.units.map((unit): ConvUnit => {
+      if (index < firstTrained || (count++ % 2 === 1 && normalized === 'every second')) return unit;
+      const { name } = unit;
+      const length = parameters.get(`${name}/bias`)!.values.length;
+      parameters.delete(`${name}/bias`);
+      const put = (part: string, low: number, high: number) => {
+        const values = Float32Array.from({ length }, () => low + (high - low) * stream.uniform());
+        parameters.set(`${name}/${part}`, { shape: [length], values });
+      };
+      put('gamma', 0.5, 2.5);
+      put('beta', -0.5, 3);
+      put('mean', -0.5, 0.5);
+      put('variance', 0.5, 2);
+      return { ...unit, batchNorm: { epsilon: 1e-3, momentum: 0.9 } };
+    }),
+  }));
+  return { ...setup, backbone: { ...setup.backbone, blocks }, parameters };
+}
+
+/** The parameters of a unit that gradients change, in the order of the records. */
+export function trainedNames({ name, batchNorm }: ConvUnit): string[] {
+  const parts = batchNorm === undefined ? ['kernel', 'bias'] : ['kernel', 'gamma', 'beta'];
+  return parts.map((part) => `${name}/${part}`);
+}

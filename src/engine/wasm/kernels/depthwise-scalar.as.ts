@@ -1,10 +1,9 @@
-import { finishOne } from './tile.as';
 import { Geometry } from './geometry.as';
+import { finishOne } from './tile.as';
 
-/** Depthwise convolutions one number at a time, edges clipped: for channels that make no whole vectors. */
+/** A depthwise convolution of one image, one number at a time, edges clipped: for channels that make no whole vectors. */
 export function scalarForward(
   g: Geometry,
-  images: i32,
   x: usize,
   filter: usize,
   bias: usize,
@@ -12,27 +11,23 @@ export function scalarForward(
   low: f32,
   high: f32,
 ): void {
-  for (let image = 0; image < images; image++) {
-    for (let row = 0; row < g.outHeight; row++) {
-      for (let column = 0; column < g.outWidth; column++) {
-        for (let channel = 0; channel < g.outChannels; channel++) {
-          let sum = load<f32>(bias + (<usize>channel << 2));
-          for (let i = 0; i < g.filterHeight; i++) {
-            const inRow = row * g.stride - g.padTop + i;
-            if (inRow < 0 || inRow >= g.inHeight) continue;
-            for (let j = 0; j < g.filterWidth; j++) {
-              const inColumn = column * g.stride - g.padLeft + j;
-              if (inColumn < 0 || inColumn >= g.inWidth) continue;
-              sum += float(x, input(g, inRow, inColumn, channel)) * float(filter, tap(g, i, j, channel));
-            }
+  for (let row = 0; row < g.outHeight; row++) {
+    for (let column = 0; column < g.outWidth; column++) {
+      for (let channel = 0; channel < g.outChannels; channel++) {
+        let sum = load<f32>(bias + (<usize>channel << 2));
+        for (let i = 0; i < g.filterHeight; i++) {
+          const inRow = row * g.stride - g.padTop + i;
+          if (inRow < 0 || inRow >= g.inHeight) continue;
+          for (let j = 0; j < g.filterWidth; j++) {
+            const inColumn = column * g.stride - g.padLeft + j;
+            if (inColumn < 0 || inColumn >= g.inWidth) continue;
+            sum += float(x, input(g, inRow, inColumn, channel)) * float(filter, tap(g, i, j, channel));
           }
-          const target = y + (<usize>output(g, row, column, channel) << 2);
-          store<f32>(target, finishOne(sum, target, low, high, false));
         }
+        const target = y + (<usize>output(g, row, column, channel) << 2);
+        store<f32>(target, finishOne(sum, target, low, high, false));
       }
     }
-    x += <usize>input(g, g.inHeight, 0, 0) << 2;
-    y += <usize>output(g, g.outHeight, 0, 0) << 2;
   }
 }
 

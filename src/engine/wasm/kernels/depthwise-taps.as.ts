@@ -1,5 +1,5 @@
 import { floats, Geometry } from './geometry.as';
-import { multiplyAdd } from './multiply-add.as';
+import { multiplyAdd } from './tile.as';
 
 /**
  * dFilter += the gradient of a depthwise filter of 3 x 3, stride 1, padding 1, from rows `from` to `to` - 1 of the output's

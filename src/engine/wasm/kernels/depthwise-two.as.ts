@@ -1,7 +1,6 @@
-import { addColumn, rowOr } from './depthwise-rows.as';
-import { finish } from './tile.as';
+import { addColumn, rowOr } from './depthwise-one.as';
 import { floats, Geometry } from './geometry.as';
-import { multiplyAdd } from './multiply-add.as';
+import { finish, multiplyAdd } from './tile.as';
 
 /**
  * Output rows `from` to `to` - 1 of a depthwise convolution of 3 x 3, stride 2, of one image, whose first window begins

@@ -1,6 +1,5 @@
 import { addColumnSums } from './column-sums.as';
-import { bandStrideOne, bandStrideOneBack } from './depthwise-one.as';
-import { bandColumns, bandRows } from './depthwise-rows.as';
+import { bandColumns, bandRows, bandStrideOne, bandStrideOneBack } from './depthwise-one.as';
 import { scalarFilterGradient, scalarForward, scalarInputGradient } from './depthwise-scalar.as';
 import { tapsStrideOne, tapsStrideTwo } from './depthwise-taps.as';
 import { bandStrideTwo, rowFromOne, rowFromTwo } from './depthwise-two.as';
@@ -26,18 +25,29 @@ export function depthwiseForward(
   low: f32,
   high: f32,
 ): void {
-  if (!isFast(g)) {
-    scalarForward(g, images, x, filter, bias, y, low, high);
-    return;
-  }
   const inBytes = floats(g.inHeight * g.inWidth * g.inChannels);
   const outBytes = floats(g.outHeight * g.outWidth * g.outChannels);
   for (let image = 0; image < images; image++) {
-    if (g.stride == 1) strideOne(g, x, filter, bias, y, zeros, low, high, false);
-    else strideTwo(g, x, filter, bias, y, zeros, low, high);
+    forwardImage(g, x, filter, bias, y, zeros, low, high);
     x += inBytes;
     y += outBytes;
   }
+}
+
+/** The same for one image. */
+export function forwardImage(
+  g: Geometry,
+  x: usize,
+  filter: usize,
+  bias: usize,
+  y: usize,
+  zeros: usize,
+  low: f32,
+  high: f32,
+): void {
+  if (!isFast(g)) scalarForward(g, x, filter, bias, y, low, high);
+  else if (g.stride == 1) strideOne(g, x, filter, bias, y, zeros, low, high, false);
+  else strideTwo(g, x, filter, bias, y, zeros, low, high);
 }
 
 /** Forward from x to y; or back from dy, at stride 1 the convolution with the filter turned by 180 degrees, to x. */
@@ -105,25 +115,24 @@ export function depthwiseBackward(
   low: f32,
   high: f32,
 ): void {
-  const fast = isFast(g);
   const inBytes = floats(g.inHeight * g.inWidth * g.inChannels);
   const outBytes = floats(g.outHeight * g.outWidth * g.outChannels);
   // One image after another: its inputs are overwritten by their gradients once nothing else needs them.
   for (let image = 0; image < images; image++) {
     addColumnSums(dy, dBias, g.outHeight * g.outWidth, g.outChannels);
-    if (fast) addFilterGradient(g, x, dy, dFilter);
-    else scalarFilterGradient(g, x, dy, dFilter);
-    if (needInput) {
-      if (!fast) scalarInputGradient(g, dy, filter, x, low, high);
-      else if (g.stride == 1) strideOne(g, dy, filter, 0, x, zeros, low, high, true);
-      else spreadBack(g, dy, filter, x, zeros, low, high);
-    }
+    addFilterGradient(g, x, dy, dFilter);
+    if (needInput) inputGradient(g, dy, filter, x, zeros, low, high);
     x += inBytes;
     dy += outBytes;
   }
 }
 
-function addFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): void {
+/** dFilter += the filter's gradient from one image. */
+export function addFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): void {
+  if (!isFast(g)) {
+    scalarFilterGradient(g, x, dy, dFilter);
+    return;
+  }
   const pixelBytes = floats(g.inChannels);
   const rows = bandRows(<usize>(g.stride * g.inWidth + g.outWidth) * (pixelBytes >> 1));
   for (let from = 0; from < g.outHeight; from += rows) {
@@ -131,6 +140,21 @@ function addFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): vo
     if (g.stride == 1) tapsStrideOne(g, x, dy, from, to, dFilter);
     else tapsStrideTwo(g, x, dy, from, to, dFilter);
   }
+}
+
+/** The input's gradient of one image in place of the input, 0 where that did not lie strictly between the bounds. */
+export function inputGradient(
+  g: Geometry,
+  dy: usize,
+  filter: usize,
+  x: usize,
+  zeros: usize,
+  low: f32,
+  high: f32,
+): void {
+  if (!isFast(g)) scalarInputGradient(g, dy, filter, x, low, high);
+  else if (g.stride == 1) strideOne(g, dy, filter, 0, x, zeros, low, high, true);
+  else spreadBack(g, dy, filter, x, zeros, low, high);
 }
 
 /** At stride 2 every second input row went into two output rows, the others into one. */

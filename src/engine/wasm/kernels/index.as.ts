@@ -1,6 +1,8 @@
+export { convLayer, convLayerBackward, depthwiseLayer, depthwiseLayerBackward, layerScratchBytes } from './batch-conv.as';
+export { addBlockInput, poolLayer, poolLayerBackward } from './batch-norm.as';
 export { convBackward, convForward, convScratchBytes, packFilter, packFilterTransposed } from './conv.as';
 export { depthwiseBackward, depthwiseForward } from './depthwise.as';
 export { imageInput, imageInputScratchBytes } from './image-input.as';
-export { roundingOfSquare } from './multiply-add.as';
 export { poolBackward, poolForward } from './pool.as';
+export { roundingOfSquare } from './tile.as';
 export { addInPlace, clear, maskInPlace, sgdMomentum } from './update.as';

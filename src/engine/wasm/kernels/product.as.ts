@@ -1,6 +1,5 @@
 import { packColumns, packFour, panelColumns } from './pack.as';
-import { outerDirect, outerPacked } from './outer-tile.as';
-import { rowsTimesPanel, rowsTimesPanelMasked } from './product-tile.as';
+import { outerDirect, outerPacked, rowsTimesPanel, rowsTimesPanelMasked } from './product-tile.as';
 import { TILE_COLUMNS, TILE_ROWS } from './tile.as';
 
 /** Rows of the left matrix that are multiplied with all panels before the next rows: 128 KiB stay in the L2 cache. */

@@ -1,0 +1,284 @@
+import type { TrainingKernels } from './compile-kernels.js';
+import { floatsAt, type Heap } from './heap.js';
+import type {
+  ArenaPlan,
+  BatchNormPlan,
+  BatchPlan,
+  LayerPlan,
+  NetworkPlan,
+  UnitPlan,
+} from './network-plan.js';
+import type { SlicePass } from './slice-pass.js';
+
+/** Images of a batch that one thread takes at a time. */
+export interface Part {
+  /** From 0; also the row of its gradients. */
+  readonly index: number;
+  readonly from: number;
+  readonly images: number;
+}
+
+/**
+ * One thread's work on a mini-batch that moves through the trained units together, as batch norm in training mode wants it (Ioffe
+ * and Szegedy, arXiv 1502.03167, algorithm 1 and the gradients of section 3).
+ *
+ * Of every unit the sums z of its convolution are kept, for the whole batch; activations are computed from them as they are
+ * read. Each part of a batch has sums of its own, which are added in the order of the parts, so that no bit depends on the threads.
+ */
+export class BatchPass {
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    private readonly kernels: TrainingKernels,
+    private readonly plan: NetworkPlan,
+    private readonly batch: BatchPlan,
+    private readonly arena: ArenaPlan,
+    private readonly slices: SlicePass,
+  ) {}
+
+  /** Where the features of the whole batch lie. */
+  begin(features: number): void {
+    new Uint32Array(this.memory.buffer, this.batch.featureLayer, BOUNDS)[VALUES] = features;
+  }
+
+  /** A unit's z for a part, with its moments, once the scale and shift of the unit before are there. */
+  forward(index: number, { index: part, from, images }: Part): void {
+    const { kind, geometry, kernel, bias, panels, panelBias } = this.unit(index);
+    const [own, before] = [this.layer(index), this.layerBefore(index)];
+    const { scratch } = this.arena;
+    const sums = this.clearSums(own, part);
+    this.addResidual(index - 1, from, images);
+    if (kind === 'conv') {
+      this.kernels.convLayer(geometry, own.layer, before, from, images, panels, panelBias, sums, scratch);
+    } else {
+      const { zeros } = this.plan;
+      this.kernels.depthwiseLayer(
+        geometry,
+        own.layer,
+        before,
+        from,
+        images,
+        kernel,
+        bias,
+        zeros,
+        sums,
+        scratch,
+      );
+    }
+  }
+
+  /**
+   * The gradients of the head and of the last unit's output for a part.
+   * @returns the sum of the part's losses
+   */
+  loss(labels: Int32Array, { index: part, from, images }: Part, row: number, batchSize: number): number {
+    const { pooled } = this.arena;
+    const last = this.batch.layers.length - 1;
+    const own = this.layer(last);
+    this.addResidual(last, from, images);
+    this.kernels.poolLayer(own.layer, from, images, pooled);
+    const loss = this.slices.headGradients(labels, pooled, row, batchSize);
+    this.kernels.poolLayerBackward(own.layer, from, images, pooled, this.clearSums(own, part));
+    return loss;
+  }
+
+  /** A unit's gradients of a part into its row, and the gradient of the unit before. */
+  backward(index: number, { index: part, from, images }: Part, row: number): void {
+    const { kind, geometry, kernel, bias, transposed, blockEnd, batchNorm } = this.unit(index);
+    const { weights, zeros } = this.plan;
+    const own = this.layer(index).layer;
+    const before = this.layerBefore(index);
+    const sums = index === 0 ? 0 : this.clearSums(this.layer(index - 1), part);
+    const hasSecond = index > 0 && blockEnd !== null;
+    const dKernel = row + kernel - weights;
+    const dBias = batchNorm === null ? row + bias - weights : 0;
+    const { scratch } = this.arena;
+    const { convLayerBackward, depthwiseLayerBackward } = this.kernels;
+    const backward = kind === 'conv' ? convLayerBackward : depthwiseLayerBackward;
+    const filter = kind === 'conv' ? transposed : kernel;
+    backward(geometry, own, before, hasSecond, from, images, filter, dKernel, dBias, zeros, sums, scratch);
+  }
+
+  /** From the moments of all parts to a unit's scale and shift, and the batch's mean and variance. */
+  finishForward(index: number, parts: number, images: number): void {
+    const { batchNorm } = this.unit(index);
+    if (batchNorm === null) return;
+    const own = this.layer(index);
+    const { channels } = own;
+    const count = images * own.positions;
+    const sums = this.sumOfParts(own, parts);
+    const [scale, shift, means] = this.vectors(own) as Vectors;
+    const [gamma, beta] = this.gammaAndBeta(batchNorm, channels);
+    const moments = new Float64Array(this.memory.buffer, batchNorm.batchMoments, 2 * channels);
+    for (let c = 0; c < channels; c++) {
+      const mean = (sums[c] ?? NaN) / count;
+      const variance = Math.max(0, (sums[channels + c] ?? NaN) / count - mean ** 2);
+      const factor = (gamma[c] ?? NaN) / Math.sqrt(variance + batchNorm.epsilon);
+      scale[c] = factor;
+      shift[c] = (beta[c] ?? NaN) - mean * factor;
+      means[c] = mean;
+      moments[c] = mean;
+      moments[channels + c] = variance;
+    }
+  }
+
+  /** From the sums of all parts to the gradients of gamma and beta, in the first row, and what makes the gradient of z. */
+  finishBackward(index: number, parts: number, images: number): void {
+    const { batchNorm } = this.unit(index);
+    if (batchNorm === null) return;
+    const own = this.layer(index);
+    const { channels } = own;
+    const count = images * own.positions;
+    const sums = this.sumOfParts(own, parts);
+    const [, , means, gain, slope, offset] = this.vectors(own) as Vectors;
+    const [gamma] = this.gammaAndBeta(batchNorm, channels);
+    const { rows } = this.plan;
+    const dGamma = floatsAt(this.memory, rows + batchNorm.gammaOffset * 4, channels);
+    const dBeta = floatsAt(this.memory, rows + batchNorm.betaOffset * 4, channels);
+    const moments = new Float64Array(this.memory.buffer, batchNorm.batchMoments, 2 * channels);
+    for (let c = 0; c < channels; c++) {
+      const inverse = 1 / Math.sqrt((moments[channels + c] ?? NaN) + batchNorm.epsilon);
+      const sum = sums[c] ?? NaN;
+      const product = (sums[channels + c] ?? NaN) * inverse;
+      dBeta[c] = sum;
+      dGamma[c] = product;
+      // dz = gain (dy - mean(dy) - (z - mean) inverse mean(dy xhat))
+      const factor = (gamma[c] ?? NaN) * inverse;
+      const tilt = (-factor * inverse * product) / count;
+      gain[c] = factor;
+      slope[c] = tilt;
+      offset[c] = (-factor * sum) / count - tilt * (means[c] ?? NaN);
+    }
+  }
+
+  /** Moves a unit's running statistics on towards those of the batch: `images` of it. */
+  updateStatistics(index: number, images: number): void {
+    const { batchNorm } = this.unit(index);
+    if (batchNorm === null) return;
+    const { momentum, statistics, batchMoments } = batchNorm;
+    const { channels, positions } = this.layer(index);
+    const count = images * positions;
+    const moments = new Float64Array(this.memory.buffer, batchMoments, 2 * channels);
+    const mean = floatsAt(this.memory, statistics.mean.address, channels);
+    const variance = floatsAt(this.memory, statistics.variance.address, channels);
+    for (let c = 0; c < channels; c++) {
+      const unbiased = ((moments[channels + c] ?? NaN) * count) / (count - 1);
+      mean[c] = momentum * (mean[c] ?? NaN) + (1 - momentum) * (moments[c] ?? NaN);
+      variance[c] = momentum * (variance[c] ?? NaN) + (1 - momentum) * unbiased;
+    }
+  }
+
+  /** Writes the kernel and bias by which an evaluation computes a unit, and answers the unit. */
+  fold(index: number): UnitPlan | undefined {
+    const unit = this.unit(index);
+    const evaluated = this.plan.evaluated[index];
+    if (unit.batchNorm === null || evaluated === undefined) return undefined;
+    const { epsilon, statistics } = unit.batchNorm;
+    const { channels } = this.layer(index);
+    const [gamma, beta] = this.gammaAndBeta(unit.batchNorm, channels);
+    const mean = floatsAt(this.memory, statistics.mean.address, channels);
+    const variance = floatsAt(this.memory, statistics.variance.address, channels);
+    const length = unit.parameters[0]?.length ?? 0;
+    const kernel = floatsAt(this.memory, unit.kernel, length);
+    const folded = floatsAt(this.memory, evaluated.kernel, length);
+    const bias = floatsAt(this.memory, evaluated.bias, channels);
+    for (let c = 0; c < channels; c++) {
+      const factor = (gamma[c] ?? NaN) / Math.sqrt((variance[c] ?? NaN) + epsilon);
+      bias[c] = (beta[c] ?? NaN) - (mean[c] ?? NaN) * factor;
+      // The channels of an output are the last dimension of both kinds of filter.
+      for (let i = c; i < length; i += channels) folded[i] = (kernel[i] ?? NaN) * factor;
+    }
+    return evaluated;
+  }
+
+  /** Where the unit ends a residual block: its own outputs become the block's, for a part. */
+  private addResidual(index: number, from: number, images: number): void {
+    const adds = index < 0 ? null : this.unit(index).adds;
+    if (adds === null) return;
+    this.kernels.addBlockInput(this.layer(index).layer, this.layerBefore(adds + 1), from, images);
+  }
+
+  private sumOfParts({ sums, channels }: LayerPlan, parts: number): Float64Array {
+    const all = new Float64Array(this.memory.buffer, sums, parts * 2 * channels);
+    const total = all.slice(0, 2 * channels);
+    for (let part = 1; part < parts; part++) {
+      for (let i = 0; i < total.length; i++) {
+        total[i] = (total[i] ?? NaN) + (all[part * total.length + i] ?? NaN);
+      }
+    }
+    return total;
+  }
+
+  private clearSums({ sums, channels }: LayerPlan, part: number): number {
+    const bytes = 2 * channels * Float64Array.BYTES_PER_ELEMENT;
+    this.kernels.clear(sums + part * bytes, bytes / Float32Array.BYTES_PER_ELEMENT);
+    return sums + part * bytes;
+  }
+
+  private vectors({ vectors, vectorFloats, channels }: LayerPlan): Float32Array[] {
+    return Array.from({ length: VECTORS }, (_, i) =>
+      floatsAt(this.memory, vectors + i * vectorFloats * 4, channels),
+    );
+  }
+
+  private gammaAndBeta({ gamma, beta }: BatchNormPlan, channels: number): [Float32Array, Float32Array] {
+    return [floatsAt(this.memory, gamma, channels), floatsAt(this.memory, beta, channels)];
+  }
+
+  private unit(index: number): NetworkPlan['trained'][number] {
+    return present(this.plan.trained[index]);
+  }
+
+  private layer(index: number): LayerPlan {
+    return present(this.batch.layers[index]);
+  }
+
+  /** The address of the layer that a unit reads. */
+  private layerBefore(index: number): number {
+    return index === 0 ? this.batch.featureLayer : this.layer(index - 1).layer;
+  }
+}
+
+/** Place of a layer's values and of its bounds among the words that the kernels read, as the class in kernels/batch-norm.as.ts has them. */
+const VALUES = 1;
+const BOUNDS = 12;
+/** Scale, shift, mean, gain, slope and offset, one number a channel each. */
+export const VECTORS = 6;
+
+/** Writes a layer where the kernels read it. */
+export function writeLayer(
+  heap: Heap,
+  {
+    z,
+    values,
+    gradient,
+    vectors,
+    vectorFloats,
+    positions,
+    channels,
+    normalized,
+    low,
+    high,
+  }: Omit<LayerPlan, 'layer' | 'sums'> & Pick<UnitPlan, 'low' | 'high'> & { readonly normalized: boolean },
+): number {
+  const address = heap.allocate((BOUNDS + 2) * 4);
+  const { buffer } = heap.memory;
+  const places = Array.from({ length: VECTORS }, (_, i) => vectors + i * vectorFloats * 4);
+  new Uint32Array(buffer, address, BOUNDS).set([
+    z,
+    values,
+    gradient,
+    ...places,
+    positions,
+    channels,
+    normalized ? 1 : 0,
+  ]);
+  new Float32Array(buffer, address + BOUNDS * 4, 2).set([low, high]);
+  return address;
+}
+
+type Vectors = [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
+
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('the plan has no such unit');
+  return value;
+}

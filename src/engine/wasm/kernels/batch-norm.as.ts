@@ -1,0 +1,145 @@
+import { addGradientSums } from './column-sums.as';
+import { floats } from './geometry.as';
+import { poolBackward, poolForward } from './pool.as';
+import { multiplyAdd } from './tile.as';
+
+/**
+ * A trained unit whose outputs are kept for a whole mini-batch, laid out as `writeLayer` writes it. Its activation is
+ * clamp(z scale + shift, low, high), with z what its convolution gave; scale and shift are 1 and 0 where it has no batch norm.
+ */
+@unmanaged
+export class Layer {
+  /** [batch, positions, channels]; 0 where `values` are given instead: the features that the first trained unit reads. */
+  z: usize;
+  /** The activations themselves, where they lie ready; else 0. */
+  values: usize;
+  /** [batch, positions, channels]: the gradient of z scale + shift; 0 where nobody needs it. */
+  gradient: usize;
+  scale: usize;
+  shift: usize;
+  mean: usize;
+  /** The gradient of z is gain dy + slope z + offset where batch norm is, with dy that of z scale + shift; else it is dy. */
+  gain: usize;
+  slope: usize;
+  offset: usize;
+  /** Of one image. */
+  positions: i32;
+  channels: i32;
+  normalized: i32;
+  low: f32;
+  high: f32;
+}
+
+/** Where a position of a batch begins in one of a layer's arrays. */
+@inline
+export function at(layer: Layer, array: usize, position: i32): usize {
+  return array + <usize>position * floats(layer.channels);
+}
+
+/** Whether the layer has an activation. */
+@inline
+export function isBounded(layer: Layer): bool {
+  return layer.high < Infinity;
+}
+
+/** out = the activations of positions `from` to `from + rows` - 1 of a batch. */
+export function activate(layer: Layer, from: i32, rows: i32, out: usize): void {
+  const channels = layer.channels;
+  if (layer.values != 0) {
+    memory.copy(out, at(layer, layer.values, from), <usize>rows * floats(channels));
+    return;
+  }
+  const scale = layer.scale;
+  const shift = layer.shift;
+  let z = at(layer, layer.z, from);
+  const floor = f32x4.splat(layer.low);
+  const ceiling = f32x4.splat(layer.high);
+  const whole = floats(channels & -4);
+  const rowBytes = floats(channels);
+  for (let row = 0; row < rows; row++) {
+    let c: usize = 0;
+    for (; c < whole; c += 16) {
+      const y = multiplyAdd(v128.load(z + c), v128.load(scale + c), v128.load(shift + c));
+      v128.store(out + c, f32x4.pmin(f32x4.pmax(y, floor), ceiling));
+    }
+    for (; c < rowBytes; c += 4) {
+      const y = multiplyAdd(v128.load32_zero(z + c), v128.load32_zero(scale + c), v128.load32_zero(shift + c));
+      store<f32>(out + c, f32x4.extract_lane(f32x4.pmin(f32x4.pmax(y, floor), ceiling), 0));
+    }
+    z += rowBytes;
+    out += rowBytes;
+  }
+}
+
+/** out = the gradients of z at positions `from` to `from + rows` - 1 of a batch. */
+export function gradientOfSums(layer: Layer, from: i32, rows: i32, out: usize): void {
+  const gain = layer.gain;
+  const slope = layer.slope;
+  const offset = layer.offset;
+  let z = at(layer, layer.z, from);
+  let dy = at(layer, layer.gradient, from);
+  const whole = floats(layer.channels & -4);
+  const rowBytes = floats(layer.channels);
+  for (let row = 0; row < rows; row++) {
+    let c: usize = 0;
+    for (; c < whole; c += 16) {
+      const part = multiplyAdd(v128.load(z + c), v128.load(slope + c), v128.load(offset + c));
+      v128.store(out + c, multiplyAdd(v128.load(dy + c), v128.load(gain + c), part));
+    }
+    for (; c < rowBytes; c += 4) {
+      const part = multiplyAdd(v128.load32_zero(z + c), v128.load32_zero(slope + c), v128.load32_zero(offset + c));
+      const sum = multiplyAdd(v128.load32_zero(dy + c), v128.load32_zero(gain + c), part);
+      store<f32>(out + c, f32x4.extract_lane(sum, 0));
+    }
+    z += rowBytes;
+    dy += rowBytes;
+    out += rowBytes;
+  }
+}
+
+/** The values of a layer that ends a residual block: its own, which have no activation, and those of the block's input. */
+export function addBlockInput(layer: Layer, input: Layer, firstImage: i32, images: i32): void {
+  const scale = layer.scale;
+  const shift = layer.shift;
+  const from = firstImage * layer.positions;
+  const rows = images * layer.positions;
+  let z = at(layer, layer.z, from);
+  let out = at(layer, layer.values, from);
+  activate(input, from, rows, out);
+  const whole = floats(layer.channels & -4);
+  const rowBytes = floats(layer.channels);
+  for (let row = 0; row < rows; row++) {
+    let c: usize = 0;
+    for (; c < whole; c += 16) {
+      const y = multiplyAdd(v128.load(z + c), v128.load(scale + c), v128.load(shift + c));
+      v128.store(out + c, f32x4.add(v128.load(out + c), y));
+    }
+    for (; c < rowBytes; c += 4) {
+      const y = multiplyAdd(v128.load32_zero(z + c), v128.load32_zero(scale + c), v128.load32_zero(shift + c));
+      store<f32>(out + c, load<f32>(out + c) + f32x4.extract_lane(y, 0));
+    }
+    z += rowBytes;
+    out += rowBytes;
+  }
+}
+
+/** The last layer's activations into the place of its gradient, and their averages over the positions. */
+export function poolLayer(layer: Layer, firstImage: i32, images: i32, pooled: usize): void {
+  const from = firstImage * layer.positions;
+  const out = at(layer, layer.gradient, from);
+  activate(layer, from, images * layer.positions, out);
+  poolForward(out, pooled, images, layer.positions, layer.channels);
+}
+
+/** The last layer's gradient from that of the averages, after `poolLayer`. */
+export function poolLayerBackward(layer: Layer, firstImage: i32, images: i32, dPooled: usize, sums: usize): void {
+  const from = firstImage * layer.positions;
+  const out = at(layer, layer.gradient, from);
+  poolBackward(out, dPooled, images, layer.positions, layer.channels, layer.low, layer.high);
+  if (layer.normalized) addGradientMoments(layer, from, images * layer.positions, sums);
+}
+
+/** sums[2, channels] += what the gradients of gamma, beta and z need of the layer's gradient at these positions. */
+export function addGradientMoments(layer: Layer, from: i32, rows: i32, sums: usize): void {
+  addGradientSums(at(layer, layer.gradient, from), at(layer, layer.z, from), layer.mean, sums, rows, layer.channels);
+}
