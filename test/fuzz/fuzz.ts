@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { seededRandom } from '../integration/seeded-random.js';
 import { tinyImages } from '../integration/tiny-images.js';
-import { damagedBytes, randomConfig, randomFolder, randomOptions, randomText } from './generate.js';
+import { damagedBytes, makePipe, randomConfig, randomFolder, randomOptions, randomText } from './generate.js';
 import { type Try, tryCommand } from './tried-command.js';
 
 // Drives every command for some seconds with folders, configurations, weights and run folders as nobody would make them. Whatever
@@ -68,7 +68,8 @@ const KINDS: Readonly<Record<string, (here: string, out: string) => readonly str
   },
   configuration: (here, out) => {
     const path = join(here, 'config.json');
-    writeFileSync(path, randomConfig(at('runs', '1cycle-seed0', 'config.json'), random));
+    if (chance(0.05)) makePipe(path);
+    else writeFileSync(path, randomConfig(at('runs', '1cycle-seed0', 'config.json'), random));
     return [
       pick(['train', 'find-lr', 'compare']),
       '--config',
@@ -92,6 +93,10 @@ const KINDS: Readonly<Record<string, (here: string, out: string) => readonly str
       ['compare', ...runs.filter((dir) => /seed\d/.test(dir)), '--report', join(out, 'page')],
       ['compare', first, second],
       ['compare', here],
+      ['show', first],
+      ['runs', here],
+      ['predict', first, join(at('data'), 'val'), ...(chance(0.3) ? ['--json'] : [])],
+      ['export', first, '--to', join(out, 'model'), '--format', pick(['tfjs', 'onnx'])],
       ['train', '--resume', first, ...(chance(0.3) ? ['--extend-to', '2'] : [])],
       ['train', '--lr', `from:${join(here, 'find-lr-seed0')}`, ...TINY, '--data', at('data'), '--out', out],
       ['compare', ...TINY, '--seeds', '1', '--data', at('data'), '--out', here],
@@ -191,6 +196,7 @@ function damage(path: string): void {
   if (how < 0.04) return;
   if (how < 0.07) return void mkdirSync(path);
   if (how < 0.1) return symlinkSync(at('sentinel', 'secret.txt'), path);
+  if (how < 0.15) return makePipe(path);
   writeFileSync(path, damagedBytes(bytes, random));
 }
 

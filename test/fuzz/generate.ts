@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type CommandName, flagName, OPTIONS, type OptionSpec } from '../../src/config/options.js';
@@ -100,6 +101,7 @@ export function randomFolder(root: string, elsewhere: string, random: Random): s
         writeFileSync(join(folder, `${number++}-${shown}`), bytes);
       }
       if (random() < 0.2) writeFileSync(join(folder, pick(SIDECARS, random)), 'x');
+      if (random() < 0.05) makePipe(join(folder, `pipe-${number++}.png`));
       if (random() < 0.1) symlinkSync(elsewhere, join(folder, `link-${number++}`));
       if (random() < 0.05) symlinkSync('..', join(folder, `up-${number++}`));
     }
@@ -111,6 +113,11 @@ export function randomFolder(root: string, elsewhere: string, random: Random): s
       : random() < 0.05
         ? `${root}/none`
         : root;
+}
+
+/** A named pipe into which nobody writes: who opens it to read waits for ever. */
+export function makePipe(path: string): void {
+  execFileSync('mkfifo', [path]);
 }
 
 const WORDS = [
