@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.js';
 import { backendTraits, requireFits } from './backends/current.js';
 import type { Engine } from './engine.js';
 import type { NetworkSetup } from './params.js';
@@ -8,12 +9,23 @@ import { WasmEngine } from './wasm/engine.js';
  * An engine for one run.
  * @param batchSize images of a full batch; with the network and the image size it fixes the slices
  * @param workers threads, of which no more are used than a batch has slices; one where the backend has no others
- * @throws UsageError where a slice does not fit the device, naming the batch size that would
+ * @throws UsageError where a slice, or with batch norm in training mode the whole batch, does not fit the device, naming the batch
+ *   size that would
  */
 export async function openEngine(setup: NetworkSetup, batchSize: number, workers: number): Promise<Engine> {
   const { backbone, firstTrained, imageSize } = setup;
   const traits = backendTraits();
-  const slice = sliceSize(activationBytes(backbone, firstTrained, imageSize), batchSize, traits);
+  const normalizes = backbone.blocks.some(({ units }) =>
+    units.some(({ batchNorm }) => batchNorm !== undefined),
+  );
+  if (normalizes && traits.threads) {
+    throw new UsageError(
+      'Batch norm in training mode is not there on wasm yet. Give another --backend, such as cpu, or --batch-norm fold.',
+    );
+  }
+  const slice = normalizes
+    ? batchSize
+    : sliceSize(activationBytes(backbone, firstTrained, imageSize), batchSize, traits);
   requireFits(largestActivationBytes(backbone, imageSize), slice);
   if (traits.threads) {
     const threads = Math.min(workers, Math.ceil(batchSize / slice));

@@ -55,6 +55,20 @@ export function matchState<Parameter extends { readonly name: string; readonly l
   });
 }
 
+/** A network's running statistics, each with its values of a state. Throws Error where they are not all there, so before any is set. */
+export function matchStatistics<Statistic extends { readonly name: string; readonly length: number }>(
+  own: readonly Statistic[],
+  { statistics }: TrainedState,
+): (Statistic & { readonly values: Float32Array })[] {
+  return own.map((statistic) => {
+    const values = statistics?.get(statistic.name);
+    if (values?.length !== statistic.length) {
+      throw new Error(`the saved state does not fit the network at ${statistic.name}`);
+    }
+    return { ...statistic, values };
+  });
+}
+
 /** SHA-256 over every trained weight, momentum buffer and running statistic, bit for bit. */
 export function fingerprint({ weights, velocities, statistics = new Map() }: TrainedState): string {
   const hash = createHash('sha256');

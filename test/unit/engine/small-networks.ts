@@ -92,6 +92,35 @@ export function randomParameters(backbone: Backbone, seed = 1): Parameters {
   return parameters;
 }
 
+/**
+ * A small network whose trained part has batch norm of its own, far from the identity: outputs reach both ends of ReLU6, by the
+ * running statistics as well as by a batch's.
+ */
+export function normalizedSetup(
+  network: keyof typeof NETWORKS,
+  firstTrained: number,
+  imageSize = 16,
+): NetworkSetup {
+  const setup = smallSetup(network, firstTrained, imageSize);
+  const stream = randomStream(2, 'batch norm');
+  const parameters = new Map(setup.parameters);
+  const blocks = setup.backbone.blocks.map((block, i) => {
+    if (i < firstTrained) return block;
+    const units = block.units.map((unit) => {
+      const channels = parameters.get(`${unit.name}/bias`)!.values.length;
+      parameters.delete(`${unit.name}/bias`);
+      const ranges = { gamma: [1, 3], beta: [-1, 3], mean: [-0.5, 0.5], variance: [0.5, 2] } as const;
+      for (const [part, [low, high]] of Object.entries(ranges)) {
+        const values = Float32Array.from({ length: channels }, () => low + (high - low) * stream.uniform());
+        parameters.set(`${unit.name}/${part}`, { shape: [channels], values });
+      }
+      return { ...unit, batchNorm: { epsilon: 1e-2, momentum: 0.75 } };
+    });
+    return { ...block, units };
+  });
+  return { ...setup, backbone: { ...setup.backbone, blocks }, parameters };
+}
+
 /** A head with a random bias, so that an unused one shows. */
 export function randomHead(features: number, classes: number, seed = 1): Head {
   const stream = randomStream(seed, 'random-head');
