@@ -97,8 +97,8 @@ async function matching(pattern: string): Promise<string[]> {
 }
 
 /**
- * Reads the folders of a comparison. A folder of a range test is left out, and a run that lies in several
- * folders counts once, both with a note: the same numbers twice would look like certainty.
+ * Reads the folders of a comparison. A folder of a range test is left out, with a note where no run took its rate from it, and a
+ * run that lies in several folders counts once, with a note: the same numbers twice would look like certainty.
  *
  * @throws UsageError where a folder is given twice (also through a link), where folders are damaged or no runs
  *   (all of them are named), where runs have other classes, and where an arm has two different runs of one seed
@@ -107,10 +107,11 @@ export async function readRuns(dirs: readonly string[]): Promise<ReadRuns> {
   await refuseRepeated(dirs);
   const notes: string[] = [];
   const problems: string[] = [];
+  const rangeTests: string[] = [];
   const read: (RecordedRun | FailedRun)[] = [];
   for (const dir of dirs) {
     if (await isRangeTest(dir)) {
-      notes.push(`${dir} is a range test, not a training run: it is left out.`);
+      rangeTests.push(dir);
       continue;
     }
     try {
@@ -123,8 +124,13 @@ export async function readRuns(dirs: readonly string[]): Promise<ReadRuns> {
   if (problems.length === 1) throw new UsageError(problems[0] ?? '');
   if (problems.length > 1) {
     throw new UsageError(
-      `${problems.length} of the ${dirs.length} folders cannot be compared:\n${problems.map((text) => `  ${text}`).join('\n')}`,
+      `${problems.length} of the ${dirs.length - rangeTests.length} folders cannot be compared:\n${problems.map((text) => `  ${text}`).join('\n')}`,
     );
+  }
+  // A pattern such as runs/* also matches the range test that the runs took their rates from.
+  const used = new Set(read.map(({ record }) => basename(String(record?.config['lrFrom'] ?? ''))));
+  for (const dir of rangeTests.filter((test) => !used.has(basename(test)))) {
+    notes.push(`${dir} is a range test, not a training run: it is left out.`);
   }
   const once = eachRunOnce(read, notes);
   refuseOtherClasses(once);

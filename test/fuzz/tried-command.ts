@@ -55,7 +55,8 @@ export async function tryCommand({ args, signal }: Try, cwd: string, watched: st
   const [code, by] = await ended;
   clearTimeout(timer);
   const killed = signal?.name === 'SIGKILL' && by === 'SIGKILL';
-  const second = signal !== undefined && by === signal.name;
+  // Before it listens, while it ends, or for the second time; SIGINT also comes where a try takes too long.
+  const second = by !== null && (by === signal?.name || by === 'SIGINT');
   return {
     code,
     signal: by,

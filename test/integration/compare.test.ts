@@ -76,7 +76,7 @@ test('the document has the fields that are promised', () => {
   expect(document['difference']).toEqual(document['differences'][0]);
   expect(document['difference']).toMatchObject({ arm: '1cycle', baseline: 'fixed', metric: 'finalAccuracy' });
   expect(document['difference'].mean).toBeCloseTo(cycle.finalAccuracy.mean - fixed.finalAccuracy.mean, 12);
-  expect(Object.keys(document['verdict'])).toEqual(['kind', 'claim', 'title', 'detail', 'sentence']);
+  expect(Object.keys(document['verdict'])).toEqual(['kind', 'rates', 'claim', 'title', 'detail', 'sentence']);
 });
 
 test('a second compare takes the runs that are there, names them and trains nothing', async () => {

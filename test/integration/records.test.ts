@@ -183,7 +183,7 @@ describe.runIf(process.platform === 'linux')('a pipe, a device or an endless fil
     }
     const { code, stderr } = await cli(['compare', '--data', join(home, 'data'), '--out', out, ...HEAD]);
     expect(code, stderr).toBe(0);
-    expect(stderr.match(/ is taken from /g)).toHaveLength(4);
+    expect(stderr.match(/-seed\d is taken from /g)).toHaveLength(4);
     expect(stderr).toMatch(
       /a-steps\.jsonl is passed over: Could not read .*steps\.jsonl: it is a pipe, not a file/,
     );
