@@ -27,6 +27,12 @@ export function randomStream(seed: number, ...name: readonly (string | number)[]
   return { uniform, integer: (limit) => Math.floor(uniform() * limit) };
 }
 
+/** A number from the normal distribution of mean 0 and deviation 1, made of two uniform ones (Box and Muller 1958). */
+export function normal(stream: RandomStream): number {
+  // 1 - uniform lies in (0, 1], where the logarithm is finite.
+  return Math.sqrt(-2 * Math.log(1 - stream.uniform())) * Math.cos(2 * Math.PI * stream.uniform());
+}
+
 /** The integers 0 to n - 1 in random order (Fisher and Yates). */
 export function permutation(n: number, stream: RandomStream): Int32Array {
   const order = Int32Array.from({ length: n }, (_, i) => i);

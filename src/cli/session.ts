@@ -4,7 +4,7 @@ import { checkSettings, type GivenSettings, readConfigFile, readFlag } from '../
 import { readArms } from '../config/arms.js';
 import { type CommandName, OPTIONS, type OptionSpec } from '../config/options.js';
 import { trainedPart } from '../config/run-config.js';
-import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
+import { type RateTable, readDefaults, type Settings, withGiven } from '../config/settings.js';
 import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { startBackend } from '../engine/backends/choose.js';
 import { MissingPathError, UsageError } from '../errors.js';
@@ -192,7 +192,7 @@ async function readSettings(flags: RawFlags): Promise<GivenOptions> {
   const said: GivenSettings = { ...Object.fromEntries(own), ...spoken, ...shown };
   const relative = own.filter(([name, value]) => !Object.hasOwn(spoken, name) && isRelative(value));
   return {
-    ...{ settings: { ...settings, ...said }, rates, given: said, spoken: { ...spoken, ...shown }, notes },
+    ...{ settings: withGiven(settings, said), rates, given: said, spoken: { ...spoken, ...shown }, notes },
     relativePaths: new Set(relative.map(([name]) => name)),
   };
 }

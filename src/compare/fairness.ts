@@ -1,3 +1,4 @@
+import { WITHOUT_RECORD } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, runKey } from '../runs/json.js';
 import { DECISIVE, environmentsOf } from '../runs/environments.js';
 import { fieldText, type RecordedRun } from './read.js';
@@ -12,6 +13,10 @@ export function fairnessWarnings(runs: readonly RecordedRun[]): string[] {
     ...settings
       .filter(shouldAgree)
       .map((name) => differing(runs, name, ({ record }) => setting(record.config, name))),
+    otherBatchNorm(runs),
+    differing(runs.filter(trainsBatchNorm), 'bnMomentum', ({ record }) =>
+      setting(record.config, 'bnMomentum'),
+    ),
     ...withinArms(runs),
     ...DECISIVE.map((name) => differing(runs, name, (run) => overParts(run, name).join(', then '))),
     ...computedInParts(runs),
@@ -54,9 +59,24 @@ function differing(
   return found === undefined ? undefined : `The runs differ in ${plainName(name)}: ${found}.`;
 }
 
-/** A run that was never extended has no replans in its configuration. */
+/** A run that was never extended has no replans in its configuration, and an older one not what every run did alike then. */
 function setting(config: JsonObject, name: string): string {
-  return name === 'replans' && config[name] === undefined ? 'none' : fieldText(config, name);
+  return fieldText({ replans: null, ...WITHOUT_RECORD, ...config }, name);
+}
+
+function trainsBatchNorm({ record }: RecordedRun): boolean {
+  return record.config['batchNorm'] === 'train';
+}
+
+/** Batch norm belongs to no policy. Arms of one policy that differ in it are compared in it, which the words about policies hide. */
+function otherBatchNorm(runs: readonly RecordedRun[]): string | undefined {
+  const found = groups(runs, ({ record }) => setting(record.config, 'batchNorm'));
+  if (found === undefined) return undefined;
+  const policyOf = ({ record }: RecordedRun) =>
+    JSON.stringify(Object.keys(POLICY_SETTINGS).map((name) => name !== 'lr' && setting(record.config, name)));
+  return new Set(runs.map(policyOf)).size === 1
+    ? `The arms have one policy and differ in batch norm, ${found}: what is compared is batch norm.`
+    : `The runs differ in batch norm: ${found}. A difference may be batch norm's, not the policy's.`;
 }
 
 /** Arms may differ in their policy's settings, an arm's own runs may not. */
@@ -210,10 +230,11 @@ const POLICY_SETTINGS: Readonly<Record<string, string>> = {
   onStop: 'what early stopping waits for',
 };
 
-/** Settings that differ from run to run in every comparison, or say only where things lie or how files were chosen. */
+/** Settings that differ from run to run in every comparison, or are looked at by themselves, or say only where things lie or how files were chosen. */
 const PER_RUN_SETTINGS = new Set([
   ...['arm', 'seed', 'pair', 'lrFrom', 'lrSource', 'lrFactor'],
   ...['data', 'weights', 'valSplit', 'splitSeed', 'followLinks'],
+  ...['batchNorm', 'bnMomentum'],
 ]);
 
 const PLAIN_NAMES: Readonly<Record<string, string>> = {
@@ -227,6 +248,9 @@ const PLAIN_NAMES: Readonly<Record<string, string>> = {
   augment: 'augmentation',
   views: 'views kept of each image',
   imageSize: 'image size in pixels',
+  bnMomentum: 'share of the running statistics of batch norm that a step keeps',
+  stemStride: 'stride of the first convolution',
+  alpha: 'width multiplier',
   earlyStop: 'patience of early stopping',
   replans: 'extension of the schedule',
   backend: 'backend',

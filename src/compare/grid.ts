@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { type Arm, readArms, requireKnownArms } from '../config/arms.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import { requireSeeds, type RunConfig } from '../config/run-config.js';
-import { readDefaults, type Settings } from '../config/settings.js';
+import { readDefaults, type Settings, withGiven } from '../config/settings.js';
 import { UsageError } from '../errors.js';
 import type { TrainRequest } from '../train/run.js';
 import { ignoresEarlyStop, refuseImpossible, resolveConfig } from '../train/train.js';
@@ -69,9 +69,9 @@ export async function planGrid(request: TrainRequest, measure = true): Promise<G
     const resolved: { arm: Arm; settings: Settings; bench: Workbench; config: RunConfig }[] = [];
     for (const { arm, settings } of arms) {
       const bench = await benches.open(settings);
-      const { root } = (await benches.survey(settings)).folder;
+      const survey = await benches.survey(settings);
       // Again: some of the listed images may have turned out to be unusable.
-      ofArm(arm, () => requireBatch(settings, bench.images.train.length, root));
+      ofArm(arm, () => requireBatch(settings, bench.images.train.length, survey));
       // compare's seeds are repetitions of the training; a range test has its own number of them.
       const ranging = { ...settings, seeds: readDefaults().settings.seeds };
       const workers = settings.workers ?? availableParallelism();
@@ -115,7 +115,7 @@ async function readPlannedArms({ settings }: TrainRequest): Promise<PlannedArm[]
   const arms = await readArms(settings.policies, settings.momentum);
   const names = arms.map(({ name }) => name);
   return arms.map((arm) => {
-    const own: Settings = { ...settings, ...arm.overrides };
+    const own = withGiven(settings, arm.overrides);
     requireKnownArms(own.lr, names);
     requireSeeds(own, arm.seedShift);
     return { arm, settings: own };
@@ -173,8 +173,10 @@ class BenchCache {
 
 function keyOf(settings: Settings): string {
   const { data, valSplit, splitSeed, followLinks, weights, imageSize, trainable, augment, views } = settings;
+  const { alpha, stemStride, batchNorm, bnMomentum } = settings;
   return JSON.stringify([
     ...[data, valSplit, splitSeed, followLinks],
     ...[weights, imageSize, trainable, augment, views],
+    ...[alpha, stemStride, batchNorm, bnMomentum],
   ]);
 }

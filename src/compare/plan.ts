@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { flagName, type OptionName, OPTIONS, type OptionSpec, shellLine } from '../config/options.js';
-import { readDefaults, type Settings } from '../config/settings.js';
+import { FRESH_WEIGHTS, readDefaults, type Settings } from '../config/settings.js';
 import {
   type CompareDryRun,
   type ComparePlan,
@@ -99,7 +99,7 @@ function flagsOf({ config, settings }: PlannedRun, { backend }: Environment): st
       pair,
       splitSeed,
       data: placeOf(settings.data),
-      weights: placeOf(settings.weights),
+      weights: settings.weights === FRESH_WEIGHTS ? FRESH_WEIGHTS : placeOf(settings.weights),
       backend: asBackend(backend),
       out: resolve(settings.out),
     },

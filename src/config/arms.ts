@@ -26,6 +26,19 @@ const VARIANTS: Readonly<Record<string, (momentum: number) => GivenSettings>> = 
   '1cycle:no-momentum': (momentum) => ({ policy: '1cycle', momentumRange: [momentum, momentum] }),
 };
 
+/** What a variant's name may end with: how its arm has batch norm. */
+const BATCH_NORM = /:bn-(fold|train)$/;
+
+/** What a built-in variant changes in the common settings; undefined where there is none of that name. */
+function variantOf(name: string, momentum: number): GivenSettings | undefined {
+  const [ending = '', batchNorm] = BATCH_NORM.exec(name) ?? [];
+  const base = name.slice(0, name.length - ending.length);
+  const variant = Object.hasOwn(VARIANTS, base) ? VARIANTS[base] : undefined;
+  if (variant === undefined) return undefined;
+  const own = variant(momentum);
+  return batchNorm === 'fold' || batchNorm === 'train' ? { ...own, batchNorm } : own;
+}
+
 /**
  * Reads `--policies`: names of the built-in variants or config files, each with an optional `@shift`.
  * @param momentum what `no-momentum` keeps constant
@@ -60,13 +73,14 @@ async function readArm(name: string, momentum: number): Promise<Arm> {
     );
   }
   if (isFile(base)) return { name, overrides: await readArmFile(base), seedShift };
-  const variant = Object.hasOwn(VARIANTS, base) ? VARIANTS[base] : undefined;
-  if (variant === undefined) {
+  const overrides = variantOf(base, momentum);
+  if (overrides === undefined) {
     throw new UsageError(
-      `Unknown policy "${base}" in --policies. Expected ${Object.keys(VARIANTS).join(', ')} or a config file ending in .json.`,
+      `Unknown policy "${base}" in --policies. Expected ${Object.keys(VARIANTS).join(', ')} or a config file ending in .json; ` +
+        'each but a file also with :bn-train or :bn-fold behind it, for its own --batch-norm.',
     );
   }
-  return { name, overrides: variant(momentum), seedShift };
+  return { name, overrides, seedShift };
 }
 
 function isFile(base: string): boolean {
@@ -82,7 +96,7 @@ function parsePolicy(text: string): { readonly base: string; readonly seedShift:
 /** By how much --policies would shift the seeds of an arm of this name; 0 for names that it does not accept. */
 export function shiftByPolicies(name: string): number {
   const { base, seedShift } = parsePolicy(name);
-  return isFile(base) || Object.hasOwn(VARIANTS, base) ? seedShift : 0;
+  return isFile(base) || variantOf(base, 0) !== undefined ? seedShift : 0;
 }
 
 /**
@@ -91,7 +105,18 @@ export function shiftByPolicies(name: string): number {
  */
 const ARM_SETTINGS: readonly string[] = (
   [
-    ['data', 'followLinks', 'weights', 'imageSize', 'trainable', 'headLrMultiplier', 'augment', 'views'],
+    [
+      'data',
+      'followLinks',
+      'weights',
+      'alpha',
+      'stemStride',
+      'imageSize',
+      'trainable',
+      'batchNorm',
+      'bnMomentum',
+    ],
+    ['headLrMultiplier', 'augment', 'views'],
     ['batchSize', 'epochs', 'weightDecay', 'labelSmoothing', 'earlyStop', 'onStop'],
     ['policy', 'lr', 'momentum', 'decay', 'decayAt', 'decayEvery', 'decayFactor', 'patience'],
     ['momentumRange', 'pctStart', 'divFactor', 'finalDivFactor', 'anneal', 'threePhase'],

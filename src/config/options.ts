@@ -92,7 +92,24 @@ export const OPTION_GROUPS = {
       type: 'path',
       argument: 'W',
       commands: ALL,
-      description: 'a bundled name, a folder or a model.json of a MobileNet V1 or V2',
+      description:
+        'a bundled name, a folder or a model.json of a MobileNet V1 or V2; none: a V2 from random weights, by --seed',
+    },
+    alpha: {
+      type: 'number',
+      above: 0,
+      max: 2,
+      argument: 'X',
+      commands: ALL,
+      description: 'with --weights none: width multiplier of the network',
+    },
+    stemStride: {
+      type: 'integer',
+      min: 1,
+      max: 2,
+      argument: 'N',
+      commands: ALL,
+      description: 'of the first convolution; 1 keeps more of small images [as the weights have it: 2]',
     },
     imageSize: {
       type: 'integer',
@@ -107,6 +124,22 @@ export const OPTION_GROUPS = {
       argument: 'PART',
       commands: ALL,
       description: 'all, head, or last:N blocks from the end',
+    },
+    batchNorm: {
+      type: 'choice',
+      choices: ['fold', 'train'],
+      argument: 'HOW',
+      commands: ALL,
+      description:
+        'of the trained part: fold into its convolutions, or train by the statistics of each mini-batch',
+    },
+    bnMomentum: {
+      type: 'number',
+      min: 0,
+      max: 1,
+      argument: 'X',
+      commands: ALL,
+      description: "train: share of the running statistics that a step keeps [as the weights' layers say]",
     },
     headLrMultiplier: {
       type: 'number',
@@ -131,7 +164,7 @@ export const OPTION_GROUPS = {
       min: 0,
       argument: 'X',
       commands: ALL,
-      description: 'L2 penalty, not on biases',
+      description: 'L2 penalty, not on biases and batch norm',
     },
     labelSmoothing: {
       type: 'number',
@@ -245,7 +278,13 @@ export const OPTION_GROUPS = {
       commands: FINDER,
       description: 'share of points dropped at the start, number at the end',
     },
-    accumulate: { type: 'integer', min: 1, argument: 'N', commands: FINDER, description: 'batches a step' },
+    accumulate: {
+      type: 'integer',
+      min: 1,
+      argument: 'N',
+      commands: FINDER,
+      description: 'batches a step; not with --batch-norm train',
+    },
   },
   Schedule: {
     policy: {

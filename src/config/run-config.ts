@@ -49,8 +49,20 @@ export interface Replan {
 export const RATE_SOURCES = ['range-test', 'stated', 'built-in', 'built-in-elsewhere'] as const;
 export type RateSource = (typeof RATE_SOURCES)[number];
 
+/** What was made of the network's plan. Absent in records of versions that knew but one way: see documents.ts. */
+export interface NetworkConfig {
+  /** Of the trained part: folded into the convolutions, or trained by the statistics of each mini-batch. */
+  readonly batchNorm?: Settings['batchNorm'];
+  /** Share of the running statistics that a step keeps; null where none does, or as the layers of the weights differ in it. */
+  readonly bnMomentum?: number | null;
+  /** Of the first convolution. */
+  readonly stemStride?: number;
+  /** Width multiplier of a network that began with random weights; null elsewhere. */
+  readonly alpha?: number | null;
+}
+
 /** One training run, resolved: every number that was used, as config.json holds it. */
-export interface RunConfig extends RunSettings {
+export interface RunConfig extends RunSettings, NetworkConfig {
   /** Pixels a side of the network's input. */
   readonly imageSize: number;
   /** Augmented views kept of each image, or null where every epoch draws afresh. */
@@ -84,9 +96,10 @@ export function resolveRun(
   settings: Settings,
   resolved: Pick<RunConfig, 'imageSize' | 'lr' | 'lrFrom' | 'lrSource' | 'lrFactor' | 'arm'> & {
     readonly frozen: boolean;
+    readonly network?: NetworkConfig;
   },
 ): Readonly<RunConfig> {
-  const { frozen, ...rest } = resolved;
+  const { frozen, network = {}, ...rest } = resolved;
   return Object.freeze({
     data: settings.data,
     valSplit: settings.valSplit,
@@ -117,6 +130,7 @@ export function resolveRun(
     threePhase: settings.threePhase,
     earlyStop: settings.earlyStop ?? null,
     onStop: settings.onStop,
+    ...network,
     ...rest,
     ...(settings.pair === undefined ? {} : { pair: settings.pair }),
   });
@@ -155,7 +169,7 @@ type FinderSettings = Pick<
 >;
 
 /** Range tests, resolved: every number that was used, as their config.json holds it. */
-export interface FinderConfig extends FinderSettings {
+export interface FinderConfig extends FinderSettings, NetworkConfig {
   /** Tells these folders from those of training runs. */
   readonly command: 'find-lr';
   /** Pixels a side of the network's input. */
@@ -178,7 +192,12 @@ const STEPS_OF_SEVERAL = 60;
  */
 export function resolveFinder(
   settings: Settings,
-  known: { readonly imageSize: number; readonly frozen: boolean; readonly trainImages: number },
+  known: {
+    readonly imageSize: number;
+    readonly frozen: boolean;
+    readonly trainImages: number;
+    readonly network?: NetworkConfig;
+  },
 ): FinderConfig {
   checkSweep(settings);
   const { batchSize, accumulate } = settings;
@@ -215,6 +234,7 @@ export function resolveFinder(
     smoothing: settings.smoothing,
     stopAt: settings.stopAt,
     trim: settings.trim,
+    ...known.network,
   });
 }
 
@@ -231,10 +251,24 @@ export function requireSeeds({ seed, seeds }: Pick<Settings, 'seed' | 'seeds'>, 
   );
 }
 
-/** What can be said before any data is read. Throws UsageError for seeds that are too large, and a range or a trim that leaves nothing. */
-export function checkSweep(settings: Pick<Settings, 'minLr' | 'maxLr' | 'trim' | 'seed' | 'seeds'>): void {
-  const { minLr, maxLr, trim } = settings;
+/**
+ * What can be said before any data is read. Throws UsageError for seeds that are too large, a range or a trim that leaves nothing,
+ * and batches that batch norm would not see as what they are.
+ */
+export function checkSweep(
+  settings: Pick<
+    Settings,
+    'minLr' | 'maxLr' | 'trim' | 'seed' | 'seeds' | 'batchSize' | 'accumulate' | 'batchNorm'
+  >,
+): void {
+  const { minLr, maxLr, trim, batchSize, accumulate, batchNorm } = settings;
   requireSeeds(settings);
+  if (accumulate > 1 && batchNorm === 'train') {
+    throw new UsageError(
+      `--accumulate ${accumulate} makes one step of ${accumulate} batches, which with --batch-norm train are not one large batch: each would have ` +
+        `statistics of its own. Leave it out; --batch-size ${batchSize * accumulate} has as many images a step.`,
+    );
+  }
   if (minLr >= maxLr) {
     throw new UsageError(
       `Expected --min-lr below --max-lr but received --min-lr ${minLr} and --max-lr ${maxLr}.`,

@@ -10,6 +10,8 @@ type Defaulted = Exclude<
   OptionName,
   | 'config'
   | 'imageSize'
+  | 'stemStride'
+  | 'bnMomentum'
   | 'workers'
   | 'steps'
   | 'arm'
@@ -32,6 +34,17 @@ type Defaulted = Exclude<
 
 /** Every option with its value; the few without a fixed default may be absent. */
 export type Settings = GivenSettings & { readonly [Name in Defaulted]-?: NonNullable<GivenSettings[Name]> };
+
+/** What `weights` says for a network that has learnt nothing yet. */
+export const FRESH_WEIGHTS = 'none';
+
+/** Of a network that has learnt nothing, all is trained, batch norm with it, and the head is no newer than the rest. */
+const OF_FRESH_WEIGHTS = { trainable: 'all', batchNorm: 'train', headLrMultiplier: 1 } as const;
+
+/** Settings with what was given in their place, and with what that implies unless it says otherwise. */
+export function withGiven(settings: Settings, given: GivenSettings): Settings {
+  return { ...settings, ...(given.weights === FRESH_WEIGHTS && OF_FRESH_WEIGHTS), ...given };
+}
 
 const FLAGS_OFF = {
   strict: false,

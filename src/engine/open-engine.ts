@@ -8,12 +8,20 @@ import { WasmEngine } from './wasm/engine.js';
  * An engine for one run.
  * @param batchSize images of a full batch; with the network and the image size it fixes the slices
  * @param workers threads, of which no more are used than a batch has slices; one where the backend has no others
- * @throws UsageError where a slice does not fit the device, naming the batch size that would
+ * @throws UsageError where a slice, or for tfjs's batch norm in training mode the whole batch, does not fit the device, naming the
+ *   batch size that would
  */
 export async function openEngine(setup: NetworkSetup, batchSize: number, workers: number): Promise<Engine> {
   const { backbone, firstTrained, imageSize } = setup;
   const traits = backendTraits();
-  const slice = sliceSize(activationBytes(backbone, firstTrained, imageSize), batchSize, traits);
+  const normalizes = backbone.blocks.some(({ units }) =>
+    units.some(({ batchNorm }) => batchNorm !== undefined),
+  );
+  // Threads normalize their slices together; elsewhere the batch is one slice.
+  const slice =
+    normalizes && !traits.threads
+      ? batchSize
+      : sliceSize(activationBytes(backbone, firstTrained, imageSize), batchSize, traits);
   requireFits(largestActivationBytes(backbone, imageSize), slice);
   if (traits.threads) {
     const threads = Math.min(workers, Math.ceil(batchSize / slice));

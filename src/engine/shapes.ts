@@ -1,4 +1,4 @@
-import type { Backbone } from '../model/network.js';
+import { type Backbone, outputChannels } from '../model/network.js';
 import type { BackendTraits } from './backends/current.js';
 import type { FeatureShape } from './engine.js';
 import type { Heap } from './wasm/heap.js';
@@ -34,16 +34,25 @@ export function largestActivationBytes(backbone: Backbone, imageSize: number): n
   );
 }
 
-/** Side in pixels and channels of every convolution's output, in order. */
+/**
+ * Values that a channel has for each image where the maps under batch norm are smallest; Infinity where there is no batch norm.
+ * Training by the statistics of a batch takes at least two values of the whole batch.
+ */
+export function fewestNormalizedValues(backbone: Backbone, imageSize: number): number {
+  const normalized = unitOutputs(backbone, imageSize).filter((output) => output.normalized);
+  return Math.min(Infinity, ...normalized.map(({ side }) => side * side));
+}
+
+/** Side in pixels and channels of every convolution's output, in order, and whether batch norm follows. */
 function unitOutputs(
   backbone: Backbone,
   imageSize: number,
-): { block: number; side: number; channels: number }[] {
+): { block: number; side: number; channels: number; normalized: boolean }[] {
   let side = imageSize;
   return backbone.blocks.flatMap((block, index) =>
     block.units.map((unit) => {
       side = outputSide(side, unit.stride);
-      return { block: index, side, channels: unit.filterShape[unit.kind === 'conv' ? 3 : 2] };
+      return { block: index, side, channels: outputChannels(unit), normalized: unit.batchNorm !== undefined };
     }),
   );
 }

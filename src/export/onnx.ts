@@ -1,4 +1,5 @@
 import { samePadding } from '../model/load/conv-stage.js';
+import { foldBatchNorms } from '../model/load/fold.js';
 import type { ConvUnit } from '../model/network.js';
 import type { TrainedClassifier } from '../model/save.js';
 import type { Preprocessing } from '../runs/documents.js';
@@ -11,10 +12,12 @@ const [INT, INTS] = [2, 7];
 
 /**
  * A classifier as an ONNX model: `images` [batch, height, width, 3] in [-1, 1] to `probabilities` [batch, classes]. Images are
- * laid out as for the TFJS model, so that one preprocessing.json serves both; the first node brings the channels forward.
+ * laid out as for the TFJS model, so that one preprocessing.json serves both; the first node brings the channels forward. Batch norm
+ * is folded into the convolutions.
  */
 export function onnxModel(classifier: TrainedClassifier, preprocessing: Preprocessing): Uint8Array {
-  const { backbone, parameters, head, classNames, imageSize } = classifier;
+  const { head, classNames, imageSize } = classifier;
+  const { backbone, parameters } = foldBatchNorms(classifier);
   const nodes: Uint8Array[] = [];
   const weights: Uint8Array[] = [];
   let at = 'images';

@@ -28,6 +28,7 @@ import {
   type BenchContext,
   datasetDocument,
   datasetSummary,
+  networkConfig,
   type OpenBench,
   openWorkbench,
   surveyWorkbench,
@@ -268,10 +269,9 @@ function tellWork(bench: Workbench<ImageSet>, config: FinderConfig, { emit }: Ra
 }
 
 /** The range tests that the settings ask for on this bench. Throws UsageError as `resolveFinder` does. */
-export function finderConfig(
-  { imageSize, features, images }: Workbench<ImageSet>,
-  settings: Settings,
-): FinderConfig {
-  const known = { imageSize, frozen: features !== undefined, trainImages: images.train.length };
+export function finderConfig(bench: Workbench<ImageSet>, settings: Settings): FinderConfig {
+  const { imageSize, features, images } = bench;
+  const network = networkConfig(bench, settings);
+  const known = { imageSize, network, frozen: features !== undefined, trainImages: images.train.length };
   return resolveFinder(settings, known);
 }

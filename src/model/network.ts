@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import { randomStream } from '../random.js';
+import { normal, randomStream } from '../random.js';
 
 /**
  * Batch normalization in training mode (Ioffe and Szegedy, arXiv 1502.03167, algorithm 1): by the mean and variance of the whole
@@ -28,6 +28,42 @@ export interface ConvUnit {
   readonly filterShape: readonly [number, number, number, number];
   /** Absent where batch norm is folded into kernel and bias, as it is in every frozen unit. */
   readonly batchNorm?: BatchNormUnit;
+}
+
+/** Output channels of a unit. */
+export function outputChannels({ kind, filterShape }: Pick<ConvUnit, 'kind' | 'filterShape'>): number {
+  return filterShape[kind === 'conv' ? 3 : 2];
+}
+
+/** A backbone with another stride of its first convolution, or another momentum of its batch norm; as it is where neither is given. */
+export function adaptedBackbone(
+  backbone: Backbone,
+  {
+    stemStride,
+    bnMomentum,
+  }: { readonly stemStride?: number | undefined; readonly bnMomentum?: number | undefined },
+): Backbone {
+  const stem = backbone.blocks[0]?.units[0];
+  const adapted = (unit: ConvUnit): ConvUnit => ({
+    ...unit,
+    ...(unit === stem && stemStride !== undefined && { stride: stemStride === 1 ? 1 : 2 }),
+    ...(unit.batchNorm !== undefined &&
+      bnMomentum !== undefined && { batchNorm: { ...unit.batchNorm, momentum: bnMomentum } }),
+  });
+  const blocks = backbone.blocks.map((block) => ({ ...block, units: block.units.map(adapted) }));
+  return { ...backbone, blocks };
+}
+
+/** Names of a unit's parameters that training changes by gradients, and of its running statistics, each in the order of records. */
+export function parameterNames({ name, batchNorm }: ConvUnit): {
+  readonly trained: readonly string[];
+  readonly statistics: readonly string[];
+} {
+  if (batchNorm === undefined) return { trained: [`${name}/kernel`, `${name}/bias`], statistics: [] };
+  return {
+    trained: [`${name}/kernel`, `${name}/gamma`, `${name}/beta`],
+    statistics: [`${name}/mean`, `${name}/variance`],
+  };
 }
 
 /** Units in sequence; the block's input is added to its output where `residual`. */
@@ -66,7 +102,10 @@ export type TrainablePart = 'all' | 'head' | `last:${number}`;
  * the last of them (V2: Conv_1) is trained with them, the stem is not. Throws UsageError where N is no
  * whole number of blocks that the network has.
  */
-export function firstTrainableBlock(backbone: Backbone, trainable: TrainablePart): number {
+export function firstTrainableBlock(
+  backbone: Pick<Backbone, 'version'> & { readonly blocks: { readonly length: number } },
+  trainable: TrainablePart,
+): number {
   if (trainable === 'all') return 0;
   if (trainable === 'head') return backbone.blocks.length;
   const stem = 1;
@@ -102,6 +141,90 @@ export function initHead(features: number, classes: number, seed: number): Head 
   const bound = 1 / Math.sqrt(features);
   const kernel = Float32Array.from({ length: features * classes }, () => (2 * stream.uniform() - 1) * bound);
   return { kernel, bias: new Float32Array(classes) };
+}
+
+/**
+ * Batch norm of a fresh network: epsilon as Keras Applications has it; of the running statistics PyTorch's default share is kept,
+ * for Keras's 0.999 is made for trainings of hundreds of thousands of steps.
+ */
+const FRESH_BATCH_NORM: BatchNormUnit = { epsilon: 1e-3, momentum: 0.9 };
+
+/** MobileNetV2, arXiv 1801.04381, table 2: expansion, channels at a width of 1, blocks, and stride of the first of them. */
+const V2_STAGES = [
+  [1, 16, 1, 1],
+  [6, 24, 2, 2],
+  [6, 32, 3, 2],
+  [6, 64, 4, 2],
+  [6, 96, 3, 1],
+  [6, 160, 3, 2],
+  [6, 320, 1, 1],
+] as const;
+
+/**
+ * The plan of a MobileNet V2 of any width, with batch norm after each convolution, named as Keras Applications names its layers.
+ * @param alpha width multiplier: channels are rounded to multiples of 8, and never down by more than a tenth
+ */
+export function freshBackbone(alpha: number): Backbone {
+  const unit = (
+    name: string,
+    filterShape: ConvUnit['filterShape'],
+    stride: 1 | 2,
+    relu6: boolean,
+  ): ConvUnit => {
+    const kind = filterShape[0] === 3 && filterShape[3] === 1 ? 'depthwise' : 'conv';
+    return { name, kind, stride, relu6, filterShape, batchNorm: FRESH_BATCH_NORM };
+  };
+  let channels = multipleOf8(32 * alpha);
+  const stem = { name: 'Conv1', units: [unit('Conv1', [3, 3, 3, channels], 2, true)], residual: false };
+  const blocks: Block[] = [stem];
+  for (const [expansion, atWidth1, repeats, firstStride] of V2_STAGES) {
+    for (let i = 0; i < repeats; i++) {
+      // Keras counts from the first block that expands.
+      const name = blocks.length === 1 ? 'expanded_conv' : `block_${blocks.length - 1}`;
+      const stride = i === 0 ? firstStride : 1;
+      const wide = expansion * channels;
+      const out = multipleOf8(Math.floor(atWidth1 * alpha));
+      const units = [
+        ...(expansion === 1 ? [] : [unit(`${name}_expand`, [1, 1, channels, wide], 1, true)]),
+        unit(`${name}_depthwise`, [3, 3, wide, 1], stride, true),
+        unit(`${name}_project`, [1, 1, wide, out], 1, false),
+      ];
+      blocks.push({ name, units, residual: stride === 1 && out === channels });
+      channels = out;
+    }
+  }
+  const features = alpha > 1 ? multipleOf8(1280 * alpha) : 1280;
+  const last = unit('Conv_1', [1, 1, channels, features], 1, true);
+  blocks.push({ name: last.name, units: [last], residual: false });
+  return { version: 2, alpha, trainedSize: 224, blocks, features };
+}
+
+function multipleOf8(channels: number): number {
+  const rounded = Math.max(8, Math.floor((channels + 4) / 8) * 8);
+  return rounded < 0.9 * channels ? rounded + 8 : rounded;
+}
+
+/**
+ * Initial weights of a network with batch norm: kernels normal with a deviation of sqrt(2 / inputs of one output) (He et al.,
+ * arXiv 1502.01852, section 2.2), gamma and variance 1, beta and mean 0. Each kernel is drawn from a stream of its own name, so
+ * that it depends on the seed and its shape alone.
+ */
+export function initWeights(backbone: Backbone, seed: number): Parameters {
+  const parameters = new Map<string, { shape: readonly number[]; values: Float32Array }>();
+  for (const unit of backbone.blocks.flatMap(({ units }) => units)) {
+    const { name, kind, filterShape } = unit;
+    const [height, width, inputs, outputs] = filterShape;
+    const deviation = Math.sqrt(2 / (height * width * (kind === 'conv' ? inputs : 1)));
+    const stream = randomStream(seed, 'weights', name);
+    const length = height * width * inputs * outputs;
+    const kernel = Float32Array.from({ length }, () => deviation * normal(stream));
+    const out = outputChannels(unit);
+    parameters.set(`${name}/kernel`, { shape: filterShape, values: kernel });
+    for (const [part, value] of Object.entries({ gamma: 1, beta: 0, mean: 0, variance: 1 })) {
+      parameters.set(`${name}/${part}`, { shape: [out], values: new Float32Array(out).fill(value) });
+    }
+  }
+  return parameters;
 }
 
 /**

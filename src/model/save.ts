@@ -1,4 +1,13 @@
-import { type Backbone, type ConvUnit, HEAD, type Head, type Parameters } from './network.js';
+import {
+  type Backbone,
+  type BatchNormUnit,
+  type ConvUnit,
+  HEAD,
+  type Head,
+  outputChannels,
+  parameterNames,
+  type Parameters,
+} from './network.js';
 
 /** The files of a TFJS layers-model by name; whoever owns the folder writes them. */
 interface LayersModelFiles {
@@ -9,7 +18,7 @@ interface LayersModelFiles {
 }
 
 /**
- * Writes a classifier as an ordinary TFJS layers-model: convolutions with bias, ReLU6, global average,
+ * Writes a classifier as an ordinary TFJS layers-model: convolutions with bias or batch norm, ReLU6, global average,
  * dense softmax, float32. Its input is [batch, imageSize, imageSize, 3] in [-1, 1], its output the
  * classes' probabilities. Throws RangeError where an array has not the length that the network gives it.
  */
@@ -75,19 +84,28 @@ export interface TrainedClassifier {
 }
 
 /**
- * A backbone with the weights that were trained in place of its own, and the head. Throws Error where those of the head
- * are missing.
- * @param trained as checkpoints hold them, by name
+ * A backbone with the weights that were trained in place of its own, the running statistics of its batch norm, and the head.
+ * Throws Error where those of the head or statistics are missing.
+ * @param state as checkpoints hold it, by name
  */
 export function withTrained(
   { backbone, parameters }: Pick<TrainedClassifier, 'backbone' | 'parameters'>,
-  trained: ReadonlyMap<string, Float32Array>,
+  state: {
+    readonly weights: ReadonlyMap<string, Float32Array>;
+    readonly statistics?: ReadonlyMap<string, Float32Array>;
+  },
 ): Pick<TrainedClassifier, 'backbone' | 'parameters' | 'head'> {
-  const ofHead = (name: string): Float32Array => {
+  const trained = new Map([...state.weights, ...(state.statistics ?? [])]);
+  const held = (name: string): Float32Array => {
     const values = trained.get(name);
     if (values === undefined) throw new Error(`the checkpoint holds no ${name}`);
     return values;
   };
+  // A unit is trained as a whole: its own weights with the statistics of others would be half a network.
+  for (const unit of backbone.blocks.flatMap(({ units }) => units)) {
+    const names = parameterNames(unit);
+    if (names.trained.some((name) => trained.has(name))) names.statistics.forEach(held);
+  }
   return {
     backbone,
     parameters: new Map(
@@ -96,7 +114,7 @@ export function withTrained(
         { shape, values: trained.get(name) ?? values },
       ]),
     ),
-    head: { kernel: ofHead(`${HEAD}/kernel`), bias: ofHead(`${HEAD}/bias`) },
+    head: { kernel: held(`${HEAD}/kernel`), bias: held(`${HEAD}/bias`) },
   };
 }
 
@@ -119,7 +137,7 @@ interface KerasNetwork {
   readonly output: string;
 }
 
-/** Spells a classifier as the layers of Keras's MobileNet, convolutions with bias in place of batch norm. */
+/** Spells a classifier as the layers of Keras's MobileNet; where batch norm is folded, convolutions have a bias in its place. */
 function kerasLayers({ backbone, parameters, head, classNames, imageSize }: TrainedClassifier): KerasNetwork {
   const layers: KerasLayer[] = [];
   const weights: KerasNetwork['weights'][number][] = [];
@@ -149,7 +167,7 @@ function kerasLayers({ backbone, parameters, head, classNames, imageSize }: Trai
   for (const block of backbone.blocks) {
     const start = at;
     for (const unit of block.units) {
-      const { name, kind, filterShape, relu6 } = unit;
+      const { name, kind, filterShape, relu6, batchNorm } = unit;
       at = add(name, kind === 'conv' ? 'Conv2D' : 'DepthwiseConv2D', convConfig(unit), at);
       addWeight(
         name,
@@ -157,7 +175,15 @@ function kerasLayers({ backbone, parameters, head, classNames, imageSize }: Trai
         filterShape,
         parameter(`${name}/kernel`),
       );
-      addWeight(name, 'bias', [filterShape[kind === 'conv' ? 3 : 2]], parameter(`${name}/bias`));
+      const channels = [outputChannels(unit)];
+      if (batchNorm === undefined) addWeight(name, 'bias', channels, parameter(`${name}/bias`));
+      else {
+        at = add(unused(`${name}_BN`), 'BatchNormalization', batchNormConfig(batchNorm), at);
+        addWeight(at, 'gamma', channels, parameter(`${name}/gamma`));
+        addWeight(at, 'beta', channels, parameter(`${name}/beta`));
+        addWeight(at, 'moving_mean', channels, parameter(`${name}/mean`));
+        addWeight(at, 'moving_variance', channels, parameter(`${name}/variance`));
+      }
       if (relu6) at = add(unused(`${name}_relu`), 'ReLU', { max_value: 6 }, at);
     }
     if (block.residual) at = add(unused(`${block.name}_add`), 'Add', {}, start, at);
@@ -171,7 +197,11 @@ function kerasLayers({ backbone, parameters, head, classNames, imageSize }: Trai
   return { layers, weights, output };
 }
 
-function convConfig({ kind, stride, filterShape: [height, width, , out] }: ConvUnit): object {
+function batchNormConfig({ epsilon, momentum }: BatchNormUnit): object {
+  return { axis: -1, momentum, epsilon, center: true, scale: true };
+}
+
+function convConfig({ kind, stride, filterShape: [height, width, , out], batchNorm }: ConvUnit): object {
   return {
     ...(kind === 'conv' ? { filters: out } : { depth_multiplier: 1 }),
     kernel_size: [height, width],
@@ -180,6 +210,6 @@ function convConfig({ kind, stride, filterShape: [height, width, , out] }: ConvU
     data_format: 'channels_last',
     dilation_rate: [1, 1],
     activation: 'linear',
-    use_bias: true,
+    use_bias: batchNorm === undefined,
   };
 }

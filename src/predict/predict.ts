@@ -13,6 +13,7 @@ import type { Engine } from '../engine/engine.js';
 import { openEngine } from '../engine/open-engine.js';
 import { messageOf, UsageError } from '../errors.js';
 import { loadClassifier } from '../model/load/backbone.js';
+import { foldBatchNorms } from '../model/load/fold.js';
 import { type TrainedClassifier, withTrained } from '../model/save.js';
 import { readNewestCheckpoint } from '../runs/checkpoint.js';
 import { RUN_FILES } from '../runs/documents.js';
@@ -57,7 +58,7 @@ export async function openRunClassifier(dir: string, generation: Generation): Pr
   if (generation === 'best') return { ...best, ...known, note: null };
   const checkpoint = await readNewestCheckpoint(dir);
   return {
-    ...withTrained(best, unpackCheckpoint(checkpoint).replica.weights),
+    ...withTrained(best, unpackCheckpoint(checkpoint).replica),
     ...known,
     note: checkpoint.note,
   };
@@ -147,6 +148,8 @@ export async function* predict(
   const engine = await openEngine(
     {
       ...classifier,
+      // What no step will train computes the same with batch norm folded, and faster.
+      ...foldBatchNorms(classifier),
       firstTrained: classifier.backbone.blocks.length,
       labelSmoothing: 0,
       weightDecay: 0,

@@ -1,5 +1,5 @@
 import type { CommandName } from '../config/options.js';
-import type { FinderConfig, RateSource, RunConfig } from '../config/run-config.js';
+import type { FinderConfig, NetworkConfig, RateSource, RunConfig } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
 import type { SkippedFile } from '../data/folder/image-folder.js';
 import type { Arithmetic, BackendInfo, BackendName } from '../engine/backends/backend-info.js';
@@ -81,6 +81,14 @@ export interface RecordedFile {
   readonly label: number;
   readonly sha256: string;
 }
+
+/** What a configuration means that says nothing of its network, as those of older versions do not. */
+export const WITHOUT_RECORD = {
+  batchNorm: 'fold',
+  bnMomentum: null,
+  stemStride: 2,
+  alpha: null,
+} as const satisfies NetworkConfig;
 
 // A run of train
 

@@ -10,6 +10,7 @@ import {
   type RunRecord,
   type RunResult,
   type StepRecord,
+  WITHOUT_RECORD,
 } from './documents.js';
 import { againstLastCheckpoint, contradictions } from './check-run.js';
 import { isCount, isJsonObject, type JsonObject, type JsonValue, runKey } from './json.js';
@@ -141,7 +142,7 @@ const ORIGINS = new Set(['lrFrom', 'lrSource']);
 
 /**
  * A name for what makes a record what it is: equal keys mean that computing again would give the same result. Neither
- * places nor where a rate was taken from count.
+ * places nor where a rate was taken from count, and what older records do not say is what was done then.
  * @param environments of all its parts
  */
 export function recordKey(
@@ -149,7 +150,9 @@ export function recordKey(
   dataset: JsonObject,
   environments: readonly JsonObject[],
 ): string {
-  const settings = Object.entries(config).filter(([name]) => !PLACES.has(name) && !ORIGINS.has(name));
+  const settings = Object.entries({ ...WITHOUT_RECORD, ...config }).filter(
+    ([name]) => !PLACES.has(name) && !ORIGINS.has(name),
+  );
   const computed = environments.map(({ backend, arithmetic, onecycle }) =>
     JSON.stringify([backend ?? null, arithmetic ?? null, onecycle ?? null]),
   );

@@ -21,6 +21,7 @@ import {
   type TrainDocument,
   type TrainDryRun,
   type TrainPlan,
+  WITHOUT_RECORD,
 } from '../runs/documents.js';
 import { continuedEnvironment, environmentsOf } from '../runs/environments.js';
 import { asJson, isCount, isJsonObject, type JsonObject, type JsonValue, sameJson } from '../runs/json.js';
@@ -287,13 +288,22 @@ export function recordedRunConfig(document: JsonObject, path: string): RunConfig
     Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)),
     path,
   );
-  const { imageSize, lr, lrFactor } = given;
+  const {
+    imageSize,
+    lr,
+    lrFactor,
+    batchNorm = 'fold',
+    bnMomentum = null,
+    stemStride = 2,
+    alpha = null,
+  } = given;
   if (imageSize === undefined || typeof lr !== 'number') {
     throw new UsageError(`Expected numbers for "imageSize" and "lr" in ${path}. Is it that of a run?`);
   }
   const lrSource = RATE_SOURCES.find((source) => source === origin);
   const known = {
     ...{ imageSize, lr, arm },
+    network: { batchNorm, bnMomentum, stemStride, alpha },
     ...(typeof lrFrom === 'string' && { lrFrom }),
     ...(lrSource !== undefined && { lrSource }),
     ...(lrFactor !== undefined && { lrFactor }),
@@ -302,13 +312,17 @@ export function recordedRunConfig(document: JsonObject, path: string): RunConfig
     { ...readDefaults().settings, ...given },
     { ...known, frozen: given.views !== undefined },
   );
-  const missing = Object.keys(config).filter((name) => !Object.hasOwn(document, name));
+  const isOlder = (name: string) => Object.hasOwn(WITHOUT_RECORD, name) && !Object.hasOwn(document, name);
+  const missing = Object.keys(config).filter((name) => !isOlder(name) && !Object.hasOwn(document, name));
   if (missing.length > 0) {
     throw new UsageError(
       `${path} lacks ${missing.join(', ')}: another onecycle wrote it. Start the run anew.`,
     );
   }
-  return replans === undefined ? config : Object.freeze({ ...config, replans: readReplans(replans, path) });
+  // Left out where the record says nothing: its checkpoints hold it against what it says.
+  const recorded = Object.fromEntries(Object.entries(config).filter(([name]) => !isOlder(name)));
+  const own = replans === undefined ? {} : { replans: readReplans(replans, path) };
+  return Object.freeze({ ...(recorded as unknown as RunConfig), ...own });
 }
 
 function readReplans(value: JsonValue, path: string): readonly Replan[] {
@@ -341,7 +355,7 @@ function refuseEnded({ dir, status }: RunRecord, { epochs }: RunConfig, given: G
  * Options that make no difference to the result, and where data and weights lie now, may be given freely.
  */
 export function refuseContradictions(dir: string, config: RunConfig, given: GivenSettings): void {
-  const recorded: Readonly<Record<string, unknown>> = { ...config };
+  const recorded: Readonly<Record<string, unknown>> = { ...WITHOUT_RECORD, ...config };
   const differences = Object.entries(given).flatMap(([name, value]) => {
     if (!Object.hasOwn(recorded, name) || MOVABLE.has(name)) return [];
     const meant =

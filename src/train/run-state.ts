@@ -55,6 +55,7 @@ export interface RunCheckpoint {
 
 const WEIGHTS = 'weights/';
 const VELOCITIES = 'velocities/';
+const STATISTICS = 'statistics/';
 const PREDICTED = 'predictions/predicted';
 const PROBABILITY = 'predictions/probability';
 
@@ -71,6 +72,7 @@ export function packCheckpoint(
   const tensors = new Map<string, Float32Array>();
   for (const [name, values] of replica.weights) tensors.set(WEIGHTS + name, values);
   for (const [name, values] of replica.velocities) tensors.set(VELOCITIES + name, values);
+  for (const [name, values] of replica.statistics ?? []) tensors.set(STATISTICS + name, values);
   tensors.set(
     PREDICTED,
     Float32Array.from(predictions, ({ predicted }) => predicted),
@@ -87,10 +89,15 @@ export function unpackCheckpoint({ header, tensors }: Checkpoint): RunCheckpoint
   if (!isJsonObject(state)) throw new Error('the checkpoint holds no state of a run');
   // A copy of bytes: half a double may look like a NaN, whose bits a conversion would not keep.
   const probabilities = new Float64Array((tensors.get(PROBABILITY) ?? new Float32Array()).slice().buffer);
+  const statistics = named(tensors, STATISTICS);
   return {
     // The checksum was right, so that packCheckpoint wrote it.
     state: state as unknown as RunState,
-    replica: { weights: named(tensors, WEIGHTS), velocities: named(tensors, VELOCITIES) },
+    replica: {
+      weights: named(tensors, WEIGHTS),
+      velocities: named(tensors, VELOCITIES),
+      ...(statistics.size > 0 && { statistics }),
+    },
     predictions: Array.from(tensors.get(PREDICTED) ?? [], (predicted, i) => ({
       predicted,
       probability: probabilities[i] ?? NaN,
@@ -98,9 +105,9 @@ export function unpackCheckpoint({ header, tensors }: Checkpoint): RunCheckpoint
   };
 }
 
-/** Whether every weight is a finite number: after a divergence some are not. */
-export function isSound({ weights }: TrainedState): boolean {
-  return [...weights.values()].every((values) => firstNonFinite(values) < 0);
+/** Whether every weight and running statistic is a finite number: after a divergence some are not. */
+export function isSound({ weights, statistics = new Map() }: TrainedState): boolean {
+  return [...weights.values(), ...statistics.values()].every((values) => firstNonFinite(values) < 0);
 }
 
 function named(tensors: ReadonlyMap<string, Float32Array>, prefix: string): Map<string, Float32Array> {

@@ -284,7 +284,7 @@ function bestModel(
   { weights, images: { classNames }, imageSize }: Workbench,
   { replica }: RunCheckpoint,
 ): TrainedClassifier {
-  return { ...withTrained(weights, replica.weights), classNames, imageSize };
+  return { ...withTrained(weights, replica), classNames, imageSize };
 }
 
 /** Says how a run ended. */

@@ -5,18 +5,19 @@ import { flagName } from '../config/options.js';
 import { planSchedule } from '../config/plan-schedule.js';
 import {
   effectiveViews,
+  type NetworkConfig,
   type RateSource,
   resolveRun,
   type RunConfig,
   trainedPart,
 } from '../config/run-config.js';
-import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
+import { FRESH_WEIGHTS, type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import { dataFolder } from '../data/folder/scan.js';
 import { batchesPerEpoch } from '../data/images/batches.js';
 import { InUseError, MissingPathError, RunError, UsageError } from '../errors.js';
 import { type Advice, adviseRate } from '../find-lr/find-lr.js';
 import { resolveWeights } from '../model/load/weights.js';
-import type { RunRecord, TrainDocument, TrainDryRun } from '../runs/documents.js';
+import { type RunRecord, type TrainDocument, type TrainDryRun, WITHOUT_RECORD } from '../runs/documents.js';
 import { asJson, isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { readRangeTest } from '../runs/range-test-folder.js';
 import { readRun } from '../runs/read-run.js';
@@ -24,6 +25,7 @@ import {
   beginWorkbench,
   datasetDocument,
   decoded,
+  networkConfig,
   type OpenBench,
   requireBatch,
   type Survey,
@@ -124,12 +126,9 @@ async function surveyTraining({ settings, emit }: TrainRequest): Promise<{ arm: 
 }
 
 /** Throws UsageError where a batch or the schedule needs more than the listed images give. */
-export function refuseImpossible(
-  { folder, imageSize, firstTrained }: Survey,
-  settings: Settings,
-  arm: string,
-): void {
-  requireBatch(settings, folder.train.length, folder.root);
+export function refuseImpossible(survey: Survey, settings: Settings, arm: string): void {
+  const { folder, imageSize, firstTrained } = survey;
+  requireBatch(settings, folder.train.length, survey);
   // The rate may not be known yet; whether there is such a schedule does not depend on it.
   const config = resolveRun(settings, { imageSize, lr: 1, arm, frozen: firstTrained > 0 });
   planSchedule(config, batchesPerEpoch(folder.train.length, settings.batchSize));
@@ -155,9 +154,11 @@ export async function resolveConfig(
   { workers, measure = false }: { readonly workers: number; readonly measure?: boolean },
 ): Promise<RunConfig> {
   const { imageSize, features } = open.bench;
+  const network = networkConfig(open.bench, settings);
   const { lr, ...origin } = await resolveRate(settings, rates, arm, {
     measure,
     imageSize,
+    network,
     frozen: features !== undefined,
     dataset: async () => asJson(datasetDocument(await open.whole)),
     find: () => adviseRate(open, settings, { ...context, workers }),
@@ -166,7 +167,7 @@ export async function resolveConfig(
   const { lrFactor } = settings;
   const neighbour = lrFactor === undefined || lrFactor === 1 ? {} : { lrFactor };
   const rate = { lr: lr * (lrFactor ?? 1), ...origin, ...neighbour };
-  return resolveRun(settings, { imageSize, ...rate, arm, frozen: features !== undefined });
+  return resolveRun(settings, { imageSize, network, ...rate, arm, frozen: features !== undefined });
 }
 
 type Recommended = NonNullable<Advice['recommended']>;
@@ -180,6 +181,7 @@ interface RateSources {
   readonly measure: boolean;
   /** Pixels a side of the network's input. */
   readonly imageSize: number;
+  readonly network: NetworkConfig;
   /** Whether a part is frozen, so that views are kept. */
   readonly frozen: boolean;
   /** The images and weights of the training, as dataset.json has them. */
@@ -199,7 +201,7 @@ export async function resolveRate(
   settings: Settings,
   rates: RateTable,
   arm: string,
-  { measure, imageSize, frozen, dataset, find, note }: RateSources,
+  { measure, imageSize, network, frozen, dataset, find, note }: RateSources,
 ): Promise<ResolvedRate> {
   const stated = statedRate(settings, arm);
   const lrSource = 'range-test';
@@ -224,7 +226,7 @@ export async function resolveRate(
   const run = stated.slice('from:'.length);
   const { recommended, config, dataset: tested } = await readFound(run);
   const images = { tested, now: await dataset() };
-  const others = differences(config, settings, { imageSize, frozen, ...images });
+  const others = differences(config, settings, { imageSize, network, frozen, ...images });
   if (others.length > 0) {
     note(`--lr from:${run}: that range test was made with ${others.join(', ')}; its rate may not fit here.`);
   }
@@ -251,8 +253,11 @@ async function othersThanMeasured(settings: Settings, imageSize: number): Promis
   return [
     (await data(settings.data)) !== (await data(measured.data)) && `--data ${settings.data}`,
     settings.weights !== measured.weights &&
-      resolveWeights(settings.weights) !== resolveWeights(measured.weights) &&
+      (settings.weights === FRESH_WEIGHTS ||
+        resolveWeights(settings.weights) !== resolveWeights(measured.weights)) &&
       `--weights ${settings.weights}`,
+    settings.batchNorm !== measured.batchNorm && `--batch-norm ${settings.batchNorm}`,
+    (settings.stemStride ?? 2) !== 2 && `--stem-stride ${settings.stemStride}`,
     imageSize !== THUMBNAIL_INPUT && `--image-size ${imageSize}`,
     trainedPart(settings.trainable) === 'last' &&
       settings.trainable !== measured.trainable &&
@@ -298,6 +303,9 @@ const BEARING = [
   'augment',
   'momentum',
   'imageSize',
+  'batchNorm',
+  'bnMomentum',
+  'stemStride',
 ] as const;
 
 /** What of an earlier range test is not as in this training, as in «--trainable head»: there its rate may not fit. */
@@ -306,20 +314,25 @@ function differences(
   settings: Settings,
   {
     imageSize,
+    network,
     frozen,
     tested,
     now,
-  }: Pick<RateSources, 'imageSize' | 'frozen'> & { readonly tested: JsonObject; readonly now: JsonObject },
+  }: Pick<RateSources, 'imageSize' | 'network' | 'frozen'> & {
+    readonly tested: JsonObject;
+    readonly now: JsonObject;
+  },
 ): string[] {
-  const { batchSize, accumulate, views } = config;
+  const found: JsonObject = { ...WITHOUT_RECORD, ...config };
+  const { batchSize, accumulate, views } = found;
   const step = Number(batchSize) * Number(accumulate ?? 1);
-  const wanted: Readonly<Record<string, unknown>> = { ...settings, imageSize };
+  const wanted: Readonly<Record<string, unknown>> = { ...settings, imageSize, ...network };
   return [
     // By what they hold: where they lie and how that is spelled says nothing.
     trainedOn(tested) !== trainedOn(now) && `other training images (--data ${String(config['data'])})`,
     tested['weightsSha256'] !== now['weightsSha256'] &&
       `other weights (--weights ${String(config['weights'])})`,
-    ...BEARING.map((name) => config[name] !== wanted[name] && `${flagName(name)} ${String(config[name])}`),
+    ...BEARING.map((name) => found[name] !== wanted[name] && `${flagName(name)} ${String(found[name])}`),
     step !== settings.batchSize &&
       `${step} images a step (--batch-size ${String(batchSize)} --accumulate ${String(accumulate)})`,
     views !== (frozen ? effectiveViews(settings) : null) && `--views ${String(views)}`,

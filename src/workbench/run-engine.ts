@@ -4,7 +4,7 @@ import { type ImageSet, trainingBatches, validationBatches } from '../data/image
 import type { Engine } from '../engine/engine.js';
 import { openEngine } from '../engine/open-engine.js';
 import type { NetworkSetup } from '../engine/params.js';
-import { initHead } from '../model/network.js';
+import { initHead, initWeights } from '../model/network.js';
 import type { TrainingCost } from '../runs/documents.js';
 import type { Schedule } from '../schedule/schedule.js';
 import { median } from '../stats/describe.js';
@@ -44,7 +44,7 @@ function networkSetup(
 ): NetworkSetup {
   return {
     backbone: weights.backbone,
-    parameters: weights.parameters,
+    parameters: weights.fresh === true ? initWeights(weights.backbone, config.seed) : weights.parameters,
     head: initHead(weights.backbone.features, images.classNames.length, config.seed),
     firstTrained,
     imageSize,

@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { shellLine } from '../config/options.js';
-import { effectiveViews, type RunConfig } from '../config/run-config.js';
-import type { Settings } from '../config/settings.js';
+import { effectiveViews, type NetworkConfig, type RunConfig } from '../config/run-config.js';
+import { FRESH_WEIGHTS, readDefaults, type Settings } from '../config/settings.js';
 import type { ImageFolder } from '../data/folder/image-folder.js';
 import { dataFolder, scanImageFolder } from '../data/folder/scan.js';
 import { batchesPerEpoch, type ImageSet, trainingOrder } from '../data/images/batches.js';
 import { largestSide } from '../data/images/decode.js';
 import { beginPreparing, type PreparedImages } from '../data/images/prepare.js';
 import type { BackendInfo } from '../engine/backends/backend-info.js';
-import { featureShape } from '../engine/shapes.js';
+import { featureShape, fewestNormalizedValues } from '../engine/shapes.js';
 import { UsageError } from '../errors.js';
-import { loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
+import { freshNetwork, loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
 import { resolveWeights } from '../model/load/weights.js';
-import { firstTrainableBlock } from '../model/network.js';
+import { adaptedBackbone, firstTrainableBlock } from '../model/network.js';
 import type { DatasetDocument, DatasetSummary, Environment } from '../runs/documents.js';
 import type { Emit } from './events.js';
 import { FeatureStore } from './features.js';
@@ -91,8 +91,10 @@ export async function surveyWorkbench(
   settings: Settings,
   { emit }: Pick<BenchContext, 'emit'>,
 ): Promise<Survey> {
-  const weights = await loadBackbone(resolveWeights(settings.weights));
-  const firstTrained = firstTrainableBlock(weights.backbone, settings.trainable);
+  const { weights, firstTrained } = await startingNetwork(settings);
+  if (settings.bnMomentum !== undefined && settings.batchNorm === 'fold') {
+    emit({ type: 'note', text: '--bn-momentum has no effect where batch norm is folded: see --batch-norm.' });
+  }
   const folder = await scanImageFolder(await dataFolder(settings.data), {
     valSplit: settings.valSplit,
     seed: settings.splitSeed,
@@ -106,6 +108,81 @@ export async function surveyWorkbench(
     );
   }
   return { settings, weights, folder, imageSize, firstTrained };
+}
+
+/**
+ * The network that training starts from. Throws UsageError where the settings contradict each other or the weights.
+ */
+async function startingNetwork(settings: Settings): Promise<Pick<Survey, 'weights' | 'firstTrained'>> {
+  const { batchNorm, trainable, alpha } = settings;
+  const isFresh = settings.weights === FRESH_WEIGHTS;
+  requireFreshness(settings, isFresh);
+  const kept: Parameters<typeof loadBackbone>[1] = (network) =>
+    batchNorm === 'train' ? firstTrainableBlock(network, trainable) : Infinity;
+  const loaded = isFresh
+    ? freshNetwork(alpha, settings.seed)
+    : await loadBackbone(resolveWeights(settings.weights), kept);
+  const firstTrained = firstTrainableBlock(loaded.backbone, trainable);
+  if (batchNorm === 'train') requireBatchNorm(loaded, firstTrained, settings);
+  return { weights: { ...loaded, backbone: adaptedBackbone(loaded.backbone, settings) }, firstTrained };
+}
+
+/** Throws UsageError where a network with random weights is to be half of one, or settings of such a network are given to another. */
+function requireFreshness({ trainable, batchNorm, alpha }: Settings, isFresh: boolean): void {
+  if (!isFresh) {
+    if (alpha === readDefaults().settings.alpha) return;
+    throw new UsageError(
+      `--alpha ${alpha} is the width of a network that begins with random weights: give --weights none, or leave it out; other weights have their own.`,
+    );
+  }
+  if (trainable !== 'all') {
+    throw new UsageError(
+      `--weights none begins with random weights, and --trainable ${trainable} would leave some of them as they are. Give --trainable all, or leave it out.`,
+    );
+  }
+  if (batchNorm === 'fold') {
+    throw new UsageError(
+      '--weights none with --batch-norm fold would be a network without batch norm: with random weights there is nothing to fold yet. Give --batch-norm train, or leave it out.',
+    );
+  }
+}
+
+/** Throws UsageError where not every trained unit has batch norm of its own. */
+function requireBatchNorm(
+  { backbone: { blocks } }: LoadedBackbone,
+  firstTrained: number,
+  { trainable, weights }: Settings,
+): void {
+  if (firstTrained === blocks.length) {
+    throw new UsageError(
+      `--batch-norm train needs a trained part that has batch norm, but with --trainable ${trainable} the new head is all that is trained. ` +
+        'Give --trainable last:N or all, or --batch-norm fold.',
+    );
+  }
+  const without = blocks
+    .slice(firstTrained)
+    .flatMap(({ units }) => units)
+    .find(({ batchNorm }) => batchNorm === undefined);
+  if (without === undefined) return;
+  throw new UsageError(
+    `--batch-norm train needs weights with batch norm, but in ${weights} «${without.name}» has none: it is folded into the convolution already, and cannot be got back. ` +
+      'Give weights with BatchNormalization layers, as Keras saves them and the bundled ones have them, or --batch-norm fold.',
+  );
+}
+
+/** What was made of the network's plan, for the record. */
+export function networkConfig(
+  { weights: { backbone, fresh } }: Pick<Workbench<ImageSet>, 'weights'>,
+  { batchNorm }: Pick<Settings, 'batchNorm'>,
+): NetworkConfig {
+  const units = backbone.blocks.flatMap((block) => block.units);
+  const [momentum = null, ...others] = new Set(units.flatMap((unit) => unit.batchNorm?.momentum ?? []));
+  return {
+    batchNorm,
+    bnMomentum: others.length === 0 ? momentum : null,
+    stemStride: units[0]?.stride ?? 2,
+    alpha: fresh === true ? backbone.alpha : null,
+  };
 }
 
 /** Reads data and weights and checks them against each other. Throws UsageError for whatever is wrong with them. */
@@ -128,11 +205,9 @@ export async function decoded(survey: Survey, context: BenchContext): Promise<Wo
  * Does the same, but lets the caller begin while the images are being decoded, those first that the first epoch wants first.
  * The caller closes what it gets.
  */
-export function beginWorkbench(
-  { settings, weights, folder, imageSize, firstTrained }: Survey,
-  { emit, signal }: BenchContext,
-): DecodingBench {
-  requireBatch(settings, folder.train.length, folder.root);
+export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): DecodingBench {
+  const { settings, weights, folder, imageSize, firstTrained } = survey;
+  requireBatch(settings, folder.train.length, survey);
   const coming = beginPreparing(folder, {
     imageSize,
     strict: settings.strict,
@@ -153,7 +228,7 @@ export function beginWorkbench(
   };
   const bench = benchOf(coming.listed);
   const settled = coming.done.then((images) => {
-    requireBatch(settings, images.train.length, folder.root);
+    requireBatch(settings, images.train.length, survey);
     for (const { path, reason } of images.skipped) emit({ type: 'note', text: `skipped ${path}: ${reason}` });
     for (const text of images.notes) emit({ type: 'note', text });
     return coming.failed.aborted ? benchOf(images) : { ...bench, images };
@@ -175,16 +250,32 @@ export function beginWorkbench(
   }
 }
 
-/** Throws UsageError where a batch would need more images than there are to train on. */
+/**
+ * Throws UsageError where a batch would need more images than there are to train on, and where one of an epoch's would be too small
+ * for batch norm in training mode.
+ */
 export function requireBatch(
   { batchSize }: Pick<Settings, 'batchSize'>,
   trainImages: number,
-  root: string,
+  { folder: { root }, weights, imageSize }: Pick<Survey, 'folder' | 'weights' | 'imageSize'>,
 ): void {
-  if (batchSize <= trainImages) return;
+  if (batchSize > trainImages) {
+    throw new UsageError(
+      `Expected at most ${trainImages} for --batch-size, the number of training images in ${root}, ` +
+        `but received ${batchSize}. Give --batch-size ${trainImages} or less, or add images.`,
+    );
+  }
+  const smallest = (size: number) => (trainImages % size === 0 ? size : trainImages % size);
+  const values = fewestNormalizedValues(weights.backbone, imageSize);
+  const fits = (size: number) => smallest(size) * values > 1;
+  if (fits(batchSize)) return;
+  const sizes = Array.from({ length: trainImages }, (_, i) => i + 1).filter(fits);
+  const near = [sizes.findLast((size) => size < batchSize), sizes.find((size) => size > batchSize)];
+  const advice = near.flatMap((size) => (size === undefined ? [] : [`--batch-size ${size}`]));
   throw new UsageError(
-    `Expected at most ${trainImages} for --batch-size, the number of training images in ${root}, ` +
-      `but received ${batchSize}. Give --batch-size ${trainImages} or less, or add images.`,
+    `With --batch-norm train a batch of 1 image cannot be normalized where the network's maps are 1 x 1, as they are at ${imageSize} pixels: each channel has a single value there. ` +
+      `Of ${trainImages} images in batches of ${batchSize} ${batchSize === 1 ? 'each' : 'the last'} has 1. ` +
+      `Give ${[...advice, `--image-size ${2 * imageSize}`].join(' or ')}.`,
   );
 }
 

@@ -5,16 +5,27 @@ import {
   type ConvUnit,
   HEAD,
   type Head,
+  parameterNames,
   type Parameters,
 } from '../../model/network.js';
-import { convBackward, convForward } from './conv.js';
+import {
+  batchNormBackward,
+  batchNormForward,
+  type BatchNormTensors,
+  convBackward,
+  convForward,
+  foldedFilter,
+  type Normalized,
+} from './conv.js';
 
-/** One trained unit of a forward pass. The entry owns `out`; `x` is the entry before's `out`. */
+/** One trained unit of a forward pass. The entry owns `out` and `normalized`; `x` is the entry before's `out`. */
 interface TapeEntry {
   readonly unit: ConvUnit;
   readonly x: tf.Tensor4D;
   /** The unit's output; for the last unit of a residual block the sum with the block's input. */
   readonly out: tf.Tensor4D;
+  /** Of a unit with batch norm. */
+  readonly normalized?: Normalized | undefined;
 }
 
 /** What the backward pass needs of one forward pass. Consumed by {@link Classifier.backward}. */
@@ -33,13 +44,18 @@ export interface Tape {
 export class Classifier {
   /** Trained parameters by name, in the order of the network, the head last. */
   readonly trained = new Map<string, tf.Variable>();
+  /** Running means and variances of batch norm by name, in the order of the network. */
+  readonly statistics = new Map<string, tf.Variable>();
   private readonly frozen = new Map<string, tf.Tensor>();
   private readonly frozenBlocks: readonly Block[];
   private readonly trainedBlocks: readonly Block[];
   /** The linear layer is a 1 x 1 convolution of the pooled features, so that it shares their kernels. */
   private readonly head: ConvUnit;
 
-  /** @param firstTrained index into backbone.blocks of the first trained block; blocks.length trains the head alone */
+  /**
+   * @param firstTrained index into backbone.blocks of the first trained block; blocks.length trains the head alone. The blocks before
+   *   it have no batch norm of their own: it is folded into their convolutions
+   */
   constructor(
     readonly backbone: Backbone,
     firstTrained: number,
@@ -53,8 +69,16 @@ export class Classifier {
       if (parameter === undefined) throw new Error(`the weights hold no parameter ${name}`);
       return tf.tensor(parameter.values, [...parameter.shape], 'float32');
     };
-    for (const name of parameterNames(this.frozenBlocks)) this.frozen.set(name, load(name));
-    for (const name of parameterNames(this.trainedBlocks)) this.train(name, load(name));
+    for (const unit of unitsOf(this.frozenBlocks)) {
+      if (unit.batchNorm !== undefined)
+        throw new Error(`batch norm of ${unit.name}, which is frozen, is not folded`);
+      for (const name of parameterNames(unit).trained) this.frozen.set(name, load(name));
+    }
+    for (const unit of unitsOf(this.trainedBlocks)) {
+      const names = parameterNames(unit);
+      for (const name of names.trained) this.train(name, load(name));
+      for (const name of names.statistics) this.statistics.set(name, variableOf(load(name), false));
+    }
     const filterShape = [1, 1, backbone.features, head.bias.length] as const;
     this.head = { name: HEAD, kind: 'conv', stride: 1, relu6: false, filterShape };
     this.train(`${HEAD}/kernel`, tf.tensor(head.kernel, [...filterShape], 'float32'));
@@ -76,7 +100,7 @@ export class Classifier {
     });
   }
 
-  /** The trained part, keeping nothing: features to logits [n, classes]. */
+  /** The trained part in evaluation, keeping nothing: features to logits [n, classes]; batch norm goes by its running statistics. */
   logits(features: tf.Tensor4D): tf.Tensor2D {
     return tf.tidy(() => {
       const pooled = this.headOnly ? features : pool(this.forwardBlocks(this.trainedBlocks, features));
@@ -84,7 +108,10 @@ export class Classifier {
     });
   }
 
-  /** The trained part: features to logits [n, classes] with the tape for {@link backward}. */
+  /**
+   * The trained part in a training step: features to logits [n, classes] with the tape for {@link backward}. Batch norm goes by the
+   * statistics of these n images, and takes them into the running ones.
+   */
   forward(features: tf.Tensor4D): { logits: tf.Tensor2D; tape: Tape } {
     const entries: TapeEntry[] = [];
     const pooled = this.headOnly
@@ -122,13 +149,11 @@ export class Classifier {
   }
 
   dispose(): void {
-    for (const tensor of [...this.frozen.values(), ...this.trained.values()]) tensor.dispose();
+    tf.dispose([...this.frozen.values(), ...this.trained.values(), ...this.statistics.values()]);
   }
 
   private train(name: string, value: tf.Tensor): void {
-    // tfjs wants names unique over the process; two classifiers may live beside each other.
-    this.trained.set(name, tf.variable(value, true));
-    value.dispose();
+    this.trained.set(name, variableOf(value, true));
   }
 
   private parameter(name: string): tf.Tensor {
@@ -148,13 +173,14 @@ export class Classifier {
       const blockInput = x;
       for (const unit of block.units) {
         const isLast = unit === block.units.at(-1);
-        let out = this.unitForward(unit, x);
+        const step = entries === undefined ? undefined : this.normalizedForward(unit, x);
+        let out = step?.y ?? this.unitForward(unit, x);
         if (block.residual && isLast) {
           const sum = tf.add<tf.Tensor4D>(out, blockInput);
           out.dispose();
           out = sum;
         }
-        entries?.push({ unit, x, out });
+        entries?.push({ unit, x, out, normalized: step?.normalized });
         if (entries === undefined && x !== blockInput) x.dispose();
         x = out;
       }
@@ -164,8 +190,46 @@ export class Classifier {
   }
 
   private unitForward(unit: ConvUnit, x: tf.Tensor4D): tf.Tensor4D {
-    const kernel = ranked<tf.Rank.R4>(this.parameter(`${unit.name}/kernel`), 4);
-    return convForward(x, kernel, ranked<tf.Rank.R1>(this.parameter(`${unit.name}/bias`), 1), unit);
+    const { kind, batchNorm } = unit;
+    const kernel = this.kernel(unit);
+    if (batchNorm === undefined) return convForward(x, kernel, this.vector(`${unit.name}/bias`), unit);
+    const { epsilon } = batchNorm;
+    const folded = foldedFilter(kernel, this.batchNormTensors(unit), { kind, epsilon });
+    const y = convForward(x, folded.filter, folded.bias, unit);
+    tf.dispose([folded.filter, folded.bias]);
+    return y;
+  }
+
+  /** A unit with batch norm in a training step; undefined for one without. */
+  private normalizedForward(unit: ConvUnit, x: tf.Tensor4D): ReturnType<typeof batchNormForward> | undefined {
+    const { batchNorm, relu6 } = unit;
+    if (batchNorm === undefined) return undefined;
+    const z = convForward(x, this.kernel(unit), undefined, { ...unit, relu6: false });
+    const step = batchNormForward(z, this.batchNormTensors(unit), { ...batchNorm, relu6 });
+    z.dispose();
+    return step;
+  }
+
+  private kernel({ name }: ConvUnit): tf.Tensor4D {
+    return ranked<tf.Rank.R4>(this.parameter(`${name}/kernel`), 4);
+  }
+
+  private vector(name: string): tf.Tensor1D {
+    return ranked<tf.Rank.R1>(this.parameter(name), 1);
+  }
+
+  private batchNormTensors({ name }: ConvUnit): BatchNormTensors {
+    const running = (part: string): tf.Variable<tf.Rank.R1> => {
+      const variable = this.statistics.get(`${name}/${part}`);
+      if (variable === undefined) throw new Error(`no running ${part} of ${name}`);
+      return variable as tf.Variable<tf.Rank.R1>;
+    };
+    return {
+      gamma: this.vector(`${name}/gamma`),
+      beta: this.vector(`${name}/beta`),
+      mean: running('mean'),
+      variance: running('variance'),
+    };
   }
 
   /** One block's gradients; frees its outputs. The gradient of its input, or undefined for the first trained block. */
@@ -181,7 +245,7 @@ export class Classifier {
       const entry = entries.pop();
       if (entry?.unit !== unit) throw new Error(`the tape does not belong to this network at ${unit.name}`);
       const dx = this.unitBackward(entry, dOut, !(isFirst && unit === block.units[0]), gradients);
-      entry.out.dispose();
+      tf.dispose([entry.out, ...Object.values(entry.normalized ?? {})]);
       if (dOut !== dy) dOut.dispose();
       if (dx === undefined) return undefined;
       dOut = dx;
@@ -193,15 +257,26 @@ export class Classifier {
   }
 
   private unitBackward(
-    { unit, x, out }: TapeEntry,
+    { unit, x, out, normalized }: TapeEntry,
     dy: tf.Tensor4D,
     needInput: boolean,
     gradients: Map<string, tf.Tensor>,
   ): tf.Tensor4D | undefined {
-    const filter = ranked<tf.Rank.R4>(this.parameter(`${unit.name}/kernel`), 4);
-    const { dx, dFilter, dBias } = convBackward({ x, y: out, dy, filter }, unit, needInput);
-    gradients.set(`${unit.name}/kernel`, dFilter);
-    gradients.set(`${unit.name}/bias`, dBias);
+    const { name } = unit;
+    const filter = this.kernel(unit);
+    if (normalized === undefined) {
+      const { dx, dFilter, dBias } = convBackward({ x, y: out, dy, filter }, unit, needInput);
+      gradients.set(`${name}/kernel`, dFilter);
+      gradients.set(`${name}/bias`, dBias);
+      return dx;
+    }
+    const { dz, dGamma, dBeta } = batchNormBackward(dy, out, normalized, this.vector(`${name}/gamma`), unit);
+    const linear = { ...unit, relu6: false };
+    const { dx, dFilter, dBias } = convBackward({ x, y: dz, dy: dz, filter }, linear, needInput);
+    tf.dispose([dz, dBias]);
+    gradients.set(`${name}/kernel`, dFilter);
+    gradients.set(`${name}/gamma`, dGamma);
+    gradients.set(`${name}/beta`, dBeta);
     return dx;
   }
 }
@@ -218,10 +293,15 @@ function poolBackward(dPooled: tf.Tensor4D, spatial: tf.Tensor4D): tf.Tensor4D {
   return tf.tidy(() => tf.add(tf.mul(dPooled, 1 / (height * width)), tf.zeros([1, height, width, 1])));
 }
 
-function parameterNames(blocks: readonly Block[]): string[] {
-  return blocks.flatMap((block) =>
-    block.units.flatMap((unit) => [`${unit.name}/kernel`, `${unit.name}/bias`]),
-  );
+function unitsOf(blocks: readonly Block[]): ConvUnit[] {
+  return blocks.flatMap(({ units }) => units);
+}
+
+/** A variable that takes over a tensor's values; the tensor is freed. tfjs gives it a name that is unique over the process. */
+function variableOf(value: tf.Tensor, trainable: boolean): tf.Variable {
+  const variable = tf.variable(value, trainable);
+  value.dispose();
+  return variable;
 }
 
 /** tfjs types most tensors by rank only loosely; this says which rank is meant and checks it. */

@@ -1,4 +1,5 @@
 import {
+  add,
   cast,
   Conv2DBackpropFilter,
   Conv2DBackpropInput,
@@ -14,13 +15,20 @@ import {
   logicalAnd,
   mul,
   type NamedAttrMap,
+  type Rank,
+  relu6,
+  reshape,
+  rsqrt,
+  square,
+  sub,
   sum,
   type Tensor1D,
   type Tensor4D,
   tidy,
+  type Variable,
 } from '@tensorflow/tfjs-core';
 
-/** A convolution with 'same' padding and bias, and ReLU6 where wanted, NHWC. */
+/** A convolution with 'same' padding, and ReLU6 where wanted, NHWC. */
 export interface ConvOptions {
   /** Over all channels, or one filter per channel. */
   readonly kind: 'conv' | 'depthwise';
@@ -32,11 +40,17 @@ const forwardKernel = { conv: FusedConv2D, depthwise: FusedDepthwiseConv2D } as 
 
 /**
  * y [batch, height / stride, width / stride, out] of x [batch, height, width, in], with a filter of
- * [kh, kw, in, out] ('conv') or [kh, kw, in, 1] ('depthwise') and a bias of [out].
+ * [kh, kw, in, out] ('conv') or [kh, kw, in, 1] ('depthwise') and a bias of [out], if any.
  */
-export function convForward(x: Tensor4D, filter: Tensor4D, bias: Tensor1D, options: ConvOptions): Tensor4D {
+export function convForward(
+  x: Tensor4D,
+  filter: Tensor4D,
+  bias: Tensor1D | undefined,
+  options: ConvOptions,
+): Tensor4D {
   const attributes = { ...attributesOf(options), activation: activationOf(options) };
-  return engine().runKernel(forwardKernel[options.kind], { x, filter, bias }, attributes);
+  const inputs = { x, filter, ...(bias !== undefined && { bias }) };
+  return engine().runKernel(forwardKernel[options.kind], inputs, attributes);
 }
 
 const inputKernel = { conv: Conv2DBackpropInput, depthwise: DepthwiseConv2dNativeBackpropInput } as const;
@@ -64,7 +78,7 @@ interface ConvGradients {
  */
 export function convBackward(tensors: ConvTensors, options: ConvOptions, needInput: boolean): ConvGradients {
   const { x, y, dy, filter } = tensors;
-  const { kind, relu6 } = options;
+  const { kind } = options;
   const attributes = attributesOf(options);
   if (getKernel('ConvBackward', getBackend())) {
     const all = { ...attributes, activation: activationOf(options), kind, needInput };
@@ -73,7 +87,7 @@ export function convBackward(tensors: ConvTensors, options: ConvOptions, needInp
     return dx ? { dx, dFilter, dBias } : { dFilter, dBias };
   }
   return tidy(() => {
-    const dPre = relu6 ? mul<Tensor4D>(dy, relu6Slope(y)) : dy;
+    const dPre = options.relu6 ? mul<Tensor4D>(dy, relu6Slope(y)) : dy;
     const dFilter: Tensor4D = engine().runKernel(
       filterKernel[kind],
       { x, dy: dPre },
@@ -90,8 +104,8 @@ export function convBackward(tensors: ConvTensors, options: ConvOptions, needInp
   });
 }
 
-function activationOf({ relu6 }: ConvOptions): 'relu6' | 'linear' {
-  return relu6 ? 'relu6' : 'linear';
+function activationOf(options: ConvOptions): 'relu6' | 'linear' {
+  return options.relu6 ? 'relu6' : 'linear';
 }
 
 function attributesOf({ stride }: ConvOptions): NamedAttrMap {
@@ -101,4 +115,102 @@ function attributesOf({ stride }: ConvOptions): NamedAttrMap {
 /** 1 where the output y of a ReLU6 lies strictly between 0 and 6, else 0. */
 function relu6Slope(y: Tensor4D): Tensor4D {
   return cast(logicalAnd<Tensor4D>(greater(y, 0), less(y, 6)), 'float32');
+}
+
+/** What batch norm is computed with besides its input, each [channels]. */
+export interface BatchNormTensors {
+  readonly gamma: Tensor1D;
+  readonly beta: Tensor1D;
+  /** The running statistics. */
+  readonly mean: Variable<Rank.R1>;
+  readonly variance: Variable<Rank.R1>;
+}
+
+/** Batch norm after a convolution, and ReLU6 after that where wanted. */
+interface NormOptions extends Pick<ConvOptions, 'relu6'> {
+  /** Added to the variance. */
+  readonly epsilon: number;
+  /** Share of the running statistics that a step keeps. */
+  readonly momentum: number;
+}
+
+/** What a training step's batch norm keeps for its gradients; the caller disposes both. */
+export interface Normalized {
+  /** (z - mean) / sqrt(variance + epsilon), [batch, height, width, channels]. */
+  readonly values: Tensor4D;
+  /** 1 / sqrt(variance + epsilon), [channels]. */
+  readonly scale: Tensor1D;
+}
+
+/**
+ * Batch norm of a training step (Ioffe and Szegedy, arXiv 1502.03167, algorithm 1) of z [batch, height, width, channels]: by the
+ * mean and the biased variance of all its n positions. The running statistics take in the batch's, the variance as n / (n - 1) of
+ * it, as torch.nn.BatchNorm2d and Keras do. Throws RangeError where a channel has a single value, which has no variance.
+ */
+export function batchNormForward(
+  z: Tensor4D,
+  norm: BatchNormTensors,
+  { epsilon, momentum, relu6: activated }: NormOptions,
+): { readonly y: Tensor4D; readonly normalized: Normalized } {
+  const n = positions(z);
+  if (n < 2) throw new RangeError('batch norm in training mode needs more than one value a channel');
+  return tidy(() => {
+    const mean = mul<Tensor1D>(columnSums(z), 1 / n);
+    const centred = sub<Tensor4D>(z, mean);
+    const variance = mul<Tensor1D>(columnSums(square(centred)), 1 / n);
+    const scale = rsqrt<Tensor1D>(add(variance, epsilon));
+    const values = mul<Tensor4D>(centred, scale);
+    const linear = add<Tensor4D>(mul(values, norm.gamma), norm.beta);
+    takeIn(norm.mean, mean, momentum);
+    takeIn(norm.variance, mul(variance, n / (n - 1)), momentum);
+    return { y: activated ? relu6(linear) : linear, normalized: { values, scale } };
+  });
+}
+
+/** running = momentum running + (1 - momentum) batch. */
+function takeIn(running: Variable<Rank.R1>, batch: Tensor1D, momentum: number): void {
+  tidy(() => running.assign(add(mul(running, momentum), mul(batch, 1 - momentum))));
+}
+
+/** The gradients of `batchNormForward`, those that the statistics pass on included. Keeps nothing else. */
+export function batchNormBackward(
+  dy: Tensor4D,
+  y: Tensor4D,
+  { values, scale }: Normalized,
+  gamma: Tensor1D,
+  options: Pick<ConvOptions, 'relu6'>,
+): { readonly dz: Tensor4D; readonly dGamma: Tensor1D; readonly dBeta: Tensor1D } {
+  const n = positions(dy);
+  return tidy(() => {
+    const dLinear = options.relu6 ? mul<Tensor4D>(dy, relu6Slope(y)) : dy;
+    const dBeta = columnSums(dLinear);
+    const dGamma = columnSums(mul(dLinear, values));
+    const throughStatistics = mul(add(mul(values, dGamma), dBeta), 1 / n);
+    const dz = mul<Tensor4D>(sub(dLinear, throughStatistics), mul(gamma, scale));
+    return { dz, dGamma, dBeta };
+  });
+}
+
+/** The filter and bias that do what a convolution and batch norm by the running statistics do; the caller disposes both. */
+export function foldedFilter(
+  filter: Tensor4D,
+  { gamma, beta, mean, variance }: BatchNormTensors,
+  { kind, epsilon }: Pick<ConvOptions, 'kind'> & Pick<NormOptions, 'epsilon'>,
+): { readonly filter: Tensor4D; readonly bias: Tensor1D } {
+  return tidy(() => {
+    const scale = mul<Tensor1D>(gamma, rsqrt(add(variance, epsilon)));
+    // A depthwise filter has its channels before the last axis.
+    const aligned = kind === 'conv' ? scale : reshape(scale, [scale.size, 1]);
+    return { filter: mul<Tensor4D>(filter, aligned), bias: sub<Tensor1D>(beta, mul(mean, scale)) };
+  });
+}
+
+/** Sums over all but the last axis. */
+function columnSums(x: Tensor4D): Tensor1D {
+  if (getKernel('ColumnSums', getBackend())) return engine().runKernel('ColumnSums', { x });
+  return sum<Tensor1D>(x, [0, 1, 2]);
+}
+
+function positions({ shape: [batch, height, width] }: Tensor4D): number {
+  return batch * height * width;
 }

@@ -18,7 +18,7 @@ import type { NetworkSetup, TrainedState } from '../params.js';
 import { featureShape, slicesOf } from '../shapes.js';
 import { Replica } from './replica.js';
 
-/** The engine of a tfjs backend: slice after slice. */
+/** The engine of a tfjs backend: slice after slice; a batch for batch norm in training mode is a single slice. */
 export class LocalEngine implements Engine {
   readonly workers = 1;
   readonly featureShape: FeatureShape;
@@ -70,7 +70,8 @@ export class LocalEngine implements Engine {
       const total = new Map<string, tf.Variable>();
       const losses: tf.Scalar[] = [];
       try {
-        for (const { from, to } of slicesOf(labels.length, this.sliceSize)) {
+        const size = this.replica.normalizes ? labels.length : this.sliceSize;
+        for (const { from, to } of slicesOf(labels.length, size)) {
           const slice = this.replica.gradients(
             sliceInput(input, from, to),
             labels.subarray(from, to),

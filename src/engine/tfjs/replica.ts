@@ -3,7 +3,7 @@ import type { CropBox, DecodedImage } from '../../data/images/image.js';
 import type { Rates } from '../../schedule/schedule.js';
 import { readValues } from '../backends/device-failure.js';
 import type { NetworkInput } from '../engine.js';
-import { matchState, type NetworkSetup, type TrainedState } from '../params.js';
+import { matchState, matchStatistics, type NetworkSetup, type TrainedState } from '../params.js';
 import { Classifier } from './classifier.js';
 import { Sgd } from './sgd.js';
 
@@ -15,6 +15,11 @@ export class Replica {
   constructor(private readonly setup: NetworkSetup) {
     this.classifier = new Classifier(setup.backbone, setup.firstTrained, setup.parameters, setup.head);
     this.sgd = new Sgd(this.classifier.trained, setup);
+  }
+
+  /** Whether batch norm is trained, so that a batch can't be cut. */
+  get normalizes(): boolean {
+    return this.classifier.statistics.size > 0;
   }
 
   /** Trained parameters by name, in the order of the network. */
@@ -39,7 +44,8 @@ export class Replica {
   }
 
   /**
-   * Loss sum of a slice and its share of the gradient of the batch's mean loss; the caller disposes both.
+   * Loss sum of a slice and its share of the gradient of the batch's mean loss; the caller disposes both. Batch norm in training
+   * mode takes the slice for the batch.
    * @param batchSize images of the whole batch
    */
   gradients(
@@ -64,7 +70,9 @@ export class Replica {
   }
 
   async snapshot(): Promise<TrainedState> {
-    return { weights: await download(this.classifier.trained), velocities: await download(this.sgd.buffers) };
+    const { trained, statistics } = this.classifier;
+    const state = { weights: await download(trained), velocities: await download(this.sgd.buffers) };
+    return statistics.size === 0 ? state : { ...state, statistics: await download(statistics) };
   }
 
   restore(state: TrainedState): void {
@@ -73,10 +81,17 @@ export class Replica {
       weight,
       length: weight.size,
     }));
-    for (const { name, weight, weights, velocities } of matchState(parameters, state)) {
+    const running = [...this.classifier.statistics].map(([name, variable]) => ({
+      name,
+      variable,
+      length: variable.size,
+    }));
+    const [matched, statistics] = [matchState(parameters, state), matchStatistics(running, state)];
+    for (const { name, weight, weights, velocities } of matched) {
       upload(weight, weights);
       upload(this.sgd.velocityOf(name), velocities);
     }
+    for (const { variable, values } of statistics) upload(variable, values);
   }
 
   dispose(): void {

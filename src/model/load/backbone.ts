@@ -7,11 +7,13 @@ import {
   type Block,
   type ConvUnit,
   firstNonFinite,
+  freshBackbone,
   type Head,
+  initWeights,
   type Parameters,
 } from '../network.js';
 import type { ConvStage } from './conv-stage.js';
-import { type BatchNorm, foldBatchNorm } from './fold.js';
+import { type BatchNorm, foldBatchNorm, requirePositive } from './fold.js';
 import { describe, type LayerGraph, linkLayers } from './graph.js';
 import { matchMobileNet, type MobileNetPlan, type StageBlock } from './match.js';
 import { parseModelJson } from './model-json.js';
@@ -20,21 +22,30 @@ import { readWeightFiles, type WeightTensor } from './weight-files.js';
 /** A MobileNet as read from disk, as plain data that may cross threads. */
 export interface LoadedBackbone {
   readonly backbone: Backbone;
-  /** Batch norm folded; each its own array. */
+  /** Batch norm folded, except where it was to be kept; each its own array. */
   readonly parameters: Parameters;
   /** Of model.json's bytes followed by those of the weight files in the manifest's order, in hexadecimal. */
   readonly sha256: string;
+  /** Whether nothing was read and the parameters stand for others, which each run draws by its seed. */
+  readonly fresh?: boolean;
 }
 
 const maxJsonBytes = 50 * 2 ** 20;
+
+/** Index of the first block whose batch norm is kept as it is instead of folded, in a network of these blocks. */
+type FirstKept = (network: Pick<MobileNetPlan, 'version' | 'blocks'>) => number;
 
 /**
  * Reads the MobileNet V1 or V2 of a TFJS layers-model, of any width, with or without its classification
  * layers and with batch norm separate or folded already. Each file is read once.
  * Throws UsageError, naming the file, for anything that is not such a network with finite float32 weights.
+ * @param firstKept without it batch norm is folded everywhere
  */
-export function loadBackbone(modelJsonPath: string): Promise<LoadedBackbone> {
-  return explained(modelJsonPath, async () => (await load(modelJsonPath)).loaded);
+export function loadBackbone(
+  modelJsonPath: string,
+  firstKept: FirstKept = () => Infinity,
+): Promise<LoadedBackbone> {
+  return explained(modelJsonPath, async () => (await load(modelJsonPath, firstKept)).loaded);
 }
 
 /** A fine-tuned MobileNet as read from disk. */
@@ -43,14 +54,29 @@ export interface LoadedClassifier extends LoadedBackbone {
 }
 
 /**
- * Reads a classifier as `saveLayersModel` writes it: the backbone, a global average, and one dense layer with softmax.
- * Throws UsageError, naming the file, for anything else.
+ * Reads a classifier as `saveLayersModel` writes it: the backbone, a global average, and one dense layer with softmax. Batch
+ * norm is kept where there is some. Throws UsageError, naming the file, for anything else.
  */
 export function loadClassifier(modelJsonPath: string): Promise<LoadedClassifier> {
   return explained(modelJsonPath, async () => {
-    const { loaded, plan, graph, weights } = await load(modelJsonPath);
+    const { loaded, plan, graph, weights } = await load(modelJsonPath, () => 0);
     return { ...loaded, head: readHead(plan, graph, weights, loaded.backbone.features) };
   });
+}
+
+/**
+ * A MobileNet V2 of any width that has learnt nothing. Its hash is that of its plan and of how weights are drawn, and so equal
+ * for all seeds.
+ */
+export function freshNetwork(alpha: number, seed: number): LoadedBackbone {
+  const backbone = freshBackbone(alpha);
+  const rule = JSON.stringify(['He normal', backbone]);
+  return {
+    backbone,
+    parameters: initWeights(backbone, seed),
+    sha256: createHash('sha256').update(rule).digest('hex'),
+    fresh: true,
+  };
 }
 
 async function explained<T>(modelJsonPath: string, read: () => Promise<T>): Promise<T> {
@@ -66,14 +92,15 @@ async function explained<T>(modelJsonPath: string, read: () => Promise<T>): Prom
   }
 }
 
-async function load(path: string) {
+async function load(path: string, firstKept: FirstKept) {
   const json = await readJson(path);
   const { layers, manifest } = parseModelJson(json.toString('utf8'));
   const graph = linkLayers(layers);
   const plan = orSayWhatItIs(json, () => matchMobileNet(graph));
   const hash = createHash('sha256').update(json);
   const weights = await readWeightFiles(dirname(path), manifest, (bytes) => void hash.update(bytes));
-  const loaded: LoadedBackbone = { ...buildBackbone(plan, graph, weights), sha256: hash.digest('hex') };
+  const built = buildBackbone(plan, graph, weights, firstKept(plan));
+  const loaded: LoadedBackbone = { ...built, sha256: hash.digest('hex') };
   return { loaded, plan, graph, weights };
 }
 
@@ -100,7 +127,7 @@ async function readJson(path: string): Promise<Buffer> {
 type FilterShape = ConvUnit['filterShape'];
 
 /**
- * The backbone of a plan with its parameters, batch norm folded in.
+ * The backbone of a plan with its parameters, batch norm folded into those of the blocks before `firstKept`.
  *
  * Throws UsageError, naming the weight, where one is missing, has not the shape that its layer gives it,
  * is not finite, or belongs to no layer. Weights of layers outside the plan (the classifier) are passed over.
@@ -109,14 +136,16 @@ function buildBackbone(
   plan: MobileNetPlan,
   graph: LayerGraph,
   weights: ReadonlyMap<string, WeightTensor>,
+  firstKept: number,
 ): { backbone: Backbone; parameters: Parameters } {
   const source = new WeightSource(weights);
   const parameters = new Map<string, WeightTensor>();
   let channels = 3;
-  const blocks = plan.blocks.map((block): Block => {
+  const blocks = plan.blocks.map((block, i): Block => {
     const inputChannels = channels;
+    const read = i < firstKept ? readFolded : readKept;
     const units = block.stages.map((stage) => {
-      const unit = readUnit(stage, channels, source, parameters);
+      const unit = read(stage, channels, source, parameters);
       channels = stage.filters ?? channels;
       return unit;
     });
@@ -162,12 +191,44 @@ function widthMultiplier({ version }: MobileNetPlan, blocks: readonly Block[]): 
   return (widest?.units.at(-1)?.filterShape[3] ?? 0) / (version === 1 ? 1024 : 320);
 }
 
-function readUnit(
+/** Reads one unit and puts its parameters into a map. */
+type ReadUnit = (
   stage: ConvStage,
   channels: number,
   source: WeightSource,
   into: Map<string, WeightTensor>,
-): ConvUnit {
+) => ConvUnit;
+
+/** With batch norm folded into kernel and bias. */
+const readFolded: ReadUnit = (stage, channels, source, into) => {
+  const { unit, kernel, bias, batchNorm, out } = readLayers(stage, channels, source);
+  const { name, filterShape } = unit;
+  const folded = foldBatchNorm({ kernel, bias: bias ?? new Float32Array(out) }, batchNorm);
+  into.set(`${name}/kernel`, { shape: filterShape, values: finite(folded.kernel, `${name}/kernel`) });
+  into.set(`${name}/bias`, { shape: [out], values: finite(folded.bias, `${name}/bias`) });
+  return unit;
+};
+
+/** With batch norm as it is; a unit that has none, or has it folded already, is read as it is too. */
+const readKept: ReadUnit = (stage, channels, source, into) => {
+  if (stage.batchNorm === undefined) return readFolded(stage, channels, source, into);
+  const { unit, kernel, bias, batchNorm, out } = readLayers(stage, channels, source);
+  if (batchNorm === undefined) throw new Error(`${stage.name} has no batch norm`);
+  requirePositive(batchNorm);
+  const { gamma, beta, mean, variance } = batchNorm;
+  const { name, filterShape } = unit;
+  // What a bias adds is subtracted again with the mean, so that it is a part of the running one and has no other effect.
+  const unbiased = mean.map((value, c) => value - (bias?.[c] ?? 0));
+  into.set(`${name}/kernel`, { shape: filterShape, values: kernel.slice() });
+  into.set(`${name}/gamma`, { shape: [out], values: gamma?.slice() ?? new Float32Array(out).fill(1) });
+  into.set(`${name}/beta`, { shape: [out], values: beta?.slice() ?? new Float32Array(out) });
+  into.set(`${name}/mean`, { shape: [out], values: finite(unbiased, `${name}/mean`) });
+  into.set(`${name}/variance`, { shape: [out], values: variance.slice() });
+  return { ...unit, batchNorm: { epsilon: stage.batchNorm.epsilon, momentum: stage.batchNorm.momentum } };
+};
+
+/** The weights of a stage's layers as the file has them, and the unit that they are without batch norm. */
+function readLayers(stage: ConvStage, channels: number, source: WeightSource) {
   const { name, kind, stride, relu6 } = stage;
   const out = stage.filters ?? channels;
   const filterShape: FilterShape = [...stage.kernelSize, channels, kind === 'conv' ? out : 1];
@@ -175,11 +236,9 @@ function readUnit(
     kind === 'conv'
       ? source.take(`${name}/kernel`, filterShape)
       : source.take(`${name}/depthwise_kernel`, filterShape, `${name}/kernel`);
-  const bias = stage.useBias ? source.take(`${name}/bias`, [out]) : new Float32Array(out);
-  const folded = foldBatchNorm({ kernel, bias }, batchNormOf(stage, out, source));
-  into.set(`${name}/kernel`, { shape: filterShape, values: finite(folded.kernel, `${name}/kernel`) });
-  into.set(`${name}/bias`, { shape: [out], values: finite(folded.bias, `${name}/bias`) });
-  return { name, kind, stride, relu6, filterShape };
+  const bias = stage.useBias ? source.take(`${name}/bias`, [out]) : undefined;
+  const unit: ConvUnit = { name, kind, stride, relu6, filterShape };
+  return { unit, kernel, bias, batchNorm: batchNormOf(stage, out, source), out };
 }
 
 function batchNormOf(

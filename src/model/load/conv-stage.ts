@@ -20,10 +20,12 @@ export interface ConvStage {
   readonly outputSize: number;
 }
 
-/** What folding needs to know of a batch norm layer besides its weights. */
+/** What must be known of a batch norm layer besides its weights. */
 interface BatchNormLayer {
   readonly name: string;
   readonly epsilon: number;
+  /** Share of the running statistics that a training step keeps. */
+  readonly momentum: number;
   readonly scale: boolean;
   readonly center: boolean;
 }
@@ -52,6 +54,7 @@ const batchNormSchema = z.object({
     .union([z.literal(-1), z.literal(3), z.array(z.union([z.literal(-1), z.literal(3)])).length(1)])
     .default(-1),
   epsilon: z.number().nonnegative().default(1e-3),
+  momentum: z.number().min(0).max(1).default(0.99),
   scale: z.boolean().default(true),
   center: z.boolean().default(true),
 });

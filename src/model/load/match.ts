@@ -30,10 +30,7 @@ export function matchMobileNet(graph: LayerGraph): MobileNetPlan {
   const { start, resizedTo } = skipPreparation(graph);
   const trainedSize = resizedTo ?? inputSize(graph.input);
   const walk = new GraphWalk(graph, start, trainedSize);
-  const stem = walk.conv(
-    'a convolution of 3 x 3, stride 2, with ReLU6',
-    (s) => is(s, 'conv', 3, true) && s.stride === 2,
-  );
+  const stem = walk.conv('a convolution of 3 x 3, stride 2 or 1, with ReLU6', (s) => is(s, 'conv', 3, true));
   const blocks: StageBlock[] = [{ name: stem.name, stages: [stem], residual: false }];
   const first = walk.block('block_1', readFirstBlock);
   const version = first.stages.at(-1)?.relu6 === true ? 1 : 2;

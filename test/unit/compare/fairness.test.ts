@@ -70,6 +70,26 @@ test.each<[string, JsonObject]>([
   expect(whenBDiffers({ environment })).toEqual([`The runs differ in ${words}.`]);
 });
 
+test('batch norm is no part of a policy, unless it is all that differs', () => {
+  const inB = (config: JsonObject) => whenBDiffers({ config });
+  expect(inB({ batchNorm: 'fold', stemStride: 2 })).toEqual([]);
+  const own =
+    "The runs differ in batch norm: fold (a), train (b). A difference may be batch norm's, not the policy's.";
+  expect(inB({ batchNorm: 'train', bnMomentum: 0.99 })).toEqual([own]);
+  // Another rate is no other policy: each mode has its own.
+  expect(inB({ batchNorm: 'train', policy: 'fixed' })).toEqual([
+    'The arms have one policy and differ in batch norm, fold (a), train (b): what is compared is batch norm.',
+  ]);
+  const trained = runs.map((run) => changed(run, { config: { batchNorm: 'train', bnMomentum: 0.9 } }));
+  expect(fairnessWarnings(trained)).toEqual([]);
+  const other = trained.map((run) =>
+    run.arm === 'b' ? changed(run, { config: { bnMomentum: 0.99 } }) : run,
+  );
+  expect(fairnessWarnings(other)).toEqual([
+    'The runs differ in share of the running statistics of batch norm that a step keeps: 0.9 (a), 0.99 (b).',
+  ]);
+});
+
 test('other weights, other training images, other validation images', () => {
   const [weights] = whenBDiffers({ dataset: { weightsSha256: 'b'.repeat(64) } });
   expect(weights).toMatch(

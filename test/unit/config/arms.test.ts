@@ -15,6 +15,8 @@ describe('one arm', () => {
     ['1cycle@100', { policy: '1cycle' }, 100],
     ['1cycle:linear', { policy: '1cycle', anneal: 'linear' }, 0],
     ['1cycle:three-phase', { policy: '1cycle', threePhase: true }, 0],
+    ['1cycle:bn-train', { policy: '1cycle', batchNorm: 'train' }, 0],
+    ['fixed:cosine:bn-fold@5', { policy: 'fixed', decay: 'cosine', batchNorm: 'fold' }, 5],
     // The momentum of the fixed policy, kept constant.
     ['1cycle:no-momentum', { policy: '1cycle', momentumRange: [0.8, 0.8] }, 0],
   ])('%s', async (name, overrides, seedShift) => {
@@ -38,7 +40,14 @@ describe('refused', () => {
   test.each([
     [
       ['cycle'],
-      /Unknown policy "cycle" in --policies\. Expected fixed, .*1cycle:no-momentum or a config file/,
+      /Unknown policy "cycle" in --policies\. Expected fixed, .*1cycle:no-momentum or a config file ending in \.json; each but a file also with :bn-train or :bn-fold/,
+    ],
+    [['1cycle:bn'], /Unknown policy "1cycle:bn"/],
+    [[':bn-train'], /Unknown policy ":bn-train"/],
+    [['1cycle:bn-train:linear'], /Unknown policy "1cycle:bn-train:linear"/],
+    [
+      ['1cycle:bn-train', '1cycle:bn-train@0'],
+      /would train the same runs.*1cycle:bn-train,1cycle:bn-train@100/,
     ],
     [['fixed', '1cycle:'], /Unknown policy "1cycle:"/],
     [['1cycle@'], /Unknown policy "1cycle@"/],

@@ -11,6 +11,7 @@ const raw = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
 /** Options whose default depends on the data, the machine or other options. */
 const WITHOUT_DEFAULT = [
   'arm',
+  'bnMomentum',
   'config',
   'csv',
   'decayEvery',
@@ -25,6 +26,7 @@ const WITHOUT_DEFAULT = [
   'rates',
   'report',
   'resume',
+  'stemStride',
   'steps',
   'target',
   'to',

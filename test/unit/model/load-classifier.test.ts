@@ -78,12 +78,12 @@ test('trained weights take the place of those that were loaded; the frozen ones 
     ['head/kernel', classifier.head.kernel.map((value) => 2 * value)],
     ['head/bias', Float32Array.of(1, 2, 3)],
   ]);
-  const { parameters, head } = withTrained(classifier, state);
+  const { parameters, head } = withTrained(classifier, { weights: state });
   expect(parameters.get(trained!)!.values).toEqual(state.get(trained!));
   expect(parameters.get(frozen!)).toEqual(classifier.parameters.get(frozen!));
   expect(head).toEqual({ kernel: state.get('head/kernel'), bias: state.get('head/bias') });
   state.delete('head/bias');
-  expect(() => withTrained(classifier, state)).toThrow('the checkpoint holds no head/bias');
+  expect(() => withTrained(classifier, { weights: state })).toThrow('the checkpoint holds no head/bias');
 });
 
 function product(shape: unknown): number {

@@ -18,7 +18,7 @@ export function randomImages(size: number): tf.Tensor4D {
   return tf.tensor4d(values, [2, size, size, 3]);
 }
 
-/** Pooled features [images, features] of a plan, spelled with tfjs's own operations. */
+/** Pooled features [images, features] of a plan in evaluation, spelled with tfjs's own operations. */
 export function features(backbone: Backbone, parameters: Parameters, images: tf.Tensor4D): Float32Array {
   return tf.tidy(() => {
     const parameter = (name: string) => {
@@ -31,7 +31,14 @@ export function features(backbone: Backbone, parameters: Parameters, images: tf.
       for (const unit of block.units) {
         const kernel = parameter(`${unit.name}/kernel`) as tf.Tensor4D;
         const run = unit.kind === 'conv' ? tf.conv2d : tf.depthwiseConv2d;
-        x = tf.add(run(x, kernel, unit.stride, 'same'), parameter(`${unit.name}/bias`));
+        const z = run(x, kernel, unit.stride, 'same');
+        if (unit.batchNorm === undefined) x = tf.add(z, parameter(`${unit.name}/bias`));
+        else {
+          const [mean, variance, beta, gamma] = ['mean', 'variance', 'beta', 'gamma'].map(
+            (part) => parameter(`${unit.name}/${part}`) as tf.Tensor1D,
+          );
+          x = tf.batchNorm(z, mean!, variance!, beta, gamma, unit.batchNorm.epsilon) as tf.Tensor4D;
+        }
         if (unit.relu6) x = tf.relu6(x);
       }
       if (block.residual) x = tf.add(start, x);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { GivenSettings } from '../../../src/config/check-settings.js';
 import { readDefaults } from '../../../src/config/settings.js';
 import { RunError, UsageError } from '../../../src/errors.js';
+import { WITHOUT_RECORD } from '../../../src/runs/documents.js';
 import type { JsonObject } from '../../../src/runs/json.js';
 import { resolveRate } from '../../../src/train/train.js';
 import { freshFolder } from '../runs/fresh-folder.js';
@@ -43,6 +44,7 @@ async function resolved(
   const rate = await resolveRate({ ...settings, ...given }, rates, arm, {
     measure,
     imageSize,
+    network: { ...WITHOUT_RECORD, ...(given.batchNorm && { batchNorm: given.batchNorm }) },
     frozen: true,
     dataset: async () => dataset,
     find: async () => found as typeof FOUND,

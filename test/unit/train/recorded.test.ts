@@ -38,6 +38,8 @@ test('the key tells what would come out otherwise, and nothing else', async () =
     { config: { data: 'elsewhere', weights: 'w', valSplit: 0.5, splitSeed: 4, followLinks: true } },
     { config: { lrFrom: 'runs/find-lr-seed0' } },
     { config: { pair: 0 } },
+    // What older versions did without a word.
+    { config: { batchNorm: 'fold', bnMomentum: null, stemStride: 2, alpha: null } },
     { environment: { node: 'v22', cpu: 'another', cores: 64, jobs: 9, workers: 3 } },
     { status: null },
   ]) {
@@ -48,6 +50,8 @@ test('the key tells what would come out otherwise, and nothing else', async () =
     { arm: '1cycle' },
     { config: { pair: 1 } },
     { config: { lr: 0.5 } },
+    { config: { batchNorm: 'train' } },
+    { config: { stemStride: 1 } },
     { environment: { backend: 'cpu' } },
     { environment: { arithmetic: 'fused' } },
     { environment: { onecycle: '0.2.0' } },

@@ -9,6 +9,10 @@ import { extendedConfig, recordedRunConfig, refuseContradictions } from '../../.
 
 const { settings } = readDefaults();
 const config = resolveRun(settings, { imageSize: 96, lr: 0.01, arm: '1cycle', frozen: true });
+const TRAINED_NORM = resolveRun(settings, {
+  ...{ imageSize: 96, lr: 0.01, arm: '1cycle', frozen: true },
+  network: { batchNorm: 'train', bnMomentum: 0.99, stemStride: 2, alpha: null },
+});
 const json = (value: object) => JSON.parse(JSON.stringify(value)) as JsonObject;
 const read = (document: object) => recordedRunConfig(json(document), 'RUN/config.json');
 const contradict = (given: GivenSettings) => () => refuseContradictions('RUN', config, given);
@@ -19,6 +23,8 @@ describe('the configuration of a recorded run', () => {
     ['without a frozen part', resolveRun(settings, { imageSize: 96, lr: 0.01, arm: 'a', frozen: false })],
     ['extended twice', extendedConfig(extendedConfig(config, 6, 3), 7, 9)],
     ['with early stopping', { ...config, earlyStop: 2, decayEvery: 3 }],
+    ['with batch norm in training mode', TRAINED_NORM],
+    ['with random weights', { ...TRAINED_NORM, weights: 'none', alpha: 0.5, stemStride: 1 }],
   ])('comes back %s', (_, written) => expect(read(written)).toEqual(written));
 
   it.each([
@@ -71,6 +77,27 @@ describe('what is given on resume', () => {
   ])('is refused: %j', (given, message) => {
     expect(contradict(given)).toThrow(UsageError);
     expect(contradict(given)).toThrow(message);
+  });
+});
+
+describe('batch norm on resume', () => {
+  it.each<[object, GivenSettings, RegExp]>([
+    // An older record, which says nothing, was folded.
+    [config, { batchNorm: 'train' }, /--batch-norm: fold in the run, train given/],
+    [config, { stemStride: 1 }, /--stem-stride: 2 in the run, 1 given/],
+    [TRAINED_NORM, { batchNorm: 'fold' }, /--batch-norm: train in the run, fold given/],
+    [TRAINED_NORM, { bnMomentum: 0.9 }, /--bn-momentum: 0.99 in the run, 0.9 given/],
+  ])('is that of the run', (run, given, message) => {
+    const refused = () => refuseContradictions('RUN', run as typeof config, given);
+    expect(refused).toThrow(UsageError);
+    expect(refused).toThrow(message);
+  });
+
+  it('may be given again as it is', () => {
+    expect(contradict({ batchNorm: 'fold', stemStride: 2 })).not.toThrow();
+    expect(() =>
+      refuseContradictions('RUN', TRAINED_NORM, { batchNorm: 'train', bnMomentum: 0.99 }),
+    ).not.toThrow();
   });
 });
 

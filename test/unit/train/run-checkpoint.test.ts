@@ -21,6 +21,25 @@ describe('a run’s checkpoint', () => {
     );
   });
 
+  it('holds running statistics where there are some', () => {
+    const statistics = new Map([['block/mean', Float32Array.of(1, -0, 1e-45)]]);
+    const saved = {
+      state: initialRunState(null),
+      replica: { ...replica(1, 2), statistics },
+      predictions: [],
+    };
+    const bytes = encodeCheckpoint(packCheckpoint(saved, { steps: 0, epochs: 0 }, {}));
+    expect(unpackCheckpoint(decodeCheckpoint(bytes))).toEqual(saved);
+  });
+
+  it.each([
+    [[1, -1], true],
+    [[1, NaN], false],
+  ])('of running statistics %j is sound: %s', (values, sound) => {
+    const statistics = new Map([['block/variance', Float32Array.from(values)]]);
+    expect(isSound({ ...replica(1), statistics })).toBe(sound);
+  });
+
   it.each([
     [[0, -1, 3e38], true],
     [[0, NaN], false],

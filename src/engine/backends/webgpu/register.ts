@@ -36,6 +36,7 @@ export function registerTrainingKernels(): void {
     sgdMomentum(webGpu(backend), { weight, velocity, gradient: given(inputs['gradient']) }, rates);
     return [];
   });
+  replace('ColumnSums', ({ backend, inputs }) => columnSums(webGpu(backend), given(inputs['x'])));
   replace('AddInPlace', ({ backend, inputs }) => {
     addInPlace(webGpu(backend), given(inputs['target']), given(inputs['source']));
     return [];
