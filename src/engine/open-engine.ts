@@ -8,8 +8,8 @@ import { WasmEngine } from './wasm/engine.js';
  * An engine for one run.
  * @param batchSize images of a full batch; with the network and the image size it fixes the slices
  * @param workers threads, of which no more are used than a batch has slices; one where the backend has no others
- * @throws UsageError where a slice, or with batch norm in training mode outside wasm the whole batch, does not fit the device, naming the batch
- *   size that would
+ * @throws UsageError where a slice, or for tfjs's batch norm in training mode the whole batch, does not fit the device, naming the
+ *   batch size that would
  */
 export async function openEngine(setup: NetworkSetup, batchSize: number, workers: number): Promise<Engine> {
   const { backbone, firstTrained, imageSize } = setup;
@@ -17,7 +17,7 @@ export async function openEngine(setup: NetworkSetup, batchSize: number, workers
   const normalizes = backbone.blocks.some(({ units }) =>
     units.some(({ batchNorm }) => batchNorm !== undefined),
   );
-  // On wasm the slices of a batch go through the network side by side, unit by unit.
+  // Threads normalize their slices together; elsewhere the batch is one slice.
   const slice =
     normalizes && !traits.threads
       ? batchSize

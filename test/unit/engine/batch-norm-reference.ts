@@ -1,9 +1,13 @@
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import * as tf from '@tensorflow/tfjs-core';
+import { readFileSync } from 'node:fs';
+import { expect } from 'vitest';
+import type { Engine, FeatureInput } from '../../../src/engine/engine.js';
 import { type NetworkSetup, termsOf, type TrainedState } from '../../../src/engine/params.js';
-import type { ConvUnit } from '../../../src/model/network.js';
-import { trainedNames } from './small-networks.js';
+import type { ConvUnit, Parameters } from '../../../src/model/network.js';
+import { relativeError, spread } from './guarded-heap.js';
+import { NETWORKS, normalizedSetup, trainedNames } from './small-networks.js';
 
 tf.enableProdMode();
 
@@ -200,4 +204,104 @@ export class BatchNormReference {
   private units(): ConvUnit[] {
     return this.setup.backbone.blocks.slice(this.setup.firstTrained).flatMap(({ units }) => units);
   }
+}
+
+/** Of the largest value, as batch norm and convolutions in another order of additions come to. */
+export const ROUNDING = 1e-4;
+
+/**
+ * Errors in proportion to the largest value of the unit: the next batch norm takes away nearly all that a shift before a pointwise
+ * convolution does, so that the shift's own gradient consists of what two large numbers differ by.
+ */
+export function expectClose(
+  found: ReadonlyMap<string, Float32Array>,
+  expected: ReadonlyMap<string, Float32Array>,
+): void {
+  expect([...found.keys()]).toEqual([...expected.keys()]);
+  const unitOf = (name: string) => name.slice(0, name.lastIndexOf('/') + 1);
+  for (const [name, values] of expected) {
+    const unit = [...expected].filter(([other]) => unitOf(other) === unitOf(name));
+    const scale = Math.max(...unit.flatMap(([, numbers]) => [...numbers].map(Math.abs)));
+    const worst = Math.max(...values.map((value, i) => Math.abs(value - found.get(name)![i]!)));
+    expect(worst / scale, name).toBeLessThan(ROUNDING);
+  }
+}
+
+/** What test/golden/oracles/batch-norm.py wrote of PyTorch. */
+interface TorchRecord {
+  readonly size: number;
+  readonly batches: readonly number[];
+  readonly rates: { readonly learningRate: number; readonly momentum: number };
+  readonly losses: readonly number[];
+  readonly firstGradients: Readonly<Record<string, readonly number[]>>;
+  readonly weights: Readonly<Record<string, readonly number[]>>;
+  readonly statistics: Readonly<Record<string, readonly number[]>>;
+  readonly logits: readonly number[];
+}
+
+const RECORDED = JSON.parse(
+  readFileSync(new URL('../../golden/oracles/batch-norm.json', import.meta.url), 'utf8'),
+) as TorchRecord;
+
+const floatsOf = (values: Readonly<Record<string, readonly number[]>>) =>
+  new Map(Object.entries(values).map(([name, numbers]) => [name, Float32Array.from(numbers)]));
+
+/** The network of batch-norm.py, with the weights that it starts from. */
+export function torchSetup(): NetworkSetup {
+  const setup = normalizedSetup('V2', 0, RECORDED.size);
+  const parameters = torchParameters();
+  const values = (name: string) => parameters.get(`head/${name}`)!.values;
+  return { ...setup, parameters, head: { kernel: values('kernel'), bias: values('bias') } };
+}
+
+function torchParameters(): Parameters {
+  const parameters = new Map<string, { shape: readonly number[]; values: Float32Array }>();
+  const put = (name: string, shape: readonly number[], low: number, high: number, phase: number) => {
+    const count = shape.reduce((product, length) => product * length, 1);
+    parameters.set(name, { shape, values: spread(count, low, high, phase) });
+  };
+  const units = NETWORKS.V2.blocks.flatMap((block) => block.units);
+  for (const [number, { name, kind, filterShape }] of units.entries()) {
+    const [height, width, from, to] = filterShape;
+    const bound = 1.5 / Math.sqrt(height * width * (kind === 'conv' ? from : 1));
+    put(`${name}/kernel`, filterShape, -bound, bound, 100 * number);
+    const channels = [kind === 'conv' ? to : from];
+    put(`${name}/gamma`, channels, 0.5, 2.5, 100 * number + 1);
+    put(`${name}/beta`, channels, -0.5, 3, 100 * number + 2);
+    put(`${name}/mean`, channels, -0.5, 0.5, 100 * number + 3);
+    put(`${name}/variance`, channels, 0.5, 2, 100 * number + 4);
+  }
+  put('head/kernel', [14, 3], -1, 1, 5000);
+  put('head/bias', [3], -1, 1, 5001);
+  return parameters;
+}
+
+/** Takes the recorded steps, and holds losses, the first gradients, weights, running statistics and logits against PyTorch's. */
+export async function expectTorchSteps(engine: Engine): Promise<void> {
+  const { size, rates, batches, losses, firstGradients, ...recorded } = RECORDED;
+  const inputOf = (count: number, phase: number): FeatureInput => ({
+    kind: 'features',
+    values: spread(count * size * size * 3, -1, 1, phase),
+    shape: [size, size, 3],
+  });
+  for (const [step, images] of batches.entries()) {
+    const labels = Int32Array.from({ length: images }, (_, i) => (i + step) % 3);
+    const { loss } = await engine.step(inputOf(images, 1000 * step), labels, rates);
+    expect(Math.abs(loss / losses[step]! - 1)).toBeLessThan(ROUNDING);
+    if (step > 0) continue;
+    // The first velocity is the gradient and what weight decay adds to it.
+    const { velocities } = await engine.snapshot();
+    const decay = (name: string) => (name.endsWith('/kernel') ? 1e-2 : 0);
+    const before = torchParameters();
+    const gradients = [...velocities].map(([name, values]): [string, Float32Array] => [
+      name,
+      values.map((value, i) => value - decay(name) * before.get(name)!.values[i]!),
+    ]);
+    expectClose(new Map(gradients), floatsOf(firstGradients));
+  }
+  const { weights, statistics } = await engine.snapshot();
+  expectClose(weights, floatsOf(recorded.weights));
+  expectClose(statistics!, floatsOf(recorded.statistics));
+  const logits = await engine.logits(inputOf(4, 9000));
+  expect(relativeError(logits, Float32Array.from(recorded.logits))).toBeLessThan(ROUNDING);
 }

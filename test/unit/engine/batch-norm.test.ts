@@ -1,15 +1,14 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
-import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { fingerprint, type NetworkSetup, type TrainedState } from '../../../src/engine/params.js';
 import { Classifier } from '../../../src/engine/tfjs/classifier.js';
 import { batchNormBackward, batchNormForward } from '../../../src/engine/tfjs/conv.js';
 import { LocalEngine } from '../../../src/engine/tfjs/local-engine.js';
 import { foldBatchNorms } from '../../../src/model/load/fold.js';
-import type { Block, ConvUnit } from '../../../src/model/network.js';
 import { randomStream } from '../../../src/random.js';
+import { expectTorchSteps, torchSetup } from './batch-norm-reference.js';
 import { opened, RATES, trainOn } from './engine-runs.js';
 import { randomBatch } from './random-batch.js';
 import { normalizedSetup } from './small-networks.js';
@@ -165,98 +164,8 @@ describe.each(['V1', 'V2', 'narrow V2'] as const)('a small Mobile%s against the 
   });
 });
 
-/** What torch made of a small network: see oracles/torch.py. */
-interface Oracle extends Pick<
-  NetworkSetup,
-  'imageSize' | 'labelSmoothing' | 'weightDecay' | 'headLrMultiplier'
-> {
-  readonly epsilon: number;
-  readonly momentum: number;
-  readonly units: readonly ConvUnit[];
-  readonly initial: Readonly<Record<string, readonly number[]>>;
-  readonly steps: readonly ({
-    readonly images: readonly number[];
-    readonly labels: readonly number[];
-    readonly learningRate: number;
-    readonly momentum: number;
-    readonly loss: number;
-  } & Readonly<Record<'gradients' | keyof TrainedState, Readonly<Record<string, readonly number[]>>>>)[];
-  readonly evaluated: { readonly images: readonly number[]; readonly logits: readonly number[] };
-}
-
-const oracle = JSON.parse(
-  readFileSync(new URL('../../golden/oracles/batch-norm-small.json', import.meta.url), 'utf8'),
-) as Oracle;
-
-function torchSetup(): NetworkSetup {
-  const { units, initial, epsilon, momentum, imageSize, labelSmoothing, weightDecay, headLrMultiplier } =
-    oracle;
-  const normalized = units.map((unit) => ({ ...unit, batchNorm: { epsilon, momentum } }));
-  const block = (name: string, residual: boolean, ...indices: number[]): Block => ({
-    name,
-    residual,
-    units: indices.map((i) => normalized[i]!),
-  });
-  const values = (name: string) => Float32Array.from(initial[name]!);
-  return {
-    imageSize,
-    labelSmoothing,
-    weightDecay,
-    headLrMultiplier,
-    backbone: {
-      version: 2,
-      alpha: 1,
-      trainedSize: imageSize,
-      blocks: [block('stem', false, 0), block('inverted', true, 1, 2, 3), block('last', false, 4)],
-      features: 8,
-    },
-    parameters: new Map(
-      Object.keys(initial).map((name) => {
-        const kernel = units.find((unit) => name === `${unit.name}/kernel`);
-        return [name, { shape: kernel?.filterShape ?? [initial[name]!.length], values: values(name) }];
-      }),
-    ),
-    head: { kernel: values('head/kernel'), bias: values('head/bias') },
-    firstTrained: 0,
-  };
-}
-
-test('three steps are those of torch.nn.BatchNorm2d: losses, gradients, weights, running statistics, evaluation', async () => {
-  const setup = torchSetup();
-  const engine = await opened(new LocalEngine(setup, 2));
-  const input = (images: readonly number[]) =>
-    ({
-      kind: 'features',
-      values: Float32Array.from(images),
-      shape: [setup.imageSize, setup.imageSize, 3],
-    }) as const;
-  expect(oracle.steps.length).toBe(3);
-  for (const [i, { images, labels, loss, gradients, ...expected }] of oracle.steps.entries()) {
-    const { learningRate, momentum } = expected;
-    const before = await engine.snapshot();
-    const outcome = await engine.step(input(images), Int32Array.from(labels), { learningRate, momentum });
-    expect(Math.abs(outcome.loss - loss) / loss).toBeLessThan(1e-5);
-    const state = await engine.snapshot();
-    for (const part of ['weights', 'velocities', 'statistics'] as const) {
-      const own = state[part]!;
-      expect([...own.keys()].sort()).toEqual(Object.keys(expected[part]).sort());
-      for (const [name, values] of own) {
-        const least = part === 'velocities' ? leastOf(Object.values(expected[part])) : 0;
-        const error = relativeError(values, expected[part][name]!, least);
-        expect(error, `${part} of ${name}, step ${i}`).toBeLessThan(1e-4);
-      }
-    }
-    if (i > 0) continue;
-    // At first a velocity is the gradient and what weight decay adds to it: nothing but for kernels.
-    for (const [name, values] of state.velocities) {
-      const decay = name.endsWith('/kernel') ? setup.weightDecay : 0;
-      const own = values.map((value, k) => value - decay * before.weights.get(name)![k]!);
-      const error = relativeError(own, gradients[name]!, leastOf(Object.values(gradients)));
-      expect(error, `gradient of ${name}`).toBeLessThan(1e-4);
-    }
-  }
-  const logits = await engine.logits(input(oracle.evaluated.images));
-  expect(relativeError(logits, oracle.evaluated.logits)).toBeLessThan(1e-4);
+test("three steps are those of PyTorch's BatchNorm2d in training mode", async () => {
+  await expectTorchSteps(await opened(new LocalEngine(torchSetup(), 2)));
 });
 
 describe('an engine', () => {

@@ -1,20 +1,23 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { UsageError } from '../../../src/errors.js';
 import type { FeatureInput } from '../../../src/engine/engine.js';
-import { fingerprint, type NetworkSetup, type TrainedState } from '../../../src/engine/params.js';
+import { fingerprint, type TrainedState } from '../../../src/engine/params.js';
 import type { WasmEngine } from '../../../src/engine/wasm/engine.js';
-import type { Parameters } from '../../../src/model/network.js';
 import { randomStream } from '../../../src/random.js';
-import { BatchNormReference, type FeatureBatch } from './batch-norm-reference.js';
+import {
+  BatchNormReference,
+  expectClose,
+  expectTorchSteps,
+  type FeatureBatch,
+  ROUNDING,
+  torchSetup,
+} from './batch-norm-reference.js';
 import { bits, RATES, trainOn } from './engine-runs.js';
-import { relativeError, spread } from './guarded-heap.js';
+import { relativeError } from './guarded-heap.js';
 import { randomBatch } from './random-batch.js';
 import { NETWORKS, normalizedSetup } from './small-networks.js';
 import { BATCH, engineOf, teams } from './wasm-teams.js';
-
-const ROUNDING = 1e-4;
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -28,24 +31,6 @@ function batchOf(engine: WasmEngine, images: number, seed: number): FeatureBatch
   const values = Float32Array.from({ length }, () => 2 * stream.uniform() - 1);
   const labels = Int32Array.from({ length: images }, () => stream.integer(3));
   return { values, labels, input: { kind: 'features', values, shape } };
-}
-
-/**
- * Errors in proportion to the largest value of the unit: the next batch norm takes away nearly all that a shift before a pointwise
- * convolution does, so that the shift's own gradient consists of what two large numbers differ by.
- */
-function expectClose(
-  found: ReadonlyMap<string, Float32Array>,
-  expected: ReadonlyMap<string, Float32Array>,
-): void {
-  expect([...found.keys()]).toEqual([...expected.keys()]);
-  const unitOf = (name: string) => name.slice(0, name.lastIndexOf('/') + 1);
-  for (const [name, values] of expected) {
-    const unit = [...expected].filter(([other]) => unitOf(other) === unitOf(name));
-    const scale = Math.max(...unit.flatMap(([, numbers]) => [...numbers].map(Math.abs)));
-    const worst = Math.max(...values.map((value, i) => Math.abs(value - found.get(name)![i]!)));
-    expect(worst / scale, name).toBeLessThan(ROUNDING);
-  }
 }
 
 const CASES = (['V1', 'V2', 'narrow V2'] as const).flatMap((network) =>
@@ -82,82 +67,8 @@ describe('three steps are those of plain operations on the whole mini-batch', ()
 });
 
 test("three steps are those of PyTorch's BatchNorm2d in training mode", async () => {
-  const recorded = JSON.parse(
-    readFileSync(new URL('../../golden/oracles/batch-norm.json', import.meta.url), 'utf8'),
-  ) as TorchRecord;
-  const { size, rates } = recorded;
-  const inputOf = (count: number, phase: number): FeatureInput => ({
-    kind: 'features',
-    values: spread(count * size * size * 3, -1, 1, phase),
-    shape: [size, size, 3],
-  });
-  const engine = await engineOf(torchSetup(size), { threads: 2 });
-  for (const [step, images] of recorded.batches.entries()) {
-    const labels = Int32Array.from({ length: images }, (_, i) => (i + step) % 3);
-    const { loss } = await engine.step(inputOf(images, 1000 * step), labels, rates);
-    expect(Math.abs(loss / recorded.losses[step]! - 1)).toBeLessThan(ROUNDING);
-    if (step > 0) continue;
-    // The first velocity is the gradient and what weight decay adds to it.
-    const { velocities } = await engine.snapshot();
-    const decay = (name: string) => (name.endsWith('/kernel') ? 1e-2 : 0);
-    const before = torchParameters();
-    const gradients = [...velocities].map(([name, values]): [string, Float32Array] => [
-      name,
-      values.map((value, i) => value - decay(name) * before.get(name)!.values[i]!),
-    ]);
-    expectClose(new Map(gradients), floatsOf(recorded.firstGradients));
-  }
-  const { weights, statistics } = await engine.snapshot();
-  expectClose(weights, floatsOf(recorded.weights));
-  expectClose(statistics!, floatsOf(recorded.statistics));
-  const logits = await engine.logits(inputOf(4, 9000));
-  expect(relativeError(logits, Float32Array.from(recorded.logits))).toBeLessThan(ROUNDING);
+  await expectTorchSteps(await engineOf(torchSetup(), { threads: 2 }));
 });
-
-/** What test/golden/oracles/batch-norm.py wrote. */
-interface TorchRecord {
-  readonly size: number;
-  readonly batches: readonly number[];
-  readonly rates: { readonly learningRate: number; readonly momentum: number };
-  readonly losses: readonly number[];
-  readonly firstGradients: Readonly<Record<string, readonly number[]>>;
-  readonly weights: Readonly<Record<string, readonly number[]>>;
-  readonly statistics: Readonly<Record<string, readonly number[]>>;
-  readonly logits: readonly number[];
-}
-
-const floatsOf = (values: Readonly<Record<string, readonly number[]>>) =>
-  new Map(Object.entries(values).map(([name, numbers]) => [name, Float32Array.from(numbers)]));
-
-/** The network of batch-norm.py, with the weights that it starts from. */
-function torchSetup(size: number): NetworkSetup {
-  const setup = normalizedSetup('V2', 0, size);
-  const parameters = torchParameters();
-  const values = (name: string) => parameters.get(`head/${name}`)!.values;
-  return { ...setup, parameters, head: { kernel: values('kernel'), bias: values('bias') } };
-}
-
-function torchParameters(): Parameters {
-  const parameters = new Map<string, { shape: readonly number[]; values: Float32Array }>();
-  const put = (name: string, shape: readonly number[], low: number, high: number, phase: number) => {
-    const count = shape.reduce((product, length) => product * length, 1);
-    parameters.set(name, { shape, values: spread(count, low, high, phase) });
-  };
-  const units = NETWORKS.V2.blocks.flatMap((block) => block.units);
-  for (const [number, { name, kind, filterShape }] of units.entries()) {
-    const [height, width, from, to] = filterShape;
-    const bound = 1.5 / Math.sqrt(height * width * (kind === 'conv' ? from : 1));
-    put(`${name}/kernel`, filterShape, -bound, bound, 100 * number);
-    const channels = [kind === 'conv' ? to : from];
-    put(`${name}/gamma`, channels, 0.5, 2.5, 100 * number + 1);
-    put(`${name}/beta`, channels, -0.5, 3, 100 * number + 2);
-    put(`${name}/mean`, channels, -0.5, 0.5, 100 * number + 3);
-    put(`${name}/variance`, channels, 0.5, 2, 100 * number + 4);
-  }
-  put('head/kernel', [14, 3], -1, 1, 5000);
-  put('head/bias', [3], -1, 1, 5001);
-  return parameters;
-}
 
 describe('with batch norm in training mode', () => {
   test.each([
