@@ -93,7 +93,10 @@ export async function surveyWorkbench(
 ): Promise<Survey> {
   const { weights, firstTrained } = await startingNetwork(settings);
   if (settings.bnMomentum !== undefined && settings.batchNorm === 'fold') {
-    emit({ type: 'note', text: '--bn-momentum has no effect where batch norm is folded: see --batch-norm.' });
+    emit({
+      type: 'warning',
+      text: '--bn-momentum has no effect where batch norm is folded: see --batch-norm.',
+    });
   }
   const folder = await scanImageFolder(await dataFolder(settings.data), {
     valSplit: settings.valSplit,
@@ -229,7 +232,8 @@ export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): 
   const bench = benchOf(coming.listed);
   const settled = coming.done.then((images) => {
     requireBatch(settings, images.train.length, survey);
-    for (const { path, reason } of images.skipped) emit({ type: 'warning', text: `skipped ${path}: ${reason}` });
+    for (const { path, reason } of images.skipped)
+      emit({ type: 'warning', text: `skipped ${path}: ${reason}` });
     for (const text of images.notes) emit({ type: 'warning', text });
     return coming.failed.aborted ? benchOf(images) : { ...bench, images };
   });

@@ -100,7 +100,16 @@ describe('the line that a command ends with works as it stands', () => {
       await typed(cwd, said.next);
     }
     // Of a configuration file its name is enough, and what is said besides.
-    const trained = await carriesOut(cwd, ['train', ...own, '--policy', 'fixed', '--out', 'alone', '--report', 'page one']);
+    const trained = await carriesOut(cwd, [
+      'train',
+      ...own,
+      '--policy',
+      'fixed',
+      '--out',
+      'alone',
+      '--report',
+      'page one',
+    ]);
     expect(trained).toEqual({
       results: "alone/fixed-seed0, 'page one/report.html'",
       next: `${CALL} compare --config mine.json --image-size 32 --trainable head --batch-size 12 --out alone`,
