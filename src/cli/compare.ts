@@ -6,6 +6,7 @@ import { counted } from '../report/text/numbers.js';
 import type { CompareDocument } from '../runs/documents.js';
 import { prepareOut } from '../runs/run-folder.js';
 import { describeEnvironment } from '../workbench/workbench.js';
+import { afterComparison, sameAgain } from './closing.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, inSession, type RawFlags, type Session } from './session.js';
 import { printBesides } from './terminal.js';
@@ -24,6 +25,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
         session,
         outcome,
         compareDocument(outcome, { target, seconds: seconds(), trainedHere: undefined }),
+        dirs,
       );
       return;
     }
@@ -35,6 +37,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
       const { comparePlanReport } = await import('../report/pages/plan.js');
       const plan = await planComparison(request);
       session.print(plan, ({ width }) => comparePlanReport(plan, width));
+      session.close({ next: sameAgain(['plan']) });
       return;
     }
     if (settings.dryRun) {
@@ -42,6 +45,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
       const { dryRunReport } = await import('../report/pages/plan.js');
       const plan = await planArms(request);
       session.print(plan, (layout) => dryRunReport(plan, layout));
+      session.close({ next: sameAgain(['dryRun']) });
       return;
     }
     // Read before the runs train: after hours of it another version may lie in these files' place.
@@ -52,14 +56,18 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
   });
 }
 
+/** @param recorded the folders that were named; none where the runs were trained now */
 async function show(
-  { print, settings, progress }: Session,
+  { print, settings, progress, close }: Session,
   { runs }: CompareOutcome,
   document: CompareDocument,
+  recorded: readonly string[] = [],
 ): Promise<void> {
+  const { out, report } = settings;
+  const trained = recorded.length === 0;
   if (document.status === 'interrupted') {
     print(document, () => keptText(document, settings));
-    progress.say('Run the same command again to go on: finished runs are taken, the others continued.');
+    close({ results: [out], next: afterComparison(document, { trained, out, report }) });
     return;
   }
   const curves = document.arms.map(({ policy }) => ({
@@ -69,28 +77,29 @@ async function show(
       .map(({ seed, record }) => ({ seed, epochs: record.epochs, steps: record.steps })),
   }));
   const { compareReport } = await loadReport();
-  const { report } = settings;
   const writePage = async (dir: string) => {
     const { writeReport } = await import('./write-report.js');
     return writeReport(dir, document, curves, runs);
   };
-  await printBesides(
-    report === undefined ? undefined : () => writePage(report),
-    () => print(document, (layout) => compareReport(document, curves, layout)),
-    progress.say,
+  const page = await printBesides(report === undefined ? undefined : () => writePage(report), () =>
+    print(document, (layout) => compareReport(document, curves, layout)),
   );
   if (document.status === 'failed') {
     progress.say(
       'onecycle: The comparison failed: too few runs of an arm finished, or none with a seed of the other.',
     );
-    throw new Exit(1);
   }
+  close({
+    results: trained ? [out, page] : [page],
+    next: afterComparison(document, { trained, out, report }),
+  });
+  if (document.status === 'failed') throw new Exit(1);
 }
 
 /** What an interrupted comparison leaves: its tables would be of some seeds alone. */
 function keptText({ arms }: CompareDocument, { seeds, out }: Settings): string {
   const finished = arms.reduce((sum, { runs }) => sum + runs.length, 0);
-  return `Interrupted: ${finished} of ${counted(arms.length * seeds, 'run')} finished. All that was done lies in ${out}.`;
+  return `Interrupted: ${finished} of ${counted(arms.length * seeds, 'run')} finished. All that was done lies in ${out}: the same command takes what is finished and goes on with the rest.`;
 }
 
 function loadReport() {

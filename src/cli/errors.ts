@@ -1,12 +1,18 @@
 import { CommanderError } from 'commander';
-import { RunError, UsageError } from '../errors.js';
+import { readFileSync } from 'node:fs';
+import { messageOf, RunError, UsageError } from '../errors.js';
+import { printableJson } from '../printable.js';
+import { type ErrorDocument, SCHEMA_VERSION } from '../runs/documents.js';
 import { limitReached } from '../system.js';
-import { say } from './terminal.js';
+import { owesJson, say } from './terminal.js';
 
-/** Ends the program with a given exit code after everything has been said already. */
+/** Ends the program with a given exit code after everything has been said already, which a message repeats for --json. */
 export class Exit extends Error {
-  constructor(readonly code: number) {
-    super(`exit ${code}`);
+  constructor(
+    readonly code: number,
+    message = `exit ${code}`,
+  ) {
+    super(message);
   }
 }
 
@@ -36,6 +42,40 @@ export function reportError(thrown: unknown, debug: boolean): void {
   say(`onecycle: ${error.message}`);
   if (debug || !expected) say(error.stack ?? '');
   if (!expected) say('This is a bug in onecycle: please report it with the lines above.');
+}
+
+/**
+ * Prints an error as a JSON document where --json promised one and nothing else was printed; the lines of predict are JSON each.
+ * @param commands the names of all commands
+ */
+export function printErrorDocument(thrown: unknown, commands: readonly string[]): void {
+  const exitCode = exitCodeOf(thrown);
+  if (exitCode === 0 || !owesJson()) return;
+  const error = limitReached(thrown) ?? thrown;
+  const words = process.argv.slice(2);
+  const command = words.find((word) => commands.includes(word)) ?? null;
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const document: ErrorDocument = {
+    schemaVersion: SCHEMA_VERSION,
+    command,
+    status: 'error',
+    onecycle: version,
+    seconds: performance.now() / 1000,
+    error: {
+      kind: kindOf(error),
+      // commander begins its messages with the word.
+      message: messageOf(error).replace(/^error: /u, ''),
+      hint: error instanceof CommanderError ? (hintOn(error.code, words) ?? null) : null,
+      exitCode,
+    },
+  };
+  process.stdout.write(`${printableJson(document, command === 'predict' ? 0 : 2)}\n`);
+}
+
+function kindOf(error: unknown): ErrorDocument['error']['kind'] {
+  if (error instanceof Exit) return error.code > 128 ? 'interrupted' : 'run';
+  if (error instanceof UsageError || error instanceof CommanderError) return 'usage';
+  return error instanceof RunError ? 'run' : 'bug';
 }
 
 /** What was meant by words that commander refuses, as a sentence; undefined where that cannot be told. */

@@ -2,17 +2,20 @@ import { planFinder, runFinder } from '../find-lr/find-lr.js';
 import { findLrReport } from '../report/pages/find-lr.js';
 import { prepareOut } from '../runs/run-folder.js';
 import { describeEnvironment } from '../workbench/workbench.js';
+import { afterRangeTest, rangeTestPlaces, sameAgain } from './closing.js';
 import { checkReportFolder, inSession, type RawFlags } from './session.js';
 import { printBesides } from './terminal.js';
 
 /** `onecycle find-lr`. */
 export function runFindLr(flags: RawFlags): Promise<void> {
-  return inSession(flags, async ({ settings, progress, signal, startBackend, print }) => {
+  return inSession(flags, async (session) => {
+    const { settings, spoken, progress, signal, startBackend, print, close } = session;
     if (settings.dryRun) {
-      await startBackend();
-      const plan = await planFinder(settings, { emit: progress.emit, signal });
+      const environment = describeEnvironment(await startBackend());
+      const plan = await planFinder(settings, { environment, emit: progress.emit, signal });
       const { dryRunReport } = await import('../report/pages/plan.js');
       print(plan, (layout) => dryRunReport(plan, layout));
+      close({ next: sameAgain(['dryRun']) });
       return;
     }
     await checkReportFolder(settings);
@@ -25,10 +28,9 @@ export function runFindLr(flags: RawFlags): Promise<void> {
       const { writeRunReport } = await import('./write-report.js');
       return writeRunReport(dir, { kind: 'find-lr', document });
     };
-    await printBesides(
-      report === undefined ? undefined : () => writePage(report),
-      () => print(document, (layout) => findLrReport(document, layout)),
-      progress.say,
+    const page = await printBesides(report === undefined ? undefined : () => writePage(report), () =>
+      print(document, (layout) => findLrReport(document, layout)),
     );
+    close({ results: rangeTestPlaces(document.run, page), next: afterRangeTest(document, spoken) });
   });
 }

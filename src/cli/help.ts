@@ -7,6 +7,7 @@ import { UsageError } from '../errors.js';
 import { printableLines } from '../printable.js';
 import { manualPage } from '../report/pages/manual.js';
 import { errnoOf, explainWriteError, makeFolders, writeDurably } from '../runs/atomic.js';
+import { sayClosing } from './closing.js';
 import { layout } from './terminal.js';
 
 /** Pages of the manual, src/cli/manual/*.md, and what each is about. */
@@ -41,8 +42,8 @@ export async function runInit(file: string): Promise<void> {
     await rm(file, { force: true });
     throw explainWriteError(error, file, 'start', 'onecycle init FILE');
   });
-  const next = `Change in it what you like, then: onecycle compare --config ${file}`;
-  process.stdout.write(`${printableLines(`Wrote ${file}. ${next}`)}\n`);
+  process.stdout.write(`${printableLines(`Wrote ${file}. Change in it what you like.`)}\n`);
+  sayClosing({ results: [file], next: ['compare', '--config', file] });
 }
 
 /** The shells that `onecycle completion` knows. */

@@ -1,10 +1,12 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { SkippedFile } from '../data/folder/image-folder.js';
+import { dataFolder } from '../data/folder/scan.js';
 import { UsageError } from '../errors.js';
 import { exportFiles, requireWrittenFormat } from '../export/model-files.js';
 import {
@@ -19,7 +21,9 @@ import { confusionOf } from '../report/pages/html/classes.js';
 import { exportReport, judgedReport, type PredictedImage, predictionTable } from '../report/pages/models.js';
 import { joinBlocks, type ReportLayout } from '../report/text/layout.js';
 import { makeFolders, makeWholeFolder, requireWritable, writeFileAtomic } from '../runs/atomic.js';
-import { type ExportDocument, type PredictionLine, SCHEMA_VERSION } from '../runs/documents.js';
+import { type ExportDocument, type PredictionLine, RUN_FILES, SCHEMA_VERSION } from '../runs/documents.js';
+import { readDocument } from '../runs/read-document.js';
+import { exportOf } from './closing.js';
 import { Exit } from './errors.js';
 import { inSession, type RawFlags, type Session } from './session.js';
 import { layout, outliveReaders } from './terminal.js';
@@ -35,7 +39,7 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
       const { settings, signal, progress, startBackend } = session;
       const { csv, json, top = 1, workers = availableParallelism() } = settings;
       const classifier = await openRunClassifier(run, settings.final ? 'final' : 'best');
-      if (classifier.note !== null) progress.say(classifier.note);
+      if (classifier.note !== null) progress.emit({ type: 'warning', text: classifier.note });
       if (csv !== undefined) {
         await requireFile(csv);
         // A reader of stdout that has seen enough ends the program, but not before the table is written.
@@ -73,7 +77,8 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
       if (signal.aborted)
         progress.say(`Interrupted: ${found.length} of ${images.length} images were classified.`);
       for (const { path, reason } of failed)
-        progress.emit({ type: 'note', text: `skipped ${path}: ${reason}` });
+        progress.emit({ type: 'warning', text: `skipped ${path}: ${reason}` });
+      session.close({ results: [csv], next: exportOf(run) });
       if (failed.length > 0 && !signal.aborted) throw new Exit(1);
     },
     { ending: 'finishing the images under way', nothing: 'Interrupted: nothing was classified.' },
@@ -84,14 +89,14 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
 export function runExport(run: string, flags: RawFlags): Promise<void> {
   return inSession(
     flags,
-    async ({ settings, signal, progress, print }) => {
+    async ({ settings, signal, progress, print, close }) => {
       const { to, format = 'tfjs' } = settings;
       if (to === undefined) {
         throw new UsageError('export needs --to DIR, a new or empty folder for the files.');
       }
       requireWrittenFormat(format, run);
       const classifier = await openRunClassifier(run, settings.final ? 'final' : 'best');
-      if (classifier.note !== null) progress.say(classifier.note);
+      if (classifier.note !== null) progress.emit({ type: 'warning', text: classifier.note });
       const files = await exportFiles(classifier, format);
       signal.throwIfAborted();
       await makeWholeFolder(resolve(to), files, '--to');
@@ -105,9 +110,17 @@ export function runExport(run: string, flags: RawFlags): Promise<void> {
         files: Object.entries(files).map(([name, data]) => ({ name, bytes: Buffer.byteLength(data) })),
       };
       print(document, (layout) => exportReport(document, layout));
+      close({ results: [to], next: await afterExport(run) });
     },
     { ending: 'stopping', nothing: 'Interrupted: nothing was exported.' },
   );
+}
+
+/** What the model says in this program, on the images that it was trained with where they are still there. */
+async function afterExport(run: string): Promise<string[]> {
+  const { data } = await readDocument(join(run, RUN_FILES.config));
+  const folder = typeof data === 'string' ? await dataFolder(data) : '';
+  return existsSync(folder) ? ['predict', run, folder] : ['show', run];
 }
 
 /** The names that were given: `-`, or no name where standard input is no terminal, stands for a list there. */

@@ -159,7 +159,7 @@ export function buildProgram(): Command {
   plainCommand(program, 'doctor')
     .description('what this machine can do, and what is missing for more')
     .action(async (flags: RawFlags) => {
-      const { runDoctor } = await import('./doctor.js');
+      const { runDoctor } = await import('./show.js');
       await runDoctor(flags);
     });
   program
@@ -212,6 +212,7 @@ function plainCommand(program: Command, name: string): Command {
   return program
     .command(name)
     .option('--json', 'one JSON document on stdout')
+    .option('--quiet', 'nothing on stderr but warnings and errors')
     .option('--no-color', 'no colours')
     .option('--debug', 'stack traces')
     .showHelpAfterError(`(see onecycle ${name} --help)`)

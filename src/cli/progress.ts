@@ -6,7 +6,7 @@ import { breakAtBlanks, pad, truncate } from '../report/text/width.js';
 import type { Emit, ExperimentEvent } from '../workbench/events.js';
 import { TimeLeft } from './time-left.js';
 
-/** Shows an experiment's events on stderr: bars on a terminal, plain lines elsewhere, notes only when quiet. */
+/** Shows an experiment's events on stderr: bars on a terminal, plain lines elsewhere, warnings only when quiet. */
 export interface ProgressView {
   readonly emit: Emit;
   /** Lines above the bars, whatever they hold. */
@@ -70,10 +70,10 @@ function plainLines(quiet: boolean, stream: ProgressStream, now: () => number): 
     stream.write(`${line}\n`);
   };
   const emit = (event: ExperimentEvent) => {
-    if (event.type === 'note') say(event.text);
-    if (quiet || event.type === 'note') return;
+    if (event.type === 'warning') say(event.text);
+    if (quiet || event.type === 'warning') return;
     tally.observe(event, now());
-    if (event.type === 'data') say(event.text);
+    if (event.type === 'data' || event.type === 'note') say(event.text);
     else if (event.type === 'epoch') say(epochLine(event.name, event.record));
     else if (event.type === 'sweep' && event.stop !== undefined) say(sweepLine(event));
     else if (event.type === 'run-end' && event.status !== 'completed') say(`${event.name}: ${event.status}`);
@@ -215,10 +215,12 @@ function bars(stream: ProgressStream, now: () => number): RawView {
         if (event.done === event.total) remove('images');
         break;
       case 'note':
+      case 'warning':
       case 'data':
         say(event.text);
         break;
       case 'plan':
+      case 'range-test':
       case 'recorded':
         break;
       case 'run':

@@ -14,7 +14,8 @@ import { SCHEMA_VERSION, type SettingsDocument, type SettingValue } from '../run
 import type { JsonValue } from '../runs/json.js';
 import { Exit } from './errors.js';
 import { openProgress, type ProgressView } from './progress.js';
-import { layout, printResult, say } from './terminal.js';
+import { type Closing, sameAgain, sayClosing } from './closing.js';
+import { layout, printResult, promiseJson, say } from './terminal.js';
 
 /** Flags as commander gathers them: texts, or booleans for flags without a value. */
 export type RawFlags = Readonly<Record<string, string | boolean>>;
@@ -25,6 +26,8 @@ export interface Session {
   readonly rates: RateTable;
   /** Only what a flag or the config file says. */
   readonly given: GivenSettings;
+  /** Only what a flag says. */
+  readonly spoken: GivenSettings;
   readonly progress: ProgressView;
   /** Aborted at the first signal. */
   readonly signal: AbortSignal;
@@ -34,6 +37,8 @@ export interface Session {
   readonly tell: (report: (layout: ReportLayout) => string) => void;
   /** Prints the result, after all files are written: the document with --json, else the report for this terminal. */
   readonly print: (document: object, report: (layout: ReportLayout) => string) => void;
+  /** Says last of all where the results lie and how to go on, unless --quiet. */
+  readonly close: (closing: Closing) => void;
 }
 
 /**
@@ -49,7 +54,7 @@ export async function inSession(
     nothing = 'Interrupted before anything was trained: there is no run to go on with.',
   } = {},
 ): Promise<void> {
-  const { settings, rates, given, notes, relativePaths } = await readSettings(flags);
+  const { settings, rates, given, spoken, notes, relativePaths } = await readSettings(flags);
   const progress = openProgress(settings.quiet, process.stderr);
   for (const text of notes) progress.say(text);
   const stop = listenForSignals((name) => {
@@ -57,24 +62,28 @@ export async function inSession(
     progress.stop();
     progress.say(`${name}: ${ending}; once more to quit at once`);
   });
+  let outcome: string | undefined;
   try {
     await work({
       settings,
       rates,
       given,
+      spoken,
       progress,
       signal: stop.signal,
       startBackend: (otherwise) =>
         startBackend(given.backend ?? otherwise ?? settings.backend, {
           debug: settings.debug,
-          note: (text) => {
-            if (!settings.quiet) progress.emit({ type: 'note', text });
-          },
+          note: (text) => progress.emit({ type: 'note', text }),
         }),
       tell: (report) => progress.show(report(layout(settings, process.stderr))),
       print: (document, report) => {
         progress.stop();
         printResult(document, report, settings);
+      },
+      close: (closing) => {
+        progress.stop();
+        if (!settings.quiet) sayClosing(closing);
       },
     });
   } catch (error) {
@@ -85,12 +94,13 @@ export async function inSession(
     }
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
     progress.say(nothing);
+    outcome = nothing;
   } finally {
     progress.stop();
     stop.release();
   }
   const code = stop.exitCode();
-  if (code !== undefined) throw new Exit(code);
+  if (code !== undefined) throw new Exit(code, outcome);
 }
 
 /** Refuses, before anything is trained, a place for the report that would not do. Throws UsageError. */
@@ -153,6 +163,7 @@ export async function printSettings(command: CommandName, flags: RawFlags): Prom
   };
   const { settingsReport } = await import('../report/pages/plan.js');
   printResult(document, (shown) => settingsReport(document, shown), settings);
+  if (!settings.quiet) sayClosing({ next: sameAgain(['printConfig']) });
 }
 
 /** Options as they apply, and what the user actually said: defaults < file < flags. */
@@ -191,6 +202,7 @@ async function readSettings(flags: RawFlags): Promise<GivenOptions> {
   const own = Object.entries(file).filter(([name]) => !(reseeded && name === 'pair'));
   const said: GivenSettings = { ...Object.fromEntries(own), ...spoken, ...shown };
   const relative = own.filter(([name, value]) => !Object.hasOwn(spoken, name) && isRelative(value));
+  if (said.json === true) promiseJson();
   return {
     ...{ settings: withGiven(settings, said), rates, given: said, spoken: { ...spoken, ...shown }, notes },
     relativePaths: new Set(relative.map(([name]) => name)),

@@ -2,8 +2,11 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { expandHome } from '../config/check-settings.js';
-import { nearest, shellLine } from '../config/options.js';
+import { nearest } from '../config/options.js';
+import { examine, examineMachine } from '../doctor/doctor.js';
 import { UsageError } from '../errors.js';
+import { printableJson, printableReport } from '../printable.js';
+import { backendRow, backendRows, doctorEnd, machineText } from '../report/pages/doctor.js';
 import { findLrReport } from '../report/pages/find-lr.js';
 import { prunePlan, runsReport } from '../report/pages/runs.js';
 import { trainReport } from '../report/pages/train.js';
@@ -13,8 +16,9 @@ import type { RunsDocument } from '../runs/documents.js';
 import { EPOCH_FIELDS, STEP_FIELDS } from '../runs/read-run.js';
 import { isSortKey, listRecorded, prunable, pruneRuns, SORT_KEYS, type SortKey } from '../show/list.js';
 import { readRecordedRun, type RecordedRun, writerOf } from '../show/recorded-run.js';
+import { afterRangeTest, pageOf, rangeTestPlaces, sayClosing } from './closing.js';
 import { Exit } from './errors.js';
-import { checkReportFolder, type RawFlags } from './session.js';
+import { checkReportFolder, listenForSignals, type RawFlags } from './session.js';
 import { layout, printBesides, printResult, say } from './terminal.js';
 
 /** `onecycle show RUN`. */
@@ -23,7 +27,7 @@ export async function runShow(given: string, flags: RawFlags): Promise<void> {
   const run = await readRecordedRun(dir);
   const [csv, report] = [pathOf(flags, 'csv'), pathOf(flags, 'report')];
   if (report !== undefined) await checkReportFolder({ report });
-  if (csv !== undefined) await writeTables(csv, run);
+  const tables = csv === undefined ? [] : await writeTables(csv, run);
   const writePage = async (page: string) => {
     const { writeRunReport } = await import('./write-report.js');
     return writeRunReport(page, run);
@@ -37,12 +41,18 @@ export async function runShow(given: string, flags: RawFlags): Promise<void> {
           : trainReport(run.document, run.record.steps, layout),
       { json: flags['json'] === true, color: flags['color'] !== false },
     );
-  await printBesides(report === undefined ? undefined : () => writePage(report), print, say);
+  const written = await printBesides(report === undefined ? undefined : () => writePage(report), print);
   const writer = await writerOf(dir);
   if (writer !== null) say(writer);
-  else if (run.kind === 'train' && run.document.status === 'interrupted') {
-    say(`Go on with: onecycle train --resume ${shellLine([dir])}`);
-  }
+  if (flags['quiet'] === true) return;
+  const places = run.kind === 'find-lr' ? rangeTestPlaces(dir, written) : [dir, written];
+  sayClosing({ results: [...places, ...tables], next: writer === null ? afterShow(run, dir, report) : null });
+}
+
+function afterShow(run: RecordedRun, dir: string, report: string | undefined): string[] {
+  if (run.kind === 'find-lr') return afterRangeTest({ ...run.document, run: dir });
+  if (run.document.status === 'interrupted') return ['train', '--resume', dir];
+  return pageOf(dir, report);
 }
 
 /** A folder that a flag names; undefined where it is not given. */
@@ -53,8 +63,8 @@ function pathOf(flags: RawFlags, name: string): string | undefined {
   return expandHome(path);
 }
 
-/** Writes the records of a run as tables. Throws UsageError, before anything is written, where one of them is there already. */
-async function writeTables(dir: string, run: RecordedRun): Promise<void> {
+/** Writes the records of a run as tables, and answers where they lie. Throws UsageError, before anything is written, where one of them is there already. */
+async function writeTables(dir: string, run: RecordedRun): Promise<string[]> {
   const tables =
     run.kind === 'find-lr'
       ? { 'curve.csv': curveTable(run.document) }
@@ -72,8 +82,8 @@ async function writeTables(dir: string, run: RecordedRun): Promise<void> {
   });
   for (const { path, text } of files) {
     await writeFileAtomic(path, text);
-    say(`Written: ${path}`);
   }
+  return files.map(({ path }) => path);
 }
 
 function curveTable({ curves }: Extract<RecordedRun, { kind: 'find-lr' }>['document']): string {
@@ -105,7 +115,22 @@ export async function runRuns(dir: string, flags: RawFlags): Promise<void> {
     json: flags['json'] === true,
     color: flags['color'] !== false,
   });
+  if (flags['quiet'] !== true) sayClosing({ results: [dir], next: afterRuns(document) });
   if (pruned !== undefined && pruned.left.length > 0) throw new Exit(1);
+}
+
+/** Goes on with a run that was broken off, or shows the newest; where there is none, trains the first. */
+function afterRuns({ dir, runs }: RunsDocument): string[] {
+  const [newest] = runs.toSorted((a, b) => Date.parse(b.changed) - Date.parse(a.changed));
+  if (newest === undefined) return ['compare', '--out', dir];
+  const broken = runs.find(
+    ({ command, status, epochs }) =>
+      command === 'train' &&
+      (status === 'interrupted' || status === 'killed') &&
+      epochs !== null &&
+      epochs.done > 0,
+  );
+  return broken === undefined ? ['show', newest.run] : ['train', '--resume', broken.run];
 }
 
 function sortKey(text: string): SortKey {
@@ -143,5 +168,32 @@ async function requireAgreement(): Promise<void> {
     if (!/^y(es)?$/iu.test(answer.trim())) throw new UsageError('Nothing was removed.');
   } finally {
     asking.close();
+  }
+}
+
+/** `onecycle doctor`: prints what it finds as it finds it; exits 0 where at least one backend trains, else 1. */
+export async function runDoctor(flags: RawFlags): Promise<void> {
+  const asked = layout({ color: flags['color'] !== false }, process.stdout);
+  const json = flags['json'] === true;
+  const print = (text: string) => process.stdout.write(`${text}\n`);
+  const report = (text: string) => void (json || print(printableReport(text)));
+  const stop = listenForSignals(() => undefined);
+  try {
+    const machine = examineMachine();
+    report(`${machineText(machine, asked)}\n\n${backendRows(asked)}`);
+    const found = await examine(machine, stop.signal, (probe) => report(backendRow(probe, asked)));
+    const terminal = {
+      interactive: process.stderr.isTTY === true,
+      columns: asked.width,
+      colour: asked.colour,
+    };
+    const document = { ...found, terminal };
+    report(`\n${doctorEnd(document, asked)}`);
+    if (json) print(printableJson(document));
+    if (flags['quiet'] !== true) sayClosing({ next: found.automatic === null ? null : ['compare'] });
+    const code = stop.exitCode() ?? (found.automatic === null ? 1 : 0);
+    if (code !== 0) throw new Exit(code);
+  } finally {
+    stop.release();
   }
 }

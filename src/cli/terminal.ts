@@ -24,21 +24,34 @@ export function printResult(
 ): void {
   const text = json ? printableJson(document) : printableReport(report(layout({ color }, process.stdout)));
   process.stdout.write(`${text}\n`);
+  printed = true;
+}
+
+let printed = false;
+let promised = process.argv.includes('--json');
+
+/** From here on stdout is to hold a JSON document, whatever comes of the command; --json says so by itself. */
+export function promiseJson(): void {
+  promised = true;
+}
+
+/** Whether a JSON document was promised and has not been printed. */
+export function owesJson(): boolean {
+  return promised && !printed;
 }
 
 /**
- * Writes a page, where one is asked for, then prints, then says where the page lies: whatever becomes of the output, the files are
- * there. A page that fails does not take the result with it; its error is thrown last.
+ * Writes a page, where one is asked for, then prints: whatever becomes of the output, the files are there. A page that fails does
+ * not take the result with it; its error is thrown last. Answers where the page lies.
  */
 export async function printBesides(
   page: (() => Promise<string>) | undefined,
   print: () => void,
-  tell: (text: string) => void,
-): Promise<void> {
+): Promise<string | undefined> {
   const [written] = page === undefined ? [] : await Promise.allSettled([page()]);
   print();
   if (written?.status === 'rejected') throw written.reason;
-  if (written !== undefined) tell(`The report is ${written.value}`);
+  return written?.value;
 }
 
 /** Says something on stderr outside of a session, whose progress would have to make room for it. */

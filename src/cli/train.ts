@@ -1,5 +1,5 @@
-import { shellLine } from '../config/options.js';
 import { UsageError } from '../errors.js';
+import { rateReport } from '../report/pages/find-lr.js';
 import { dryRunReport, planReport } from '../report/pages/plan.js';
 import { trainReport } from '../report/pages/train.js';
 import type { TrainPlan } from '../runs/documents.js';
@@ -7,7 +7,9 @@ import { readRun } from '../runs/read-run.js';
 import { prepareOut } from '../runs/run-folder.js';
 import { openResumable, planResume, resumeTraining } from '../train/resume.js';
 import { planTraining, train } from '../train/train.js';
+import type { ExperimentEvent } from '../workbench/events.js';
 import { describeEnvironment } from '../workbench/workbench.js';
+import { afterTraining, sameAgain } from './closing.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, inSession, type RawFlags } from './session.js';
 import { printBesides } from './terminal.js';
@@ -15,7 +17,7 @@ import { printBesides } from './terminal.js';
 /** `onecycle train`. */
 export function runTrain(flags: RawFlags): Promise<void> {
   return inSession(flags, async (session) => {
-    const { settings, rates, given, progress, signal, startBackend, tell, print } = session;
+    const { settings, rates, given, spoken, progress, signal, startBackend, tell, print, close } = session;
     const run = settings.resume === undefined ? undefined : await openResumable(settings.resume, given);
     if (run === undefined && settings.extendTo !== undefined) {
       throw new UsageError('--extend-to needs the run that it is to extend. Add --resume RUN.');
@@ -23,10 +25,16 @@ export function runTrain(flags: RawFlags): Promise<void> {
     if (!settings.dryRun) await checkReportFolder(settings);
     if (run === undefined && !settings.dryRun) await prepareOut(settings.out);
     const environment = describeEnvironment(await startBackend(run?.backend));
-    const request = { settings, rates, environment, emit: progress.emit, signal };
+    const emit = (event: ExperimentEvent) => {
+      progress.emit(event);
+      if (event.type !== 'range-test' || settings.quiet) return;
+      tell((layout) => rateReport(event.document, layout));
+    };
+    const request = { settings, rates, environment, emit, signal };
     if (settings.dryRun) {
       const plan = await (run === undefined ? planTraining(request) : planResume(run, request));
       print(plan, (layout) => dryRunReport(plan, layout));
+      close({ next: sameAgain(['dryRun']) });
       return;
     }
     const showPlan = (plan: TrainPlan) => tell((layout) => planReport(plan, layout));
@@ -39,17 +47,12 @@ export function runTrain(flags: RawFlags): Promise<void> {
       const { writeRunReport } = await import('./write-report.js');
       return writeRunReport(dir, { kind: 'train', document, record });
     };
-    await printBesides(
-      report === undefined ? undefined : () => writePage(report),
-      () => print(document, (layout) => trainReport(document, record.steps, layout)),
-      progress.say,
+    const page = await printBesides(report === undefined ? undefined : () => writePage(report), () =>
+      print(document, (layout) => trainReport(document, record.steps, layout)),
     );
-    if (document.status === 'interrupted') {
-      progress.say(`Go on with: onecycle train --resume ${shellLine([document.run])}`);
-    }
-    if (document.failure !== null) {
-      progress.say(`onecycle: ${document.failure.message}`);
-      throw new Exit(1);
-    }
+    const { failure } = document;
+    if (failure !== null) progress.say(`onecycle: ${failure.message}`);
+    close({ results: [document.run, page], next: afterTraining(document, settings, spoken) });
+    if (failure !== null) throw new Exit(1);
   });
 }

@@ -3,7 +3,7 @@ import type { RecordedRun as ComparedRun } from '../compare/read.js';
 import { dataFolder } from '../data/folder/scan.js';
 import { pngOf, thumbnail } from '../data/images/decode.js';
 import type { ArmCurves } from '../report/charts/training.js';
-import { type ArmPredictions, disputedImages } from '../report/pages/html/pictures.js';
+import { type ArmPredictions, confidentErrors, disputedImages } from '../report/pages/html/pictures.js';
 import { comparisonCharts, htmlReport, type NamedChart } from '../report/pages/html/report.js';
 import {
   hardestImages,
@@ -12,14 +12,17 @@ import {
   trainingCharts,
   trainingPage,
 } from '../report/pages/html/run.js';
+import type { MadeBy } from '../report/pages/html/setup.js';
 import { explainWriteError, makeFolders, writeFileAtomic } from '../runs/atomic.js';
 import type { CompareDocument, RunRecord } from '../runs/documents.js';
 import { isJsonObject } from '../runs/json.js';
 import type { RecordedRun } from '../show/recorded-run.js';
+import { describeCommand } from '../workbench/workbench.js';
 
 /** Images shown of a run, and in each direction of a comparison. */
 const HARDEST = 24;
 const PICTURES = 12;
+const ERRORS = 12;
 /** Their longer side in pixels. */
 const SIDE = 192;
 /** Letters of all small copies together: a page is to stay below 1 MB. */
@@ -50,7 +53,18 @@ export async function writeReport(
   const { won, lost } = disputedImages(predictions, PICTURES);
   const record = runs[0]?.record;
   const pictures = { won: await withCopies(won, record), lost: await withCopies(lost, record) };
-  return writePage(dir, charts, htmlReport(document, { curves, charts, predictions, pictures }));
+  const errors = await withCopies(confidentErrors(predictions, ERRORS), record);
+  return writePage(
+    dir,
+    charts,
+    htmlReport(document, { madeBy: madeHere(document), curves, charts, predictions, pictures, errors }),
+  );
+}
+
+/** This process, which compares; where the runs were computed stands in the environment. */
+function madeHere({ environment: { onecycle, backend, device } }: CompareDocument): MadeBy {
+  const { commandLine, startedAt } = describeCommand();
+  return { onecycle, backend, device, commandLine, startedAt };
 }
 
 async function writePage(dir: string, charts: readonly NamedChart[], page: string): Promise<string> {

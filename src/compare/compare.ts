@@ -91,7 +91,7 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
     const elsewhere = error instanceof InUseError;
     if (elsewhere || !(error instanceof RunError || error instanceof UsageError)) throw error;
     const { arm, seed, pair, lrFactor = 1 } = run.config;
-    emit({ type: 'note', text: `${runName(run.config)} broke off: ${error.message}` });
+    emit({ type: 'warning', text: `${runName(run.config)} broke off: ${error.message}` });
     return [{ run: folder, arm, seed, pair, lrFactor, reason: error.message, record: null, key: null }];
   });
   return { dirs, lost };

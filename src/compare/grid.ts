@@ -140,7 +140,7 @@ function noteUnequalStopping(arms: readonly PlannedArm[], { emit }: TrainRequest
   const others = asked.filter((planned) => !never.includes(planned));
   const effect = others.length === 0 ? 'it has no effect here' : `it can shorten ${names(others)} alone`;
   emit({
-    type: 'note',
+    type: 'warning',
     text: `--early-stop never shortens ${names(never)}, whose --on-stop is wait: ${effect}. With --on-stop anneal it ends a cycle too.`,
   });
 }

@@ -68,7 +68,7 @@ export async function planComparison(request: TrainRequest): Promise<ComparePlan
 
 /** `compare --dry-run`: the schedule of every arm, and what all runs take. */
 export async function planArms(request: TrainRequest): Promise<CompareDryRun> {
-  const { settings, signal } = request;
+  const { settings, environment, signal } = request;
   // Nothing is trained, so that no range test is made either.
   const grid = await planGrid(request, false);
   try {
@@ -79,7 +79,17 @@ export async function planArms(request: TrainRequest): Promise<CompareDryRun> {
     if (run === undefined) throw new Error('a comparison has at least one arm');
     const workers = settings.workers ?? availableParallelism();
     const cost = await costOfRuns(run.bench, run.config, grid.runs.length, { workers, signal });
-    return { schemaVersion: SCHEMA_VERSION, command: 'compare', status: 'completed', arms, cost };
+    return {
+      schemaVersion: SCHEMA_VERSION,
+      command: 'compare',
+      status: 'completed',
+      config: settings,
+      environment,
+      dataset: datasetSummary(run.bench),
+      seconds: performance.now() / 1000,
+      arms,
+      cost,
+    };
   } finally {
     grid.close();
   }

@@ -517,7 +517,11 @@ export const OPTION_GROUPS = {
       commands: EVERY,
       description: 'one JSON document on stdout; predict: one line an image',
     },
-    quiet: { type: 'flag', commands: EVERY, description: 'no progress' },
+    quiet: {
+      type: 'flag',
+      commands: EVERY,
+      description: 'no progress, no notes, no closing lines: only warnings and errors on stderr',
+    },
     color: { type: 'flag', commands: EVERY, description: 'colours' },
     debug: { type: 'flag', commands: EVERY, description: 'stack traces and backend logs' },
     printConfig: {

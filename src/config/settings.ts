@@ -73,7 +73,7 @@ export function readDefaults(): { settings: Settings; rates: RateTable } {
 
 const EXPERIMENTS: readonly CommandName[] = ['find-lr', 'train', 'compare'];
 /** Options that belong to one call of the program rather than to an experiment. */
-const OF_ONE_CALL: readonly string[] = (
+export const OF_ONE_CALL: readonly string[] = (
   [
     ['config', 'resume', 'extendTo', 'arm', 'pair', 'lrFactor', 'report'],
     ['json', 'quiet', 'color', 'debug', 'dryRun', 'plan', 'printConfig'],

@@ -8,7 +8,10 @@ import { bundledWeights } from '../model/load/weights.js';
 import type { BackendProbe, DoctorDocument, FolderState } from '../runs/documents.js';
 
 /** What is known before a backend has been tried. */
-export type ExaminedMachine = Pick<DoctorDocument, 'schemaVersion' | 'command' | 'onecycle' | 'machine'>;
+export type ExaminedMachine = Pick<
+  DoctorDocument,
+  'schemaVersion' | 'command' | 'status' | 'onecycle' | 'machine'
+>;
 
 /** Looks at the machine. */
 export function examineMachine(): ExaminedMachine {
@@ -16,6 +19,7 @@ export function examineMachine(): ExaminedMachine {
   return {
     schemaVersion: 1,
     command: 'doctor',
+    status: 'completed',
     onecycle: version,
     machine: {
       node: process.version,

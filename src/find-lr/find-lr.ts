@@ -55,7 +55,7 @@ export async function runFinder(settings: Settings, context: ExperimentContext):
     if (known !== undefined) {
       const text = `The range test was made already, and is taken from ${known.run}. --again makes it anew.`;
       context.emit({ type: 'note', text });
-      return { ...known.result, run: known.run } as unknown as FinderDocument;
+      return recordedDocument(known);
     }
     const workers = settings.workers ?? availableParallelism();
     return recordRangeTest(open, settings, { ...context, signal, workers }, started);
@@ -63,7 +63,7 @@ export async function runFinder(settings: Settings, context: ExperimentContext):
 }
 
 /** `onecycle find-lr --dry-run`: the sweep, and what the tests take. */
-export async function planFinder(settings: Settings, context: BenchContext): Promise<FinderDryRun> {
+export async function planFinder(settings: Settings, context: ExperimentContext): Promise<FinderDryRun> {
   checkSweep(settings);
   const bench = await openWorkbench(settings, context);
   try {
@@ -80,7 +80,17 @@ export async function planFinder(settings: Settings, context: BenchContext): Pro
     };
     const workers = settings.workers ?? availableParallelism();
     const cost = await measureCost(bench, one, schedule, extent, { workers, signal: context.signal });
-    return { schemaVersion: SCHEMA_VERSION, command: 'find-lr', status: 'completed', config, steps, cost };
+    return {
+      schemaVersion: SCHEMA_VERSION,
+      command: 'find-lr',
+      status: 'completed',
+      config,
+      environment: context.environment,
+      dataset: datasetSummary(bench),
+      seconds: performance.now() / 1000,
+      steps,
+      cost,
+    };
   } finally {
     bench.close();
   }
@@ -107,11 +117,13 @@ export async function adviseRate(
   const known = await findRangeTest(open, settings, context.environment);
   if (known !== undefined) {
     emit({ type: 'note', text: adviceNote(known.run) });
+    emit({ type: 'range-test', document: recordedDocument(known) });
     return known;
   }
   const document = await recordRangeTest(open, settings, context, performance.now());
   signal.throwIfAborted();
   emit({ type: 'note', text: adviceNote(document.run) });
+  emit({ type: 'range-test', document });
   return document;
 }
 
@@ -119,12 +131,20 @@ function adviceNote(run: string): string {
   return `The learning rate is taken from the range test in ${run}.`;
 }
 
+/** What a finished range test's result.json says, with the place where it lies now. */
+function recordedDocument({ run, result }: FoundTest): FinderDocument {
+  return { ...result, run } as unknown as FinderDocument;
+}
+
+/** A range test that lies finished in --out. */
+type FoundTest = Advice & { readonly result: JsonObject };
+
 /** The finished range test in --out with the same settings, images and weights, computed alike. */
 async function findRangeTest(
   { bench, whole }: OpenBench,
   settings: Settings,
   environment: Environment,
-): Promise<(Advice & { readonly result: JsonObject }) | undefined> {
+): Promise<FoundTest | undefined> {
   const config = asJson(finderConfig(bench, settings));
   const key = recordKey(config, {}, [asJson(environment)]);
   for (const dir of await listRuns(settings.out)) {
@@ -180,7 +200,7 @@ async function recordRangeTest(
     await open.writeSuggestion(advice);
     // The answer is worth more than its picture.
     await writeCharts(open, document).catch((error: unknown) => {
-      emit({ type: 'note', text: `The curve could not be drawn in ${open.dir}: ${messageOf(error)}` });
+      emit({ type: 'warning', text: `The curve could not be drawn in ${open.dir}: ${messageOf(error)}` });
     });
     await open.finish(document);
     return document;

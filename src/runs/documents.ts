@@ -296,31 +296,34 @@ export interface TrainingCost {
   readonly memory: number;
 }
 
-/** What `train --dry-run` answers: nothing was trained. */
-export interface TrainDryRun extends TrainPlan {
+/** What every `--dry-run` answers beside its schedules: where, on what, and what it takes. */
+interface DryRun {
   readonly schemaVersion: number;
-  readonly command: 'train';
   readonly status: 'completed';
+  readonly environment: Environment;
+  readonly dataset: DatasetSummary;
+  /** Since the program was started. */
+  readonly seconds: number;
   readonly cost: TrainingCost;
+}
+
+/** What `train --dry-run` answers: nothing was trained. */
+export interface TrainDryRun extends DryRun, TrainPlan {
+  readonly command: 'train';
 }
 
 /** What `compare --dry-run` answers: the schedule of each arm, which is that of all its seeds. */
-export interface CompareDryRun {
-  readonly schemaVersion: number;
+export interface CompareDryRun extends DryRun {
   readonly command: 'compare';
-  readonly status: 'completed';
+  readonly config: Settings;
   readonly arms: readonly TrainPlan[];
-  readonly cost: TrainingCost;
 }
 
 /** What `find-lr --dry-run` answers: the sweep of each seed. */
-export interface FinderDryRun {
-  readonly schemaVersion: number;
+export interface FinderDryRun extends DryRun {
   readonly command: 'find-lr';
-  readonly status: 'completed';
   readonly config: FinderConfig;
   readonly steps: readonly Pick<StepRecord, 'step' | 'learningRate' | 'momentum'>[];
-  readonly cost: TrainingCost;
 }
 
 // A range test
@@ -588,6 +591,32 @@ export interface ExportDocument {
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
 }
 
+// Errors
+
+/** What is printed with --json instead of a document where there is none: nothing came of the command. */
+export interface ErrorDocument {
+  readonly schemaVersion: number;
+  /** As it was named; null where no command was, or one that does not exist. */
+  readonly command: string | null;
+  readonly status: 'error';
+  /** The program's version. */
+  readonly onecycle: string;
+  /** Since the program was started. */
+  readonly seconds: number;
+  readonly error: {
+    /**
+     * `usage`: options, configuration, data or weights are wrong; `run`: what was begun rightly could not be finished;
+     * `interrupted`: by a signal, before there was anything to keep; `bug`: the program itself is wrong.
+     */
+    readonly kind: 'usage' | 'run' | 'interrupted' | 'bug';
+    /** As on stderr. */
+    readonly message: string;
+    /** What may have been meant; null where that cannot be told. */
+    readonly hint: string | null;
+    readonly exitCode: number;
+  };
+}
+
 // print-config
 
 /** A setting's value; null where it is decided later, by data, weights or machine. */
@@ -681,6 +710,7 @@ export interface FolderState {
 export interface DoctorDocument {
   readonly schemaVersion: number;
   readonly command: 'doctor';
+  readonly status: 'completed';
   readonly onecycle: string;
   readonly machine: {
     readonly node: string;

@@ -4,18 +4,27 @@ import type { RunConfig } from '../config/run-config.js';
 import { SCHEMA_VERSION, type TrainDryRun, type TrainingCost, type TrainPlan } from '../runs/documents.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import { measureCost } from '../workbench/run-engine.js';
-import { stepsPerEpoch, type Workbench } from '../workbench/workbench.js';
+import { datasetSummary, stepsPerEpoch, type Workbench } from '../workbench/workbench.js';
 import type { TrainRequest } from './run.js';
 
 /** A plan with what it takes to carry it out. */
 export async function withCost(
   plan: TrainPlan,
   bench: Workbench,
-  { settings, signal }: TrainRequest,
+  { settings, environment, signal }: TrainRequest,
 ): Promise<TrainDryRun> {
   const workers = settings.workers ?? availableParallelism();
   const cost = await costOfRuns(bench, plan.config, 1, { workers, signal }, plan.steps.length);
-  return { schemaVersion: SCHEMA_VERSION, command: 'train', status: 'completed', ...plan, cost };
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    command: 'train',
+    status: 'completed',
+    environment,
+    dataset: datasetSummary(bench),
+    seconds: performance.now() / 1000,
+    ...plan,
+    cost,
+  };
 }
 
 /** What runs like this one take, one after the other, as some steps of it show; the one run has `steps` left. */

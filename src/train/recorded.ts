@@ -54,7 +54,7 @@ export function searchFor(configs: readonly RunConfig[], emit: Emit): Search {
   const keys = new Set(configs.map((config) => settingsKey(asJson(config))));
   return {
     wanted: (config) => keys.has(settingsKey(config)),
-    note: (text) => emit({ type: 'note', text }),
+    note: (text) => emit({ type: 'warning', text }),
   };
 }
 

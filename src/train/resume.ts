@@ -193,8 +193,8 @@ async function goOn(
     const state = applyReplans(dir, moved, config, schedule);
     const folder = await held.open();
     try {
-      for (const text of held.notes) emit({ type: 'note', text });
-      if (event !== null) emit({ type: 'note', text: `Warning: ${event.text}` });
+      for (const text of held.notes) emit({ type: 'warning', text });
+      if (event !== null) emit({ type: 'warning', text: `Warning: ${event.text}` });
       // Before the first step: whatever happens from here on, the record says where it was computed.
       if (environment.history !== undefined) await folder.replace('environment', environment);
       if (state.replans > saved.replans) await folder.replace('config', config);

@@ -118,7 +118,7 @@ async function surveyTraining({ settings, emit }: TrainRequest): Promise<{ arm: 
   refuseImpossible(survey, settings, arm);
   if (ignoresEarlyStop(settings)) {
     emit({
-      type: 'note',
+      type: 'warning',
       text: `--early-stop ${settings.earlyStop} has no effect on 1cycle: --on-stop wait never cuts a cycle, --on-stop anneal does.`,
     });
   }
@@ -163,6 +163,7 @@ export async function resolveConfig(
     dataset: async () => asJson(datasetDocument(await open.whole)),
     find: () => adviseRate(open, settings, { ...context, workers }),
     note: (text) => context.emit({ type: 'note', text }),
+    warn: (text) => context.emit({ type: 'warning', text }),
   });
   const { lrFactor } = settings;
   const neighbour = lrFactor === undefined || lrFactor === 1 ? {} : { lrFactor };
@@ -188,7 +189,9 @@ interface RateSources {
   readonly dataset: () => Promise<JsonObject>;
   /** Finds or makes the range test of the arm's settings. */
   readonly find: () => Promise<Advice>;
+  /** Says what is good to know, and what speaks against the rate. */
   readonly note: (text: string) => void;
+  readonly warn: (text: string) => void;
 }
 
 /**
@@ -201,7 +204,7 @@ export async function resolveRate(
   settings: Settings,
   rates: RateTable,
   arm: string,
-  { measure, imageSize, network, frozen, dataset, find, note }: RateSources,
+  { measure, imageSize, network, frozen, dataset, find, note, warn }: RateSources,
 ): Promise<ResolvedRate> {
   const stated = statedRate(settings, arm);
   const lrSource = 'range-test';
@@ -215,7 +218,7 @@ export async function resolveRate(
     if (found?.recommended)
       return { lr: rateFor(settings.policy, found.recommended), lrFrom: found.run, lrSource };
     if (found !== undefined)
-      note(`The range test gives no rate, and the built-in ones are used. ${found.reason}`);
+      warn(`The range test gives no rate, and the built-in ones are used. ${found.reason}`);
     return { lr, lrSource: 'built-in-elsewhere' };
   }
   if (stated === 'auto') {
@@ -228,7 +231,7 @@ export async function resolveRate(
   const images = { tested, now: await dataset() };
   const others = differences(config, settings, { imageSize, network, frozen, ...images });
   if (others.length > 0) {
-    note(`--lr from:${run}: that range test was made with ${others.join(', ')}; its rate may not fit here.`);
+    warn(`--lr from:${run}: that range test was made with ${others.join(', ')}; its rate may not fit here.`);
   }
   const fits = others.length === 0 ? lrSource : 'stated';
   return { lr: rateFor(settings.policy, recommended), lrFrom: run, lrSource: fits };

@@ -1,4 +1,4 @@
-import type { EpochRecord, StepRecord } from '../runs/documents.js';
+import type { EpochRecord, FinderDocument, StepRecord } from '../runs/documents.js';
 
 /** Work on images that takes time: reading and waiting for them, the frozen part's outputs, training steps, and evaluation. */
 export type WorkKind = 'read' | 'frozen' | 'train' | 'evaluate';
@@ -17,9 +17,14 @@ export type ExperimentEvent =
   | { readonly type: 'work'; readonly name: string; readonly kind: WorkKind; readonly images: number }
   /** Images read and decoded so far. */
   | { readonly type: 'decode'; readonly done: number; readonly total: number }
+  /** What is good to know; left out where the user wants quiet. */
   | { readonly type: 'note'; readonly text: string }
+  /** What may make a result another one than the user takes it for. */
+  | { readonly type: 'warning'; readonly text: string }
   /** What was taken as the data set's parts and classes, in one line. */
   | { readonly type: 'data'; readonly text: string }
+  /** The range test that a rate is taken from. */
+  | { readonly type: 'range-test'; readonly document: FinderDocument }
   /** A training run begins, or goes on from `fromStep`. */
   | {
       readonly type: 'run';

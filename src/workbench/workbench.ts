@@ -93,7 +93,10 @@ export async function surveyWorkbench(
 ): Promise<Survey> {
   const { weights, firstTrained } = await startingNetwork(settings);
   if (settings.bnMomentum !== undefined && settings.batchNorm === 'fold') {
-    emit({ type: 'note', text: '--bn-momentum has no effect where batch norm is folded: see --batch-norm.' });
+    emit({
+      type: 'warning',
+      text: '--bn-momentum has no effect where batch norm is folded: see --batch-norm.',
+    });
   }
   const folder = await scanImageFolder(await dataFolder(settings.data), {
     valSplit: settings.valSplit,
@@ -229,8 +232,9 @@ export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): 
   const bench = benchOf(coming.listed);
   const settled = coming.done.then((images) => {
     requireBatch(settings, images.train.length, survey);
-    for (const { path, reason } of images.skipped) emit({ type: 'note', text: `skipped ${path}: ${reason}` });
-    for (const text of images.notes) emit({ type: 'note', text });
+    for (const { path, reason } of images.skipped)
+      emit({ type: 'warning', text: `skipped ${path}: ${reason}` });
+    for (const text of images.notes) emit({ type: 'warning', text });
     return coming.failed.aborted ? benchOf(images) : { ...bench, images };
   });
   const whole = settled.then((settledBench) => {
@@ -352,6 +356,13 @@ export function describeEnvironment(backend: BackendInfo): Environment {
     cores: availableParallelism(),
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     versions: backend.versions,
+    ...describeCommand(),
+  };
+}
+
+/** The command that this process carries out, and when it was given. */
+export function describeCommand(): Required<Pick<Environment, 'commandLine' | 'startedAt'>> {
+  return {
     commandLine: shellLine(['onecycle', ...process.argv.slice(2)]),
     startedAt: new Date(Date.now() - 1000 * process.uptime()).toISOString(),
   };

@@ -12,7 +12,7 @@ const CHROMIUM = '/usr/bin/chromium';
 const report = async (cwd: string, ...args: string[]) => {
   const { code, stderr } = await runCli([...args, '--report', 'page'], { cwd });
   expect(code, stderr).toBe(0);
-  expect(stderr).toContain(`The report is ${join('page', 'report.html')}`);
+  expect(stderr).toMatch(new RegExp(`^Results  .*, ${join('page', 'report.html')}$`, 'm'));
   return readFileSync(join(cwd, 'page', 'report.html'), 'utf8');
 };
 const pictures = (page: string) => [...page.matchAll(/<img src="data:image\/(?:png|jpeg);base64,/gu)].length;

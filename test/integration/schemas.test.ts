@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { schemaErrors } from '../schemas/validate.js';
 import { interruptAfter, lines, SMALL_RUN } from './interrupted-run.js';
 import { runCli, scratchFolder } from './run-cli.js';
@@ -104,4 +104,74 @@ test('--print-config says where every value comes from', async () => {
     cwd,
   });
   expect([wrong.code, wrong.stdout]).toEqual([2, '']);
+});
+
+describe('with --json an error is a document too', () => {
+  const failed = async (cwd: string, args: readonly string[], more: object = {}) => {
+    const result = await runCli(args, { cwd, ...more });
+    const document = JSON.parse(result.stdout) as { error: { message: string; exitCode: number } };
+    expect(schemaErrors('error', document), args.join(' ')).toEqual([]);
+    expect(document.error.exitCode).toBe(result.code);
+    expect(result.stderr).toContain(document.error.message);
+    return document;
+  };
+
+  test('wrong options, data and records, and files that cannot be written', async () => {
+    const cwd = await scratchFolder();
+    await tinyImages(join(cwd, 'data'));
+    const usage = (message: RegExp, hint: string | null = null) => ({
+      kind: 'usage',
+      message: expect.stringMatching(message) as string,
+      hint,
+      exitCode: 2,
+    });
+    expect(await failed(cwd, ['train', '--json', '--data', 'nowhere'])).toMatchObject({
+      command: 'train',
+      status: 'error',
+      error: usage(/nowhere/),
+    });
+    expect(await failed(cwd, ['train', 'photos', '--json'])).toMatchObject({
+      command: 'train',
+      error: usage(
+        /^too many arguments/,
+        'A data folder is given with its option: onecycle train --data photos',
+      ),
+    });
+    expect(await failed(cwd, ['trian', '--json'])).toMatchObject({
+      command: null,
+      error: usage(/^unknown command 'trian'/),
+    });
+    expect(await failed(cwd, ['show', 'nowhere', '--json'])).toMatchObject({
+      command: 'show',
+      error: usage(/nowhere/),
+    });
+    expect(await failed(cwd, ['compare', 'nowhere', '--json'])).toMatchObject({ command: 'compare' });
+    // Promised by the configuration file.
+    writeFileSync(join(cwd, 'json.json'), '{"json":true,"batchSize":1000}');
+    expect(await failed(cwd, ['find-lr', '--config', 'json.json', '--data', 'data'])).toMatchObject({
+      command: 'find-lr',
+      error: usage(/^Expected at most 24 for --batch-size/),
+    });
+    const predicted = await runCli(['predict', 'nowhere', 'x.png', '--json'], { cwd });
+    expect(predicted.stdout.split('\n')).toHaveLength(1);
+    expect(JSON.parse(predicted.stdout)).toMatchObject({ command: 'predict', error: { kind: 'usage' } });
+  });
+
+  test('a refusal of --lr auto is an error of the run; a diverged run has its own document', async () => {
+    const cwd = await scratchFolder();
+    await tinyImages(join(cwd, 'data'));
+    const data = ['--data', 'data', ...SMALL.filter((word) => word !== '--quiet'), '--epochs', '2'];
+    writeFileSync(join(cwd, 'flat.json'), '{"minLr":1e-9,"maxLr":1e-8,"steps":12,"seeds":1}');
+    expect(await failed(cwd, ['train', ...data, '--lr', 'auto', '--config', 'flat.json'])).toMatchObject({
+      command: 'train',
+      error: {
+        kind: 'run',
+        message: expect.stringMatching(/^--lr auto: the range test gives no rate/) as string,
+      },
+    });
+    const diverged = await runCli(['train', ...data, '--lr', '1e30'], { cwd });
+    expect(diverged.code).toBe(1);
+    expect(JSON.parse(diverged.stdout)).toMatchObject({ command: 'train', status: 'failed' });
+    expect(schemaErrors('train', JSON.parse(diverged.stdout))).toEqual([]);
+  });
 });

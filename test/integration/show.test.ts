@@ -41,8 +41,8 @@ describe('show', () => {
   test('says how to go on with an interrupted run, in words for a shell', async () => {
     const cwd = await unpackRuns();
     const { stderr } = await runCli(['show', 'runs/1cycle-seed7'], { cwd });
-    expect(stderr).toBe('Go on with: onecycle train --resume runs/1cycle-seed7');
-    expect((await runCli(['show', 'runs/fixed-seed0'], { cwd })).stderr).toBe('');
+    expect(stderr).toMatch(/^Results  runs\/1cycle-seed7\nNext     .* train --resume runs\/1cycle-seed7$/);
+    expect((await runCli(['show', 'runs/fixed-seed0', '--quiet'], { cwd })).stderr).toBe('');
   });
 
   test('of a killed run shows what was recorded by then', async () => {
@@ -61,7 +61,7 @@ describe('show', () => {
       final: { epoch: 1 },
       run,
     });
-    expect(stderr).toContain('Go on with: onecycle train --resume');
+    expect(stderr).toMatch(/^Next     .* train --resume/m);
     expect((await runCli(['show', run])).stdout).toMatch(/^1cycle, .*: interrupted after 1 of 2 epochs, /);
   });
 
@@ -90,7 +90,7 @@ describe('show', () => {
     const { code, stderr } = await runCli(['show', run]);
     expect(code).toBe(0);
     expect(stderr).toMatch(new RegExp(`is in use by process ${process.pid} on .* Wait until it ends`));
-    expect(stderr).not.toContain('Go on with');
+    expect(stderr).not.toContain('Next  ');
   });
 
   test('refuses what is no run, and what is damaged', async () => {

@@ -25,6 +25,7 @@ const PUBLISHED: Readonly<Record<string, string>> = {
   Preprocessing: 'preprocessing',
   SettingsDocument: 'print-config',
   DoctorDocument: 'doctor',
+  ErrorDocument: 'error',
   DatasetDocument: 'dataset',
   StepRecord: 'steps-line',
   EpochRecord: 'epochs-line',

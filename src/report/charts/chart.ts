@@ -28,6 +28,8 @@ export interface ChartSeries {
   readonly points: readonly CurvePoint[];
   /** Lowest and highest at each x, such as over seeds; shaded behind the curve. */
   readonly band?: readonly BandPoint[];
+  /** What the curve is the mean of, each seed's curve: thin lines in a picture, left out in a terminal. */
+  readonly strands?: readonly (readonly CurvePoint[])[];
   /** Each value holds until the next point, as a rate that is decayed in steps [straight from point to point]. */
   readonly held?: boolean;
   /** [the next of six] */
@@ -79,6 +81,8 @@ export interface DrawnSeries {
   /** A curve that leaves the axes and comes back is in several pieces. */
   readonly pieces: readonly (readonly FinitePoint[])[];
   readonly band: readonly (Range & { readonly x: number })[];
+  /** As far as they lie within the axes. */
+  readonly strands: readonly (readonly FinitePoint[])[];
   readonly held: boolean;
   /** Whether symbols mark the curve: where several have to be told apart, and where the points are few. */
   readonly marked: boolean;
@@ -95,13 +99,14 @@ export function drawingOf(spec: ChartSpec, mostBands = Infinity): Drawing | null
   const banded = spec.series.filter(({ band = [] }) => band.length > 0).length <= mostBands;
   const placed = ({ x }: { readonly x: number }) => spec.x.scale === 'linear' || x > 0;
   const shown = spec.series
-    .map(({ points, band = [], name, colour, held = false }, index) => ({
+    .map(({ points, band = [], strands = [], name, colour, held = false }, index) => ({
       name,
       index,
       held,
       colour: colour ?? seriesColour(index),
       points: finitePoints(points).filter(placed),
       band: banded ? finiteBand(band).filter(placed) : [],
+      strands: strands.map((strand) => finitePoints(strand).filter(placed)),
     }))
     .filter(({ points }) => points.length > 0);
   const dots = finitePoints(spec.dots?.points ?? []).filter(placed);
@@ -120,9 +125,10 @@ export function drawingOf(spec: ChartSpec, mostBands = Infinity): Drawing | null
   return {
     x,
     y,
-    series: shown.map(({ points, band, ...rest }) => ({
+    series: shown.map(({ points, band, strands, ...rest }) => ({
       ...rest,
       pieces: piecesWithin(points, y),
+      strands: strands.flatMap((strand) => piecesWithin(strand, y)),
       band: band
         .filter((at) => within(x, at.x) && at.low <= y.high && at.high >= y.low)
         .map((at) => ({ x: at.x, low: Math.max(at.low, y.low), high: Math.min(at.high, y.high) })),

@@ -69,7 +69,7 @@ export function svgChart(spec: ChartSpec, { width, height }: SvgSize): string {
 type Place = (point: FinitePoint) => FinitePoint;
 
 /** Pixels around the area; below it those for the ticks and the name of the x axis. */
-export const LEFT = 58;
+const LEFT = 58;
 export const AXIS = 50;
 const [RIGHT, TOP] = [24, 46];
 /** Pixels of a letter, rather too many than too few. */
@@ -95,11 +95,18 @@ export const INK: Readonly<Record<Colour, string>> = {
   bold: 'currentColor',
 };
 
-/** The heading over the area. */
-export function headingMark(title: string, width: number): Plot.Markish {
-  const text = truncate(printable(title), Math.floor((width - 30) / (1.3 * LETTER)));
-  const options = { frameAnchor: 'top-left', lineAnchor: 'bottom', dx: 14 - LEFT, dy: -14 } as const;
-  return Plot.text([text], { ...options, fontSize: 15, fontWeight: 'bold' });
+/** Pictures for a telephone are narrower. */
+const SMALL = 480;
+
+/**
+ * The heading over the area.
+ * @param left pixels from the picture's edge to the area
+ */
+export function headingMark(title: string, width: number, left = LEFT): Plot.Markish {
+  const fontSize = width < SMALL ? 12.5 : 15;
+  const text = truncate(printable(title), Math.floor((width - 20) / (fontSize / 2)));
+  const options = { frameAnchor: 'top-left', lineAnchor: 'bottom', dx: 14 - left, dy: -14 } as const;
+  return Plot.text([text], { ...options, fontSize, fontWeight: 'bold' });
 }
 
 /** The grid, and the ticks that the terminal has, labelled as far as there is room. */
@@ -138,7 +145,7 @@ function bandMark({ band, colour }: DrawnSeries, place: Place): Plot.Markish {
 
 /** The pieces of a curve, and symbols where it needs them: on few points each, else some along the way. */
 function curveMarks(series: DrawnSeries, count: number, place: Place): Plot.Markish[] {
-  const { pieces, colour, index, marked, held } = series;
+  const { pieces, strands, colour, index, marked, held } = series;
   const stroke = INK[colour];
   const curve = held ? 'step-after' : 'linear';
   const points = pieces.flat();
@@ -146,6 +153,9 @@ function curveMarks(series: DrawnSeries, count: number, place: Place): Plot.Mark
   const first = spacing === 1 ? 0 : Math.floor((spacing * (index + 0.5)) / count);
   const symbols = marked ? points.filter((_, i) => i % spacing === first % spacing) : [];
   return [
+    ...strands.map((strand) =>
+      Plot.line(thinned(strand, MOST_POINTS).map(place), { ...AT, ...THIN, stroke, curve }),
+    ),
     ...pieces.map((piece) =>
       Plot.line(thinned(piece, MOST_POINTS).map(place), { ...AT, stroke, strokeWidth: 2, curve }),
     ),
@@ -154,6 +164,7 @@ function curveMarks(series: DrawnSeries, count: number, place: Place): Plot.Mark
 }
 
 const MOST_SYMBOLS = 30;
+const THIN = { strokeWidth: 1, strokeOpacity: 0.55 };
 /** Outlines symbols, so that those of curves that meet can be told apart; a dark page has another colour for it. */
 const PAPER = 'white';
 const SYMBOLS = ['circle', 'triangle', 'square', 'diamond', 'star', 'wye'] as const;
@@ -182,12 +193,18 @@ function letterMarks({ letters }: Drawing, place: Place, top: number): Plot.Mark
 }
 
 /** An entry of a legend, with the symbol that its sample has. */
-export interface LegendSample extends LegendEntry {
+export interface LegendSample extends Omit<LegendEntry, 'kind'> {
+  readonly kind: LegendEntry['kind'] | 'strand';
   readonly symbol?: (typeof SYMBOLS)[number];
+  /** Instead of the colour. */
+  readonly ink?: string;
 }
 
 function samplesOf(spec: ChartSpec, drawing: Drawing): LegendSample[] {
-  return legendOf(spec, drawing).map((entry) =>
+  const hasStrands = drawing.series.some(({ strands }) => strands.length > 0);
+  const strands = hasStrands ? [{ kind: 'strand', name: 'each seed', colour: 'grey' } as const] : [];
+  const entries: readonly LegendSample[] = [...legendOf(spec, drawing), ...strands];
+  return entries.map((entry) =>
     entry.curve?.marked === true ? { ...entry, ...symbolOf(entry.curve.index) } : entry,
   );
 }
@@ -195,6 +212,7 @@ function samplesOf(spec: ChartSpec, drawing: Drawing): LegendSample[] {
 /** Samples that are bars: the left end and width of each, and their height. */
 const BARS = {
   curve: { bars: [[-12, 24]], height: 2, opacity: 1 },
+  strand: { bars: [[-12, 24]], height: 1, opacity: 0.8 },
   band: { bars: [[-12, 24]], height: 12, opacity: 0.2 },
   vertical: {
     bars: [
@@ -241,8 +259,7 @@ interface Anchor {
   readonly dy: number;
 }
 
-function sampleMarks({ kind, colour, symbol, letter }: LegendSample, at: Anchor): Plot.Markish[] {
-  const ink = INK[colour];
+function sampleMarks({ kind, colour, symbol, letter, ink = INK[colour] }: LegendSample, at: Anchor) {
   const dot = (r: number, options = {}) => Plot.dot([0], { ...at, r, fill: ink, ...options });
   if (kind === 'dots') return [dot(2.5, { fillOpacity: 0.5 })];
   if (kind === 'letter') {

@@ -1,4 +1,5 @@
 import type { ComparedArm, EpochRecord, StepRecord } from '../../runs/documents.js';
+import type { Colour } from '../text/layout.js';
 import type { ChartSeries, ChartSpec } from './chart.js';
 import { heldFinite } from './resample.js';
 
@@ -12,20 +13,43 @@ export interface ArmCurves {
   }[];
 }
 
-/** Accuracy and loss of the arms on the validation images, epoch by epoch. */
-export function epochCharts(arms: readonly ArmCurves[]): { accuracy: ChartSpec; loss: ChartSpec } {
+/** The colours of the policies themselves, in every comparison, and those that other arms take turns in. */
+const POLICY_COLOURS: ReadonlyMap<string, Colour> = new Map([
+  ['fixed', 'cyan'],
+  ['1cycle', 'magenta'],
+]);
+const OTHER_COLOURS = ['green', 'yellow', 'blue', 'red'] as const;
+
+/** The colour of each arm: a policy's own whatever it is compared with, and of the others the next that is free. */
+export function armColours(names: readonly string[]): Colour[] {
+  let others = 0;
+  return names.map(
+    (name) => POLICY_COLOURS.get(name) ?? OTHER_COLOURS[others++ % OTHER_COLOURS.length] ?? 'green',
+  );
+}
+
+/** Accuracy and both losses of the arms, epoch by epoch. */
+export function epochCharts(
+  arms: readonly ArmCurves[],
+): Readonly<Record<'accuracy' | 'loss' | 'trainLoss', ChartSpec>> {
+  const colours = armColours(arms.map(({ policy }) => policy));
   const seeds = Math.max(0, ...arms.map(({ runs }) => runs.length));
   const chart = (what: string, value: (epoch: EpochRecord) => number): ChartSpec => ({
     title: seeds > 1 ? `${what}, mean of the seeds` : what,
     x: { label: 'epoch', scale: 'linear' },
     rows: 12,
-    series: arms.map((arm) => overSeeds(arm, value)),
+    series: arms.map((arm, i) => ({ ...overSeeds(arm, value), ...coloured(colours[i]) })),
     bandName: 'lowest to highest seed',
   });
   return {
     accuracy: chart('validation accuracy', ({ validAccuracy }) => validAccuracy),
     loss: chart('validation loss', ({ validLoss }) => validLoss),
+    trainLoss: chart('training loss', ({ trainLoss }) => trainLoss),
   };
+}
+
+function coloured(colour: Colour | undefined): Pick<ChartSeries, 'colour'> {
+  return colour === undefined ? {} : { colour };
 }
 
 /** An arm's curve: the mean over its seeds and, from two seeds on, a band from the lowest to the highest. */
@@ -45,19 +69,24 @@ export function overSeeds({ policy, runs }: ArmCurves, value: (epoch: EpochRecor
     points: epochs.map(([x, seeds]) => ({ x, y: mean(seeds) })),
     ...(runs.length < 2
       ? {}
-      : { band: epochs.map(([x, seeds]) => ({ x, low: Math.min(...seeds), high: Math.max(...seeds) })) }),
+      : {
+          band: epochs.map(([x, seeds]) => ({ x, low: Math.min(...seeds), high: Math.max(...seeds) })),
+          strands: runs.map((run) => run.epochs.map((record) => ({ x: record.epoch, y: value(record) }))),
+        }),
   };
 }
 
 /** Final accuracy of the arms over their learning rates; null where none was trained at several. */
 export function rateChart(arms: readonly ComparedArm[]): ChartSpec | null {
   if (arms.every(({ rates }) => rates.length < 2)) return null;
+  const colours = armColours(arms.map(({ policy }) => policy));
   return {
     title: 'final accuracy by learning rate, mean of the seeds',
     x: { label: 'learning rate', scale: 'log' },
     rows: 10,
-    series: arms.map(({ policy, rates }) => ({
+    series: arms.map(({ policy, rates }, i) => ({
       name: policy,
+      ...coloured(colours[i]),
       points: rates.flatMap(({ learningRate, finalAccuracy: { mean } }) =>
         learningRate === null || mean === null ? [] : [{ x: learningRate, y: mean }],
       ),
@@ -73,13 +102,14 @@ export interface NamedSteps {
 
 /** The learning rate and the momentum that the optimizer held at each step. */
 export function stepCharts(runs: readonly NamedSteps[]): { learningRate: ChartSpec; momentum: ChartSpec } {
+  const colours = armColours(runs.map(({ name }) => name));
   const chart = (title: string, value: (step: NamedSteps['steps'][number]) => number): ChartSpec => ({
     title,
     x: { label: 'step', scale: 'linear' },
     rows: 7,
-    series: runs.map(({ name, steps }) => {
+    series: runs.map(({ name, steps }, i) => {
       const points = steps.map((step) => ({ x: step.step, y: value(step) }));
-      return { name, points, held: mostlyHeld(points.map(({ y }) => y)) };
+      return { name, points, held: mostlyHeld(points.map(({ y }) => y)), ...coloured(colours[i]) };
     }),
   });
   return {

@@ -15,7 +15,16 @@ export function findLrReport(document: FinderDocument, layout: ReportLayout): st
     table(...suggestionTable(document), layout),
     paintLines(paragraph(recommendation(document), width), recommended === null ? 'yellow' : 'bold', colour),
     paragraph(reason, width),
-    paragraph(whereItLies(document), width),
+    paragraph(document.run, width),
+  ]);
+}
+
+/** A range test beside the training that takes its rate: the curve, the rate and why. */
+export function rateReport(document: FinderDocument, layout: ReportLayout): string {
+  return joinBlocks([
+    textChart(rangeChart(document), layout),
+    paintLines(paragraph(recommendation(document), layout.width), 'bold', layout.colour),
+    paragraph(document.reason, layout.width),
   ]);
 }
 
@@ -66,8 +75,4 @@ export function recommendation({ recommended }: FinderDocument): string {
   if (recommended === null) return 'No rate is recommended.';
   const { learningRate, fixedLearningRate } = recommended;
   return `Recommended: maximum rate ${formatRate(learningRate)} for 1cycle, ${formatRate(fixedLearningRate)} for a fixed policy.`;
-}
-
-function whereItLies({ run, recommended }: FinderDocument): string {
-  return recommended === null ? run : `${run} (to train with it: onecycle train --lr from:${run})`;
 }

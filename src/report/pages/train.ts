@@ -22,7 +22,7 @@ export function trainReport(
 ): string {
   const { policy, epochs, best, final, status, config, events } = document;
   const { width, colour } = layout;
-  const rate = `${policy === '1cycle' ? 'maximum rate' : 'rate'} ${formatRate(config.lr)}`;
+  const rate = `${policy === '1cycle' ? 'maximum rate' : 'rate'} ${formatRate(config.lr)}${rateOrigin(config)}`;
   const seconds = formatDuration(document.seconds);
   const headline =
     status === 'completed'
@@ -39,6 +39,11 @@ export function trainReport(
       : `${table(...summaryTable(best, final), layout)}\n${paintLines(paragraph(BEST_NOTE, width), 'grey', colour)}`,
     ...events.map(({ text }) => paragraph(`Note: ${text}`, width)),
   ]);
+}
+
+/** Behind a rate the range test that it was taken from, if it was. */
+export function rateOrigin({ lrFrom }: TrainDocument['config']): string {
+  return lrFrom === undefined ? '' : ` from the range test ${lrFrom}`;
 }
 
 /** Training and validation loss, epoch by epoch. */

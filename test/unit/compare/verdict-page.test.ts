@@ -28,7 +28,10 @@ function verdictBox(arms: readonly string[], runs: readonly RecordedRun[]): [str
   const comparison = compareRuns(arms, runs, [], undefined);
   const outcome = { comparison, runs, failed: [], status: 'completed' as const };
   const context = { target: undefined, seconds: 0, trainedHere: undefined };
-  const nothing = { curves: [], charts: [], predictions: [], pictures: { won: [], lost: [] } };
+  const nothing = {
+    ...{ madeBy: {}, curves: [], charts: [], predictions: [] },
+    ...{ pictures: { won: [], lost: [] }, errors: [] },
+  };
   const page = htmlReport(compareDocument(outcome, context), nothing);
   const [, title = '', text = ''] =
     /class="verdict[^"]*">\s*<strong>(.*?)<\/strong>\s*<p>(.*?)<\/p>/su.exec(page) ?? [];

@@ -35,8 +35,16 @@ test('an arm is its mean with the lowest and highest seed, over the seeds that r
       { x: 1, low: 0.5, high: 0.6 },
       { x: 2, low: 0.7, high: 0.7 },
     ],
+    strands: [
+      [
+        { x: 1, y: 0.5 },
+        { x: 2, y: 0.7 },
+      ],
+      [{ x: 1, y: 0.6 }],
+    ],
   });
-  expect(overSeeds({ policy: 'fixed', runs: runs.slice(0, 1) }, accuracy)).not.toHaveProperty('band');
+  const one = overSeeds({ policy: 'fixed', runs: runs.slice(0, 1) }, accuracy);
+  expect(Object.keys(one)).toEqual(['name', 'points']);
 });
 
 test('the verdict is the last thing said', () => {

@@ -3,7 +3,11 @@ import { differenceSvg } from '../../../src/report/charts/differences.js';
 import { compareReport } from '../../../src/report/pages/compare.js';
 import { classAccuracy, commonMistakes, confusion } from '../../../src/report/pages/html/classes.js';
 import { escapeHtml, html } from '../../../src/report/pages/html/html.js';
-import { type ArmPredictions, disputedImages } from '../../../src/report/pages/html/pictures.js';
+import {
+  type ArmPredictions,
+  confidentErrors,
+  disputedImages,
+} from '../../../src/report/pages/html/pictures.js';
 import { comparisonCharts, htmlReport } from '../../../src/report/pages/html/report.js';
 import { printable } from '../../../src/printable.js';
 import type { CompareDocument } from '../../../src/runs/documents.js';
@@ -80,7 +84,9 @@ function page(name = EVIL): string {
   };
   const curves = sampleCurves(['fixed', name]);
   const charts = comparisonCharts(document, curves);
-  return htmlReport(document, { curves, charts, predictions: arms, pictures });
+  const errors = confidentErrors(arms, 1).map((error) => ({ ...error, image: name, uri: null }));
+  const madeBy = { onecycle: name, commandLine: name, startedAt: name, backend: name, device: name };
+  return htmlReport(document, { madeBy, curves, charts, predictions: arms, pictures, errors });
 }
 
 test('names of arms, classes and files stay text, whatever they say', () => {
@@ -110,8 +116,8 @@ test.each([
 
   expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u202e\ufffe\uffff]|\p{Cs}/u);
   const pictures = text.match(/<svg.*?<\/svg>/gsu)!;
-  // All but the differences are drawn for narrow screens too.
-  expect(pictures).toHaveLength(9);
+  // Six charts, each for a narrow screen too.
+  expect(pictures).toHaveLength(12);
   for (const picture of pictures) {
     expect(textsOf(picture).some((shown) => shown.includes(printable(name)))).toBe(true);
   }
@@ -127,9 +133,9 @@ test("an arm's name of a million letters is cut, on the page and in the terminal
   expect(text.length).toBeLessThan(20_000);
 });
 
-test('a comparison has five charts, or four where nothing differs', () => {
+test('a comparison has six charts, or five where nothing differs', () => {
   const charts = comparisonCharts(sampleComparison(), sampleCurves());
-  const names = ['difference', 'accuracy', 'valid-loss', 'learning-rate', 'momentum'];
+  const names = ['difference', 'accuracy', 'valid-loss', 'train-loss', 'learning-rate', 'momentum'];
   expect(charts.map(({ name }) => name)).toEqual(names);
   const alone = comparisonCharts({ ...sampleComparison(), differences: [] }, sampleCurves());
   expect(alone.map(({ name }) => name)).toEqual(names.slice(1));
@@ -166,7 +172,10 @@ test('differences that no accuracies have are drawn at the edge', () => {
 
 test('without predictions the page has no classes and no pictures, and no gaps named undefined', () => {
   const document = { ...sampleComparison(), dataset: null };
-  const nothing = { curves: [], charts: [], predictions: [], pictures: { won: [], lost: [] } };
+  const nothing = {
+    ...{ madeBy: {}, curves: [], charts: [], predictions: [] },
+    ...{ pictures: { won: [], lost: [] }, errors: [] },
+  };
   const text = htmlReport(document, nothing);
   expect(text).not.toMatch(/undefined|NaN|\[object|Class by class|Where they differ/u);
 });

@@ -61,7 +61,7 @@ test('precision and F1 of a class', () => {
   expect(precisionAndF1(counts, 0)).toEqual([1 / 2, 1 / 2]);
   expect(precisionAndF1(counts, 2)).toEqual([null, null]);
   const section = classesSection([{ policy: 'fixed', runs: [ANSWERS] }], ['a', 'b', 'c'])!.markup;
-  for (const header of ['accuracy', 'precision', 'F1']) expect(section).toContain(header);
+  for (const header of ['recall', 'precision', 'F1']) expect(section).toContain(header);
   expect(section).not.toContain('summed over the seeds');
 });
 
@@ -76,9 +76,17 @@ describe('the page of a run', () => {
     });
     const { final } = sampleTraining();
     expect(text).toContain('<h1>1cycle on cifar10-mini, seed 0</h1>');
-    expect(text).toContain(
-      'onecycle 0.1.0, 2026-11-29: mobilenet_v2_0.35_224, trained part last:11, at 96 pixels',
-    );
+    const head = [...text.matchAll(/<dt>(.*?)<\/dt>\s*<dd>(.*?)<\/dd>/gsu)].map(([, name, said]) => [
+      name,
+      said,
+    ]);
+    expect(head).toEqual([
+      ['images', 'cifar10-mini: 1,200 training images and 400 validation images of 2 classes'],
+      ['network', 'mobilenet_v2_0.35_224, 96 pixels a side, trained part last:11'],
+      ['training', '5 epochs, batches of 32, seed 0'],
+      ['made by', 'onecycle 0.1.0, 2026-11-29, wasm, 2 threads'],
+      ['command', '<code>onecycle train --data &#39;my photos&#39;</code>'],
+    ]);
     expect(text).toContain(
       `<strong>Accuracy ${final!.validAccuracy.toFixed(3)} (${final!.correct}/400) after epoch 5`,
     );

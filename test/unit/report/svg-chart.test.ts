@@ -103,5 +103,6 @@ test('the range test as a chart names every rate', () => {
     'slide 9.2e-4',
     'minimum/10 1.1e-4',
   ];
-  expect(textsOf(svgChart(rangeChart(sampleRangeTest(3)), SIZE))).toEqual(expect.arrayContaining(names));
+  const texts = textsOf(svgChart(rangeChart(sampleRangeTest(3)), SIZE));
+  expect(texts).toEqual(expect.arrayContaining(names));
 });

@@ -49,6 +49,7 @@ async function resolved(
     dataset: async () => dataset,
     find: async () => found as typeof FOUND,
     note: (text) => void notes.push(text),
+    warn: (text) => void notes.push(text),
   });
   return { rate, notes };
 }

@@ -21,6 +21,7 @@ export function classesSection(arms: readonly ArmPredictions[], classes: readonl
           </details> `
         : table
     }
+    ${qualitySection(counted, classes)}
     <h3>Which classes are confused</h3>
     <p class="soft">
       Final
@@ -28,7 +29,7 @@ export function classesSection(arms: readonly ArmPredictions[], classes: readonl
       ${
         classes.length > LARGEST_MATRIX
           ? 'The most frequent mistakes.'
-          : 'Rows are the true classes, columns the predictions; colour is the share of the row: blue where right, orange where wrong.'
+          : 'Rows are the true classes, columns the predictions; colour is the share of the row: green where right, purple where wrong.'
       }
     </p>
     <div class="matrices">
@@ -45,6 +46,37 @@ interface CountedArm {
   readonly counts: Confusion;
 }
 
+const QUALITY =
+  'Recall is the share of the images of a class that were recognised, precision the share of the answers with that class that ' +
+  'were right, F1 the harmonic mean of both.';
+
+/** Precision, recall and F1 of every class, arm by arm; of one arm alone they stand in the first table. */
+function qualitySection(arms: readonly CountedArm[], classes: readonly string[]): Html {
+  if (arms.length === 1) return html`<p class="soft">${QUALITY}</p>`;
+  return html`<details>
+    <summary>Precision, recall and F1 of each class, arm by arm</summary>
+    <p class="soft">${QUALITY} Final predictions, summed over the seeds of an arm.</p>
+    <div class="grid">
+      ${arms.map(
+        ({ arm, counts }) =>
+          html`<div>
+            <h3>${arm.policy}</h3>
+            ${htmlTable(
+              ['class', 'precision', 'recall', 'F1'].map((header, i) => ({ header, number: i > 0 })),
+              classes.map((name, label) => {
+                const [precision, f1] = precisionAndF1(counts, label);
+                return [
+                  name,
+                  ...[precision, classAccuracy(counts, label), f1].map((share) => formatFraction(share)),
+                ];
+              }),
+            )}
+          </div> `,
+      )}
+    </div>
+  </details> `;
+}
+
 function accuracyTable(arms: readonly CountedArm[], classes: readonly string[]): Html {
   const [first, last] = [arms[0], arms.at(-1)];
   const differs = arms.length > 1;
@@ -55,7 +87,7 @@ function accuracyTable(arms: readonly CountedArm[], classes: readonly string[]):
       { header: 'class' },
       { header: 'images', number: true },
       ...arms.map(({ arm }) => ({
-        header: alone === undefined ? arm.policy : 'accuracy',
+        header: alone === undefined ? arm.policy : 'recall',
         number: true,
       })),
       ...(differs ? [{ header: `${last?.arm.policy} − ${first?.arm.policy}, points`, number: true }] : []),
@@ -100,16 +132,34 @@ function matrix(policy: string, counts: Confusion, classes: readonly string[]): 
   </div> `;
 }
 
-/** Blue and orange of Okabe and Ito, thinned by the share; the text turns white on dark ground. */
+/** A green and a purple that no arm has: right and wrong answers. */
+const RIGHT = [0, 110, 80] as const;
+const WRONG = [150, 60, 120] as const;
+
+/** A count on its colour, thinned by the share of the row; on white ground the text turns white where black has less contrast. */
 function cell(count: number, total: number, right: boolean): Html {
-  const share = total === 0 ? 0 : count / total;
-  const strength = share === 0 ? 0 : 0.08 + 0.92 * (right ? share : Math.min(1, 1.6 * share));
-  const rgb = right ? '0,114,178' : '213,94,0';
+  if (count === 0 || total === 0) return html`<td></td>`;
+  const share = count / total;
+  const strength = 0.08 + 0.92 * (right ? share : Math.min(1, 1.6 * share));
+  const colour = right ? RIGHT : WRONG;
+  const deep = luminance(colour.map((channel) => 255 + strength * (channel - 255))) < EVEN;
   return html`<td
-    style="background:rgba(${rgb},${strength.toFixed(2)});color:${strength > 0.55 ? '#fff' : 'inherit'}"
+    class="${deep ? 'deep' : ''}"
+    style="background:rgba(${colour.join()},${strength.toFixed(2)})"
   >
-    ${count === 0 ? '' : count}
+    ${count}
   </td>`;
+}
+
+/** The luminance on which black and white text have the same contrast, 4.6. */
+const EVEN = 0.179;
+
+/** Relative luminance of an sRGB colour with channels up to 255 (WCAG 2.2, section 3). */
+function luminance(channels: readonly number[]): number {
+  const [red = 0, green = 0, blue = 0] = channels
+    .map((channel) => channel / 255)
+    .map((share) => (share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
 function mistakes(policy: string, counts: Confusion, classes: readonly string[]): Html {

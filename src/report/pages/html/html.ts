@@ -72,15 +72,18 @@ interface HtmlColumn {
   readonly number?: boolean;
 }
 
-/**
- * A table that scrolls by itself where the page is narrow; texts in cells are escaped. The first cell of a row is its heading.
- */
+/** With so many columns a table is turned on a telephone: each row a list of its cells under its heading. */
+const MANY = 5;
+
+/** A table; texts in cells are escaped. The first cell of a row is its heading. */
 export function htmlTable(
   columns: readonly HtmlColumn[],
   rows: readonly (readonly (string | Html)[])[],
 ): Html {
   const kind = (index: number): string => (columns[index]?.number === true ? 'num' : '');
-  return html`<div class="wide">
+  const label = (index: number): Html =>
+    columns.length < MANY ? html`` : html`data-label="${columns[index]?.header ?? ''}"`;
+  return html`<div class="wide ${columns.length < MANY ? '' : 'many'}">
     <table>
       <thead>
         <tr>
@@ -94,7 +97,7 @@ export function htmlTable(
               ${row.map((cell, i) =>
                 i === 0
                   ? html`<th scope="row" class="${kind(i)}">${cell}</th>`
-                  : html`<td class="${kind(i)}">${cell}</td>`,
+                  : html`<td class="${kind(i)}" ${label(i)}>${cell}</td>`,
               )}
             </tr> `,
         )}
@@ -122,8 +125,8 @@ export function signed(text: string): Html {
 
 /** The page's style sheet: no fonts and no pictures from elsewhere, readable on a phone, at night and on paper. */
 export const STYLE = `
-:root { color-scheme: light dark; --paper: #fff; --ink: #1f2328; --soft: #5b6470; --line: #d9dee4; --ground: #f6f7f9; --blue: #0072b2; --orange: #b04a00; --green: #00785a; }
-@media screen and (prefers-color-scheme: dark) { :root { --paper: #1b1f24; --ink: #e6e8eb; --soft: #9aa4af; --line: #3a414a; --ground: #12151a; --blue: #5fb0e5; --orange: #f0904a; --green: #3fc79a; } }
+:root { color-scheme: light dark; --paper: #fff; --ink: #1f2328; --soft: #5b6470; --line: #d9dee4; --ground: #f6f7f9; --purple: #96347a; --green: #00785a; }
+@media screen and (prefers-color-scheme: dark) { :root { --paper: #1b1f24; --ink: #e6e8eb; --soft: #9aa4af; --line: #3a414a; --ground: #12151a; --purple: #e08cc6; --green: #3fc79a; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
 main { max-width: 1120px; margin: 0 auto; padding: 32px 20px 64px; }
@@ -152,13 +155,18 @@ tr:last-child > td, tr:last-child > th { border-bottom: 0; }
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 400; }
 .num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.plus { color: var(--blue); } .minus { color: var(--orange); }
+.plus { color: var(--green); } .minus { color: var(--purple); }
+dl.head { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 12px 0; font-size: .92rem; }
+dl.head dt { color: var(--soft); }
+dl.head dd { margin: 0; overflow-wrap: anywhere; }
 code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 .matrices { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr)); gap: 16px; }
 .matrix { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px; overflow-x: auto; }
 .matrix h3 { margin: 0 0 8px; }
 .matrix table { width: auto; margin: 0 auto; font-size: .78rem; border-collapse: separate; border-spacing: 2px; }
-.matrix td { width: 34px; height: 30px; padding: 0; border: 0; text-align: center; vertical-align: middle; border-radius: 3px; font-variant-numeric: tabular-nums; }
+.matrix td { color: #000; width: 34px; height: 30px; padding: 0; border: 0; text-align: center; vertical-align: middle; border-radius: 3px; font-variant-numeric: tabular-nums; }
+.matrix td.deep { color: #fff; }
+@media screen and (prefers-color-scheme: dark) { .matrix td { color: #fff; } }
 .matrix th { padding: 0 6px; border: 0; font-weight: 500; white-space: nowrap; text-align: right; vertical-align: middle; color: var(--ink); }
 .matrix thead th { vertical-align: bottom; text-align: left; padding: 0; }
 .matrix thead th span { writing-mode: vertical-rl; transform: rotate(180deg); padding: 4px 0; }
@@ -167,7 +175,7 @@ code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: a
 .picture img, .picture .missing { display: block; width: 96px; height: 96px; object-fit: contain; margin: 0 auto 8px; background: var(--ground); border-radius: 4px; }
 .picture .missing { display: grid; place-items: center; text-align: center; color: var(--soft); }
 .picture .right { color: var(--green); font-weight: 600; }
-.picture .wrong { color: var(--orange); font-weight: 600; }
+.picture .wrong { color: var(--purple); font-weight: 600; }
 pre { margin: 8px 0; white-space: pre-wrap; }
 details > summary { cursor: pointer; color: var(--soft); }
 @media screen and (max-width: 560px) {
@@ -175,6 +183,15 @@ details > summary { cursor: pointer; color: var(--soft); }
   th, td { padding: 6px 4px; }
   table { font-size: .78rem; }
   thead th, .num { white-space: normal; }
+  .many thead { display: none; }
+  .many table, .many tbody, .many tr, .many th, .many td { display: block; }
+  .many tr { padding: 6px 8px; border-bottom: 1px solid var(--line); }
+  .many tr:last-child { border-bottom: 0; }
+  .many th, .many td { border: 0; padding: 1px 0; }
+  .many tbody th { font-weight: 600; font-size: .85rem; }
+  .many td { display: flex; justify-content: space-between; gap: 12px; overflow-wrap: anywhere; }
+  .many td::before { content: attr(data-label); color: var(--soft); text-align: left; flex: none; max-width: 55%; }
+  .many td:empty { display: none; }
   figure .narrow { display: block; }
   figure .narrow + svg { display: none; }
   figure .narrow svg { min-width: 0; }
@@ -187,6 +204,8 @@ details > summary { cursor: pointer; color: var(--soft); }
   .wide, .matrix { overflow: visible; }
   .matrix td { print-color-adjust: exact; }
   .grid { grid-template-columns: 1fr 1fr; }
+  table { font-size: .72rem; }
+  th, td { padding: 4px 6px; }
   thead th, .num { white-space: normal; }
   details::details-content { content-visibility: visible; block-size: auto; }
 }

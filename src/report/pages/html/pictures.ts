@@ -1,4 +1,5 @@
 import type { PredictionRecord } from '../../../runs/documents.js';
+import { counted, formatFraction } from '../../text/numbers.js';
 import { html, type Html, trusted } from './html.js';
 
 /** An image of the gallery with its small copy as a data URI; null where the file could not be read. */
@@ -42,6 +43,64 @@ function card({ image, label, answers, uri }: Picture, classes: readonly string[
           )}`,
     )}
   </div> `;
+}
+
+/** An image that runs were wrong about, and how sure the surest of them was. */
+export interface ConfidentError {
+  readonly image: string;
+  readonly label: number;
+  readonly predicted: number;
+  /** Of the class that was predicted, in the run that gave it most. */
+  readonly probability: number;
+  /** The arm of that run. */
+  readonly policy: string;
+  /** How many of all runs were wrong about the image. */
+  readonly wrong: number;
+  readonly runs: number;
+}
+
+/** An error with the image's small copy as a data URI; null where the file could not be read. */
+export interface ErrorPicture extends ConfidentError {
+  readonly uri: string | null;
+}
+
+/** The images with the most confident wrong answer of any run after its last epoch, the most confident first. */
+export function confidentErrors(arms: readonly ArmPredictions[], most: number): ConfidentError[] {
+  const all = arms.flatMap(({ policy, runs }) => runs.map((run) => ({ policy, run })));
+  const images = all[0]?.run ?? [];
+  return images
+    .flatMap(({ image, label }, i) => {
+      const wrong = all.flatMap(({ policy, run }) => {
+        const answer = run[i]?.final;
+        return answer === undefined || answer.predicted === label ? [] : [{ policy, ...answer }];
+      });
+      const [surest] = wrong.toSorted((a, b) => b.probability - a.probability);
+      return surest === undefined ? [] : [{ image, label, ...surest, wrong: wrong.length, runs: all.length }];
+    })
+    .toSorted((a, b) => b.probability - a.probability)
+    .slice(0, most);
+}
+
+/** The most confident errors; null where there are none. */
+export function errorsSection(errors: readonly ErrorPicture[], classes: readonly string[]): Html | null {
+  if (errors.length === 0) return null;
+  return html`<h2>The most confident errors</h2>
+    <p class="soft">
+      Final predictions of all runs: the images with the wrong answer that got the highest probability. An
+      image that most runs get wrong may be labelled wrongly.
+    </p>
+    <div class="pictures">
+      ${errors.map(({ image, label, predicted, probability, policy, wrong, runs, uri }) => {
+        const truth = classes[label] ?? '?';
+        const said = `taken for ${classes[predicted] ?? '?'}`;
+        return html`<div class="picture">
+          ${imageBox(uri, `${truth}, ${said}`)}<b title="${image}">${truth}</b><br /><span class="wrong"
+            >${said}</span
+          >
+          with ${formatFraction(probability)} by ${policy}; ${wrong} of ${counted(runs, 'run')} wrong
+        </div> `;
+      })}
+    </div> `;
 }
 
 /** A small copy of an image, or what stands where there is none. */

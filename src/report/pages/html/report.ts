@@ -6,36 +6,53 @@ import { type ArmCurves, armSteps, epochCharts, rateChart, stepCharts } from '..
 import { counted } from '../../text/numbers.js';
 import { classesSection } from './classes.js';
 import { html, type Html, htmlPage, trusted } from './html.js';
-import { type ArmPredictions, type Picture, picturesSection } from './pictures.js';
+import {
+  type ArmPredictions,
+  type ErrorPicture,
+  errorsSection,
+  type Picture,
+  picturesSection,
+} from './pictures.js';
 import { armsSection, differencesSection, ratesSection, runsSection, verdictSection } from './results.js';
-import { setupSection } from './setup.js';
+import { headSection, type MadeBy, setupSection } from './setup.js';
 
 /** What a page shows beside the document. */
 export interface PageParts {
+  /** The comparison itself, which may be of runs that others made. */
+  readonly madeBy: MadeBy;
   readonly curves: readonly ArmCurves[];
   readonly charts: readonly NamedChart[];
   /** On one list of validation images in all runs; empty where there is none. */
   readonly predictions: readonly ArmPredictions[];
   readonly pictures: { readonly won: readonly Picture[]; readonly lost: readonly Picture[] };
+  /** The most confident errors of all runs. */
+  readonly errors: readonly ErrorPicture[];
 }
 
 /** A comparison as one HTML file that needs nothing from elsewhere: no scripts, no network. */
 export function htmlReport(
   document: CompareDocument,
-  { curves, charts, predictions, pictures }: PageParts,
+  { madeBy, curves, charts, predictions, pictures, errors }: PageParts,
 ): string {
   const title = document.arms.map(({ policy }) => policy).join(' against ');
-  const seeds = document.arms
-    .map(({ policy, runs }) => `${policy} ${counted(runs.length, 'seed')}`)
-    .join(', ');
   const named = document.dataset?.['classes'];
   const classes = Array.isArray(named) ? named.map(String) : [];
   return htmlPage(
     title,
-    html`<p class="soft">A comparison by onecycle: ${seeds}.</p>
-      ${verdictSection(document)} ${chartGrid(charts)}
-      ${armsSection(document, curves)}${ratesSection(document)}${differencesSection(document)}${classesSection(predictions, classes)}${picturesSection(pictures, classes)}${runsSection(document)}${setupSection(document)}`,
+    html`${headSection(document.config, document.dataset ?? {}, seedsText(document), madeBy)}
+    ${verdictSection(document)} ${chartGrid(charts)}
+    ${armsSection(document, curves)}${ratesSection(document)}${differencesSection(document)}${classesSection(predictions, classes)}${picturesSection(pictures, classes)}${errorsSection(errors, classes)}${runsSection(document)}${setupSection(document)}`,
   );
+}
+
+/** The seeds of the arms, by their number where they differ. */
+function seedsText({ arms }: CompareDocument): string {
+  const lists = arms.map(({ runs }) => runs.map(({ seed }) => seed).join(', '));
+  const [first = ''] = lists;
+  if (lists.every((list) => list === first)) {
+    return `${arms[0]?.runs.length === 1 ? 'seed' : 'seeds'} ${first} for each arm`;
+  }
+  return arms.map(({ policy, runs }) => `${policy} ${counted(runs.length, 'seed')}`).join(', ');
 }
 
 /** Charts side by side as far as there is room, each with words for those who cannot see it. */
@@ -89,6 +106,7 @@ export function comparisonCharts(
   const specs = {
     accuracy: epochs.accuracy,
     'valid-loss': epochs.loss,
+    'train-loss': epochs.trainLoss,
     'learning-rate': steps.learningRate,
     momentum: steps.momentum,
     rates: rateChart(arms),
@@ -96,7 +114,8 @@ export function comparisonCharts(
   const charts = Object.entries(specs).flatMap(([name, spec]) =>
     spec === null ? [] : [drawnChart(name, spec)],
   );
-  const svg = differenceSvg(differences);
+  const [svg, narrow] = [differenceSvg(differences), differenceSvg(differences, NARROW.width)];
   const caption = 'Differences of the final accuracy: each seed, their mean, and its 95% intervals';
-  return svg === null ? charts : [{ name: 'difference', caption, svg, full: true }, ...charts];
+  if (svg === null || narrow === null) return charts;
+  return [{ name: 'difference', caption, svg, narrow, full: true }, ...charts];
 }

@@ -15,7 +15,7 @@ import { html, type Html, htmlTable, signed } from './html.js';
 export function verdictSection(document: CompareDocument): Html {
   const { kind, title, detail } = document.verdict;
   return html`<section class="verdict ${kind === 'claim' ? 'claimed' : ''}">
-      <strong>${title}</strong>
+      <strong>${kind === 'one-seed' ? 'One seed is too few for a verdict' : title}</strong>
       <p>${kind === 'one-arm' || kind === 'no-pairs' ? capital(detail) : detail}</p>
     </section>
     ${failures(document).map((text) => html`<p class="warning failure">${text}</p> `)}${document.warnings.map(

@@ -11,12 +11,12 @@ import {
   formatRate,
 } from '../../text/numbers.js';
 import { howItEnded, recommendation, suggestionTable } from '../find-lr.js';
-import { accuracyChart, BEST_NOTE, epochTable, lossChart, summaryTable } from '../train.js';
+import { accuracyChart, BEST_NOTE, epochTable, lossChart, rateOrigin, summaryTable } from '../train.js';
 import { classesSection } from './classes.js';
 import { html, type Html, htmlPage, pageTable } from './html.js';
 import { imageBox } from './pictures.js';
 import { chartGrid, drawnChart, type NamedChart } from './report.js';
-import { factSections } from './setup.js';
+import { factSections, headSection } from './setup.js';
 import { lastPart } from '../../text/width.js';
 
 /** All charts of a training run. */
@@ -52,10 +52,10 @@ export function trainingPage(
   const arm = { policy: document.policy, runs: predictions.length === 0 ? [] : [predictions] };
   return htmlPage(
     `${config.arm} on ${lastPart(config.data)}, seed ${config.seed}`,
-    html`<p class="soft">A training run by ${madeBy(document)}: ${whatWasTrained(document)}</p>
-      ${resultSection(document)}${failure === null ? null : html`<p class="warning failure">${failure.message}</p> `}${events.map(
-        ({ text }) => html`<p class="warning">${text}</p> `,
-      )}${chartGrid(charts)}${epochsSection(document)}${classesSection([arm], dataset.classes)}${hardestSection(hardest, dataset.classes)}${factSections(document)}`,
+    html`${headSection({ ...config }, { ...dataset }, `seed ${config.seed}`, document.environment)}
+    ${resultSection(document)}${failure === null ? null : html`<p class="warning failure">${failure.message}</p> `}${events.map(
+      ({ text }) => html`<p class="warning">${text}</p> `,
+    )}${chartGrid(charts)}${epochsSection(document)}${classesSection([arm], dataset.classes)}${hardestSection(hardest, dataset.classes)}${factSections(document)}`,
   );
 }
 
@@ -65,7 +65,7 @@ export function rangeTestPage(document: FinderDocument, charts: readonly NamedCh
   const rates = recommendation(document);
   return htmlPage(
     `Learning rates for ${lastPart(config.data)}`,
-    html`<p class="soft">A range test by ${madeBy(document)}: ${whatWasTrained(document)}</p>
+    html`${headSection({ ...config }, { ...document.dataset }, seedsOf(config), document.environment)}
       <section class="verdict ${recommended === null ? '' : 'claimed'}">
         <strong>${rates}</strong>
         <p>${reason}</p>
@@ -81,23 +81,8 @@ export function rangeTestPage(document: FinderDocument, charts: readonly NamedCh
   );
 }
 
-/** The program, its version and, where it is recorded, the day. */
-export function madeBy({
-  environment: { onecycle, startedAt },
-}: {
-  readonly environment: { readonly onecycle?: unknown; readonly startedAt?: unknown };
-}): string {
-  const day = typeof startedAt === 'string' ? `, ${startedAt.slice(0, 10)}` : '';
-  return `onecycle${typeof onecycle === 'string' ? ` ${onecycle}` : ''}${day}`;
-}
-
-/** Network, trained part, images and budget in one line. */
-function whatWasTrained({ config, dataset }: TrainDocument | FinderDocument): string {
-  const { weights, trainable, imageSize, epochs } = config;
-  return (
-    `${lastPart(weights)}, trained part ${trainable}, at ${imageSize} pixels; ${counted(dataset.train, 'training image')} and ` +
-    `${counted(dataset.valid, 'validation image')} of ${dataset.classes.length} classes; ${counted(epochs, 'epoch')}.`
-  );
+function seedsOf({ seed, seeds }: FinderDocument['config']): string {
+  return seeds === 1 ? `seed ${seed}` : `seeds ${seed} to ${seed + seeds - 1}`;
 }
 
 /** What came of it, first of all the accuracy to quote. */
@@ -107,7 +92,7 @@ function resultSection(document: TrainDocument): Html {
     stoppedEarly === null ? counted(config.epochs, 'epoch') : `${stoppedEarly.epoch} epochs, stopped early`;
   const how =
     status === 'completed'
-      ? `${planned} in ${formatDuration(seconds)}, with a ${config.policy === '1cycle' ? 'maximum ' : ''}rate of ${formatRate(config.lr)}.`
+      ? `${planned} in ${formatDuration(seconds)}, with a ${config.policy === '1cycle' ? 'maximum ' : ''}rate of ${formatRate(config.lr)}${rateOrigin(config)}.`
       : `${status === 'failed' ? 'Failed' : 'Interrupted'} after ${epochs.length} of ${counted(config.epochs, 'epoch')}.`;
   if (final === null || best === null) {
     return html`<section class="verdict">
