@@ -139,7 +139,7 @@ export const OPTION_GROUPS = {
       max: 1,
       argument: 'X',
       commands: ALL,
-      description: "train: share of the running statistics that a step keeps [as the weights' layers say]",
+      description: "train: share of the running statistics that a step keeps [0.9, for short trainings; Keras's networks have 0.999]",
     },
     headLrMultiplier: {
       type: 'number',

@@ -127,8 +127,16 @@ async function startingNetwork(settings: Settings): Promise<Pick<Survey, 'weight
     : await loadBackbone(resolveWeights(settings.weights), kept);
   const firstTrained = firstTrainableBlock(loaded.backbone, trainable);
   if (batchNorm === 'train') requireBatchNorm(loaded, firstTrained, settings);
-  return { weights: { ...loaded, backbone: adaptedBackbone(loaded.backbone, settings) }, firstTrained };
+  const { stemStride, bnMomentum = BN_MOMENTUM } = settings;
+  const backbone = adaptedBackbone(loaded.backbone, { stemStride, bnMomentum });
+  return { weights: { ...loaded, backbone }, firstTrained };
 }
+
+/**
+ * PyTorch's default (there 1 - 0.9). Keras's MobileNets have 0.999, made for millions of steps: after a fine-tuning of a hundred
+ * the running statistics would still be those of the old weights, and evaluation at chance.
+ */
+const BN_MOMENTUM = 0.9;
 
 /** Throws UsageError where a network with random weights is to be half of one, or settings of such a network are given to another. */
 function requireFreshness({ trainable, batchNorm, alpha }: Settings, isFresh: boolean): void {
