@@ -45,7 +45,7 @@ async function follow(name: string, work: typeof train) {
 const isFirstStep = (event: ExperimentEvent) => event.type === 'step' && event.record.step === 0;
 const isDecoded = (event: ExperimentEvent) => event.type === 'decode' && event.done === event.total;
 const notes = (events: readonly ExperimentEvent[]) =>
-  events.flatMap((event) => (event.type === 'note' ? [event.text] : []));
+  events.flatMap((event) => (event.type === 'note' || event.type === 'warning' ? [event.text] : []));
 
 describe('training while images are being decoded', () => {
   it('takes its first step before the last image is there, and begins its record with all of them', async () => {

@@ -244,7 +244,7 @@ describe('said before anything is trained', () => {
     const request = await tinyRequest(tiny, { out: place(), earlyStop: 1, epochs: 2 });
     const { comparison } = await compare(request);
     const note = request.events.findIndex(
-      (event) => event.type === 'note' && event.text.startsWith('--early-stop'),
+      (event) => 'text' in event && event.text.startsWith('--early-stop'),
     );
     expect(request.events[note]).toEqual({
       type: 'note',

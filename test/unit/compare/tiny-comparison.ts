@@ -51,6 +51,7 @@ export async function tinyRequest(
     signal,
     emit: (event) => void events.push(event),
     events,
-    notes: () => events.flatMap((event) => (event.type === 'note' ? [event.text] : [])),
+    notes: () =>
+      events.flatMap((event) => (event.type === 'note' || event.type === 'warning' ? [event.text] : [])),
   };
 }
