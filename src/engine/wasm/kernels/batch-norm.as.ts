@@ -42,58 +42,94 @@ export function isBounded(layer: Layer): bool {
   return layer.high < Infinity;
 }
 
+/** Rows that are taken at a time, channels in groups: both groups that share a cache line find it in the L1 cache. */
+const GROUP_ROWS: i32 = 64;
+
 /** out = the activations of positions `from` to `from + rows` - 1 of a batch. */
 export function activate(layer: Layer, from: i32, rows: i32, out: usize): void {
-  const channels = layer.channels;
+  const rowBytes = floats(layer.channels);
   if (layer.values != 0) {
-    memory.copy(out, at(layer, layer.values, from), <usize>rows * floats(channels));
+    memory.copy(out, at(layer, layer.values, from), <usize>rows * rowBytes);
     return;
   }
+  const z = at(layer, layer.z, from);
+  for (let row = 0; row < rows; row += GROUP_ROWS) {
+    const start = <usize>row * rowBytes;
+    activateRows(layer, z + start, min(GROUP_ROWS, rows - row), out + start);
+  }
+}
+
+function activateRows(layer: Layer, z: usize, rows: i32, out: usize): void {
   const scale = layer.scale;
   const shift = layer.shift;
-  let z = at(layer, layer.z, from);
   const floor = f32x4.splat(layer.low);
   const ceiling = f32x4.splat(layer.high);
-  const whole = floats(channels & -4);
-  const rowBytes = floats(channels);
-  for (let row = 0; row < rows; row++) {
-    let c: usize = 0;
-    for (; c < whole; c += 16) {
-      const y = multiplyAdd(v128.load(z + c), v128.load(scale + c), v128.load(shift + c));
-      v128.store(out + c, f32x4.pmin(f32x4.pmax(y, floor), ceiling));
+  const rowBytes = floats(layer.channels);
+  const end = <usize>rows * rowBytes;
+  let c: usize = 0;
+  for (; c + 32 <= rowBytes; c += 32) {
+    const scaleLeft = v128.load(scale + c);
+    const scaleRight = v128.load(scale + c, 16);
+    const shiftLeft = v128.load(shift + c);
+    const shiftRight = v128.load(shift + c, 16);
+    for (let place = c; place < end; place += rowBytes) {
+      const left = multiplyAdd(v128.load(z + place), scaleLeft, shiftLeft);
+      const right = multiplyAdd(v128.load(z + place, 16), scaleRight, shiftRight);
+      v128.store(out + place, f32x4.pmin(f32x4.pmax(left, floor), ceiling));
+      v128.store(out + place, f32x4.pmin(f32x4.pmax(right, floor), ceiling), 16);
     }
-    for (; c < rowBytes; c += 4) {
-      const y = multiplyAdd(v128.load32_zero(z + c), v128.load32_zero(scale + c), v128.load32_zero(shift + c));
-      store<f32>(out + c, f32x4.extract_lane(f32x4.pmin(f32x4.pmax(y, floor), ceiling), 0));
+  }
+  for (; c < rowBytes; c += 4) {
+    const scaleOne = v128.load32_zero(scale + c);
+    const shiftOne = v128.load32_zero(shift + c);
+    for (let place = c; place < end; place += rowBytes) {
+      const y = multiplyAdd(v128.load32_zero(z + place), scaleOne, shiftOne);
+      store<f32>(out + place, f32x4.extract_lane(f32x4.pmin(f32x4.pmax(y, floor), ceiling), 0));
     }
-    z += rowBytes;
-    out += rowBytes;
   }
 }
 
 /** out = the gradients of z at positions `from` to `from + rows` - 1 of a batch. */
 export function gradientOfSums(layer: Layer, from: i32, rows: i32, out: usize): void {
+  const rowBytes = floats(layer.channels);
+  const z = at(layer, layer.z, from);
+  const dy = at(layer, layer.gradient, from);
+  for (let row = 0; row < rows; row += GROUP_ROWS) {
+    const start = <usize>row * rowBytes;
+    gradientOfRows(layer, z + start, dy + start, min(GROUP_ROWS, rows - row), out + start);
+  }
+}
+
+function gradientOfRows(layer: Layer, z: usize, dy: usize, rows: i32, out: usize): void {
   const gain = layer.gain;
   const slope = layer.slope;
   const offset = layer.offset;
-  let z = at(layer, layer.z, from);
-  let dy = at(layer, layer.gradient, from);
-  const whole = floats(layer.channels & -4);
   const rowBytes = floats(layer.channels);
-  for (let row = 0; row < rows; row++) {
-    let c: usize = 0;
-    for (; c < whole; c += 16) {
-      const part = multiplyAdd(v128.load(z + c), v128.load(slope + c), v128.load(offset + c));
-      v128.store(out + c, multiplyAdd(v128.load(dy + c), v128.load(gain + c), part));
+  const end = <usize>rows * rowBytes;
+  let c: usize = 0;
+  for (; c + 32 <= rowBytes; c += 32) {
+    const gainLeft = v128.load(gain + c);
+    const gainRight = v128.load(gain + c, 16);
+    const slopeLeft = v128.load(slope + c);
+    const slopeRight = v128.load(slope + c, 16);
+    const offsetLeft = v128.load(offset + c);
+    const offsetRight = v128.load(offset + c, 16);
+    for (let place = c; place < end; place += rowBytes) {
+      const left = multiplyAdd(v128.load(z + place), slopeLeft, offsetLeft);
+      const right = multiplyAdd(v128.load(z + place, 16), slopeRight, offsetRight);
+      v128.store(out + place, multiplyAdd(v128.load(dy + place), gainLeft, left));
+      v128.store(out + place, multiplyAdd(v128.load(dy + place, 16), gainRight, right), 16);
     }
-    for (; c < rowBytes; c += 4) {
-      const part = multiplyAdd(v128.load32_zero(z + c), v128.load32_zero(slope + c), v128.load32_zero(offset + c));
-      const sum = multiplyAdd(v128.load32_zero(dy + c), v128.load32_zero(gain + c), part);
-      store<f32>(out + c, f32x4.extract_lane(sum, 0));
+  }
+  for (; c < rowBytes; c += 4) {
+    const gainOne = v128.load32_zero(gain + c);
+    const slopeOne = v128.load32_zero(slope + c);
+    const offsetOne = v128.load32_zero(offset + c);
+    for (let place = c; place < end; place += rowBytes) {
+      const part = multiplyAdd(v128.load32_zero(z + place), slopeOne, offsetOne);
+      const sum = multiplyAdd(v128.load32_zero(dy + place), gainOne, part);
+      store<f32>(out + place, f32x4.extract_lane(sum, 0));
     }
-    z += rowBytes;
-    dy += rowBytes;
-    out += rowBytes;
   }
 }
 
