@@ -10,13 +10,13 @@ import { addInPlace, maskInPlace } from './update.as';
 // The convolutions of `conv.as.ts` and `depthwise.as.ts` on layers, of which the batch's sums before batch norm are kept: what a
 // unit reads is activated block by block into scratch, which stays in the cache, and so is what its gradient is computed from.
 
-/** Floats of the input and of the output that a forward pass has in hand at a time: half of an L2 cache of 512 KiB. */
-const BLOCK_FLOATS: i32 = 65536;
+/** Floats of the input that a forward pass activates at a time: about an L1 cache. */
+const BLOCK_FLOATS: i32 = 8192;
 
 /** Rows of a pointwise product or of patches that are taken at a time. */
 @inline
-function productRows(depth: i32, columns: i32): i32 {
-  return max(TILE_ROWS, min(1024, BLOCK_FLOATS / (depth + columns)) & -TILE_ROWS);
+function productRows(depth: i32): i32 {
+  return max(32, (BLOCK_FLOATS / depth) & -TILE_ROWS);
 }
 
 /** Scratch for any pass of a convolution of a layer, in bytes. */
@@ -25,7 +25,7 @@ export function layerScratchBytes(g: Geometry, depthwise: bool): i32 {
   const depth = filterDepth(g);
   const columns = g.outChannels;
   const backward = 4 * OUTER_ROWS * (depth + columns) + outerScratchBytes(columns);
-  return max(4 * productRows(depth, columns) * depth, backward);
+  return max(4 * productRows(depth) * depth, backward);
 }
 
 /**
@@ -50,7 +50,7 @@ export function convLayer(
   const direct = isPointwise(g);
   const first = firstImage * own.positions;
   const rows = images * own.positions;
-  const block = productRows(depth, columns);
+  const block = productRows(depth);
   for (let start = 0; start < rows; start += block) {
     const count = min(block, rows - start);
     const from = first + start;

@@ -189,3 +189,76 @@ export function poolLayerBackward(layer: Layer, firstImage: i32, images: i32, dP
 export function addGradientMoments(layer: Layer, from: i32, rows: i32, sums: usize): void {
   addGradientSums(at(layer, layer.gradient, from), at(layer, layer.z, from), layer.mean, sums, rows, layer.channels);
 }
+
+/**
+ * From the moments of all parts of a batch to a layer's scale and shift.
+ * @param sums of z and its squares [parts, 2, channels], float64
+ * @param count values of each channel in the batch
+ * @param moments [2, channels], float64: mean and biased variance of the batch are written there
+ */
+export function finishForward(
+  layer: Layer,
+  sums: usize,
+  parts: i32,
+  count: f64,
+  gamma: usize,
+  beta: usize,
+  epsilon: f64,
+  moments: usize,
+): void {
+  const channels = layer.channels;
+  for (let c = 0; c < channels; c++) {
+    const at = <usize>c << 2;
+    const mean = sumOfParts(sums, parts, channels, c) / count;
+    const variance = max<f64>(0, sumOfParts(sums, parts, channels, channels + c) / count - mean * mean);
+    const factor = <f64>load<f32>(gamma + at) / Math.sqrt(variance + epsilon);
+    store<f32>(layer.scale + at, <f32>factor);
+    store<f32>(layer.shift + at, <f32>(<f64>load<f32>(beta + at) - mean * factor));
+    store<f32>(layer.mean + at, <f32>mean);
+    store<f64>(moments + 2 * at, mean);
+    store<f64>(moments + 2 * <usize>(channels + c) * 4, variance);
+  }
+}
+
+/**
+ * From the sums of all parts to the gradients of gamma and beta, and to what makes the gradient of z:
+ * gamma inverse (dy - mean(dy) - (z - mean) inverse mean(dy xhat)), where inverse is 1 / sqrt(variance + epsilon).
+ * @param sums of dy and dy (z - mean) [parts, 2, channels], float64
+ * @param moments as `finishForward` wrote them
+ */
+export function finishBackward(
+  layer: Layer,
+  sums: usize,
+  parts: i32,
+  count: f64,
+  gamma: usize,
+  epsilon: f64,
+  moments: usize,
+  dGamma: usize,
+  dBeta: usize,
+): void {
+  const channels = layer.channels;
+  for (let c = 0; c < channels; c++) {
+    const at = <usize>c << 2;
+    const inverse = 1 / Math.sqrt(load<f64>(moments + 2 * <usize>(channels + c) * 4) + epsilon);
+    const sum = sumOfParts(sums, parts, channels, c);
+    const product = sumOfParts(sums, parts, channels, channels + c) * inverse;
+    store<f32>(dBeta + at, <f32>sum);
+    store<f32>(dGamma + at, <f32>product);
+    const gain = <f64>load<f32>(gamma + at) * inverse;
+    const slope = (-gain * inverse * product) / count;
+    store<f32>(layer.gain + at, <f32>gain);
+    store<f32>(layer.slope + at, <f32>slope);
+    store<f32>(layer.offset + at, <f32>((-gain * sum) / count - slope * <f64>load<f32>(layer.mean + at)));
+  }
+}
+
+/** The parts are added in their order. */
+@inline
+function sumOfParts(sums: usize, parts: i32, channels: i32, index: i32): f64 {
+  const step = <usize>channels << 4;
+  let at = sums + (<usize>index << 3);
+  let sum = load<f64>(at);
+  for (let part = 1; part < parts; part++) sum += load<f64>((at += step));
+  return sum;
+}
