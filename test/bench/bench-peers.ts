@@ -12,6 +12,8 @@ export interface StepCase {
   readonly batch: number;
   readonly steps: number;
   readonly warmUp: number;
+  /** Folded into the convolutions, or in training mode after each of them. */
+  readonly batchNorm: 'fold' | 'train';
 }
 
 /** What one child process measured. */
@@ -26,6 +28,8 @@ export interface Peer {
   readonly name: string;
   /** Why it is not here. */
   readonly absent?: string;
+  /** Whether it makes that step; all do where nothing is said. */
+  takes?(work: StepCase): boolean;
   measure(work: StepCase): Promise<Measured>;
 }
 
@@ -33,7 +37,22 @@ export interface Peer {
 export const onecycle: Peer = {
   name: 'onecycle',
   measure: (work) =>
-    runScript('our-step.ts', [...stepArguments(work), '--workers', String(availableParallelism())]),
+    runScript('our-step.ts', [
+      ...stepArguments(work),
+      ...['--workers', String(availableParallelism())],
+      ...(work.batchNorm === 'train' ? ['--trainable', 'all'] : []),
+    ]),
+};
+
+/** And with batch norm folded, to see what training mode costs. */
+export const folded: Peer = {
+  name: 'onecycle, folded',
+  takes: ({ batchNorm }) => batchNorm === 'train',
+  measure: (work) =>
+    runScript('our-step.ts', [
+      ...stepArguments({ ...work, batchNorm: 'fold' }),
+      ...['--workers', String(availableParallelism()), '--trainable', 'all'],
+    ]),
 };
 
 /** And on one thread, to see what the others bring. */
@@ -85,6 +104,7 @@ export function tfjsNode(): Peer {
   return {
     name: 'tfjs-node',
     ...(found === undefined ? { absent: `no tfjs-node with its native part is here (${fetch})` } : {}),
+    takes: ({ batchNorm }) => batchNorm === 'fold',
     measure: (work) => {
       // Several times slower than the others: fewer steps.
       const fewer = { ...work, steps: Math.max(3, Math.ceil(work.steps / 5)), warmUp: 1 };
@@ -98,7 +118,7 @@ function hasNativePart(folder: string): boolean {
   return existsSync(lib) && readdirSync(lib).some((abi) => existsSync(join(lib, abi, 'tfjs_binding.node')));
 }
 
-function stepArguments({ alpha, size, batch, steps, warmUp }: StepCase): string[] {
-  const options = { alpha, size, batch, steps, 'warm-up': warmUp };
+function stepArguments({ alpha, size, batch, steps, warmUp, batchNorm }: StepCase): string[] {
+  const options = { alpha, size, batch, steps, 'warm-up': warmUp, 'batch-norm': batchNorm };
   return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }

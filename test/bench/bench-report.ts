@@ -18,6 +18,8 @@ export interface BenchDocument {
     readonly torchTuned: ByKey<number | null> | null;
     readonly tfjsNode: ByKey<number | null> | null;
     readonly oneThread: ByKey<number | null> | null;
+    /** Of training mode alone. */
+    readonly folded: ByKey<number | null> | null;
     readonly experiment: number | null;
     readonly experimentTuned: number | null;
     /** The same with every weight trained. */
@@ -31,6 +33,7 @@ export interface BenchDocument {
     readonly torchTuned: ByKey<Spread | null> | null;
     readonly tfjsNode: ByKey<Spread | null> | null;
     readonly oneThread: ByKey<Spread | null> | null;
+    readonly folded: ByKey<Spread | null> | null;
   };
   /** This build and another one on the same commands; empty where none is named. */
   readonly against: readonly AgainstRow[];
@@ -67,6 +70,7 @@ export function benchReport(document: BenchDocument): string {
           'PyTorch, tuned',
           'tfjs-node',
           'one thread of ours',
+          'our folded step',
           'peak memory, MB',
         ],
         Object.entries(peakMegabytes).map(([key, peaks]) => [
@@ -75,6 +79,7 @@ export function benchReport(document: BenchDocument): string {
           ratio(spreads.torchTuned?.[key]),
           ratio(spreads.tfjsNode?.[key]),
           ratio(spreads.oneThread?.[key]),
+          ratio(spreads.folded?.[key]),
           Object.entries(peaks)
             .map(([name, megabytes]) => `${name} ${megabytes.toFixed(0)}`)
             .join('; '),
@@ -174,5 +179,5 @@ function show({ median, low, high }: Spread, digits = 2): string {
 }
 
 function ratio(over: Spread | null | undefined): string {
-  return over ? show(over) : 'absent';
+  return over ? show(over) : '–';
 }

@@ -19,20 +19,27 @@ export interface StepBench {
   readonly peaks: Readonly<Record<string, number>>;
 }
 
+const FOLDED: readonly StepCase[] = [
+  { key: 'v2-0.35-96', alpha: 0.35, size: 96, batch: 32, steps: 20, warmUp: 4, batchNorm: 'fold' },
+  { key: 'v2-0.35-128', alpha: 0.35, size: 128, batch: 32, steps: 12, warmUp: 4, batchNorm: 'fold' },
+  { key: 'v2-0.35-224', alpha: 0.35, size: 224, batch: 32, steps: 5, warmUp: 2, batchNorm: 'fold' },
+  { key: 'v2-1.0-224', alpha: 1, size: 224, batch: 16, steps: 3, warmUp: 1, batchNorm: 'fold' },
+];
+
+/** Each with batch norm folded, and in training mode. */
 export const CASES: readonly StepCase[] = [
-  { key: 'v2-0.35-96', alpha: 0.35, size: 96, batch: 32, steps: 20, warmUp: 4 },
-  { key: 'v2-0.35-128', alpha: 0.35, size: 128, batch: 32, steps: 12, warmUp: 4 },
-  { key: 'v2-0.35-224', alpha: 0.35, size: 224, batch: 32, steps: 5, warmUp: 2 },
-  { key: 'v2-1.0-224', alpha: 1, size: 224, batch: 16, steps: 3, warmUp: 1 },
+  ...FOLDED,
+  ...FOLDED.map((work): StepCase => ({ ...work, key: `${work.key}-train`, batchNorm: 'train' })),
 ];
 
 /** @param peers ours first; all of them present */
 export async function benchSteps(
   work: StepCase,
-  [ours, ...peers]: readonly [Peer, ...Peer[]],
+  [ours, ...others]: readonly [Peer, ...Peer[]],
   rounds: number,
   say: (line: string) => void,
 ): Promise<StepBench> {
+  const peers = others.filter((peer) => peer.takes?.(work) ?? true);
   const measured = new Map<string, Measured[]>([ours, ...peers].map(({ name }) => [name, []]));
   for (let round = 1; round <= rounds; round++) {
     for (const peer of [ours, ...peers]) {
@@ -46,7 +53,7 @@ export async function benchSteps(
     rows: [...measured].flatMap(([name, rows]) =>
       Object.keys(rows[0]?.msPerImage ?? {}).map((part): Row => ({
         engine: `${name}, ${PARTS[part] ?? part}`,
-        network: `MobileNetV2 ${work.alpha}`,
+        network: `MobileNetV2 ${work.alpha}${work.batchNorm === 'train' ? ', batch norm trained' : ''}`,
         size: work.size,
         batch: work.batch,
         msPerImage: spread(series(name, part)),

@@ -14,6 +14,8 @@ const { values } = parseArgs({
     batch: { type: 'string', default: '32' },
     steps: { type: 'string', default: '8' },
     'warm-up': { type: 'string', default: '2' },
+    /** Always folded here. */
+    'batch-norm': { type: 'string', default: 'fold' },
     package: { type: 'string', default: '@tensorflow/tfjs-node-gpu' },
   },
 });

@@ -102,52 +102,22 @@ export class BatchPass {
   finishForward(index: number, parts: number, images: number): void {
     const { batchNorm } = this.unit(index);
     if (batchNorm === null) return;
-    const own = this.layer(index);
-    const { channels } = own;
-    const count = images * own.positions;
-    const sums = this.sumOfParts(own, parts);
-    const [scale, shift, means] = this.vectors(own) as Vectors;
-    const [gamma, beta] = this.gammaAndBeta(batchNorm, channels);
-    const moments = new Float64Array(this.memory.buffer, batchNorm.batchMoments, 2 * channels);
-    for (let c = 0; c < channels; c++) {
-      const mean = (sums[c] ?? NaN) / count;
-      const variance = Math.max(0, (sums[channels + c] ?? NaN) / count - mean ** 2);
-      const factor = (gamma[c] ?? NaN) / Math.sqrt(variance + batchNorm.epsilon);
-      scale[c] = factor;
-      shift[c] = (beta[c] ?? NaN) - mean * factor;
-      means[c] = mean;
-      moments[c] = mean;
-      moments[channels + c] = variance;
-    }
+    const { layer, sums, positions } = this.layer(index);
+    const { gamma, beta, epsilon, batchMoments } = batchNorm;
+    const count = images * positions;
+    this.kernels.finishForward(layer, sums, parts, count, gamma, beta, epsilon, batchMoments);
   }
 
   /** From the sums of all parts to the gradients of gamma and beta, in the first row, and what makes the gradient of z. */
   finishBackward(index: number, parts: number, images: number): void {
     const { batchNorm } = this.unit(index);
     if (batchNorm === null) return;
-    const own = this.layer(index);
-    const { channels } = own;
-    const count = images * own.positions;
-    const sums = this.sumOfParts(own, parts);
-    const [, , means, gain, slope, offset] = this.vectors(own) as Vectors;
-    const [gamma] = this.gammaAndBeta(batchNorm, channels);
+    const { layer, sums, positions } = this.layer(index);
+    const { gamma, epsilon, batchMoments, gammaOffset, betaOffset } = batchNorm;
     const { rows } = this.plan;
-    const dGamma = floatsAt(this.memory, rows + batchNorm.gammaOffset * 4, channels);
-    const dBeta = floatsAt(this.memory, rows + batchNorm.betaOffset * 4, channels);
-    const moments = new Float64Array(this.memory.buffer, batchNorm.batchMoments, 2 * channels);
-    for (let c = 0; c < channels; c++) {
-      const inverse = 1 / Math.sqrt((moments[channels + c] ?? NaN) + batchNorm.epsilon);
-      const sum = sums[c] ?? NaN;
-      const product = (sums[channels + c] ?? NaN) * inverse;
-      dBeta[c] = sum;
-      dGamma[c] = product;
-      // dz = gain (dy - mean(dy) - (z - mean) inverse mean(dy xhat))
-      const factor = (gamma[c] ?? NaN) * inverse;
-      const tilt = (-factor * inverse * product) / count;
-      gain[c] = factor;
-      slope[c] = tilt;
-      offset[c] = (-factor * sum) / count - tilt * (means[c] ?? NaN);
-    }
+    const [dGamma, dBeta] = [rows + gammaOffset * 4, rows + betaOffset * 4];
+    const count = images * positions;
+    this.kernels.finishBackward(layer, sums, parts, count, gamma, epsilon, batchMoments, dGamma, dBeta);
   }
 
   /** Moves a unit's running statistics on towards those of the batch: `images` of it. */
@@ -197,27 +167,10 @@ export class BatchPass {
     this.kernels.addBlockInput(this.layer(index).layer, this.layerBefore(adds + 1), from, images);
   }
 
-  private sumOfParts({ sums, channels }: LayerPlan, parts: number): Float64Array {
-    const all = new Float64Array(this.memory.buffer, sums, parts * 2 * channels);
-    const total = all.slice(0, 2 * channels);
-    for (let part = 1; part < parts; part++) {
-      for (let i = 0; i < total.length; i++) {
-        total[i] = (total[i] ?? NaN) + (all[part * total.length + i] ?? NaN);
-      }
-    }
-    return total;
-  }
-
   private clearSums({ sums, channels }: LayerPlan, part: number): number {
     const bytes = 2 * channels * Float64Array.BYTES_PER_ELEMENT;
     this.kernels.clear(sums + part * bytes, bytes / Float32Array.BYTES_PER_ELEMENT);
     return sums + part * bytes;
-  }
-
-  private vectors({ vectors, vectorFloats, channels }: LayerPlan): Float32Array[] {
-    return Array.from({ length: VECTORS }, (_, i) =>
-      floatsAt(this.memory, vectors + i * vectorFloats * 4, channels),
-    );
   }
 
   private gammaAndBeta({ gamma, beta }: BatchNormPlan, channels: number): [Float32Array, Float32Array] {
@@ -275,8 +228,6 @@ export function writeLayer(
   new Float32Array(buffer, address + BOUNDS * 4, 2).set([low, high]);
   return address;
 }
-
-type Vectors = [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
 
 function present<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('the plan has no such unit');

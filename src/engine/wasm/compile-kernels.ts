@@ -180,6 +180,27 @@ export interface TrainingKernels {
     sums: number,
     scratch: number,
   ): void;
+  finishForward(
+    layer: number,
+    sums: number,
+    parts: number,
+    count: number,
+    gamma: number,
+    beta: number,
+    epsilon: number,
+    moments: number,
+  ): void;
+  finishBackward(
+    layer: number,
+    sums: number,
+    parts: number,
+    count: number,
+    gamma: number,
+    epsilon: number,
+    moments: number,
+    dGamma: number,
+    dBeta: number,
+  ): void;
   addBlockInput(layer: number, input: number, firstImage: number, images: number): void;
   poolLayer(layer: number, firstImage: number, images: number, pooled: number): void;
   poolLayerBackward(layer: number, firstImage: number, images: number, dPooled: number, sums: number): void;

@@ -84,11 +84,13 @@ export class TeamMember {
       case Op.lossOfPart: {
         const part = this.partOf(job, item);
         const labels = this.labels.slice(part.from, part.from + part.images);
-        this.losses[item] = this.wholeBatch.loss(labels, part, this.rowOf(item), job.batchSize);
+        this.losses[part.index] = this.wholeBatch.loss(labels, part, this.rowOf(part.index), job.batchSize);
         return;
       }
-      case Op.backwardUnit:
-        return this.wholeBatch.backward(job.unit, this.partOf(job, item), this.rowOf(item));
+      case Op.backwardUnit: {
+        const part = this.partOf(job, item);
+        return this.wholeBatch.backward(job.unit, part, this.rowOf(part.index));
+      }
       case Op.fold: {
         const evaluated = this.wholeBatch.fold(item);
         if (evaluated !== undefined) this.pack(evaluated);
@@ -145,8 +147,10 @@ export class TeamMember {
     return { from, images: Math.min(this.plan.sliceSize, images - from) };
   }
 
-  private partOf({ images }: Job, index: number): Part {
+  /** Every second unit takes the parts from the back: what the unit before wrote last still lies in the cache. */
+  private partOf({ images, unit, items }: Job, item: number): Part {
     const partSize = this.plan.batch?.partSize ?? NaN;
+    const index = unit % 2 === 0 ? item : items - 1 - item;
     const from = index * partSize;
     return { index, from, images: Math.min(partSize, images - from) };
   }

@@ -50,22 +50,33 @@ export class Team {
     return this.workers.length + 1;
   }
 
-  /** Does a job with all threads that have started. Throws RunError where one has died or failed. */
-  async run(job: JobOrder): Promise<void> {
+  /**
+   * Does a job with all threads that have started. Throws RunError where one has died or failed.
+   * @returns undefined where it is done: a step may have a hundred jobs, and a promise takes longer than the others' last moments
+   */
+  run(job: JobOrder): Promise<void> | undefined {
     if (this.death !== undefined) throw this.death;
     if (this.isSmall(job)) {
       this.board.put(job);
       this.member.work();
-      return;
+      return undefined;
     }
     const threads = this.board.post(job);
     try {
       this.member.work();
-    } finally {
-      while (!this.board.awaitFinish(threads, PATIENCE)) {
-        await nextTurn();
-        if (this.death !== undefined) throw this.death;
-      }
+    } catch (error) {
+      return this.others(threads).then(() => {
+        throw error;
+      });
+    }
+    return this.board.awaitFinish(threads, PATIENCE) ? undefined : this.others(threads);
+  }
+
+  /** Waits for so many threads to finish. */
+  private async others(threads: number): Promise<void> {
+    while (!this.board.awaitFinish(threads, PATIENCE)) {
+      await nextTurn();
+      if (this.death !== undefined) throw this.death;
     }
   }
 

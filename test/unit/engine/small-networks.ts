@@ -51,7 +51,7 @@ const narrow: Block = {
 };
 
 /** MobileNets of a few channels with every kind of block that the real ones have. */
-export const NETWORKS: Readonly<Record<'V1' | 'V2' | 'narrow V2', Backbone>> = {
+export const NETWORKS: Readonly<Record<'V1' | 'V2' | 'narrow V2' | 'narrow V2 of 8 channels', Backbone>> = {
   V1: {
     version: 1,
     alpha: 1,
@@ -71,6 +71,20 @@ export const NETWORKS: Readonly<Record<'V1' | 'V2' | 'narrow V2', Backbone>> = {
     alpha: 0.25,
     trainedSize: 16,
     blocks: [stem, narrow, inverted('b', 6, 10, 2), last],
+    features: 14,
+  },
+  // Channels in whole vectors, for which depthwise convolutions have kernels of their own.
+  'narrow V2 of 8 channels': {
+    version: 2,
+    alpha: 0.25,
+    trainedSize: 16,
+    blocks: [stem, narrow, inverted('b', 6, 10, 2), last].map((block) => ({
+      ...block,
+      units: block.units.map((unit) => {
+        const [height, width, from, to] = unit.filterShape.map((size) => (size === 6 ? 8 : size));
+        return { ...unit, filterShape: [height!, width!, from!, to!] as const };
+      }),
+    })),
     features: 14,
   },
 };

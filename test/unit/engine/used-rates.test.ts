@@ -26,7 +26,7 @@ const setup = smallSetup('V2', 3);
 function atUpdate(engine: WasmEngine, instead: (run: () => Promise<void>) => Promise<void>): void {
   const team = engine['team'];
   const run = team.run.bind(team);
-  team.run = (job: JobOrder) => (job.op === Op.update ? instead(() => run(job)) : run(job));
+  team.run = (job: JobOrder) => (job.op === Op.update ? instead(async () => run(job)) : run(job));
 }
 
 describe.each([

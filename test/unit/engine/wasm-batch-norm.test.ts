@@ -66,6 +66,25 @@ describe('three steps are those of plain operations on the whole mini-batch', ()
   );
 });
 
+// So large that several blocks of rows make an image, and several bands a depthwise convolution of it; the sides odd and even.
+test.each([
+  ['V2', 112],
+  ['V2', 113],
+  ['narrow V2 of 8 channels', 144],
+  ['narrow V2 of 8 channels', 146],
+] as const)('a step of %s at %i pixels is that of plain operations', async (network, size) => {
+  const setup = normalizedSetup(network, 0, size);
+  const engine = await engineOf(setup, { sliceSize: 1, batchSize: 2 });
+  const reference = new BatchNormReference(setup, engine.featureShape);
+  const batch = batchOf(engine, 2, 0);
+  const { loss } = await engine.step(batch.input, batch.labels, RATES);
+  const expected = reference.step(batch, RATES);
+  const { velocities, statistics } = await engine.snapshot();
+  expect(Math.abs(loss / expected.loss - 1)).toBeLessThan(ROUNDING);
+  expectClose(velocities, expected.state.velocities);
+  expectClose(statistics!, expected.state.statistics);
+});
+
 test("three steps are those of PyTorch's BatchNorm2d in training mode", async () => {
   await expectTorchSteps(await engineOf(torchSetup(), { threads: 2 }));
 });

@@ -1,7 +1,7 @@
 import { activate, addGradientMoments, at, gradientOfSums, isBounded, Layer } from './batch-norm.as';
 import { addColumnSums, addMoments } from './column-sums.as';
-import { addFilterGradient, forwardImage, inputGradient } from './depthwise.as';
-import { filterDepth, floats, Geometry, isPointwise, positions } from './geometry.as';
+import { addFilterGradientOfRows, firstOutput, forwardRows, inputGradient, isFast, lastOutput } from './depthwise.as';
+import { filterDepth, floats, Geometry, isPointwise } from './geometry.as';
 import { gatherPatches } from './patches.as';
 import { accumulateOuter, multiplyRows, OUTER_ROWS, outerScratchBytes } from './product.as';
 import { TILE_ROWS } from './tile.as';
@@ -10,22 +10,22 @@ import { addInPlace, maskInPlace } from './update.as';
 // The convolutions of `conv.as.ts` and `depthwise.as.ts` on layers, of which the batch's sums before batch norm are kept: what a
 // unit reads is activated block by block into scratch, which stays in the cache, and so is what its gradient is computed from.
 
-/** Floats of the input and of the output that a forward pass has in hand at a time: half of an L2 cache of 512 KiB. */
-const BLOCK_FLOATS: i32 = 65536;
+/** Floats of the input that a forward pass activates at a time: about an L1 cache. */
+const BLOCK_FLOATS: i32 = 8192;
 
 /** Rows of a pointwise product or of patches that are taken at a time. */
 @inline
-function forwardRows(depth: i32, columns: i32): i32 {
-  return max(TILE_ROWS, min(1024, BLOCK_FLOATS / (depth + columns)) & -TILE_ROWS);
+function productRows(depth: i32): i32 {
+  return max(32, (BLOCK_FLOATS / depth) & -TILE_ROWS);
 }
 
 /** Scratch for any pass of a convolution of a layer, in bytes. */
 export function layerScratchBytes(g: Geometry, depthwise: bool): i32 {
-  if (depthwise) return 4 * (g.inHeight * g.inWidth * g.inChannels + positions(g) * g.outChannels);
+  if (depthwise) return depthwiseScratchBytes(g);
   const depth = filterDepth(g);
   const columns = g.outChannels;
   const backward = 4 * OUTER_ROWS * (depth + columns) + outerScratchBytes(columns);
-  return max(4 * forwardRows(depth, columns) * depth, backward);
+  return max(4 * productRows(depth) * depth, backward);
 }
 
 /**
@@ -50,7 +50,7 @@ export function convLayer(
   const direct = isPointwise(g);
   const first = firstImage * own.positions;
   const rows = images * own.positions;
-  const block = forwardRows(depth, columns);
+  const block = productRows(depth);
   for (let start = 0; start < rows; start += block) {
     const count = min(block, rows - start);
     const from = first + start;
@@ -117,6 +117,30 @@ export function convLayerBackward(
   }
 }
 
+/** Bytes of the rows of an image that a depthwise pass has in hand at a time: a quarter of an L2 cache of 512 KiB. */
+const BAND_BYTES: i32 = 131072;
+
+/** Rows of a depthwise convolution's output that a forward pass takes at a time; all of them where the vector kernels do not apply. */
+function outputRows(g: Geometry): i32 {
+  if (!isFast(g)) return g.outHeight;
+  return min(g.outHeight, max(4, BAND_BYTES / (4 * g.inWidth * g.inChannels) / g.stride - 2));
+}
+
+/** Rows of its input that a backward pass takes at a time; at stride 2 an even number. */
+function inputRows(g: Geometry): i32 {
+  if (!isFast(g)) return g.inHeight;
+  return min(g.inHeight, max(4, BAND_BYTES / (4 * g.inWidth * g.inChannels) & -2));
+}
+
+/** Scratch for either pass of a depthwise convolution, in bytes. */
+function depthwiseScratchBytes(g: Geometry): i32 {
+  const inRow = 4 * g.inWidth * g.inChannels;
+  const outRow = 4 * g.outWidth * g.outChannels;
+  const rows = inputRows(g);
+  const forward = inRow * min(g.inHeight, outputRows(g) * g.stride + g.filterHeight);
+  return max(forward, outRow * min(g.outHeight, rows + g.filterHeight) + inRow * rows);
+}
+
 /** As `convLayer`, with a depthwise filter as it is. */
 export function depthwiseLayer(
   g: Geometry,
@@ -130,15 +154,38 @@ export function depthwiseLayer(
   sums: usize,
   scratch: usize,
 ): void {
+  const rows = outputRows(g);
+  const rowBytes = floats(g.inWidth * g.inChannels);
   for (let image = firstImage; image < firstImage + images; image++) {
     const from = image * before.positions;
-    let input = scratch;
-    if (before.values != 0) input = at(before, before.values, from);
-    else activate(before, from, before.positions, scratch);
     const z = at(own, own.z, image * own.positions);
-    forwardImage(g, input, filter, bias, z, zeros, -Infinity, Infinity);
-    if (own.normalized) addMoments(z, sums, own.positions, own.channels);
+    // Rows of the input that lie activated in scratch.
+    let first = 0;
+    let end = 0;
+    for (let row = 0; row < g.outHeight; row += rows) {
+      const to = min(g.outHeight, row + rows);
+      let input = at(before, before.values, from);
+      if (before.values == 0) {
+        const top = max(0, row * g.stride - g.padTop);
+        const bottom = min(g.inHeight, (to - 1) * g.stride - g.padTop + g.filterHeight);
+        moveRows(scratch, top - first, end - top, rowBytes);
+        activate(before, from + end * g.inWidth, (bottom - end) * g.inWidth, scratch + <usize>(end - top) * rowBytes);
+        first = top;
+        end = bottom;
+        input = scratch - <usize>top * rowBytes;
+      }
+      forwardRows(g, input, filter, bias, z, zeros, -Infinity, Infinity, row, to);
+      if (!own.normalized) continue;
+      const start = z + floats(row * g.outWidth * g.outChannels);
+      addMoments(start, sums, (to - row) * g.outWidth, g.outChannels);
+    }
   }
+}
+
+/** Moves `count` rows, if any, from row `skipped` of scratch to its front. */
+@inline
+function moveRows(scratch: usize, skipped: i32, count: i32, rowBytes: usize): void {
+  if (skipped > 0 && count > 0) memory.copy(scratch, scratch + <usize>skipped * rowBytes, <usize>count * rowBytes);
 }
 
 /** As `convLayerBackward`, with a depthwise filter as it is. */
@@ -156,25 +203,43 @@ export function depthwiseLayerBackward(
   sums: usize,
   scratch: usize,
 ): void {
-  const dz = scratch;
-  const place = dz + floats(own.positions * own.channels);
-  const inFloats = before.positions * before.channels;
+  const rows = inputRows(g);
+  const inRowBytes = floats(g.inWidth * g.inChannels);
+  const outRowBytes = floats(g.outWidth * g.outChannels);
+  const place = scratch + <usize>min(g.outHeight, rows + g.filterHeight) * outRowBytes;
+  const inPlace = before.gradient != 0 && !hasSecond;
   for (let image = firstImage; image < firstImage + images; image++) {
-    let gradient = at(own, own.gradient, image * own.positions);
-    if (own.normalized) {
-      gradientOfSums(own, image * own.positions, own.positions, dz);
-      gradient = dz;
-    }
-    if (dBias != 0) addColumnSums(gradient, dBias, own.positions, own.channels);
     const from = image * before.positions;
     const target = at(before, before.gradient, from);
-    const input = before.gradient != 0 && !hasSecond ? target : place;
-    activate(before, from, before.positions, input);
-    addFilterGradient(g, input, gradient, dFilter);
-    if (before.gradient == 0) continue;
-    if (hasSecond) maskInPlace(target, input, inFloats, before.low, before.high);
-    inputGradient(g, gradient, filter, input, zeros, before.low, before.high);
-    if (hasSecond) addInPlace(target, input, inFloats);
-    if (before.normalized) addGradientMoments(before, from, before.positions, sums);
+    const outFrom = image * own.positions;
+    if (dBias != 0) addColumnSums(at(own, own.gradient, outFrom), dBias, own.positions, own.channels);
+    // Rows of the output whose gradients lie in scratch.
+    let first = 0;
+    let end = 0;
+    for (let row = 0; row < g.inHeight; row += rows) {
+      const to = min(g.inHeight, row + rows);
+      let gradient = at(own, own.gradient, outFrom);
+      if (own.normalized) {
+        const top = firstOutput(g, row);
+        const bottom = lastOutput(g, to - 1) + 1;
+        moveRows(scratch, top - first, end - top, outRowBytes);
+        gradientOfSums(own, outFrom + end * g.outWidth, (bottom - end) * g.outWidth, scratch + <usize>(end - top) * outRowBytes);
+        first = top;
+        end = bottom;
+        gradient = scratch - <usize>top * outRowBytes;
+      }
+      const count = (to - row) * g.inWidth;
+      const start = from + row * g.inWidth;
+      const input = inPlace ? target : place - <usize>row * inRowBytes;
+      const held = input + <usize>row * inRowBytes;
+      activate(before, start, count, held);
+      addFilterGradientOfRows(g, input, gradient, dFilter, row, to);
+      if (before.gradient == 0) continue;
+      const second = target + <usize>row * inRowBytes;
+      if (hasSecond) maskInPlace(second, held, count * g.inChannels, before.low, before.high);
+      inputGradient(g, gradient, filter, input, zeros, before.low, before.high, row, to);
+      if (hasSecond) addInPlace(second, held, count * g.inChannels);
+      if (before.normalized) addGradientMoments(before, start, count, sums);
+    }
   }
 }

@@ -42,58 +42,104 @@ export function isBounded(layer: Layer): bool {
   return layer.high < Infinity;
 }
 
+/**
+ * Rows are taken so many bytes at a time, and of these one group of channels after another: their factors stay in registers, and the
+ * processor still sees memory that is read from front to back.
+ */
+const GROUP_BYTES: i32 = 1024;
+
+@inline
+function groupRows(layer: Layer): i32 {
+  return max(4, GROUP_BYTES / (4 * layer.channels));
+}
+
 /** out = the activations of positions `from` to `from + rows` - 1 of a batch. */
 export function activate(layer: Layer, from: i32, rows: i32, out: usize): void {
-  const channels = layer.channels;
+  const rowBytes = floats(layer.channels);
   if (layer.values != 0) {
-    memory.copy(out, at(layer, layer.values, from), <usize>rows * floats(channels));
+    memory.copy(out, at(layer, layer.values, from), <usize>rows * rowBytes);
     return;
   }
+  const z = at(layer, layer.z, from);
+  const group = groupRows(layer);
+  for (let row = 0; row < rows; row += group) {
+    const start = <usize>row * rowBytes;
+    activateRows(layer, z + start, min(group, rows - row), out + start);
+  }
+}
+
+function activateRows(layer: Layer, z: usize, rows: i32, out: usize): void {
   const scale = layer.scale;
   const shift = layer.shift;
-  let z = at(layer, layer.z, from);
   const floor = f32x4.splat(layer.low);
   const ceiling = f32x4.splat(layer.high);
-  const whole = floats(channels & -4);
-  const rowBytes = floats(channels);
-  for (let row = 0; row < rows; row++) {
-    let c: usize = 0;
-    for (; c < whole; c += 16) {
-      const y = multiplyAdd(v128.load(z + c), v128.load(scale + c), v128.load(shift + c));
-      v128.store(out + c, f32x4.pmin(f32x4.pmax(y, floor), ceiling));
+  const rowBytes = floats(layer.channels);
+  const end = <usize>rows * rowBytes;
+  let c: usize = 0;
+  for (; c + 32 <= rowBytes; c += 32) {
+    const scaleLeft = v128.load(scale + c);
+    const scaleRight = v128.load(scale + c, 16);
+    const shiftLeft = v128.load(shift + c);
+    const shiftRight = v128.load(shift + c, 16);
+    for (let place = c; place < end; place += rowBytes) {
+      const left = multiplyAdd(v128.load(z + place), scaleLeft, shiftLeft);
+      const right = multiplyAdd(v128.load(z + place, 16), scaleRight, shiftRight);
+      v128.store(out + place, f32x4.pmin(f32x4.pmax(left, floor), ceiling));
+      v128.store(out + place, f32x4.pmin(f32x4.pmax(right, floor), ceiling), 16);
     }
-    for (; c < rowBytes; c += 4) {
-      const y = multiplyAdd(v128.load32_zero(z + c), v128.load32_zero(scale + c), v128.load32_zero(shift + c));
-      store<f32>(out + c, f32x4.extract_lane(f32x4.pmin(f32x4.pmax(y, floor), ceiling), 0));
+  }
+  for (; c < rowBytes; c += 4) {
+    const scaleOne = v128.load32_zero(scale + c);
+    const shiftOne = v128.load32_zero(shift + c);
+    for (let place = c; place < end; place += rowBytes) {
+      const y = multiplyAdd(v128.load32_zero(z + place), scaleOne, shiftOne);
+      store<f32>(out + place, f32x4.extract_lane(f32x4.pmin(f32x4.pmax(y, floor), ceiling), 0));
     }
-    z += rowBytes;
-    out += rowBytes;
   }
 }
 
 /** out = the gradients of z at positions `from` to `from + rows` - 1 of a batch. */
 export function gradientOfSums(layer: Layer, from: i32, rows: i32, out: usize): void {
+  const rowBytes = floats(layer.channels);
+  const z = at(layer, layer.z, from);
+  const dy = at(layer, layer.gradient, from);
+  const group = groupRows(layer);
+  for (let row = 0; row < rows; row += group) {
+    const start = <usize>row * rowBytes;
+    gradientOfRows(layer, z + start, dy + start, min(group, rows - row), out + start);
+  }
+}
+
+function gradientOfRows(layer: Layer, z: usize, dy: usize, rows: i32, out: usize): void {
   const gain = layer.gain;
   const slope = layer.slope;
   const offset = layer.offset;
-  let z = at(layer, layer.z, from);
-  let dy = at(layer, layer.gradient, from);
-  const whole = floats(layer.channels & -4);
   const rowBytes = floats(layer.channels);
-  for (let row = 0; row < rows; row++) {
-    let c: usize = 0;
-    for (; c < whole; c += 16) {
-      const part = multiplyAdd(v128.load(z + c), v128.load(slope + c), v128.load(offset + c));
-      v128.store(out + c, multiplyAdd(v128.load(dy + c), v128.load(gain + c), part));
+  const end = <usize>rows * rowBytes;
+  let c: usize = 0;
+  for (; c + 32 <= rowBytes; c += 32) {
+    const gainLeft = v128.load(gain + c);
+    const gainRight = v128.load(gain + c, 16);
+    const slopeLeft = v128.load(slope + c);
+    const slopeRight = v128.load(slope + c, 16);
+    const offsetLeft = v128.load(offset + c);
+    const offsetRight = v128.load(offset + c, 16);
+    for (let place = c; place < end; place += rowBytes) {
+      const left = multiplyAdd(v128.load(z + place), slopeLeft, offsetLeft);
+      const right = multiplyAdd(v128.load(z + place, 16), slopeRight, offsetRight);
+      v128.store(out + place, multiplyAdd(v128.load(dy + place), gainLeft, left));
+      v128.store(out + place, multiplyAdd(v128.load(dy + place, 16), gainRight, right), 16);
     }
-    for (; c < rowBytes; c += 4) {
-      const part = multiplyAdd(v128.load32_zero(z + c), v128.load32_zero(slope + c), v128.load32_zero(offset + c));
-      const sum = multiplyAdd(v128.load32_zero(dy + c), v128.load32_zero(gain + c), part);
-      store<f32>(out + c, f32x4.extract_lane(sum, 0));
+  }
+  for (; c < rowBytes; c += 4) {
+    const gainOne = v128.load32_zero(gain + c);
+    const slopeOne = v128.load32_zero(slope + c);
+    const offsetOne = v128.load32_zero(offset + c);
+    for (let place = c; place < end; place += rowBytes) {
+      const part = multiplyAdd(v128.load32_zero(z + place), slopeOne, offsetOne);
+      const sum = multiplyAdd(v128.load32_zero(dy + place), gainOne, part);
+      store<f32>(out + place, f32x4.extract_lane(sum, 0));
     }
-    z += rowBytes;
-    dy += rowBytes;
-    out += rowBytes;
   }
 }
 
@@ -142,4 +188,77 @@ export function poolLayerBackward(layer: Layer, firstImage: i32, images: i32, dP
 /** sums[2, channels] += what the gradients of gamma, beta and z need of the layer's gradient at these positions. */
 export function addGradientMoments(layer: Layer, from: i32, rows: i32, sums: usize): void {
   addGradientSums(at(layer, layer.gradient, from), at(layer, layer.z, from), layer.mean, sums, rows, layer.channels);
+}
+
+/**
+ * From the moments of all parts of a batch to a layer's scale and shift.
+ * @param sums of z and its squares [parts, 2, channels], float64
+ * @param count values of each channel in the batch
+ * @param moments [2, channels], float64: mean and biased variance of the batch are written there
+ */
+export function finishForward(
+  layer: Layer,
+  sums: usize,
+  parts: i32,
+  count: f64,
+  gamma: usize,
+  beta: usize,
+  epsilon: f64,
+  moments: usize,
+): void {
+  const channels = layer.channels;
+  for (let c = 0; c < channels; c++) {
+    const at = <usize>c << 2;
+    const mean = sumOfParts(sums, parts, channels, c) / count;
+    const variance = max<f64>(0, sumOfParts(sums, parts, channels, channels + c) / count - mean * mean);
+    const factor = <f64>load<f32>(gamma + at) / Math.sqrt(variance + epsilon);
+    store<f32>(layer.scale + at, <f32>factor);
+    store<f32>(layer.shift + at, <f32>(<f64>load<f32>(beta + at) - mean * factor));
+    store<f32>(layer.mean + at, <f32>mean);
+    store<f64>(moments + 2 * at, mean);
+    store<f64>(moments + 2 * <usize>(channels + c) * 4, variance);
+  }
+}
+
+/**
+ * From the sums of all parts to the gradients of gamma and beta, and to what makes the gradient of z:
+ * gamma inverse (dy - mean(dy) - (z - mean) inverse mean(dy xhat)), where inverse is 1 / sqrt(variance + epsilon).
+ * @param sums of dy and dy (z - mean) [parts, 2, channels], float64
+ * @param moments as `finishForward` wrote them
+ */
+export function finishBackward(
+  layer: Layer,
+  sums: usize,
+  parts: i32,
+  count: f64,
+  gamma: usize,
+  epsilon: f64,
+  moments: usize,
+  dGamma: usize,
+  dBeta: usize,
+): void {
+  const channels = layer.channels;
+  for (let c = 0; c < channels; c++) {
+    const at = <usize>c << 2;
+    const inverse = 1 / Math.sqrt(load<f64>(moments + 2 * <usize>(channels + c) * 4) + epsilon);
+    const sum = sumOfParts(sums, parts, channels, c);
+    const product = sumOfParts(sums, parts, channels, channels + c) * inverse;
+    store<f32>(dBeta + at, <f32>sum);
+    store<f32>(dGamma + at, <f32>product);
+    const gain = <f64>load<f32>(gamma + at) * inverse;
+    const slope = (-gain * inverse * product) / count;
+    store<f32>(layer.gain + at, <f32>gain);
+    store<f32>(layer.slope + at, <f32>slope);
+    store<f32>(layer.offset + at, <f32>((-gain * sum) / count - slope * <f64>load<f32>(layer.mean + at)));
+  }
+}
+
+/** The parts are added in their order. */
+@inline
+function sumOfParts(sums: usize, parts: i32, channels: i32, index: i32): f64 {
+  const step = <usize>channels << 4;
+  let at = sums + (<usize>index << 3);
+  let sum = load<f64>(at);
+  for (let part = 1; part < parts; part++) sum += load<f64>((at += step));
+  return sum;
 }

@@ -3,10 +3,19 @@ import { multiplyAdd } from './tile.as';
 
 /**
  * dFilter += the gradient of a depthwise filter of 3 x 3, stride 1, padding 1, from rows `from` to `to` - 1 of the output's
- * gradient of one image. One row of taps at a time, with sums for even and odd columns: more sums than these leave the registers.
+ * gradient of one image, as far as they meet rows `inFrom` to `inTo` - 1 of the input. One row of taps at a time, with sums for even
+ * and odd columns: more sums than these leave the registers.
  */
-export function tapsStrideOne(g: Geometry, x: usize, dy: usize, from: i32, to: i32, dFilter: usize): void {
-  const height = g.inHeight;
+export function tapsStrideOne(
+  g: Geometry,
+  x: usize,
+  dy: usize,
+  from: i32,
+  to: i32,
+  inFrom: i32,
+  inTo: i32,
+  dFilter: usize,
+): void {
   const width = g.inWidth;
   const pixelBytes = floats(g.inChannels);
   const rowBytes = <usize>width * pixelBytes;
@@ -19,8 +28,8 @@ export function tapsStrideOne(g: Geometry, x: usize, dy: usize, from: i32, to: i
       let odd0 = even0;
       let odd1 = even0;
       let odd2 = even0;
-      const firstRow = max(from, -i);
-      const lastRow = min(to, height - i);
+      const firstRow = max(from, inFrom - i);
+      const lastRow = min(to, inTo - i);
       for (let row = firstRow; row < lastRow; row++) {
         let input = x + <usize>(row + i) * rowBytes + at;
         let gradient = dy + <usize>row * rowBytes + at;
@@ -67,8 +76,16 @@ export function tapsStrideOne(g: Geometry, x: usize, dy: usize, from: i32, to: i
  * The same at stride 2, where a gradient meets the inputs of its own window, the first of which begins `padTop` rows above and
  * `padLeft` columns before the image.
  */
-export function tapsStrideTwo(g: Geometry, x: usize, dy: usize, from: i32, to: i32, dFilter: usize): void {
-  const height = g.inHeight;
+export function tapsStrideTwo(
+  g: Geometry,
+  x: usize,
+  dy: usize,
+  from: i32,
+  to: i32,
+  inFrom: i32,
+  inTo: i32,
+  dFilter: usize,
+): void {
   const outWidth = g.outWidth;
   const padLeft = g.padLeft;
   const pixelBytes = floats(g.inChannels);
@@ -81,7 +98,7 @@ export function tapsStrideTwo(g: Geometry, x: usize, dy: usize, from: i32, to: i
       let sum2 = sum0;
       for (let row = from; row < to; row++) {
         const inRow = 2 * row - g.padTop + i;
-        if (inRow < 0 || inRow >= height) continue;
+        if (inRow < inFrom || inRow >= inTo) continue;
         let input = x + <usize>inRow * rowBytes + at;
         let gradient = dy + <usize>(row * outWidth) * pixelBytes + at;
         let d = v128.load(gradient);

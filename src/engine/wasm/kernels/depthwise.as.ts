@@ -6,7 +6,7 @@ import { bandStrideTwo, rowFromOne, rowFromTwo } from './depthwise-two.as';
 import { floats, Geometry } from './geometry.as';
 
 /** Whether the vector kernels apply: 3 x 3, whole vectors of channels. */
-function isFast(g: Geometry): bool {
+export function isFast(g: Geometry): bool {
   return g.filterHeight == 3 && g.filterWidth == 3 && g.stride <= 2 && g.inChannels % 4 == 0;
 }
 
@@ -28,14 +28,14 @@ export function depthwiseForward(
   const inBytes = floats(g.inHeight * g.inWidth * g.inChannels);
   const outBytes = floats(g.outHeight * g.outWidth * g.outChannels);
   for (let image = 0; image < images; image++) {
-    forwardImage(g, x, filter, bias, y, zeros, low, high);
+    forwardRows(g, x, filter, bias, y, zeros, low, high, 0, g.outHeight);
     x += inBytes;
     y += outBytes;
   }
 }
 
-/** The same for one image. */
-export function forwardImage(
+/** Rows `from` to `to` - 1 of one image's output; all of them where the vector kernels do not apply. */
+export function forwardRows(
   g: Geometry,
   x: usize,
   filter: usize,
@@ -44,10 +44,12 @@ export function forwardImage(
   zeros: usize,
   low: f32,
   high: f32,
+  from: i32,
+  to: i32,
 ): void {
   if (!isFast(g)) scalarForward(g, x, filter, bias, y, low, high);
-  else if (g.stride == 1) strideOne(g, x, filter, bias, y, zeros, low, high, false);
-  else strideTwo(g, x, filter, bias, y, zeros, low, high);
+  else if (g.stride == 1) strideOne(g, x, filter, bias, y, zeros, low, high, from, to, false);
+  else strideTwo(g, x, filter, bias, y, zeros, low, high, from, to);
 }
 
 /** Forward from x to y; or back from dy, at stride 1 the convolution with the filter turned by 180 degrees, to x. */
@@ -60,13 +62,15 @@ function strideOne(
   zeros: usize,
   low: f32,
   high: f32,
+  fromRow: i32,
+  endRow: i32,
   back: bool,
 ): void {
   const pixelBytes = floats(g.inChannels);
   const columns = min(g.inWidth, bandColumns(pixelBytes));
   const rows = bandRows(<usize>columns * pixelBytes);
-  for (let row = 0; row < g.inHeight; row += rows) {
-    const toRow = min(g.inHeight, row + rows);
+  for (let row = fromRow; row < endRow; row += rows) {
+    const toRow = min(endRow, row + rows);
     for (let from = 0; from < g.inWidth; from += columns) {
       const to = min(g.inWidth, from + columns);
       if (back) {
@@ -87,10 +91,12 @@ function strideTwo(
   zeros: usize,
   low: f32,
   high: f32,
+  fromRow: i32,
+  endRow: i32,
 ): void {
   const rows = bandRows(floats(2 * g.inWidth * g.inChannels));
-  for (let row = 0; row < g.outHeight; row += rows) {
-    const to = min(g.outHeight, row + rows);
+  for (let row = fromRow; row < endRow; row += rows) {
+    const to = min(endRow, row + rows);
     bandStrideTwo(g, x, row, to, filter, bias, zeros, y, low, high);
   }
 }
@@ -121,14 +127,13 @@ export function depthwiseBackward(
   for (let image = 0; image < images; image++) {
     addColumnSums(dy, dBias, g.outHeight * g.outWidth, g.outChannels);
     addFilterGradient(g, x, dy, dFilter);
-    if (needInput) inputGradient(g, dy, filter, x, zeros, low, high);
+    if (needInput) inputGradient(g, dy, filter, x, zeros, low, high, 0, g.inHeight);
     x += inBytes;
     dy += outBytes;
   }
 }
 
-/** dFilter += the filter's gradient from one image. */
-export function addFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): void {
+function addFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): void {
   if (!isFast(g)) {
     scalarFilterGradient(g, x, dy, dFilter);
     return;
@@ -137,12 +142,46 @@ export function addFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usi
   const rows = bandRows(<usize>(g.stride * g.inWidth + g.outWidth) * (pixelBytes >> 1));
   for (let from = 0; from < g.outHeight; from += rows) {
     const to = min(g.outHeight, from + rows);
-    if (g.stride == 1) tapsStrideOne(g, x, dy, from, to, dFilter);
-    else tapsStrideTwo(g, x, dy, from, to, dFilter);
+    if (g.stride == 1) tapsStrideOne(g, x, dy, from, to, 0, g.inHeight, dFilter);
+    else tapsStrideTwo(g, x, dy, from, to, 0, g.inHeight, dFilter);
   }
 }
 
-/** The input's gradient of one image in place of the input, 0 where that did not lie strictly between the bounds. */
+/** dFilter += what rows `from` to `to` - 1 of one image's input add; all of them where the vector kernels do not apply. */
+export function addFilterGradientOfRows(
+  g: Geometry,
+  x: usize,
+  dy: usize,
+  dFilter: usize,
+  from: i32,
+  to: i32,
+): void {
+  if (!isFast(g)) {
+    scalarFilterGradient(g, x, dy, dFilter);
+    return;
+  }
+  const rows = g.stride * bandRows(<usize>(g.stride * g.inWidth + g.outWidth) * (floats(g.inChannels) >> 1));
+  for (let row = from; row < to; row += rows) {
+    const end = min(to, row + rows);
+    if (g.stride == 1) tapsStrideOne(g, x, dy, 0, g.outHeight, row, end, dFilter);
+    else tapsStrideTwo(g, x, dy, firstOutput(g, row), lastOutput(g, end - 1) + 1, row, end, dFilter);
+  }
+}
+
+/** The first row of the output that a row of the input goes into. */
+export function firstOutput(g: Geometry, row: i32): i32 {
+  return max(0, (row + g.padTop - g.filterHeight + g.stride) / g.stride);
+}
+
+/** The last one. */
+export function lastOutput(g: Geometry, row: i32): i32 {
+  return min(g.outHeight - 1, (row + g.padTop) / g.stride);
+}
+
+/**
+ * The gradient of rows `from` to `to` - 1 of one image's input in their place, 0 where they did not lie strictly between the bounds;
+ * of all of them where the vector kernels do not apply.
+ */
 export function inputGradient(
   g: Geometry,
   dy: usize,
@@ -151,10 +190,12 @@ export function inputGradient(
   zeros: usize,
   low: f32,
   high: f32,
+  from: i32,
+  to: i32,
 ): void {
   if (!isFast(g)) scalarInputGradient(g, dy, filter, x, low, high);
-  else if (g.stride == 1) strideOne(g, dy, filter, 0, x, zeros, low, high, true);
-  else spreadBack(g, dy, filter, x, zeros, low, high);
+  else if (g.stride == 1) strideOne(g, dy, filter, 0, x, zeros, low, high, from, to, true);
+  else spreadBack(g, dy, filter, x, zeros, low, high, from, to);
 }
 
 /** At stride 2 every second input row went into two output rows, the others into one. */
@@ -166,12 +207,15 @@ function spreadBack(
   zeros: usize,
   low: f32,
   high: f32,
+  from: i32,
+  to: i32,
 ): void {
   const pixelBytes = floats(g.inChannels);
   const rowBytes = <usize>g.outWidth * pixelBytes;
   const middle = filter + 3 * pixelBytes;
   const last = middle + 3 * pixelBytes;
-  for (let row = 0; row < g.inHeight; row++) {
+  x += <usize>(from * g.inWidth) * pixelBytes;
+  for (let row = from; row < to; row++) {
     const u = row + g.padTop;
     const a = dy + <usize>(u >> 1) * rowBytes;
     const b = u > 1 ? a - rowBytes : zeros;

@@ -1,5 +1,5 @@
 export { convLayer, convLayerBackward, depthwiseLayer, depthwiseLayerBackward, layerScratchBytes } from './batch-conv.as';
-export { addBlockInput, poolLayer, poolLayerBackward } from './batch-norm.as';
+export { addBlockInput, finishBackward, finishForward, poolLayer, poolLayerBackward } from './batch-norm.as';
 export { convBackward, convForward, convScratchBytes, packFilter, packFilterTransposed } from './conv.as';
 export { depthwiseBackward, depthwiseForward } from './depthwise.as';
 export { imageInput, imageInputScratchBytes } from './image-input.as';
