@@ -25,6 +25,7 @@ const SUMMARY: Record<CommandName, string> = {
 const TOPICS: Topics = {
   'lr-curve': 'how find-lr measures a rate; reading its curve',
   '1cycle': 'the schedule, its options, and what it brings',
+  'batch-norm': 'training batch norm, small images, random weights',
   statistics: 'what compare claims, and on what grounds',
   models: 'new images, the browser, ONNX: using what was trained',
   cluster: 'runs on many machines; run folders; config files',

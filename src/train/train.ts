@@ -28,6 +28,7 @@ import {
   networkConfig,
   type OpenBench,
   requireBatch,
+  stepsPerEpoch,
   type Survey,
   surveyWorkbench,
   THUMBNAIL_INPUT,
@@ -155,6 +156,8 @@ export async function resolveConfig(
 ): Promise<RunConfig> {
   const { imageSize, features } = open.bench;
   const network = networkConfig(open.bench, settings);
+  const late = lateStatistics(network, settings.epochs * stepsPerEpoch(open.bench, settings));
+  if (late !== undefined) context.emit({ type: 'note', text: late });
   const { lr, ...origin } = await resolveRate(settings, rates, arm, {
     measure,
     imageSize,
@@ -169,6 +172,20 @@ export async function resolveConfig(
   const neighbour = lrFactor === undefined || lrFactor === 1 ? {} : { lrFactor };
   const rate = { lr: lr * (lrFactor ?? 1), ...origin, ...neighbour };
   return resolveRun(settings, { imageSize, network, ...rate, arm, frozen: features !== undefined });
+}
+
+/** Share of the first running statistics that a run may end with before that is told, and that the advice leaves. */
+const [TELLING, NEGLIGIBLE] = [0.1, 0.01];
+
+/** Tells that a run is too short for its running statistics to become its own; undefined where it is not. */
+function lateStatistics({ bnMomentum }: NetworkConfig, steps: number): string | undefined {
+  const left = (bnMomentum ?? 0) ** steps;
+  if (left <= TELLING) return undefined;
+  const enough = Math.floor(100 * NEGLIGIBLE ** (1 / steps)) / 100;
+  return (
+    `Batch norm keeps ${bnMomentum} of its running statistics a step: after ${steps} steps ${left.toFixed(2)} of what evaluation ` +
+    `goes by will still be what the run began with. --bn-momentum ${enough} leaves less than ${NEGLIGIBLE}.`
+  );
 }
 
 type Recommended = NonNullable<Advice['recommended']>;

@@ -1,7 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readValues } from '../../src/engine/backends/device-failure.js';
-import { convBackward, convForward, type ConvOptions } from '../../src/engine/tfjs/conv.js';
+import {
+  batchNormBackward,
+  batchNormForward,
+  convBackward,
+  convForward,
+  type ConvOptions,
+} from '../../src/engine/tfjs/conv.js';
 import { addInPlace } from '../../src/engine/tfjs/local-engine.js';
 import { sgdUpdate } from '../../src/engine/tfjs/sgd.js';
 import { randomStream } from '../../src/random.js';
@@ -83,6 +89,33 @@ describe('convolutions', () => {
   });
 });
 
+describe('batch norm in training mode', () => {
+  test.each<[image: readonly number[], channels: number, relu6: boolean]>([
+    [[2, 7, 7], 16, true],
+    [[3, 5, 9], 33, false],
+    [[4, 1, 1], 5, true],
+    // Of so many values some are so near an end of ReLU6 that rounding decides whether they pass a gradient: here none is cut.
+    [[3, 100, 100], 7, false],
+  ])('of images %j, %i channels', async (image, channels, relu6) => {
+    const inputs = {
+      // Far from mean 0, where a difference of squares would lose its digits.
+      z: uniform('z', [...image, channels], 6, 20),
+      dy: uniform('dy', [...image, channels], 1),
+      gamma: uniform('gamma', [channels], 2, 2),
+      beta: uniform('beta', [channels], 2, 2),
+      mean: uniform('mean', [channels], 1),
+      variance: uniform('variance', [channels], 1, 1),
+    };
+    const options = { epsilon: 1e-3, momentum: 0.9, relu6 };
+    const own = await normalizedOf(inputs, options);
+    const expected = await onCpu(() => normalizedOf(inputs, options));
+    for (const name of ['y', 'mean', 'variance', 'dz', 'dGamma', 'dBeta'] as const) {
+      expect(relativeError(own[name], expected[name]), name).toBeLessThan(GRADIENT);
+    }
+    expect(await normalizedOf(inputs, options), 'the same bits when repeated').toEqual(own);
+  });
+});
+
 describe('updates', () => {
   test('SGD with momentum and weight decay, by hand, also after its weights were read', async () => {
     const weight = tf.variable(tf.tensor1d([1, -2, 0.5]));
@@ -126,10 +159,43 @@ interface Values {
   readonly shape: number[];
 }
 
-function uniform(name: string, shape: number[], width: number): Values {
+function uniform(name: string, shape: number[], width: number, centre = 0): Values {
   const random = randomStream(7, name, ...shape);
   const length = shape.reduce((product, side) => product * side, 1);
-  return { values: Float32Array.from({ length }, () => width * (random.uniform() - 0.5)), shape };
+  const values = Float32Array.from({ length }, () => centre + width * (random.uniform() - 0.5));
+  return { values, shape };
+}
+
+/** Batch norm and its gradients; all that it made is given back. */
+async function normalizedOf(
+  inputs: Readonly<Record<'z' | 'dy' | 'gamma' | 'beta' | 'mean' | 'variance', Values>>,
+  options: Parameters<typeof batchNormForward>[2],
+) {
+  const before = tf.memory().numTensors;
+  const [z, dy] = [inputs.z, inputs.dy].map(({ values, shape }) =>
+    tf.tensor<tf.Rank.R4>(values, shape as [number, number, number, number]),
+  );
+  const [gamma, beta] = [inputs.gamma, inputs.beta].map(({ values }) => tf.tensor1d(values));
+  const [mean, variance] = [inputs.mean, inputs.variance].map(({ values }) => {
+    const first = tf.tensor1d(values);
+    const variable = tf.variable(first, false);
+    first.dispose();
+    return variable;
+  });
+  const norm = { gamma: gamma!, beta: beta!, mean: mean!, variance: variance! };
+  const { y, normalized } = batchNormForward(z!, norm, options);
+  const gradients = batchNormBackward(dy!, y, normalized, gamma!, options);
+  const read = {
+    y: await readValues(y),
+    mean: await readValues(mean!),
+    variance: await readValues(variance!),
+    dz: await readValues(gradients.dz),
+    dGamma: await readValues(gradients.dGamma),
+    dBeta: await readValues(gradients.dBeta),
+  };
+  tf.dispose([z!, dy!, y, ...Object.values(norm), ...Object.values(normalized), ...Object.values(gradients)]);
+  expect(tf.memory().numTensors, 'tensors left').toBe(before);
+  return read;
 }
 
 async function gradientsOf(inputs: ConvInputs, options: ConvOptions) {

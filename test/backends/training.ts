@@ -12,7 +12,7 @@ import type { StepRecord } from '../../src/runs/documents.js';
 import type { Schedule } from '../../src/schedule/schedule.js';
 import { type TrainingBatch, trainStepGroups, trainSteps } from '../../src/workbench/steps.js';
 import { randomBatch } from '../unit/engine/random-batch.js';
-import { smallSetup } from '../unit/engine/small-networks.js';
+import { normalizedSetup, smallSetup } from '../unit/engine/small-networks.js';
 import { BACKEND, IS_TFJS, onCpu, relativeError, startBoth } from './backend-under-test.js';
 
 // Three steps of the bundled MobileNetV2 against plain JavaScript: 53 layers deep, rounding grows from layer to layer.
@@ -36,6 +36,23 @@ test('three steps of the real network, and what it then says', async () => {
     [...velocities.values()].flatMap((v) => [...v]);
   expect(relativeError(flat(own.state.velocities), flat(expected.state.velocities))).toBeLessThan(VELOCITIES);
 }, 600_000);
+
+test.each(['V1', 'V2', 'narrow V2'] as const)(
+  'three steps of a small Mobile%s with batch norm in training mode, its statistics, and what it then says',
+  async (network) => {
+    const setup = normalizedSetup(network, 0);
+    const own = await threeSteps(await openEngine(setup, 6, 2));
+    const expected = await onCpu(() => threeSteps(new LocalEngine(setup, 6)));
+    expect(relativeError(own.losses, expected.losses)).toBeLessThan(LOSS);
+    expect(relativeError(own.logits, expected.logits)).toBeLessThan(WEIGHTS);
+    for (const part of ['weights', 'statistics'] as const) {
+      expect(own.state[part]?.size).toBe(expected.state[part]?.size);
+      for (const [name, values] of expected.state[part] ?? []) {
+        expect(relativeError(own.state[part]?.get(name) ?? [], values), name).toBeLessThan(WEIGHTS);
+      }
+    }
+  },
+);
 
 test.runIf(IS_TFJS)('a batch in slices', async () => {
   const setup = smallSetup('V1', 0);
@@ -72,6 +89,20 @@ describe.runIf(IS_TFJS)('tensors', () => {
       }
     };
     await run().catch((error: Error) => expect(error.message).toBe('stop'));
+    expect(tf.memory().numTensors).toBe(within);
+    await engine.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('are given back by steps with batch norm in training mode', async () => {
+    const before = tf.memory().numTensors;
+    const engine = new LocalEngine(normalizedSetup('V2', 1), 4);
+    const within = tf.memory().numTensors;
+    for await (const { step } of trainSteps(engine, batches(3), constant(3, 0.01), START)) {
+      expect(tf.memory().numTensors, `step ${step}`).toBe(within);
+    }
+    await engine.logits(randomBatch(4).input);
+    await engine.restore(await engine.snapshot());
     expect(tf.memory().numTensors).toBe(within);
     await engine.dispose();
     expect(tf.memory().numTensors).toBe(before);

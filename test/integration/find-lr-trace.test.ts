@@ -53,9 +53,14 @@ describe('a range test in the middle of a training', () => {
     return () => rm(dir, { recursive: true, force: true });
   });
 
-  it.each(['last:3', 'all', 'head'] as const)(
-    'moves neither weights nor momenta, neither the order nor the pictures, and takes no memory of it: %s',
-    async (trainable) => {
+  it.each([
+    ['last:3', 'fold'],
+    ['all', 'fold'],
+    ['head', 'fold'],
+    ['last:3', 'train'],
+  ] as const)(
+    'moves neither weights nor momenta, neither the order nor the pictures, and takes no memory of it: %s, batch norm: %s',
+    async (trainable, batchNorm) => {
       const undisturbed = await trained(async () => undefined);
       const disturbed = await trained(async (bench, own, engine) => {
         const held = async () => ({
@@ -76,7 +81,7 @@ describe('a range test in the middle of a training', () => {
       async function trained(
         between: (bench: Workbench, own: Settings, engine: WasmEngine) => Promise<void>,
       ): Promise<{ records: StepRecord[]; state: string }> {
-        const own = { ...settings, trainable };
+        const own = { ...settings, trainable, batchNorm };
         const bench = await openWorkbench(own, quiet);
         const config = finderConfig(bench, own);
         const engine = await openRunEngine(bench, config, 1);
