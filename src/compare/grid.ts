@@ -94,6 +94,10 @@ export async function planGrid(request: TrainRequest, measure = true): Promise<G
         });
       }),
     ).flat();
+    if (rates !== undefined) {
+      const text = `--rates ${rates}: each arm at ${rates + 1} rates, ${runs.length} runs instead of ${runs.length / (rates + 1)}; frozen features are shared.`;
+      request.emit({ type: 'note', text });
+    }
     return { arms: names, runs, close: () => benches.close() };
   } catch (error) {
     benches.close();
