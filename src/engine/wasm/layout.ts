@@ -22,6 +22,8 @@ import type {
 
 /** Slices whose gradients are held at a time. Those of a larger batch are summed in rounds, in the same order. */
 const MOST_ROWS = 32;
+/** Parts of a batch at least: threads wait for each other after every unit, and the fewer the parts, the longer. */
+const LEAST_PARTS = 4;
 /** Evaluations come in batches of this many. */
 const LEAST_CAPACITY = 64;
 
@@ -72,10 +74,11 @@ export function layOutNetwork(
   };
   const { imageSize, classes, positions, channels, featureShape, featureFloats } = network;
   const capacity = Math.ceil(Math.max(batchSize, LEAST_CAPACITY) / sliceSize) * sliceSize;
-  const rowCount = Math.min(Math.ceil(batchSize / sliceSize), MOST_ROWS);
   const batch = trained.some(({ batchNorm }) => batchNorm !== null)
     ? planBatch(heap, network, trained, { sliceSize, batchSize })
     : null;
+  const rowCount = Math.min(Math.ceil(batchSize / (batch?.partSize ?? sliceSize)), MOST_ROWS);
+  const lossCount = Math.max(capacity / sliceSize, rowCount);
   const scratch = scratchBytes(kernels, units, imageSize);
   return {
     sliceSize,
@@ -97,12 +100,14 @@ export function layOutNetwork(
     rowCount,
     zeros: heap.allocateFloats(zeroFloats(network)),
     board,
-    losses: heap.allocate((capacity / sliceSize) * Float64Array.BYTES_PER_ELEMENT),
+    losses: heap.allocate(lossCount * Float64Array.BYTES_PER_ELEMENT),
+    lossCount,
     usedRates: heap.allocate((trained.length + 1) * 2 * Float64Array.BYTES_PER_ELEMENT),
     labels: heap.allocate(capacity * Int32Array.BYTES_PER_ELEMENT),
     imageTable: heap.allocate(imageTableBytes(capacity)),
     arenas: Array.from({ length: threads }, () => {
-      const floats = (count: number) => heap.allocateFloats((batch?.partSize ?? sliceSize) * count);
+      const floats = (count: number) =>
+        heap.allocateFloats(Math.max(sliceSize, batch?.partSize ?? 0) * count);
       return layOutArena(floats, heap.allocate(scratch), units, network, batch !== null);
     }),
   };
@@ -169,7 +174,8 @@ function planBatch(
   trained: readonly TrainedUnitPlan[],
   { sliceSize, batchSize }: Pick<Layout, 'sliceSize' | 'batchSize'>,
 ): BatchPlan {
-  const partSize = sliceSize * Math.ceil(Math.ceil(batchSize / sliceSize) / MOST_ROWS);
+  const slicesEach = Math.ceil(Math.ceil(batchSize / sliceSize) / MOST_ROWS);
+  const partSize = Math.min(slicesEach * sliceSize, Math.ceil(batchSize / LEAST_PARTS));
   const parts = Math.ceil(batchSize / partSize);
   const gradients = gradientPlaces(trained, (floats) => heap.allocateFloats(batchSize * floats));
   return {

@@ -96,7 +96,7 @@ export interface LayerPlan {
 
 /** How a whole mini-batch moves through the trained units, one unit after another. */
 export interface BatchPlan {
-  /** Images of a part of a batch, which one thread takes at a time: whole slices. */
+  /** Images of a part of a batch, which one thread takes at a time, by the size of full batches alone. */
   readonly partSize: number;
   /** [batch, ...featureShape]: the frozen part's outputs, where the batch comes as images. */
   readonly features: number;
@@ -159,8 +159,9 @@ export interface NetworkPlan extends NetworkSizes {
   /** Zeros, which kernels read in place of rows outside an image or of a bias. */
   readonly zeros: number;
   readonly board: number;
-  /** Of each slice of a job, float64. */
+  /** Of each slice or part of a job, float64. */
   readonly losses: number;
+  readonly lossCount: number;
   /** Of each trained unit, the head last: rate and momentum that its last update used, two float64. */
   readonly usedRates: number;
   /** Of each image of a job, int32. */

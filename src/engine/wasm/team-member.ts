@@ -30,7 +30,7 @@ export class TeamMember {
     const { batch } = plan;
     this.batchPass =
       batch === null ? undefined : new BatchPass(memory, kernels, plan, batch, arena, this.pass);
-    this.losses = new Float64Array(memory.buffer, plan.losses, plan.capacity / plan.sliceSize);
+    this.losses = new Float64Array(memory.buffer, plan.losses, plan.lossCount);
     this.usedRates = new Float64Array(memory.buffer, plan.usedRates, 2 * (plan.trained.length + 1));
     this.labels = new Int32Array(memory.buffer, plan.labels, plan.capacity);
   }

@@ -48,7 +48,7 @@ describe('three steps are those of plain operations on the whole mini-batch', ()
       const setup = normalizedSetup(network, first, size, normalized);
       const engine = await engineOf(setup, { threads: 2 });
       const reference = new BatchNormReference(setup, engine.featureShape);
-      // Three slices, two, and three again, the last one smaller.
+      // Four parts, three, and four again, the last ones smaller.
       for (const [step, images] of [8, 5, 7].entries()) {
         const batch = batchOf(engine, images, step);
         const rates = { learningRate: 0.01, momentum: step === 0 ? 0 : 0.9 };
