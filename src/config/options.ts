@@ -406,7 +406,7 @@ export const OPTION_GROUPS = {
       argument: 'P,P',
       commands: COMPARE,
       description:
-        'arms: fixed, fixed:cosine, 1cycle:linear, 1cycle:no-momentum, 1cycle@100, a config file; the first is the baseline',
+        'arms: fixed, fixed:cosine, 1cycle:linear, 1cycle:no-momentum, 1cycle:bn-train, 1cycle@100, a config file; the first is the baseline',
     },
     seeds: {
       type: 'integer',
