@@ -139,7 +139,8 @@ export const OPTION_GROUPS = {
       max: 1,
       argument: 'X',
       commands: ALL,
-      description: "train: share of the running statistics that a step keeps [0.9, for short trainings; Keras's networks have 0.999]",
+      description:
+        "train: share of the running statistics that a step keeps [0.9, for short trainings; Keras's networks have 0.999]",
     },
     headLrMultiplier: {
       type: 'number',
@@ -405,7 +406,7 @@ export const OPTION_GROUPS = {
       argument: 'P,P',
       commands: COMPARE,
       description:
-        'arms: fixed, fixed:cosine, 1cycle:linear, 1cycle:no-momentum, 1cycle@100, a config file; the first is the baseline',
+        'arms: fixed, fixed:cosine, 1cycle:linear, 1cycle:no-momentum, 1cycle:bn-train, 1cycle@100, a config file; the first is the baseline',
     },
     seeds: {
       type: 'integer',

@@ -48,7 +48,7 @@ describe('the record', () => {
   test('says how batch norm was trained, and its checkpoints hold the statistics', () => {
     expect(configOf(trained)).toMatchObject({
       batchNorm: 'train',
-      bnMomentum: 0.999,
+      bnMomentum: 0.9,
       stemStride: 2,
       alpha: null,
     });
@@ -140,7 +140,7 @@ describe('what was trained', () => {
     const { layers } = json.modelTopology.config;
     const norms = layers.filter(({ class_name: kind }) => kind === 'BatchNormalization');
     expect(norms).toHaveLength(7);
-    for (const { config } of norms) expect(config).toMatchObject({ epsilon: 1e-3, momentum: 0.999 });
+    for (const { config } of norms) expect(config).toMatchObject({ epsilon: 1e-3, momentum: 0.9 });
     const model = await tfl.loadLayersModel(
       tf.io.fromMemory({
         modelTopology: json.modelTopology,
@@ -263,6 +263,16 @@ test('--bn-momentum without batch norm in training mode is told to have no effec
   expect(code, stderr).toBe(0);
   expect(stderr).toContain('--bn-momentum has no effect where batch norm is folded');
   expect(outcome(at('noted', RUN))).toEqual(outcome(folded));
+});
+
+test('a run too short for its running statistics is told, with what would do', async () => {
+  const options = ['--batch-norm', 'train', '--bn-momentum', '0.99', '--dry-run'];
+  const { code, stderr } = await runCli(train('short', ...options).filter((word) => word !== '--quiet'));
+  expect(code, stderr).toBe(0);
+  // 0.99 to the power of 28 is 0.755, 0.84 to it 0.0076, and 0.85 to it 0.0106.
+  expect(stderr.replaceAll(/\s+/g, ' ')).toContain(
+    'Batch norm keeps 0.99 of its running statistics a step: after 28 steps 0.75 of what evaluation goes by will still be what the run began with. --bn-momentum 0.84 leaves less than 0.01.',
+  );
 });
 
 test('--lr auto leaves no trace in the running statistics: it is --lr X to the bit', async () => {

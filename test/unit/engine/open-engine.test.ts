@@ -1,10 +1,11 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { startBackend } from '../../../src/engine/backends/choose.js';
+import { setLargestBuffer } from '../../../src/engine/backends/current.js';
 import { openEngine } from '../../../src/engine/open-engine.js';
 import { LocalEngine } from '../../../src/engine/tfjs/local-engine.js';
 import { WasmEngine } from '../../../src/engine/wasm/engine.js';
 import { opened } from './engine-runs.js';
-import { smallSetup } from './small-networks.js';
+import { normalizedSetup, smallSetup } from './small-networks.js';
 
 test.each([
   // Slices are of 8 images here: more threads than slices would have nothing to do.
@@ -37,4 +38,24 @@ test('slices depend neither on the workers nor on which of wasm and cpu computes
     sizes.push(engine.sliceSize);
   }
   expect(sizes).toEqual([8, 8, 8, 8]);
+});
+
+test('a batch for batch norm in training mode is one slice on tfjs, and cut for the threads of wasm', async () => {
+  const sizes = [];
+  for (const backend of ['wasm', 'cpu'] as const) {
+    await startBackend(backend);
+    sizes.push((await opened(openEngine(normalizedSetup('V2', 0), 30, 2))).sliceSize);
+  }
+  expect(sizes).toEqual([8, 30]);
+});
+
+test('a batch for batch norm that does not fit the device is refused with the one that does', async () => {
+  await startBackend('cpu');
+  // The largest activation is 8 x 8 with 12 channels in float32, 3072 bytes, and the image as large.
+  setLargestBuffer(10 * 3072);
+  onTestFinished(() => setLargestBuffer(Infinity));
+  await expect(openEngine(normalizedSetup('V2', 0), 11, 1)).rejects.toThrow(/--batch-size 10 fits/);
+  // Folded, it is computed in slices of 8.
+  expect((await opened(openEngine(smallSetup('V2', 0), 11, 1))).sliceSize).toBe(8);
+  expect((await opened(openEngine(normalizedSetup('V2', 0), 10, 1))).sliceSize).toBe(10);
 });

@@ -2,6 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { preprocessing } from '../../../src/export/model-files.js';
+import { onnxModel } from '../../../src/export/onnx.js';
 import { freshNetwork, loadBackbone, loadClassifier } from '../../../src/model/load/backbone.js';
 import { foldBatchNorms } from '../../../src/model/load/fold.js';
 import { resolveWeights } from '../../../src/model/load/weights.js';
@@ -186,6 +188,18 @@ describe('a fine-tuned network with batch norm', () => {
     expect(parameters).toEqual(made.parameters);
     expect(head).toEqual(made.head);
     expect(saveLayersModel({ ...made, backbone, parameters })).toEqual(files);
+  });
+
+  test('is exported to ONNX folded', async () => {
+    const made = await classifier();
+    const rules = preprocessing(made);
+    const exported = Buffer.from(onnxModel(made, rules));
+    expect(exported.equals(onnxModel({ ...made, ...foldBatchNorms(made) }, rules))).toBe(true);
+    expect(exported.includes('BatchNormalization')).toBe(false);
+    // Nor are the weights those of the convolutions alone.
+    const kernel = made.parameters.get('block_16_project/kernel')!.values;
+    const folded = foldBatchNorms(made).parameters.get('block_16_project/kernel')!.values;
+    expect(folded).not.toEqual(kernel);
   });
 
   test('takes trained weights with their statistics, or not at all', async () => {
