@@ -12,7 +12,7 @@ const CHROMIUM = '/usr/bin/chromium';
 const report = async (cwd: string, ...args: string[]) => {
   const { code, stderr } = await runCli([...args, '--report', 'page'], { cwd });
   expect(code, stderr).toBe(0);
-  expect(stderr).toMatch(new RegExp(`^Results  .*, ${join('page', 'report.html')}$`, 'm'));
+  expect(stderr).toMatch(new RegExp(`^Results  (.*, )?${join('page', 'report.html')}$`, 'm'));
   return readFileSync(join(cwd, 'page', 'report.html'), 'utf8');
 };
 const pictures = (page: string) => [...page.matchAll(/<img src="data:image\/(?:png|jpeg);base64,/gu)].length;
@@ -70,6 +70,13 @@ describe('show --report', () => {
       expect([narrow.charts, wide.charts]).toEqual([4, 4]);
       await report(cwd, 'show', 'runs/find-lr-seed0');
       expect(await measured(cwd, 375)).toMatchObject({ cut: [], charts: 1 });
+      const page = await report(cwd, 'compare', 'runs');
+      expect(page).toMatch(
+        /<dt>command<\/dt>\s*<dd><code>onecycle compare runs --report page<\/code><\/dd>/u,
+      );
+      // The difference, accuracy, both losses, rate and momentum.
+      expect(await measured(cwd, 375)).toMatchObject({ cut: [], charts: 6 });
+      expect(await measured(cwd, 1280)).toMatchObject({ cut: [], charts: 6 });
     },
     60_000,
   );

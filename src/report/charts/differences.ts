@@ -9,7 +9,7 @@ const WIDE = 1080;
 const ROW = 84;
 const TOP = 46;
 const SIDE = 24;
-const LETTER = 7;
+const LETTER = 6.5;
 
 /**
  * Every difference as a row: a dot for each seed, the mean with its 95% interval, and the interval over images alone, in
@@ -126,7 +126,7 @@ function rowMarks(row: Row, index: number, { reach, width }: { reach: number; wi
 }
 
 /** Letters of «← better» and «better →», and a gap between them. */
-const WORDS = 20;
+const WORDS = 19;
 
 /** Two names as far as they fit beside each other: half of the letters each, and what the other leaves. */
 function sharedRoom(first: string, second: string, letters: number): [string, string] {

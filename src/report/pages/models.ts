@@ -62,7 +62,10 @@ export function judgedReport(view: JudgedView, layout: ReportLayout): string {
       : '',
   ].filter((text) => text !== '');
   return joinBlocks([
-    `accuracy ${formatAccuracy(correct, total)}, 95% interval ${formatInterval(low, high)}`,
+    paragraph(
+      `accuracy ${formatAccuracy(correct, total)}, 95% interval ${formatInterval(low, high)}`,
+      layout.width,
+    ),
     ...notes.map((text) => paintLines(paragraph(text, layout.width), 'yellow', layout.colour)),
     confusionTable(view, layout),
   ]);

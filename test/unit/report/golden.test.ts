@@ -1,8 +1,23 @@
 import { describe, expect, test } from 'vitest';
+import { readDefaults } from '../../../src/config/settings.js';
+import type { BackendInfo } from '../../../src/engine/backends/backend-info.js';
 import { compareReport } from '../../../src/report/pages/compare.js';
-import { findLrReport } from '../../../src/report/pages/find-lr.js';
+import { backendRow, backendRows, doctorEnd, machineText } from '../../../src/report/pages/doctor.js';
+import { findLrReport, rateReport } from '../../../src/report/pages/find-lr.js';
+import { confusionOf } from '../../../src/report/pages/html/classes.js';
+import { exportReport, judgedReport, predictionTable } from '../../../src/report/pages/models.js';
+import { dryRunReport, planReport } from '../../../src/report/pages/plan.js';
+import { runsReport } from '../../../src/report/pages/runs.js';
 import { trainReport } from '../../../src/report/pages/train.js';
 import type { ReportLayout } from '../../../src/report/text/layout.js';
+import type {
+  CompareDryRun,
+  DoctorDocument,
+  ExportDocument,
+  ListedRun,
+  RunsDocument,
+  TrainPlan,
+} from '../../../src/runs/documents.js';
 import { displayWidth } from '../../../src/report/text/width.js';
 import {
   sampleComparison,
@@ -22,7 +37,142 @@ const reports: Record<string, (layout: ReportLayout) => string> = {
   compare: (layout) => compareReport(sampleComparison(), sampleCurves(), layout),
   'compare-three-arms': (layout) => compareReport(sampleComparison(THREE), sampleCurves(THREE), layout),
   'compare-four-arms': (layout) => compareReport(sampleComparison(FOUR), sampleCurves(FOUR), layout),
+  'compare-twenty-seeds': (layout) =>
+    compareReport(sampleComparison(undefined, 20), sampleCurves(undefined, 20), layout),
+  'compare-four-arms-twenty-seeds': (layout) =>
+    compareReport(sampleComparison(FOUR, 20), sampleCurves(FOUR, 20), layout),
+  'find-lr-twenty-seeds': (layout) => findLrReport(sampleRangeTest(20), layout),
+  'train-lr-auto': (layout) => rateReport(sampleRangeTest(3), layout),
+  'train-plan': (layout) => planReport(samplePlan('1cycle'), layout),
+  'compare-dry-run': (layout) => dryRunReport(sampleDryRun(FOUR), layout),
+  runs: (layout) => runsReport(sampleList(), Date.parse('2026-11-29T12:00:00Z'), layout),
+  predict: (layout) => predictReport(layout),
+  export: (layout) => exportReport(EXPORTED, layout),
+  doctor: (layout) => doctorReport(layout),
 };
+
+const CLASSES = ['airplane', 'automobile', 'bird', 'cat'];
+
+function samplePlan(policy: string): TrainPlan {
+  const config = { ...sampleTraining().config, arm: policy };
+  return { config, stepsPerEpoch: 38, trained: 0, steps: sampleSteps(policy, 0) };
+}
+
+function sampleDryRun(policies: readonly string[]): CompareDryRun {
+  const { environment, dataset, schemaVersion } = sampleTraining();
+  return {
+    ...{ schemaVersion, command: 'compare', status: 'completed', config: readDefaults().settings },
+    ...{ environment, dataset, seconds: 4.2, arms: policies.map(samplePlan) },
+    cost: {
+      ...{ secondsPerStep: { first: 0.12, later: 0.031 }, timedSteps: 12, workers: 2, runs: 12 },
+      ...{ firstRun: 13.4, seconds: 97.2, memory: 4.1e8 },
+    },
+  };
+}
+
+/** Twelve runs of two arms and a range test, one of them interrupted. */
+function sampleList(): RunsDocument {
+  const { best, final } = sampleTraining();
+  const runs = ['fixed', '1cycle'].flatMap((policy) =>
+    Array.from({ length: 6 }, (_, seed): ListedRun => {
+      const interrupted = policy === '1cycle' && seed === 5;
+      return {
+        ...{ run: `runs/${policy}-seed${seed}`, command: 'train', arm: policy, policy, seed },
+        ...{ data: '/home/anna/photographs of ants and bees', best, final: interrupted ? null : final },
+        status: interrupted ? 'interrupted' : 'completed',
+        epochs: { done: interrupted ? 2 : 5, planned: 5 },
+        ...{ changed: `2026-11-2${seed}T10:00:00Z`, bytes: 7.1e6, checkpointBytes: 5.2e6 },
+      };
+    }),
+  );
+  const test: ListedRun = {
+    ...{
+      run: 'runs/find-lr-seed0',
+      command: 'find-lr',
+      arm: null,
+      policy: null,
+      seed: 0,
+      data: 'cifar10-mini',
+    },
+    ...{ status: 'completed', epochs: null, best: null, final: null },
+    ...{ changed: '2026-11-29T11:20:00Z', bytes: 61_000, checkpointBytes: 0 },
+  };
+  const passedOver = [{ folder: 'runs/notes', reason: 'runs/notes is no run: it has no config.json.' }];
+  return {
+    schemaVersion: 1,
+    command: 'runs',
+    status: 'completed',
+    dir: 'runs',
+    runs: [...runs, test],
+    passedOver,
+  };
+}
+
+/** Every tenth image taken for the next class, and one that lies in no class folder. */
+function predictReport(layout: ReportLayout): string {
+  const images = Array.from({ length: 12 }, (_, i) => {
+    const label = i % 4;
+    const predicted = i % 10 === 9 ? (label + 1) % 4 : label;
+    const [first = '', second = ''] = [CLASSES[predicted], CLASSES[(predicted + 1) % 4]];
+    const predictions = [
+      { label: first, probability: 0.5 + i / 30 },
+      { label: second, probability: 0.1 },
+    ];
+    return {
+      file: `photos/val/${CLASSES[label]}/${i}.jpg`,
+      predictions,
+      trueClass: CLASSES[label]!,
+      label,
+      predicted,
+    };
+  });
+  const view = { counts: confusionOf(images, 4), classes: CLASSES, unjudged: 1, trainedOn: 3 };
+  return `${predictionTable(images, layout)}\n\n${judgedReport(view, layout)}`;
+}
+
+const EXPORTED: ExportDocument = {
+  ...{ schemaVersion: 1, command: 'export', status: 'completed', run: 'runs/1cycle-seed0' },
+  ...{ format: 'tfjs', to: 'web' },
+  files: [
+    { name: 'model.json', bytes: 123_456 },
+    { name: 'weights.bin', bytes: 2_345_678 },
+    { name: 'index.html', bytes: 12_345 },
+  ],
+};
+
+function doctorReport(layout: ReportLayout): string {
+  const folder = (path: string) => ({ path, writable: true, free: 31e9 });
+  const wasm: BackendInfo = {
+    ...{ name: 'wasm', gpu: false, device: 'AMD EPYC', driver: null, arithmetic: 'fused' },
+    ...{ limits: {}, versions: {} },
+  };
+  const document: DoctorDocument = {
+    ...{ schemaVersion: 1, command: 'doctor', status: 'completed', onecycle: '0.1.0' },
+    machine: {
+      ...{
+        node: 'v20.20.2',
+        platform: 'linux-x64',
+        cpu: 'AMD EPYC',
+        cores: 2,
+        memory: 8.2e9,
+        freeMemory: 5.1e9,
+      },
+    },
+    backends: [
+      {
+        ...{ name: 'tensorflow', works: false, why: 'tfjs-node-gpu is not installed' },
+        remedy: 'npm install @tensorflow/tfjs-node-gpu',
+      },
+      { name: 'wasm', works: true, info: wasm, imagesPerSecond: 310.4, why: null },
+    ],
+    automatic: 'wasm',
+    folders: { cache: folder('/tmp'), weights: folder('data/weights'), runs: folder('/home/anna') },
+    bundledWeights: ['mobilenet_v2_0.35_224'],
+    terminal: { interactive: true, columns: layout.width, colour: false },
+  };
+  const rows = document.backends.map((backend) => backendRow(backend, layout)).join('\n');
+  return `${machineText(document, layout)}\n\n${backendRows(layout)}\n${rows}\n\n${doctorEnd(document, layout)}`;
+}
 
 const ESCAPE = String.fromCharCode(27);
 

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { differenceSvg } from '../../../src/report/charts/differences.js';
+import { armColours } from '../../../src/report/charts/training.js';
 import { compareReport } from '../../../src/report/pages/compare.js';
 import { classAccuracy, commonMistakes, confusion } from '../../../src/report/pages/html/classes.js';
-import { escapeHtml, html } from '../../../src/report/pages/html/html.js';
+import { escapeHtml, html, STYLE } from '../../../src/report/pages/html/html.js';
 import {
   type ArmPredictions,
   confidentErrors,
@@ -178,4 +179,67 @@ test('without predictions the page has no classes and no pictures, and no gaps n
   };
   const text = htmlReport(document, nothing);
   expect(text).not.toMatch(/undefined|NaN|\[object|Class by class|Where they differ/u);
+});
+
+/** Contrast of two colours (WCAG 2.2, section 1.4.3). */
+function contrast(...colours: readonly [string, string]): number {
+  const [dark = 0, light = 0] = colours
+    .map((colour) => {
+      const digits = colour.length === 4 ? colour.slice(1).replace(/./gu, '$&$&') : colour.slice(1);
+      const [red, green, blue] = [0, 2, 4].map((at) => {
+        const share = parseInt(digits.slice(at, at + 2), 16) / 255;
+        return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+      }) as [number, number, number];
+      return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    })
+    .sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+test('letters have a contrast of at least 4.5 by day and by night', () => {
+  expect(contrast('#000', '#ffffff')).toBeCloseTo(21, 6);
+  expect(contrast('#777777', '#fff')).toBeCloseTo(4.48, 2);
+  const themes = [...STYLE.matchAll(/--paper: .*?\}/gu)].map(([text]) =>
+    Object.fromEntries([...text.matchAll(/--(\w+): (#\w+)/gu)].map(([, name, colour]) => [name!, colour!])),
+  );
+  expect(themes).toHaveLength(2);
+  for (const { paper = '', ground = '', ink = '', soft = '', purple = '', green = '' } of themes) {
+    for (const letters of [ink, soft, purple, green]) {
+      expect(contrast(letters, paper), `${letters} on ${paper}`).toBeGreaterThanOrEqual(4.5);
+      expect(contrast(letters, ground), `${letters} on ${ground}`).toBeGreaterThanOrEqual(4.5);
+    }
+  }
+});
+
+test('a policy has its colour whatever it is compared with, and both sides of zero are named', () => {
+  expect(armColours(['fixed', '1cycle'])).toEqual(['cyan', 'magenta']);
+  expect(armColours(['fixed:cosine', '1cycle', 'mine', 'fixed'])).toEqual([
+    'green',
+    'magenta',
+    'yellow',
+    'cyan',
+  ]);
+  expect(armColours(['1cycle'])).toEqual(['magenta']);
+  for (const width of [1080, 340]) {
+    const texts = textsOf(differenceSvg(sampleComparison().differences, width)!);
+    expect(texts).toEqual(expect.arrayContaining(['← fixed better', '1cycle better →', '1cycle − fixed']));
+  }
+});
+
+test('the most confident errors: an image once, with its surest wrong answer and how many runs erred', () => {
+  const answers = (predicted: readonly number[], sure: readonly number[]) =>
+    run(LABELS, predicted).map((line, i) => ({
+      ...line,
+      final: { predicted: predicted[i]!, probability: sure[i]! },
+    }));
+  const arms = [
+    { policy: 'fixed', runs: [answers([1, 0, 2, 2], [0.7, 0.9, 0.95, 0.9])] },
+    { policy: '1cycle', runs: [answers([2, 0, 1, 2], [0.8, 0.9, 0.9, 0.9])] },
+  ];
+  expect(confidentErrors(arms, 5)).toEqual([
+    { image: 'val/2.png', label: 1, predicted: 2, probability: 0.95, policy: 'fixed', wrong: 1, runs: 2 },
+    { image: 'val/0.png', label: 0, predicted: 2, probability: 0.8, policy: '1cycle', wrong: 2, runs: 2 },
+  ]);
+  expect(confidentErrors(arms, 1)).toHaveLength(1);
+  expect(confidentErrors([], 5)).toEqual([]);
 });

@@ -140,11 +140,11 @@ function times(values: readonly number[]): TimesSummary {
   return { ...over(values), median, fastest, slowest, reached: values.length };
 }
 
-/** The curves behind `sampleComparison`: three seeds an arm. */
-export function sampleCurves(policies: readonly string[] = ['fixed', '1cycle']): ArmCurves[] {
+/** The curves behind `sampleComparison`. */
+export function sampleCurves(policies: readonly string[] = ['fixed', '1cycle'], seeds = 3): ArmCurves[] {
   return policies.map((policy, arm) => ({
     policy,
-    runs: [0, 1, 2].map((seed) => ({
+    runs: Array.from({ length: seeds }, (_, seed) => ({
       seed,
       epochs: sampleEpochs(policy, 10 * arm + seed),
       steps: sampleSteps(policy, seed),
@@ -152,8 +152,11 @@ export function sampleCurves(policies: readonly string[] = ['fixed', '1cycle']):
   }));
 }
 
-export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle']): CompareDocument {
-  const curves = sampleCurves(policies);
+export function sampleComparison(
+  policies: readonly string[] = ['fixed', '1cycle'],
+  seeds = 3,
+): CompareDocument {
+  const curves = sampleCurves(policies, seeds);
   const arms = curves.map(({ policy, runs }, arm): ComparedArm => {
     const finals = runs.map(({ epochs }) => epochs.at(-1)!);
     const bests = runs.map(({ epochs }) => bestOf(epochs));
@@ -163,7 +166,7 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
       rates: [
         {
           ...{ learningRate: 5e-4, factor: 1, source: 'built-in', finalAccuracy },
-          ...{ runs: 3, failed: 0, chosen: 3 },
+          ...{ runs: seeds, failed: 0, chosen: seeds },
         },
       ],
       runs: runs.map(({ seed }, index) => ({
@@ -219,7 +222,7 @@ export function sampleComparison(policies: readonly string[] = ['fixed', '1cycle
       batchSize: 32,
       policies,
       seed: 0,
-      seeds: 3,
+      seeds,
       target: 0.7,
       lr: 5e-4,
       perArm: Object.fromEntries(policies.map((policy) => [policy, { policy }])),

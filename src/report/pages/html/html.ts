@@ -145,6 +145,11 @@ p { margin: 8px 0; max-width: 80ch; }
 figure { margin: 0; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 8px; }
 figure svg { width: 100%; height: auto; display: block; color: inherit !important; background: none !important; }
 figure svg [stroke=white] { stroke: var(--paper); }
+@media screen and (prefers-color-scheme: dark) {
+  figure svg [fill="#a8538a"] { fill: #dd8fc3; }
+  figure svg [fill="#6f5bb8"] { fill: #a99cf0; }
+  figure svg [stroke="#6f5bb8"] { stroke: #a99cf0; }
+}
 figure .narrow { display: none; }
 figure.full { grid-column: 1 / -1; overflow-x: auto; }
 figure.full svg { min-width: 640px; }
@@ -201,7 +206,7 @@ details > summary { cursor: pointer; color: var(--soft); }
   main { max-width: none; padding: 0; }
   figure, .verdict, .matrix, .picture, tr { break-inside: avoid; }
   h2, h3, summary { break-after: avoid; }
-  .wide, .matrix { overflow: visible; }
+  .wide, .matrix { overflow: visible; break-inside: avoid; }
   .matrix td { print-color-adjust: exact; }
   .grid { grid-template-columns: 1fr 1fr; }
   table { font-size: .72rem; }
