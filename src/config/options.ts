@@ -139,7 +139,8 @@ export const OPTION_GROUPS = {
       max: 1,
       argument: 'X',
       commands: ALL,
-      description: "train: share of the running statistics that a step keeps [0.9, for short trainings; Keras's networks have 0.999]",
+      description:
+        "train: share of the running statistics that a step keeps [0.9, for short trainings; Keras's networks have 0.999]",
     },
     headLrMultiplier: {
       type: 'number',
