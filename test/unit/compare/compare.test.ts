@@ -247,7 +247,7 @@ describe('said before anything is trained', () => {
       (event) => 'text' in event && event.text.startsWith('--early-stop'),
     );
     expect(request.events[note]).toEqual({
-      type: 'note',
+      type: 'warning',
       text: '--early-stop never shortens 1cycle, whose --on-stop is wait: it can shorten fixed alone. With --on-stop anneal it ends a cycle too.',
     });
     expect(note).toBeLessThan(request.events.findIndex(({ type }) => type === 'decode'));
