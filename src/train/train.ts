@@ -157,7 +157,7 @@ export async function resolveConfig(
   const { imageSize, features } = open.bench;
   const network = networkConfig(open.bench, settings);
   const late = lateStatistics(network, settings.epochs * stepsPerEpoch(open.bench, settings));
-  if (late !== undefined) context.emit({ type: 'note', text: late });
+  if (late !== undefined) context.emit({ type: 'warning', text: late });
   const { lr, ...origin } = await resolveRate(settings, rates, arm, {
     measure,
     imageSize,
