@@ -137,7 +137,7 @@ function freeName(name: string): string {
   }
 }
 
-/** More seeds where they would help; then the page; then the model of the best run. */
+/** More seeds where they would help, more rates where a claim may be theirs; then the page; then the model of the best run. */
 export function afterComparison(document: CompareDocument, { trained, out, report }: Compared): string[] {
   const { status, verdict, config, arms, difference } = document;
   if (status === 'interrupted') return sameAgain();
@@ -150,6 +150,9 @@ export function afterComparison(document: CompareDocument, { trained, out, repor
   if (trained && fewSeeds) {
     const seeds = Math.min(MOST_SEEDS, Math.max(FEW_SEEDS, 2 * config.seeds));
     return [...sameAgain(['seeds', 'report']), '--seeds', String(seeds), ...reportFlag(report)];
+  }
+  if (trained && verdict.kind === 'claim' && verdict.rates === 'unmeasured') {
+    return [...sameAgain(['rates', 'report']), '--rates', '2', ...reportFlag(report)];
   }
   if (report === undefined) return [...sameAgain(), '--report', freeName('page')];
   const runs = arms
