@@ -26,7 +26,7 @@ import { readDocument } from '../runs/read-document.js';
 import { exportOf } from './closing.js';
 import { Exit } from './errors.js';
 import { inSession, type RawFlags, type Session } from './session.js';
-import { layout, outliveReaders } from './terminal.js';
+import { hasPrintedJson, layout, outliveReaders } from './terminal.js';
 
 /**
  * `onecycle predict RUN [FILE|DIR...]`. Exits 0 where every image that was found was classified, 1 where some were
@@ -61,7 +61,10 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
         const lines = batch.classified.map((one) => judgedLine(one, classifier, top));
         found.push(...lines);
         failed.push(...batch.unreadable);
-        if (json) await write(lines.map(jsonLine).join(''));
+        if (json && lines.length > 0) {
+          hasPrintedJson();
+          await write(lines.map(jsonLine).join(''));
+        }
         progress.emit({
           type: 'decode',
           done: found.length + failed.length - skipped.length,

@@ -40,6 +40,11 @@ export function owesJson(): boolean {
   return promised && !printed;
 }
 
+/** Some JSON stands on stdout already: an error is told on stderr alone. */
+export function hasPrintedJson(): void {
+  printed = true;
+}
+
 /**
  * Writes a page, where one is asked for, then prints: whatever becomes of the output, the files are there. A page that fails does
  * not take the result with it; its error is thrown last. Answers where the page lies.
