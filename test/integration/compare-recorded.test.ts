@@ -124,7 +124,9 @@ test('damaged folders are all named, each with what is missing', async () => {
   writeFileSync(join(dirs[1]!, 'epochs.jsonl'), '');
   writeFileSync(join(dirs[2]!, 'result.json'), '{"status":');
   const { code, stdout, stderr } = await read(dirs);
-  expect([code, stdout]).toEqual([2, '']);
+  expect(code).toBe(2);
+  const { error } = JSON.parse(stdout) as { error: { message: string } };
+  expect(stderr).toBe(`onecycle: ${error.message}`);
   expect(stderr).toContain(`${dirs[0]} is not the folder of a run: it lacks config.json`);
   expect(stderr).toContain(
     `${dirs[1]} is damaged, for its files contradict each other: steps.jsonl holds 4 steps, and the 0 epochs of epochs.jsonl have 0`,
