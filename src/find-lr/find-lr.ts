@@ -128,7 +128,7 @@ export async function adviseRate(
 }
 
 function adviceNote(run: string): string {
-  return `The learning rate is taken from the range test in ${run}.`;
+  return `The learning rate comes from the range test in ${run}.`;
 }
 
 /** What a finished range test's result.json says, with the place where it lies now. */

@@ -32,7 +32,7 @@ interface Document {
 
 /** What a command printed; on stderr it may say where the range test lies, and nothing else. */
 async function document(result: CliResult): Promise<Document> {
-  expect(result.stderr).toMatch(/^(The learning rate is taken from the range test in \S+\n?)?$/);
+  expect(result.stderr).toMatch(/^(The learning rate comes from the range test in \S+\n?)?$/);
   expect(result.code).toBe(0);
   return JSON.parse(result.stdout) as Document;
 }

@@ -195,7 +195,7 @@ describe('--lr auto', () => {
     expect(read(found, 'result.json')).toMatchObject({ status: 'completed', curves: { length: 3 } });
     for (const name of ['curve.svg', 'curve.png', 'curve.jsonl'])
       expect(existsSync(join(found, name))).toBe(true);
-    expect(request.notes()).toEqual([`The learning rate is taken from the range test in ${found}.`]);
+    expect(request.notes()).toEqual([`The learning rate comes from the range test in ${found}.`]);
 
     const { recommended } = read(found, 'suggestion.json');
     const rates = { fixed: recommended.fixedLearningRate, '1cycle': recommended.learningRate };
@@ -209,7 +209,7 @@ describe('--lr auto', () => {
     expect((await compare(again)).status).toBe('completed');
     expect(again.events.some(({ type }) => type === 'sweep' || type === 'run')).toBe(false);
     expect(again.notes().slice(0, 1)).toEqual([
-      `The learning rate is taken from the range test in ${found}.`,
+      `The learning rate comes from the range test in ${found}.`,
     ]);
   });
 
@@ -270,7 +270,7 @@ describe('said before anything is trained', () => {
     const test = join(out, 'find-lr-seed0');
     expect(request.notes()).toEqual([
       `The built-in learning rates were measured on the bundled thumbnails with mobilenet_v2_0.35_224 at 96 pixels and batches of 32, not with --data ${tiny.data}, --image-size 32, --batch-size 4: a range test finds rates that fit.`,
-      `The learning rate is taken from the range test in ${test}.`,
+      `The learning rate comes from the range test in ${test}.`,
     ]);
     const { recommended } = JSON.parse(readFileSync(join(test, 'suggestion.json'), 'utf8'));
     expect(runs.map(({ record: { config } }) => [config['lr'], config['lrSource']])).toEqual([
