@@ -208,9 +208,7 @@ describe('--lr auto', () => {
     const again = await tinyRequest(tiny, { ...AUTO, out, seeds: 2 });
     expect((await compare(again)).status).toBe('completed');
     expect(again.events.some(({ type }) => type === 'sweep' || type === 'run')).toBe(false);
-    expect(again.notes().slice(0, 1)).toEqual([
-      `The learning rate comes from the range test in ${found}.`,
-    ]);
+    expect(again.notes().slice(0, 1)).toEqual([`The learning rate comes from the range test in ${found}.`]);
   });
 
   test('is another test where an arm trains another part, and where images or seed are others', async () => {
