@@ -81,7 +81,7 @@ export function rateChart(arms: readonly ComparedArm[]): ChartSpec | null {
   if (arms.every(({ rates }) => rates.length < 2)) return null;
   const colours = armColours(arms.map(({ policy }) => policy));
   return {
-    title: 'final accuracy by learning rate, mean of the seeds',
+    title: 'final accuracy by learning rate',
     x: { label: 'learning rate', scale: 'log' },
     rows: 10,
     series: arms.map(({ policy, rates }, i) => ({

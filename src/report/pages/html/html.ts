@@ -149,6 +149,8 @@ figure svg [stroke=white] { stroke: var(--paper); }
   figure svg [fill="#a8538a"] { fill: #dd8fc3; }
   figure svg [fill="#6f5bb8"] { fill: #a99cf0; }
   figure svg [stroke="#6f5bb8"] { stroke: #a99cf0; }
+  .warning { color: var(--ink); background: #2b2416; border-color: #5a4a20 #5a4a20 #5a4a20 #c98a00; }
+  .failure { background: #2e1a19; border-color: #6b302c #6b302c #6b302c #e0554b; }
 }
 figure .narrow { display: none; }
 figure.full { grid-column: 1 / -1; overflow-x: auto; }
