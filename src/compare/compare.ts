@@ -130,9 +130,8 @@ async function findMissing({ settings, environment, emit }: TrainRequest, planne
 }
 
 /** Loaded while the runs train, so that these start sooner. */
-async function loadStatistics() {
-  const [conclude, rates] = await Promise.all([import('./conclude.js'), import('./rates.js')]);
-  return { ...conclude, ...rates };
+function loadStatistics() {
+  return import('./conclude.js');
 }
 
 /** On the CPU one run a core; a GPU is one device, however many cores there are. */
@@ -158,7 +157,8 @@ async function outcomeOf(
   const inOrder = <Run extends { readonly arm: string; readonly pair: number }>(
     runs: readonly Run[],
   ): Run[] => runs.toSorted((a, b) => arms.indexOf(a.arm) - arms.indexOf(b.arm) || a.pair - b.pair);
-  const { compareRuns, chooseRates } = await loadStatistics();
+  const { compareRuns } = await loadStatistics();
+  const { chooseRates } = await import('./rates.js');
   const all = { finished: inOrder(finished), failed: inOrder(failed) };
   const compared = compareRuns(arms, all.finished, all.failed, settings.target);
   const { finished: runs, failed: lost } = chooseRates(arms, all);
