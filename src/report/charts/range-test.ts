@@ -21,6 +21,7 @@ export function rangeChart(test: RangeTest): ChartSpec {
   const range = lossRange(
     median,
     raw.map(({ y }) => y),
+    config.trim[0],
   );
   const what = config.loss === 'valid' ? 'validation loss' : 'training loss';
   const several = curves.length > 1;
@@ -93,11 +94,14 @@ const LEAST = 0.02;
 function lossRange(
   median: readonly MedianPoint[],
   raw: readonly number[],
+  trimmed: number,
 ): { low: number; high: number; cut: string } {
   const losses = median.flatMap(({ median: loss }) => loss ?? []);
   const curve = losses.length === 0 ? raw : losses;
-  const [best] = extent(curve);
-  const [, start] = extent(curve.slice(0, curve.indexOf(best) + 1));
+  // The average over the first few batches moves with each of them: a lucky one is no valley.
+  const settled = curve.slice(Math.floor(trimmed * curve.length));
+  const [best] = extent(settled);
+  const [, start] = extent(settled.slice(0, settled.indexOf(best) + 1));
   const margin = Math.max(MARGIN * (start - best), LEAST * Math.abs(best));
   const all = extent([...raw, ...median.flatMap(({ low, high }) => [low ?? best, high ?? best])]);
   const [lowest, highest] = extent([

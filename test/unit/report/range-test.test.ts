@@ -32,6 +32,15 @@ const view: FinderDocument = {
 };
 const drawn = (test: FinderDocument, width = 80) => textChart(rangeChart(test), { width, colour: false });
 
+test('a lucky first batch is no valley: the chart is that of the descent after it', () => {
+  // The first tenth of seven places over six decades is trimmed; the descent is from 2.3 to 1.2.
+  const lucky = { ...view, curves: [curve(0, [1.1, 2.3, 2.2, 1.8, 1.2, 1.5, 9], 'diverged')] };
+  const { low, high } = rangeChart(lucky).y!;
+  expect(low).toBeCloseTo(1.1, 2);
+  expect(high).toBeGreaterThan(2.3);
+  expect(high).toBeLessThan(2.6);
+});
+
 /** Column of the tick that carries a label. */
 function tick(lines: readonly string[], label: string): number {
   const axis = [...lines.find((line) => line.includes('└'))!];
