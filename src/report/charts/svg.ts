@@ -98,13 +98,17 @@ export const INK: Readonly<Record<Colour, string>> = {
 /** Pictures for a telephone are narrower. */
 const SMALL = 480;
 
+const LEAST_HEADING = 9;
+
 /**
  * The heading over the area.
  * @param left pixels from the picture's edge to the area
  */
 export function headingMark(title: string, width: number, left = LEFT): Plot.Markish {
-  const fontSize = width < SMALL ? 12.5 : 15;
-  const text = truncate(printable(title), Math.floor((width - 20) / (fontSize / 2)));
+  // A bold letter is 0.6 of its size wide on average; a long heading is set in smaller ones before it is cut off.
+  const [usual, room] = [width < SMALL ? 12.5 : 15, (width - 20) / 0.6];
+  const fontSize = Math.min(usual, Math.max(LEAST_HEADING, room / title.length));
+  const text = truncate(printable(title), Math.floor(room / fontSize));
   const options = { frameAnchor: 'top-left', lineAnchor: 'bottom', dx: 14 - left, dy: -14 } as const;
   return Plot.text([text], { ...options, fontSize, fontWeight: 'bold' });
 }

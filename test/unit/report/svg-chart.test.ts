@@ -95,6 +95,24 @@ test('letters of neighbours do not lie over each other', () => {
       expect(Math.hypot(x! - other!, y! - height!)).toBeGreaterThanOrEqual(16);
 });
 
+test('a heading fits the picture: a long one is set smaller before it is cut off', () => {
+  const heading = (title: string, width: number) => {
+    const text =
+      /<text[^>]*>[^<]*training loss[^<]*<\/text>|<g[^>]*font-size="[\d.]+"[^>]*>\s*<text[^>]*>training[^<]*/u;
+    const [found = ''] = text.exec(svgChart({ ...spec, title }, { width, height: 300 })) ?? [];
+    return {
+      size: Number(/font-size="([\d.]+)"/u.exec(found)?.[1]),
+      shown: found.replace(/^.*>(?=[^>])/su, ''),
+    };
+  };
+  const long = 'training loss (below 0.704 and above 0.722 not shown)';
+  expect(heading('training loss', 340).size).toBe(12.5);
+  // 320 pixels for 53 letters of 0.6 of their size.
+  expect(heading(long, 340).size).toBeCloseTo(320 / 0.6 / long.length, 1);
+  expect(heading(long, 340).shown).toContain('not shown)');
+  expect(heading(long, 640).size).toBe(15);
+});
+
 test('the range test as a chart names every rate', () => {
   const names = [
     'recommended 1.7e-4',
