@@ -6,12 +6,12 @@ export class UsageError extends Error {
   override readonly name: string = 'UsageError';
 }
 
-/** Another process is writing in a folder that was asked for. Exit code 2, as any UsageError. */
+/** Another process is writing in a folder that was asked for. Exit code 2, like every UsageError. */
 export class InUseError extends UsageError {
   override readonly name = 'InUseError';
 }
 
-/** A path that an option names is not there. Exit code 2, as any UsageError. */
+/** A path that an option names is not there. Exit code 2, like every UsageError. */
 export class MissingPathError extends UsageError {
   constructor(
     message: string,

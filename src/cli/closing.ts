@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs';
 import { basename, delimiter, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import type { GivenSettings } from '../config/check-settings.js';
-import { type CommandName, flagName, OPTIONS, type OptionSpec, shellLine } from '../config/options.js';
+import {
+  type CommandName,
+  flagName,
+  flagWords,
+  OPTIONS,
+  type OptionSpec,
+  shellLine,
+} from '../config/options.js';
 import { OF_ONE_CALL, readDefaults, type Settings } from '../config/settings.js';
 import type { CompareDocument, FinderDocument, TrainDocument } from '../runs/documents.js';
 import { RANGE_TEST_FILES } from '../runs/range-test-folder.js';
@@ -49,17 +56,8 @@ function flagsFor(command: CommandName, values: GivenSettings): string[] {
   const known: Readonly<Record<string, OptionSpec>> = OPTIONS;
   return Object.entries(values).flatMap(([name, value]) => {
     if (OWN.has(name) || known[name]?.commands.includes(command) !== true) return [];
-    if (value === undefined || value === null || value === false) return [];
-    return value === true ? [flagName(name)] : [flagName(name), valueText(value)];
+    return value === undefined || value === null ? [] : flagWords(name, value);
   });
-}
-
-function valueText(value: NonNullable<unknown>): string {
-  if (Array.isArray(value)) return value.join(',');
-  if (typeof value !== 'object') return String(value);
-  return Object.entries(value)
-    .map(([name, entry]) => `${name}=${String(entry)}`)
-    .join(',');
 }
 
 /** The settings of a record that are not the defaults. */
@@ -106,7 +104,7 @@ export function afterRangeTest({ run, recommended, status, config }: FinderDocum
   return ['train', ...flags, '--lr', `from:${run}`];
 }
 
-/** After a run of its own the comparison that takes it, of one that diverged a range test; of a part of a larger plan its page. */
+/** After a run of its own the comparison with the other policy, after one that diverged a range test; of a part of a larger plan its page. */
 export function afterTraining(
   { run, status, failure, config }: TrainDocument,
   { resume, arm, pair, report }: Settings,

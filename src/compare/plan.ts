@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { flagName, type OptionName, OPTIONS, type OptionSpec, shellLine } from '../config/options.js';
+import { flagWords, type OptionName, OPTIONS, type OptionSpec, shellLine } from '../config/options.js';
 import { FRESH_WEIGHTS, readDefaults, type Settings } from '../config/settings.js';
 import {
   type CompareDryRun,
@@ -245,7 +245,6 @@ export function trainFlags(settings: Settings, defaults: Settings): string[] {
     const value = settings[name];
     if (NEVER.has(name) || value === undefined) return [];
     if (!ALWAYS.has(name) && JSON.stringify(value) === JSON.stringify(defaults[name])) return [];
-    if (typeof value === 'boolean') return value ? [flagName(name)] : [];
-    return [flagName(name), Array.isArray(value) ? value.join(',') : String(value)];
+    return flagWords(name, value);
   });
 }

@@ -563,6 +563,15 @@ export function flagName(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
+/** An option with its value as words of a command line; none for a flag that is off. */
+export function flagWords(name: string, value: NonNullable<unknown>): string[] {
+  if (typeof value === 'boolean') return value ? [flagName(name)] : [];
+  if (Array.isArray(value)) return [flagName(name), value.join(',')];
+  if (typeof value !== 'object') return [flagName(name), String(value)];
+  const parts = Object.entries(value).map(([key, entry]) => `${key}=${String(entry)}`);
+  return [flagName(name), parts.join(',')];
+}
+
 /** A command as a POSIX shell reads it. */
 export function shellLine(words: readonly string[]): string {
   return words

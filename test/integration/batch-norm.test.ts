@@ -195,7 +195,7 @@ describe('a network with random weights', () => {
     expect(hash(second!)).toBe(hash(first!));
     const stem = (dir: string) => tensorsOf(dir).get('weights/Conv1/kernel');
     expect(isSame(stem(first!), stem(second!))).toBe(false);
-    // Its model has the stem of stride 1, and is classified with as any other.
+    // Its model has the stem of stride 1, and classifies like every other.
     const { code, stdout, stderr } = await runCli([
       'predict',
       first!,

@@ -215,7 +215,7 @@ describe('names that no arm can have', () => {
     expect(existsSync(at('no-arm'))).toBe(false);
   });
 
-  test('but "constructor" is a name as any other, with a rate of its own', async () => {
+  test('but "constructor" is a name like every other, with a rate of its own', async () => {
     const out = at('constructor');
     const args = [...train(out), '--arm', 'constructor', '--lr', '1cycle=1e-3,constructor=2e-3', '--json'];
     const { code, stdout, stderr } = await runCli(args);
