@@ -144,10 +144,13 @@ export function initHead(features: number, classes: number, seed: number): Head 
 }
 
 /**
- * Batch norm of a fresh network: epsilon as Keras Applications has it; of the running statistics PyTorch's default share is kept,
- * for Keras's 0.999 is made for trainings of hundreds of thousands of steps.
+ * PyTorch's default (there 1 - 0.9). Keras's MobileNets have 0.999, made for hundreds of thousands of steps: after a fine-tuning
+ * of a hundred the running statistics would still be those of the old weights, and evaluation at chance.
  */
-const FRESH_BATCH_NORM: BatchNormUnit = { epsilon: 1e-3, momentum: 0.9 };
+export const BN_MOMENTUM = 0.9;
+
+/** Batch norm of a fresh network: epsilon as Keras Applications has it. */
+const FRESH_BATCH_NORM: BatchNormUnit = { epsilon: 1e-3, momentum: BN_MOMENTUM };
 
 /** MobileNetV2, arXiv 1801.04381, table 2: expansion, channels at a width of 1, blocks, and stride of the first of them. */
 const V2_STAGES = [

@@ -13,7 +13,7 @@ import { featureShape, fewestNormalizedValues } from '../engine/shapes.js';
 import { UsageError } from '../errors.js';
 import { freshNetwork, loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
 import { resolveWeights } from '../model/load/weights.js';
-import { adaptedBackbone, firstTrainableBlock } from '../model/network.js';
+import { adaptedBackbone, BN_MOMENTUM, firstTrainableBlock } from '../model/network.js';
 import type { DatasetDocument, DatasetSummary, Environment } from '../runs/documents.js';
 import type { Emit } from './events.js';
 import { FeatureStore } from './features.js';
@@ -131,12 +131,6 @@ async function startingNetwork(settings: Settings): Promise<Pick<Survey, 'weight
   const backbone = adaptedBackbone(loaded.backbone, { stemStride, bnMomentum });
   return { weights: { ...loaded, backbone }, firstTrained };
 }
-
-/**
- * PyTorch's default (there 1 - 0.9). Keras's MobileNets have 0.999, made for millions of steps: after a fine-tuning of a hundred
- * the running statistics would still be those of the old weights, and evaluation at chance.
- */
-const BN_MOMENTUM = 0.9;
 
 /** Throws UsageError where a network with random weights is to be half of one, or settings of such a network are given to another. */
 function requireFreshness({ trainable, batchNorm, alpha }: Settings, isFresh: boolean): void {
