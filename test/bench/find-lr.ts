@@ -17,6 +17,7 @@ import { openWorkbench, stepsPerEpoch, type Workbench } from '../../src/workbenc
 // seeds, and compares final accuracies. The grid's best is chosen by the very numbers it is judged by, which
 // flatters it. Bundled data: 50 runs of about 6 s on one core. Ants and bees, which are not bundled, with their folder:
 //   npm run bench:find-lr -- --data DIR --trainable head --rates 1e-4,1e-3,3e-3,1e-2,3e-2,1e-1,3e-1,1
+//   npm run bench:find-lr -- --batch-norm train --rates 1e-4,3e-4,1e-3,2e-3,5e-3,1e-2,3e-2,1e-1
 //   npm run bench:find-lr -- --data DIR --image-size 128 --rates 1e-5,5e-5,1e-4,2e-4,5e-4,1e-3,3e-3,1e-1
 const { values: options } = parseArgs({
   options: {
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
     weights: { type: 'string' },
     'image-size': { type: 'string' },
     trainable: { type: 'string' },
+    'batch-norm': { type: 'string' },
     policy: { type: 'string', default: '1cycle' },
     seeds: { type: 'string', default: '5' },
     rates: { type: 'string', default: '1e-5,1e-4,2e-4,3e-4,5e-4,1e-3,2e-3,5e-3,1e-1' },
@@ -38,6 +40,7 @@ const settings: Settings = {
   ...(options.weights === undefined ? {} : { weights: options.weights }),
   ...(options['image-size'] === undefined ? {} : { imageSize: Number(options['image-size']) }),
   ...(options.trainable === undefined ? {} : { trainable: options.trainable as Trainable }),
+  ...(options['batch-norm'] === 'train' ? { batchNorm: 'train' } : {}),
 };
 const seeds = Array.from({ length: Number(options.seeds) }, (_, i) => i);
 const quiet = { emit: () => undefined, signal: new AbortController().signal, workers: 1 };
