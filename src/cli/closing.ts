@@ -136,7 +136,8 @@ function freeName(name: string): string {
 }
 
 /** More seeds where they would help, more rates where a claim may be theirs; then the page; then the model of the best run. */
-export function afterComparison(document: CompareDocument, { trained, out, report }: Compared): string[] {
+export function afterComparison(document: CompareDocument, compared: Compared): string[] {
+  const { trained, out, report } = compared;
   const { status, verdict, config, arms, difference } = document;
   if (status === 'interrupted') return sameAgain();
   if (status === 'failed') return ['runs', out];
@@ -152,7 +153,7 @@ export function afterComparison(document: CompareDocument, { trained, out, repor
   if (trained && verdict.kind === 'claim' && verdict.rates === 'unmeasured') {
     return [...sameAgain(['rates', 'report']), '--rates', '2', ...reportFlag(report)];
   }
-  if (report === undefined) return [...sameAgain(), '--report', freeName('page')];
+  if (report === undefined) return [...sameRuns(compared), '--report', freeName('page')];
   const runs = arms
     .filter(({ policy }) => verdict.kind !== 'claim' || policy === verdict.claim)
     .flatMap((arm) => arm.runs);
@@ -165,8 +166,19 @@ interface Compared {
   readonly trained: boolean;
   readonly out: string;
   readonly report: string | undefined;
+  /** The folders that were named, and one that holds just their runs, where there is one. */
+  readonly recorded?: { readonly dirs: readonly string[]; readonly folder: string | undefined };
 }
 
+/** The same comparison; where a shell wrote out a pattern, its folder says as much as all the names. */
+function sameRuns({ recorded }: Compared): string[] {
+  const words = sameAgain();
+  if (recorded?.folder === undefined || recorded.dirs.length <= NAMED_RUNS) return words;
+  const [command = 'compare', ...others] = words.filter((word) => !recorded.dirs.includes(word));
+  return [command, recorded.folder, ...others];
+}
+
+const NAMED_RUNS = 4;
 const FEW_SEEDS = 3;
 const MOST_SEEDS = 1000;
 

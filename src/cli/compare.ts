@@ -1,9 +1,12 @@
+import { basename, dirname } from 'node:path';
 import { compare, type CompareOutcome, compareRecorded } from '../compare/compare.js';
+import { isRangeTest } from '../compare/read.js';
 import { compareDocument } from '../compare/document.js';
 import { expandHome } from '../config/check-settings.js';
 import type { Settings } from '../config/settings.js';
 import { counted } from '../report/text/numbers.js';
 import type { CompareDocument } from '../runs/documents.js';
+import { listRuns } from '../runs/read-run.js';
 import { prepareOut } from '../runs/run-folder.js';
 import { describeEnvironment } from '../workbench/workbench.js';
 import { afterComparison, sameAgain } from './closing.js';
@@ -89,11 +92,23 @@ async function show(
       'onecycle: The comparison failed: too few runs of an arm finished, or none with a seed of the other.',
     );
   }
+  const folder = await folderOf(recorded);
   close({
     results: trained ? [out, page] : [page],
-    next: afterComparison(document, { trained, out, report }),
+    next: afterComparison(document, { trained, out, report, recorded: { dirs: recorded, folder } }),
   });
   if (document.status === 'failed') throw new Exit(1);
+}
+
+/** The folder that holds these runs and no others, but for range tests. */
+async function folderOf(runs: readonly string[]): Promise<string | undefined> {
+  const [folder = '.', ...more] = new Set(runs.map((run) => dirname(run)));
+  const inside = more.length > 0 ? [] : await listRuns(folder).catch(() => []);
+  const named = new Set(runs.map((run) => basename(run)));
+  for (const run of inside) {
+    if (!named.delete(basename(run)) && !(await isRangeTest(run))) return undefined;
+  }
+  return named.size === 0 ? folder : undefined;
 }
 
 /** What an interrupted comparison leaves: its tables would be of some seeds alone. */

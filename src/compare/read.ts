@@ -203,7 +203,7 @@ async function refuseRepeated(dirs: readonly string[]): Promise<void> {
   }
 }
 
-async function isRangeTest(dir: string): Promise<boolean> {
+export async function isRangeTest(dir: string): Promise<boolean> {
   try {
     return (await readDocument(join(dir, RUN_FILES.config)))['command'] === 'find-lr';
   } catch {

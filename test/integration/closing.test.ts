@@ -151,6 +151,12 @@ describe('the line that a command ends with works as it stands', () => {
     // The fixture's runs hold no model.
     expect(page.next).toBe(`${CALL} export runs/fixed-seed0 --to web`);
     expect((await carriesOut(cwd, ['runs'])).next).toBe(`${CALL} train --resume runs/1cycle-seed7`);
+    const named = ['fixed-seed0', 'fixed-seed1', '1cycle-seed0', '1cycle-seed1'].map((run) => `runs/${run}`);
+    const some = await carriesOut(cwd, ['compare', ...named]);
+    expect(some.next).toBe(`${CALL} compare ${named.join(' ')} --report page-2`);
+    // All of a folder, as a shell writes runs/*-seed* out.
+    const all = await carriesOut(cwd, ['compare', ...named, 'runs/1cycle-seed7']);
+    expect(all.next).toBe(`${CALL} compare runs --report page-2`);
     mkdirSync(join(cwd, 'empty'));
     expect((await carriesOut(cwd, ['runs', 'empty'])).next).toBe(`${CALL} compare --out empty`);
     expect((await carriesOut(cwd, ['doctor'])).next).toBe(`${CALL} compare`);
