@@ -66,7 +66,7 @@ async function read(name: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return new Uint8Array(await readFile(file));
   } catch (cause) {
-    throw new Error(`The training kernels are missing at ${file.pathname}; "npm run build" makes them.`, {
+    throw new Error(`the training kernels are missing at ${file.pathname}`, {
       cause,
     });
   }
