@@ -8,7 +8,7 @@ import { tinyImages } from '../integration/tiny-images.js';
 import { ROOT, runOnecycle } from './bench-child.js';
 import type { StepCase } from './bench-peers.js';
 import { ratios, spread, type Spread } from './bench-spread.js';
-import { randomMobileNetV2 } from './random-mobilenet.js';
+import { foldedMobileNetV2 } from './random-mobilenet.js';
 
 /** This build and another one on the same command. */
 export interface AgainstRow {
@@ -109,7 +109,7 @@ async function train(
 }
 
 async function saveRandomNetwork(folder: string, { alpha, size }: StepCase): Promise<string> {
-  const { backbone, parameters } = randomMobileNetV2(alpha);
+  const { backbone, parameters } = foldedMobileNetV2(alpha);
   const head = initHead(backbone.features, CLASSES.length, 0);
   const files = saveLayersModel({ backbone, parameters, head, classNames: CLASSES, imageSize: size });
   for (const name of ['model.json', 'weights.bin'] as const) await writeFile(join(folder, name), files[name]);

@@ -4,7 +4,7 @@ import type { Engine, FeatureShape, NetworkInput } from '../../src/engine/engine
 import { openEngine } from '../../src/engine/open-engine.js';
 import { firstTrainableBlock, initHead } from '../../src/model/network.js';
 import { randomStream } from '../../src/random.js';
-import { randomMobileNetV2, withBatchNorm } from './random-mobilenet.js';
+import { foldedMobileNetV2, randomMobileNetV2 } from './random-mobilenet.js';
 
 // One measurement in a process of its own: full fine-tuning steps of MobileNetV2 on the same work as
 // torch_mobilenet.py, with all weights trained, with the last 11 blocks and with the head alone; the latter two start
@@ -34,8 +34,8 @@ const CLASSES = 10;
 const RATES = { learningRate: 1e-4, momentum: 0.9 };
 
 await startBackend('wasm');
-const folded = randomMobileNetV2(alpha);
-const { backbone, parameters } = values['batch-norm'] === 'train' ? withBatchNorm(folded) : folded;
+const network = values['batch-norm'] === 'train' ? randomMobileNetV2 : foldedMobileNetV2;
+const { backbone, parameters } = network(alpha);
 const head = initHead(backbone.features, CLASSES, 0);
 const stream = randomStream(0, 'images');
 const labels = Int32Array.from({ length: batch }, () => stream.integer(CLASSES));

@@ -5,17 +5,22 @@ import { BACKENDS } from '../../src/engine/backends/backend-info.js';
 import { startBackend } from '../../src/engine/backends/choose.js';
 import { openEngine } from '../../src/engine/open-engine.js';
 import { initHead } from '../../src/model/network.js';
-import { randomMobileNetV2 } from './random-mobilenet.js';
+import { foldedMobileNetV2, randomMobileNetV2 } from './random-mobilenet.js';
 
 // Speed of a full training step on every backend of a machine that is reached by copying files alone, beside PyTorch on
 // CUDA where there is one. Every measurement is a process of its own. Prints a table, or one JSON document.
 //
-// usage: pack-bench [--json] [--seconds 4] [--cases 0.35:96:32,...] [--backends tensorflow,webgpu,wasm] [--python python3]
+// A case is width:size:batch, and :train behind it for batch norm in training mode.
+// usage: pack-bench [--json] [--seconds 4] [--cases 0.35:96:32,1:224:64:train,...] [--backends tensorflow,webgpu,wasm] [--python python3]
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '4' },
-    cases: { type: 'string', default: '0.35:96:32,0.35:96:128,0.35:224:32,1:224:32,1:224:64' },
+    cases: {
+      type: 'string',
+      default:
+        '0.35:96:32,0.35:96:128,0.35:224:32,1:224:32,1:224:64,0.35:96:32:train,0.35:224:32:train,1:224:64:train',
+    },
     backends: { type: 'string', default: 'tensorflow,webgpu,wasm' },
     python: { type: 'string', default: 'python3' },
     // In the process of one measurement: the backend to measure.
@@ -27,6 +32,7 @@ interface Case {
   readonly alpha: number;
   readonly size: number;
   readonly batch: number;
+  readonly batchNorm: 'fold' | 'train';
 }
 
 interface Row extends Case {
@@ -39,8 +45,9 @@ interface Row extends Case {
 }
 
 const cases = values.cases.split(',').map((text): Case => {
-  const [alpha = 0.35, size = 96, batch = 32] = text.split(':').map(Number);
-  return { alpha, size, batch };
+  const [alpha = '0.35', size = '96', batch = '32', mode] = text.split(':');
+  const batchNorm = mode === 'train' ? mode : 'fold';
+  return { alpha: Number(alpha), size: Number(size), batch: Number(batch), batchNorm };
 });
 
 if (values.measure === undefined) measureAll();
@@ -59,7 +66,7 @@ function measureAll(): void {
 
 function inOwnProcess(backend: string, one: Case): Row {
   const self = fileURLToPath(import.meta.url);
-  const text = `${one.alpha}:${one.size}:${one.batch}`;
+  const text = `${one.alpha}:${one.size}:${one.batch}:${one.batchNorm}`;
   const { stdout, stderr } = spawnSync(
     process.execPath,
     [self, '--measure', backend, '--cases', text, '--seconds', values.seconds],
@@ -71,9 +78,10 @@ function inOwnProcess(backend: string, one: Case): Row {
 
 function torch(one: Case): Row {
   const script = fileURLToPath(new URL('torch_mobilenet.py', import.meta.url));
-  const { alpha, size, batch } = one;
-  const args = ['--device', 'cuda', '--alpha', alpha, '--size', size, '--batch', batch, '--steps', 30];
-  const { stdout, stderr, error } = spawnSync(values.python, [script, ...args.map(String)], {
+  const { alpha, size, batch, batchNorm } = one;
+  const work = { alpha, size, batch, 'batch-norm': batchNorm, steps: 30, device: 'cuda' };
+  const args = Object.entries(work).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const { stdout, stderr, error } = spawnSync(values.python, [script, ...args], {
     encoding: 'utf8',
     timeout: 300_000,
   });
@@ -101,8 +109,9 @@ async function measure(backend: string, one: Case): Promise<Row> {
   }
 }
 
-async function stepTimes({ alpha, size, batch }: Case) {
-  const { backbone, parameters } = randomMobileNetV2(alpha);
+async function stepTimes({ alpha, size, batch, batchNorm }: Case) {
+  const network = batchNorm === 'train' ? randomMobileNetV2 : foldedMobileNetV2;
+  const { backbone, parameters } = network(alpha);
   const optimizer = { labelSmoothing: 0, weightDecay: 0, headLrMultiplier: 1 };
   const head = initHead(backbone.features, 10, 0);
   const setup = { backbone, parameters, head, firstTrained: 0, imageSize: size, ...optimizer };
@@ -142,8 +151,10 @@ function failed(engine: string, one: Case, failure: string): Row {
   return { ...one, engine, device: '', msPerImage: null, lateMsPerImage: null, failure };
 }
 
-function line({ engine, device, alpha, size, batch, msPerImage, lateMsPerImage, failure }: Row): string {
-  const work = `V2 ${alpha} at ${size}, batch ${batch}`.padEnd(26);
+function line(row: Row): string {
+  const { engine, device, alpha, size, batch, batchNorm, msPerImage, lateMsPerImage, failure } = row;
+  const mode = batchNorm === 'train' ? ', training mode' : '';
+  const work = `V2 ${alpha} at ${size}, batch ${batch}${mode}`.padEnd(42);
   if (msPerImage === null) return `${work}${engine.padEnd(20)}-  ${failure ?? ''}`;
   const best = Math.min(msPerImage, lateMsPerImage ?? Infinity);
   const late = lateMsPerImage === null ? '' : `, loss read late ${lateMsPerImage.toFixed(3)}`;

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import type { Block, ConvUnit } from '../../src/model/network.js';
 import { randomStream } from '../../src/random.js';
-import { randomMobileNetV2 } from './random-mobilenet.js';
+import { foldedMobileNetV2 } from './random-mobilenet.js';
 
 // Peer measurement: the full fine-tuning step of our-step.ts as a user of tfjs-node writes it, with tfjs's own
 // operations, tape and momentum optimizer on native TensorFlow. Prints one JSON line.
@@ -32,7 +32,7 @@ process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3';
 const require = createRequire(import.meta.url);
 // By its folder: a package of the same name without the native part may lie nearer.
 const tf: typeof core & { readonly version: Readonly<Record<string, string>> } = require(values.package);
-const { backbone, parameters } = randomMobileNetV2(alpha);
+const { backbone, parameters } = foldedMobileNetV2(alpha);
 const variables = new Map<string, core.Variable>();
 for (const [name, { shape, values: numbers }] of parameters) {
   variables.set(name, tf.variable(tf.tensor(numbers, [...shape], 'float32')));
