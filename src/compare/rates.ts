@@ -1,7 +1,7 @@
 import { RATE_SOURCES } from '../config/run-config.js';
 import { formatRate } from '../report/text/numbers.js';
 import type { ArmRate } from '../runs/documents.js';
-import { mean } from '../stats/describe.js';
+import { mean, standardDeviation } from '../stats/describe.js';
 import { summarize } from '../stats/intervals.js';
 import type { RatesBehind } from '../stats/verdict.js';
 import { type FailedRun, isFinished, type ReadRuns, type RecordedRun } from './read.js';
@@ -17,8 +17,8 @@ export interface ChosenRuns extends Pick<ReadRuns, 'finished' | 'failed'> {
 type AnyRun = RecordedRun | FailedRun;
 
 /**
- * Takes of each arm and seed the run at the arm's best rate. Where an arm was trained at several, the other seeds choose: their
- * mean final accuracy is highest there. So no run has a say in the choice by which it is judged, and the choice flatters no arm.
+ * Takes of each arm and seed the run at the arm's best rate. Where an arm was trained at several, the other seeds choose: the
+ * rate nearest to the arm's own that is not clearly worse than their best. So no run has a say in the choice by which it is judged, and the choice flatters no arm.
  */
 export function chooseRates(
   arms: readonly string[],
@@ -38,21 +38,43 @@ export function chooseRates(
   };
 }
 
-/** Of each seed the run at the rate that the other seeds choose; ties go to the rate nearest to the arm's own. */
+/** Of each seed the run at the rate that the other seeds choose. */
 function chosenRuns(runs: readonly AnyRun[]): AnyRun[] {
   const pairs = [...new Set(runs.map(({ pair }) => pair))];
   return pairs.flatMap((pair) => {
-    const candidates = runs
-      .filter((run) => run.pair === pair)
-      .map((run) => {
-        const others = runs.filter((other) => other.pair !== pair && other.lrFactor === run.lrFactor);
-        return { run, score: others.length === 0 ? 0 : mean(others.map(scoreOf)) };
-      })
-      .sort(
-        (a, b) => b.score - a.score || distance(a.run) - distance(b.run) || a.run.lrFactor - b.run.lrFactor,
-      );
-    return candidates.slice(0, 1).map(({ run }) => run);
+    const factor = chosenFactor(runs.filter((run) => run.pair !== pair));
+    const own = runs.filter((run) => run.pair === pair).sort((a, b) => distance(a) - distance(b));
+    return own.find(({ lrFactor }) => lrFactor === factor) ?? own[0] ?? [];
   });
+}
+
+/**
+ * The factor nearest to 1 of those that are no more than one standard error worse than the best, in pairs over the seeds (the rule
+ * of Breiman and others, Classification and Regression Trees, 1984, section 3.4.3). By the highest mean alone the noise of the runs
+ * would choose, and against each seed: one that did well at a rate is missing where the others decide on it. A single seed has no
+ * standard error, and its best rate is taken. Undefined where there are no runs.
+ */
+function chosenFactor(runs: readonly AnyRun[]): number | undefined {
+  const scores = new Map<number, Map<number, number>>();
+  for (const run of runs) {
+    const ofFactor = scores.get(run.lrFactor) ?? new Map<number, number>();
+    scores.set(run.lrFactor, ofFactor.set(run.pair, scoreOf(run)));
+  }
+  const nearestFirst = [...scores].sort(([a], [b]) => logDistance(a) - logDistance(b) || a - b);
+  const average = (ofFactor: ReadonlyMap<number, number>) => mean([...ofFactor.values()]);
+  const best = nearestFirst.reduce<ReadonlyMap<number, number> | undefined>(
+    (a, [, b]) => (a === undefined || average(b) > average(a) ? b : a),
+    undefined,
+  );
+  const isGood = (ofFactor: ReadonlyMap<number, number>) => {
+    const lost = [...ofFactor].flatMap(([pair, score]) => {
+      const bestScore = best?.get(pair);
+      return bestScore === undefined ? [] : [bestScore - score];
+    });
+    if (lost.length === 0) return false;
+    return mean(lost) <= (standardDeviation(lost, 1) ?? 0) / Math.sqrt(lost.length);
+  };
+  return nearestFirst.find(([, ofFactor]) => isGood(ofFactor))?.[0];
 }
 
 /** A run that failed got nothing right. */
@@ -61,7 +83,11 @@ function scoreOf(run: AnyRun): number {
 }
 
 function distance({ lrFactor }: AnyRun): number {
-  return Math.abs(Math.log(lrFactor));
+  return logDistance(lrFactor);
+}
+
+function logDistance(factor: number): number {
+  return Math.abs(Math.log(factor));
 }
 
 function armRates(runs: readonly AnyRun[], chosen: readonly AnyRun[]): ArmRate[] {
