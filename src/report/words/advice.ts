@@ -1,4 +1,4 @@
-import type { RangeFinding, Recommendation } from '../../stats/range/recommend.js';
+import type { RangeFinding, Recommendation, RecommendedRates } from '../../stats/range/recommend.js';
 import { counted, twoDigits } from '../text/numbers.js';
 
 /**
@@ -8,14 +8,20 @@ import { counted, twoDigits } from '../text/numbers.js';
 export function adviceReason({ finding, agreement }: Recommendation, classes: number): string {
   if (finding.kind !== 'rate') return refusal(finding, classes);
   const { seeds, trainingSteps, halfway, lowest } = finding;
-  const { learningRate, fixedLearningRate } = finding.rates;
+  const { learningRate } = finding.rates;
   return (
     `${seeds === 1 ? 'On one seed' : `Over ${seeds} seeds`} the loss is halfway down near ${twoDigits(halfway)} and ` +
     `lowest near ${twoDigits(lowest)}. A training of ${trainingSteps} steps is best served by ` +
-    `${twoDigits(learningRate / halfway)} times the former as 1cycle's maximum, ${twoDigits(learningRate)}, and by two ` +
-    `thirds of that as a fixed rate, ${twoDigits(fixedLearningRate)}; a longer one by less, a shorter one by more. ` +
+    `${twoDigits(learningRate / halfway)} times the former as 1cycle's maximum, ${twoDigits(learningRate)}, and by ` +
+    `${fixedShare(finding.rates)}; a longer one by less, a shorter one by more. ` +
     agreementInWords(agreement)
   );
+}
+
+function fixedShare({ learningRate, fixedLearningRate }: RecommendedRates): string {
+  const share = fixedLearningRate / learningRate;
+  if (share === 1) return 'the same as a fixed rate';
+  return `${twoDigits(share)} of that as a fixed rate, ${twoDigits(fixedLearningRate)}`;
 }
 
 /** Agreement is about chance alone: seeds that agree may all be off. */

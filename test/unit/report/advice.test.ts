@@ -20,9 +20,17 @@ describe('adviceReason', () => {
   it('says what the curve shows, what follows for the training, and how far chance moves it', () => {
     expect(adviceReason(found(3), 10)).toBe(
       'Over 3 seeds the loss is halfway down near 9.9e-5 and lowest near 6.9e-4. A training of 160 steps is best ' +
-        "served by 3.5 times the former as 1cycle's maximum, 3.5e-4, and by two thirds of that as a fixed rate, " +
+        "served by 3.5 times the former as 1cycle's maximum, 3.5e-4, and by 0.67 of that as a fixed rate, " +
         '2.3e-4; a longer one by less, a shorter one by more. The seeds agree within a factor of 1.9 (good): that ' +
         'is how far chance moves the rate, not how near it is to the best one.',
+    );
+  });
+
+  it('says of a head alone that a fixed rate is the same', () => {
+    const same = { learningRate: 4e-3, fixedLearningRate: 4e-3 };
+    const { finding, ...rest } = found(3);
+    expect(adviceReason({ ...rest, finding: { ...finding, rates: same } as typeof finding }, 10)).toContain(
+      "as 1cycle's maximum, 4e-3, and by the same as a fixed rate; a longer one by less",
     );
   });
 
@@ -33,7 +41,7 @@ describe('adviceReason', () => {
   it.each(measured)(
     'and the page has one steepest rate, in the descent: $name',
     ({ curves, classes, steps }) => {
-      const advice = recommend(curves, steps);
+      const advice = recommend(curves, { steps, headAlone: false });
       const reason = adviceReason(advice, classes);
       const suggestions = suggestOverSeeds(curves, {
         plannedSteps: Math.max(...curves.map((c) => c.points.length)),

@@ -32,15 +32,15 @@ const sound: [string, Sweep][] = [
 ];
 
 // Five epochs of 1000 images in batches of 32.
-const trainingSteps = 160;
-const rateOf = (...curves: RangeCurve[]) => recommend(curves, trainingSteps).recommended?.learningRate;
+const training = { steps: 160, headAlone: false };
+const rateOf = (...curves: RangeCurve[]) => recommend(curves, training).recommended?.learningRate;
 
 describe('recommend', () => {
   it.each(mobileNets)(
     'is a multiple of the halfway rate, not far beyond the lowest loss: %s',
     (_, classes, rates) => {
       const sweep = collapsing(100, classes, rates);
-      const { recommended, finding } = recommend([asCurve(sweep)], trainingSteps);
+      const { recommended, finding } = recommend([asCurve(sweep)], training);
       const { learningRate, fixedLearningRate } = recommended!;
       // Half of the descent is done where it is steepest. (100 / 160) ^ 0.7 = 0.720.
       const { halfway, lowest } = finding as { halfway: number; lowest: number };
@@ -49,13 +49,16 @@ describe('recommend', () => {
       expect(learningRate / 0.72 / Math.min(5.8 * halfway, 1.25 * lowest)).toBeCloseTo(1, 2);
       expect(learningRate / (0.72 * rates.lowest)).toBeLessThan(1.5);
       expect(fixedLearningRate / learningRate).toBeCloseTo(2 / 3, 12);
+      // Of a head alone a fixed rate is as high as 1cycle's.
+      const head = recommend([asCurve(sweep)], { ...training, headAlone: true });
+      expect(head.recommended).toEqual({ learningRate, fixedLearningRate: learningRate });
       expect(learningRate).toBeLessThan(rates.collapse / 1.5);
     },
   );
 
   it('asks less for a longer training and more for a shorter one, down to 45 steps', () => {
     const sweep = collapsing(60, 10, { steepest: 2e-4, lowest: 1e-3, collapse: 4e-3 });
-    const answer = (steps: number) => recommend([asCurve(sweep)], steps);
+    const answer = (steps: number) => recommend([asCurve(sweep)], { ...training, steps });
     const rate = (steps: number) => answer(steps).recommended!.learningRate;
     // As long as the sweep: 5.8 times the halfway rate.
     expect(rate(60)).toBeGreaterThan(5.8 * 1.6e-4);
@@ -84,7 +87,7 @@ describe('recommend', () => {
   });
 
   it.each(measured)('is within a point of the best of a grid: $name, $steps steps', (test) => {
-    const { learningRate } = recommend(test.curves, test.steps).recommended!;
+    const { learningRate } = recommend(test.curves, { ...training, steps: test.steps }).recommended!;
     expect(learningRate).toBeGreaterThan(test.low);
     expect(learningRate).toBeLessThan(test.high);
   });
@@ -128,7 +131,7 @@ describe('recommend', () => {
   });
 
   it.each(sound)('stays inside the range: %s', (_name, sweep) => {
-    const { recommended } = recommend([asCurve(sweep)], trainingSteps);
+    const { recommended } = recommend([asCurve(sweep)], training);
     for (const rate of [recommended!.learningRate, recommended!.fixedLearningRate]) {
       expect(rate).toBeGreaterThanOrEqual(Math.min(...sweep.learningRates));
       expect(rate).toBeLessThanOrEqual(Math.max(...sweep.learningRates));
@@ -161,7 +164,7 @@ describe('recommend', () => {
         }),
         seed,
       );
-    const verdict = (...factors: number[]) => recommend(factors.map(times), trainingSteps);
+    const verdict = (...factors: number[]) => recommend(factors.map(times), training);
     expect(verdict(1).agreement).toEqual({ verdict: 'unknown', factor: null });
     expect(verdict(1, 1.3, 1.1).agreement.verdict).toBe('good');
     expect(verdict(1, 1, 3).agreement.verdict).toBe('fair');
@@ -192,7 +195,7 @@ describe('recommend refuses', () => {
   ])('%s', (_name, given, kind) => {
     for (const seeds of [1, 2, 3]) {
       const curves = Array.from({ length: seeds }, (_, seed) => asCurve(given, seed));
-      const answer = recommend(curves, trainingSteps);
+      const answer = recommend(curves, training);
       expect(answer.recommended).toBeNull();
       expect(answer.finding.kind).toBe(kind);
     }
@@ -204,14 +207,14 @@ describe('recommend refuses', () => {
       1e-3,
     );
     // Fit for a short training, and out of reach for one of 50 epochs.
-    expect(recommend([asCurve(late)], 60).recommended).not.toBeNull();
-    const { recommended, finding } = recommend([asCurve(late)], 1600);
+    expect(recommend([asCurve(late)], { ...training, steps: 60 }).recommended).not.toBeNull();
+    const { recommended, finding } = recommend([asCurve(late)], { ...training, steps: 1600 });
     expect(recommended).toBeNull();
     expect(finding).toMatchObject({ kind: 'below-range', lowestRate: 1e-3 });
   });
 
   it('no curves at all', () => {
-    expect(recommend([], trainingSteps)).toMatchObject({ recommended: null, finding: { kind: 'no-test' } });
+    expect(recommend([], training)).toMatchObject({ recommended: null, finding: { kind: 'no-test' } });
   });
 
   it('pure noise around a flat curve, but for a few draws in a hundred', () => {
@@ -226,7 +229,7 @@ describe('recommend refuses', () => {
         const curves = Array.from({ length: seeds }, (_, s) =>
           asCurve(noisy(flat, noise, noise, draw, s), s),
         );
-        if (recommend(curves, trainingSteps).recommended !== null) accepted++;
+        if (recommend(curves, training).recommended !== null) accepted++;
       }
       expect(accepted).toBeLessThanOrEqual(4);
     }
@@ -235,7 +238,7 @@ describe('recommend refuses', () => {
   it('a descent that noise may explain, and says so', () => {
     // 10% down under 5% noise.
     const shallow = sweep(rates(60).map((r, i) => chance * (i > 30 && i < 40 ? 0.9 : 1) * (1 + r / 2)));
-    const { recommended, finding } = recommend([asCurve(noisy(shallow, 0.05, 'shallow'))], trainingSteps);
+    const { recommended, finding } = recommend([asCurve(noisy(shallow, 0.05, 'shallow'))], training);
     expect(recommended).toBeNull();
     expect(finding.kind).toBe('noise');
   });
@@ -256,7 +259,7 @@ describe('suggestOverSeeds', () => {
     // A head swept in 200 steps: one of three seeds fell most steeply by chance at 2.5e-7, 2,500 times too early.
     const { curves } = measured.find(({ name }) => name === 'bundled, head, sweep of 200')!;
     const { steepest } = suggestOverSeeds(curves, { plannedSteps: 200 });
-    const { finding } = recommend(curves, 160);
+    const { finding } = recommend(curves, { ...training, headAlone: true });
     const halfway = finding.kind === 'rate' ? finding.halfway : NaN;
     for (const rate of [steepest.low!, steepest.median!, steepest.high!]) {
       expect(rate).toBeGreaterThan(halfway / 3);
