@@ -11,6 +11,7 @@ const FLOORS = [
   ['model', 'data'],
   ['config'],
   ['schedule', 'stats'],
+  ['fetch'],
 ];
 
 const rooms = (names) => `^src/(${names.join('|')})/`;
@@ -78,6 +79,9 @@ module.exports = {
     owned('@observablehq', ['report/charts/'], 'node_modules/@observablehq/'),
     owned('@xmldom', ['report/charts/'], 'node_modules/@xmldom/'),
     owned('cephes', ['stats/distributions']),
+    owned('undici', ['fetch/fetch-file']),
+    owned('tar', ['fetch/unpack']),
+    owned('yauzl', ['fetch/unpack']),
     owned('sharp', ['data/images/decode']),
     owned('tfjs', ['engine/', 'export/page.browser'], 'node_modules/@tensorflow/'),
     {

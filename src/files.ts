@@ -1,4 +1,6 @@
 import { closeSync, constants, fstatSync, open, read, type Stats } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 /** A file that is there and is not read: `message` says why in half a sentence, as in «it is a pipe, not a file». */
@@ -112,4 +114,33 @@ function isDeep(value: unknown): boolean {
     level = next;
   }
   return level.length > 0;
+}
+
+/**
+ * Makes a folder and those above it that are missing. Throws the system's error. Node's `recursive: true` tries for ever
+ * where a file system says ENOENT to every new folder, as /proc does.
+ */
+export async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path).catch(async (error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+      await makeFolders(dirname(path));
+      await mkdir(path);
+    });
+  } catch (error) {
+    if (!(await isFolder(path))) throw error;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
+/** The errno of a system error, such as 'ENOENT'; undefined for any other value. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
 }

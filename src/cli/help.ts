@@ -4,9 +4,10 @@ import { dirname, resolve } from 'node:path';
 import { nearest, OPTIONS, type OptionSpec } from '../config/options.js';
 import { commentedDefaults } from '../config/settings.js';
 import { UsageError } from '../errors.js';
+import { errnoOf, makeFolders } from '../files.js';
 import { printableLines } from '../printable.js';
 import { manualPage } from '../report/pages/manual.js';
-import { errnoOf, explainWriteError, makeFolders, writeDurably } from '../runs/atomic.js';
+import { explainWriteError, writeDurably } from '../runs/atomic.js';
 import { sayClosing } from './closing.js';
 import { layout } from './terminal.js';
 

@@ -9,6 +9,7 @@ import type { SkippedFile } from '../data/folder/image-folder.js';
 import { dataFolder } from '../data/folder/scan.js';
 import { UsageError } from '../errors.js';
 import { exportFiles, requireWrittenFormat } from '../export/model-files.js';
+import { makeFolders } from '../files.js';
 import {
   type Classified,
   listImages,
@@ -20,7 +21,7 @@ import { printableJson, printableReport } from '../printable.js';
 import { confusionOf } from '../report/pages/html/classes.js';
 import { exportReport, judgedReport, type PredictedImage, predictionTable } from '../report/pages/models.js';
 import { joinBlocks, type ReportLayout } from '../report/text/layout.js';
-import { makeFolders, makeWholeFolder, requireWritable, writeFileAtomic } from '../runs/atomic.js';
+import { makeWholeFolder, requireWritable, writeFileAtomic } from '../runs/atomic.js';
 import { type ExportDocument, type PredictionLine, RUN_FILES, SCHEMA_VERSION } from '../runs/documents.js';
 import { readDocument } from '../runs/read-document.js';
 import { exportOf } from './closing.js';

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { RecordedRun as ComparedRun } from '../compare/read.js';
 import { dataFolder } from '../data/folder/scan.js';
 import { pngOf, thumbnail } from '../data/images/decode.js';
+import { makeFolders } from '../files.js';
 import type { ArmCurves } from '../report/charts/training.js';
 import { type ArmPredictions, confidentErrors, disputedImages } from '../report/pages/html/pictures.js';
 import { comparisonCharts, htmlReport, type NamedChart } from '../report/pages/html/report.js';
@@ -13,7 +14,7 @@ import {
   trainingPage,
 } from '../report/pages/html/run.js';
 import type { MadeBy } from '../report/pages/html/setup.js';
-import { explainWriteError, makeFolders, writeFileAtomic } from '../runs/atomic.js';
+import { explainWriteError, writeFileAtomic } from '../runs/atomic.js';
 import type { CompareDocument, RunRecord } from '../runs/documents.js';
 import { isJsonObject } from '../runs/json.js';
 import type { RecordedRun } from '../show/recorded-run.js';

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { messageOf, RunError, UsageError } from '../errors.js';
+import { errnoOf, makeFolders } from '../files.js';
 import { isRunning, limitReached, MACHINE_TAG } from '../system.js';
 
 interface AtomicOptions {
@@ -135,22 +136,6 @@ function unlessMissing(error: unknown): void {
 }
 
 /**
- * Makes a folder and those above it that are missing. Throws the system's error. Node's `recursive: true` tries for ever
- * where a file system says ENOENT to every new folder, as /proc does.
- */
-export async function makeFolders(path: string): Promise<void> {
-  try {
-    await mkdir(path).catch(async (error: unknown) => {
-      if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
-      await makeFolders(dirname(path));
-      await mkdir(path);
-    });
-  } catch (error) {
-    if (!(await isFolder(path))) throw error;
-  }
-}
-
-/**
  * Checks, before any work is done, that something can be written to a folder, or where it is missing, that it can be made.
  * Leaves no trace. Throws UsageError naming the option, or RunError where there is no space.
  */
@@ -164,13 +149,6 @@ export async function requireWritable(dir: string, option: string): Promise<void
   } catch (error) {
     throw explainWriteError(error, dir, 'start', option);
   }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
 }
 
 /** 'start', 'resume': the user gave a bad place for a new run, or an old one to go on with; 'run': it went bad later. */
@@ -247,10 +225,4 @@ export function explainWriteError(
 export function writeFailure(error: unknown): string {
   const code = errnoOf(error) ?? 'no errno';
   return `${REASONS[ALIASES[code] ?? code]?.what ?? messageOf(error)} (${code})`;
-}
-
-/** The errno of a system error, such as 'ENOENT'; undefined for any other value. */
-export function errnoOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
 }

@@ -2,9 +2,9 @@ import { link, readFile, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { InUseError } from '../errors.js';
-import { readWholeFile } from '../files.js';
+import { errnoOf, readWholeFile } from '../files.js';
 import { isRunning, processIdentity } from '../system.js';
-import { errnoOf, explainWriteError, temporaryName, writeDurably } from './atomic.js';
+import { explainWriteError, temporaryName, writeDurably } from './atomic.js';
 import { isJsonObject } from './json.js';
 import { limitOf } from './read-document.js';
 

@@ -1,7 +1,6 @@
 import { extname } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
-import { FileRefusal, parseJson, readWholeFile } from '../files.js';
-import { errnoOf } from './atomic.js';
+import { errnoOf, FileRefusal, parseJson, readWholeFile } from '../files.js';
 import { SCHEMA_VERSION } from './documents.js';
 import { isJsonObject, type JsonObject } from './json.js';
 

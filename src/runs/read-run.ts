@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
-import { errnoOf } from './atomic.js';
+import { errnoOf } from '../files.js';
 import {
   type EpochRecord,
   type PredictionRecord,

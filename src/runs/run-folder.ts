@@ -2,11 +2,10 @@ import { rmSync } from 'node:fs';
 import { link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UsageError } from '../errors.js';
-import { readWholeFile } from '../files.js';
+import { makeFolders, readWholeFile } from '../files.js';
 import {
   explainWriteError,
   isTemporaryName,
-  makeFolders,
   requireWritable,
   sweepFolder,
   syncFolder,
