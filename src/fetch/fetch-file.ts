@@ -283,6 +283,8 @@ async function ask(file: Wanted, have: Begun, signal: AbortSignal): Promise<Answ
       signal.throwIfAborted();
       throw new Passing(reasonOf(error, address), false);
     });
+    // A connection may break off before anybody reads from it: that is told to the reader, and must not end the program.
+    body.on('error', () => undefined);
     if (statusCode === 200 || statusCode === 206) return { status: statusCode, headers, body, address };
     await body.dump();
     const next = first(headers['location']);
@@ -322,7 +324,7 @@ let callers: Dispatcher | undefined;
 
 /** Lets go of an answer that nobody reads on. */
 function discard(body: Answer['body']): void {
-  body.on('error', () => undefined).destroy();
+  body.destroy();
 }
 
 /** The pieces of an answer as they come in. Throws Passing where they end before they should. */

@@ -34,6 +34,7 @@ function cache(): string {
 /** Downloads one file from a server that serves it so. */
 async function tried(served: Served, more: Partial<RemoteFile> = {}, folder = cache()) {
   const server = await serveFiles({ '/file.bin': served });
+  server.arrived = 0;
   const file: RemoteFile = {
     ...{ url: `${server.address}/file.bin`, name: 'file.bin', bytes: BODY.length },
     ...{ hash: { algorithm: 'sha256', value: SHA256 } as const, ...more },
@@ -43,8 +44,11 @@ async function tried(served: Served, more: Partial<RemoteFile> = {}, folder = ca
   const signal = new AbortController().signal;
   const options = {
     ...{ folder, signal, pause: 1, onNote: (text: string) => notes.push(text) },
-    onProgress: ({ doing, done, total }: { doing: string; done: number; total: number | null }) =>
-      doing === 'download' && seen.push([done, total]),
+    onProgress: ({ doing, done, total }: { doing: string; done: number; total: number | null }) => {
+      if (doing !== 'download') return;
+      seen.push([done, total]);
+      server.arrived = done;
+    },
   };
   const again = () => fetchFile(file, options);
   return {

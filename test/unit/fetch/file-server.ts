@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 
 /** A file on the server, and what is wrong with how it is served. */
@@ -30,6 +31,11 @@ export interface FileServer {
     readonly ifRange: string | undefined;
   }[];
   readonly files: Map<string, Served>;
+  /**
+   * Bytes of the file that the client says it has: then a connection is cut as soon as what was sent has come, and no pace of the
+   * machine decides what gets lost. Undefined where nobody says so.
+   */
+  arrived?: number;
 }
 
 /** Serves files until the test is over; they may be changed meanwhile. */
@@ -37,6 +43,7 @@ export async function serveFiles(files: Readonly<Record<string, Served>>): Promi
   const known = new Map(Object.entries(files));
   const asked: FileServer['asked'] = [];
   const counts = new Map<string, number>();
+  const served: FileServer = { address: '', asked, files: known };
   const server = createServer((request, response) => {
     const path = request.url ?? '/';
     asked.push({
@@ -48,7 +55,7 @@ export async function serveFiles(files: Readonly<Record<string, Served>>): Promi
     const count = counts.get(path) ?? 0;
     counts.set(path, count + 1);
     if (file === undefined) response.writeHead(404).end('not here');
-    else answer(file, count, request, response);
+    else answer(file, count, request, response, served);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
@@ -56,10 +63,16 @@ export async function serveFiles(files: Readonly<Record<string, Served>>): Promi
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  return { address: `http://127.0.0.1:${port}`, asked, files: known };
+  return Object.assign(served, { address: `http://127.0.0.1:${port}` });
 }
 
-function answer(file: Served, count: number, request: IncomingMessage, response: ServerResponse): void {
+function answer(
+  file: Served,
+  count: number,
+  request: IncomingMessage,
+  response: ServerResponse,
+  client: Pick<FileServer, 'arrived'>,
+): void {
   const status = file.statuses?.[count];
   if (status !== undefined) {
     response.writeHead(status, file.location === undefined ? {} : { location: file.location }).end();
@@ -93,6 +106,12 @@ function answer(file: Served, count: number, request: IncomingMessage, response:
     return;
   }
   response.write(rest.subarray(0, cut), () => {
-    if (file.cuts !== undefined) setTimeout(() => response.destroy(), 20);
+    if (file.cuts !== undefined) void cutOnceArrived(start + cut);
   });
+
+  async function cutOnceArrived(bytes: number): Promise<void> {
+    do await sleep(20);
+    while (client.arrived !== undefined && client.arrived < bytes && !response.destroyed);
+    response.destroy();
+  }
 }
