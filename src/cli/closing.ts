@@ -150,7 +150,7 @@ export function afterComparison(document: CompareDocument, compared: Compared): 
     const seeds = Math.min(MOST_SEEDS, Math.max(FEW_SEEDS, 2 * config.seeds));
     return [...sameAgain(['seeds', 'report']), '--seeds', String(seeds), ...reportFlag(report)];
   }
-  if (trained && verdict.kind === 'claim' && verdict.rates === 'unmeasured') {
+  if (trained && verdict.kind === 'claim' && verdict.rates !== 'tuned') {
     return [...sameAgain(['rates', 'report']), '--rates', '2', ...reportFlag(report)];
   }
   if (report === undefined) return [...sameRuns(compared), '--report', freeName('page')];

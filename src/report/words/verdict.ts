@@ -112,7 +112,9 @@ function verdictDetail(verdict: Verdict): string {
 
 /** What a claim owes to the learning rates. */
 const RATES: Readonly<Record<RatesBehind, string>> = {
-  measured: '',
+  measured:
+    ' Each arm has the rate that was measured for it; compare --rates 2 trains it at neighbouring rates too, which is the harder ' +
+    'test.',
   tuned: ' Each arm is judged at its best rate, which the other seeds chose.',
   unmeasured:
     ' Not both learning rates were measured on this data, and other rates may turn it round: compare --rates 2 trains each ' +

@@ -26,6 +26,9 @@ const images = (mean: number, low: number, high: number, n = 400) => ({ mean, lo
 const say = (input: Partial<VerdictInput>) =>
   verdictWords(verdict({ arm: '1cycle', baseline: 'fixed', difference: null, overImages: null, ...input }));
 
+const HARDER_TEST =
+  'Each arm has the rate that was measured for it; compare --rates 2 trains it at neighbouring rates too, which is the harder test.';
+
 describe('verdictWords', () => {
   it('gives the one interval, what may have been missed, and what would show it', () => {
     expect(say({ difference: crossed(0.008, -0.018, 0.034, 0.2) }).sentence).toBe(
@@ -51,7 +54,7 @@ describe('verdictWords', () => {
     expect(words.detail).toBe(
       '1cycle ends 2.1 points above fixed on average (95% interval 0.4 to 3.8 over 3 seeds and 400 images), more ' +
         'than chance in seeds and images explains (p = 0.0042). This holds for this data set, budget and these ' +
-        'settings only.',
+        `settings only. ${HARDER_TEST}`,
     );
     expect(words.sentence).toBe(`${words.title}: ${words.detail}`);
   });
@@ -143,8 +146,8 @@ describe('verdictWords', () => {
       expect(said.detail).toBe(
         'a ends 2.1 points above fixed on average (95% interval 0.4 to 3.8 over 3 seeds and 400 images), more than ' +
           'chance in seeds and images explains (p = 0.013). This holds for this data set, budget and these settings ' +
-          'only. The others against fixed: c 5.0 points above (-1.0 to 11.0), not shown; b 0.4 points below (-3.0 to ' +
-          '2.2), not shown.',
+          `only. ${HARDER_TEST} The others against fixed: c 5.0 points above (-1.0 to 11.0), not shown; b 0.4 points below ` +
+          '(-3.0 to 2.2), not shown.',
       );
     });
 
