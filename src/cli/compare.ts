@@ -23,11 +23,11 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
     const seconds = () => (performance.now() - started) / 1000;
     if (dirs.length > 0) {
       const outcome = await compareRecorded(dirs.map(expandHome), settings);
-      const { target } = settings;
+      const { target, metric } = settings;
       await show(
         session,
         outcome,
-        compareDocument(outcome, { target, seconds: seconds(), trainedHere: undefined }),
+        compareDocument(outcome, { target, metric, seconds: seconds(), trainedHere: undefined }),
         dirs,
       );
       return;
@@ -54,7 +54,8 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
     // Read before the runs train: after hours of it another version may lie in these files' place.
     loadReport().catch(() => undefined);
     const outcome = await compare(request);
-    const context = { target: settings.target, seconds: seconds(), trainedHere: { ...environment } };
+    const { target, metric } = settings;
+    const context = { target, metric, seconds: seconds(), trainedHere: { ...environment } };
     await show(session, outcome, compareDocument(outcome, context));
   });
 }

@@ -18,7 +18,7 @@ import {
   type RunClassifier,
 } from '../predict/predict.js';
 import { printableJson, printableReport } from '../printable.js';
-import { confusionOf } from '../report/pages/html/classes.js';
+import { confusionOf } from '../stats/classes.js';
 import { exportReport, judgedReport, type PredictedImage, predictionTable } from '../report/pages/models.js';
 import { joinBlocks, type ReportLayout } from '../report/text/layout.js';
 import { makeWholeFolder, requireWritable, writeFileAtomic } from '../runs/atomic.js';

@@ -160,8 +160,8 @@ async function outcomeOf(
   const { compareRuns } = await loadStatistics();
   const { chooseRates } = await import('./rates.js');
   const all = { finished: inOrder(finished), failed: inOrder(failed) };
-  const compared = compareRuns(arms, all.finished, all.failed, settings.target);
-  const { finished: runs, failed: lost } = chooseRates(arms, all);
+  const compared = compareRuns(arms, all.finished, all.failed, settings.target, settings.metric);
+  const { finished: runs, failed: lost } = chooseRates(arms, all, settings.metric);
   const comparison = { ...compared, warnings: [...notes, ...compared.warnings] };
   // One seed on purpose is a comparison without a claim; one seed left of several is a failure.
   const enough = comparison.arms.every(

@@ -1,4 +1,4 @@
-import type { CompareConfig, CompareDocument, Comparison } from '../runs/documents.js';
+import type { CompareConfig, CompareDocument, Comparison, Metric } from '../runs/documents.js';
 import { environmentsOf } from '../runs/environments.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import type { CompareOutcome } from './compare.js';
@@ -11,14 +11,14 @@ import type { RecordedRun } from './read.js';
  */
 export function compareDocument(
   { comparison, runs, failed, status }: CompareOutcome,
-  { target, seconds, trainedHere }: CompareContext,
+  { target, metric, seconds, trainedHere }: CompareContext,
 ): CompareDocument {
   const records = [...runs, ...failed].flatMap(({ record }) => (record === null ? [] : [record]));
   const [first] = records;
   return {
     ...comparison,
     status,
-    config: configOf(comparison, { runs, failed }, target),
+    config: configOf(comparison, { runs, failed }, { target, metric }),
     environment: trainedHere ?? newestOf(first?.environment ?? {}),
     dataset: first === undefined ? null : summaryOf(first.dataset),
     seconds,
@@ -41,6 +41,7 @@ function sharesFeatures({ record }: RecordedRun): boolean {
 /** What the records do not tell. */
 export interface CompareContext {
   readonly target: number | undefined;
+  readonly metric: Metric;
   readonly seconds: number;
   readonly trainedHere: JsonObject | undefined;
 }
@@ -72,7 +73,7 @@ function settingsPerArm(names: readonly string[], runs: readonly Pick<RecordedRu
 function configOf(
   { arms }: Comparison,
   { runs, failed }: Pick<CompareOutcome, 'runs' | 'failed'>,
-  target: number | undefined,
+  { target, metric }: Pick<CompareContext, 'target' | 'metric'>,
 ): CompareConfig {
   const names = arms.map(({ policy }) => policy);
   const all = [...runs, ...failed];
@@ -89,6 +90,7 @@ function configOf(
     seed: pairs.size === 0 ? null : Math.min(...pairs),
     seeds: pairs.size,
     target: target ?? null,
+    metric,
     lr: shared['lr'] ?? Object.fromEntries(own),
     perArm,
   };

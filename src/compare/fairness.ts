@@ -245,6 +245,7 @@ const PLAIN_NAMES: Readonly<Record<string, string>> = {
   epochs: 'number of epochs',
   weightDecay: 'weight decay',
   labelSmoothing: 'label smoothing',
+  classWeights: 'class weights',
   augment: 'augmentation',
   views: 'views kept of each image',
   imageSize: 'image size in pixels',

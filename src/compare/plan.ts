@@ -118,10 +118,11 @@ function flagsOf({ config, settings }: PlannedRun, { backend }: Environment): st
 }
 
 /** Arms in another order than the default would have another baseline. */
-function compareLine({ policies, target, out }: Settings): string {
-  const usual = readDefaults().settings.policies;
+function compareLine({ policies, target, metric, out }: Settings): string {
+  const usual = readDefaults().settings;
   const words = [
-    ...(policies.join() === usual.join() ? [] : ['--policies', policies.join()]),
+    ...(policies.join() === usual.policies.join() ? [] : ['--policies', policies.join()]),
+    ...(metric === usual.metric ? [] : ['--metric', metric]),
     ...(target === undefined ? [] : ['--target', String(target)]),
   ];
   return `${shellLine(['onecycle', 'compare', ...words, resolve(out)])}/*`;

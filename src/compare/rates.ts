@@ -1,6 +1,7 @@
 import { RATE_SOURCES } from '../config/run-config.js';
 import { formatRate } from '../report/text/numbers.js';
-import type { ArmRate } from '../runs/documents.js';
+import { UsageError } from '../errors.js';
+import type { ArmRate, BestEpoch, Metric, OverSeeds } from '../runs/documents.js';
 import { mean, standardDeviation } from '../stats/describe.js';
 import { summarize } from '../stats/intervals.js';
 import type { RatesBehind } from '../stats/verdict.js';
@@ -19,14 +20,16 @@ type AnyRun = RecordedRun | FailedRun;
 /**
  * Takes of each arm and seed the run at the arm's best rate. Where an arm was trained at several, the other seeds choose: the
  * rate nearest to the arm's own that is not clearly worse than their best. So no run has a say in the choice by which it is judged, and the choice flatters no arm.
+ * @param metric what the seeds choose by
  */
 export function chooseRates(
   arms: readonly string[],
   { finished, failed }: Pick<ReadRuns, 'finished' | 'failed'>,
+  metric: Metric = 'accuracy',
 ): ChosenRuns {
   const ofArm = arms.map((arm) => {
     const runs = [...finished, ...failed].filter((run) => run.arm === arm);
-    const chosen = chosenRuns(runs);
+    const chosen = chosenRuns(runs, metric);
     return { arm, chosen, rates: armRates(runs, chosen) };
   });
   const chosen = ofArm.flatMap((one) => one.chosen);
@@ -39,10 +42,13 @@ export function chooseRates(
 }
 
 /** Of each seed the run at the rate that the other seeds choose. */
-function chosenRuns(runs: readonly AnyRun[]): AnyRun[] {
+function chosenRuns(runs: readonly AnyRun[], metric: Metric): AnyRun[] {
   const pairs = [...new Set(runs.map(({ pair }) => pair))];
   return pairs.flatMap((pair) => {
-    const factor = chosenFactor(runs.filter((run) => run.pair !== pair));
+    const factor = chosenFactor(
+      runs.filter((run) => run.pair !== pair),
+      metric,
+    );
     const own = runs.filter((run) => run.pair === pair).sort((a, b) => distance(a) - distance(b));
     return own.find(({ lrFactor }) => lrFactor === factor) ?? own[0] ?? [];
   });
@@ -54,11 +60,11 @@ function chosenRuns(runs: readonly AnyRun[]): AnyRun[] {
  * would choose, and against each seed: one that did well at a rate is missing where the others decide on it. A single seed has no
  * standard error, and its best rate is taken. Undefined where there are no runs.
  */
-function chosenFactor(runs: readonly AnyRun[]): number | undefined {
+function chosenFactor(runs: readonly AnyRun[], metric: Metric): number | undefined {
   const scores = new Map<number, Map<number, number>>();
   for (const run of runs) {
     const ofFactor = scores.get(run.lrFactor) ?? new Map<number, number>();
-    scores.set(run.lrFactor, ofFactor.set(run.pair, scoreOf(run)));
+    scores.set(run.lrFactor, ofFactor.set(run.pair, scoreOf(run, metric)));
   }
   const nearestFirst = [...scores].sort(([a], [b]) => logDistance(a) - logDistance(b) || a - b);
   const average = (ofFactor: ReadonlyMap<number, number>) => mean([...ofFactor.values()]);
@@ -78,8 +84,26 @@ function chosenFactor(runs: readonly AnyRun[]): number | undefined {
 }
 
 /** A run that failed got nothing right. */
-function scoreOf(run: AnyRun): number {
-  return isFinished(run) ? run.final.validAccuracy : 0;
+function scoreOf(run: AnyRun, metric: Metric): number {
+  return isFinished(run) ? finalScore(run.final, metric) : 0;
+}
+
+/** What an epoch is compared by. Throws UsageError where a balanced accuracy was not recorded and cannot be had. */
+export function finalScore({ validAccuracy, balancedAccuracy }: BestEpoch, metric: Metric): number {
+  if (metric === 'accuracy') return validAccuracy;
+  if (balancedAccuracy !== undefined) return balancedAccuracy;
+  throw new UsageError(
+    '--metric balanced-accuracy needs the predictions of every run, and one has none: compare by accuracy, or train it anew.',
+  );
+}
+
+/** A number over runs; null where there are none, or where one of them has not recorded it. */
+export function overSeeds<Run>(runs: readonly Run[], value: (run: Run) => number | undefined): OverSeeds {
+  const values = runs.map(value);
+  const known = values.filter((one) => one !== undefined);
+  return runs.length === 0 || known.length < values.length
+    ? { mean: null, sd: null, low: null, high: null }
+    : summarize(known);
 }
 
 function distance({ lrFactor }: AnyRun): number {
@@ -94,16 +118,16 @@ function armRates(runs: readonly AnyRun[], chosen: readonly AnyRun[]): ArmRate[]
   const factors = [...new Set(runs.map(({ lrFactor }) => lrFactor))].sort((a, b) => a - b);
   return factors.map((factor) => {
     const own = runs.filter(({ lrFactor }) => lrFactor === factor);
-    const accuracies = own.filter(isFinished).map(scoreOf);
+    const ended = own.filter(isFinished);
     const { lr, lrSource } = own.find(({ record }) => record !== null)?.record?.config ?? {};
     return {
       learningRate: typeof lr === 'number' ? lr : null,
       factor,
       source: RATE_SOURCES.find((source) => source === lrSource) ?? null,
-      finalAccuracy:
-        accuracies.length === 0 ? { mean: null, sd: null, low: null, high: null } : summarize(accuracies),
-      runs: accuracies.length,
-      failed: own.length - accuracies.length,
+      finalAccuracy: overSeeds(ended, ({ final }) => final.validAccuracy),
+      balancedAccuracy: overSeeds(ended, ({ final }) => final.balancedAccuracy),
+      runs: ended.length,
+      failed: own.length - ended.length,
       chosen: own.filter((run) => chosen.includes(run)).length,
     };
   });

@@ -3,7 +3,7 @@ import { readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { armFault } from '../config/arms.js';
 import { UsageError } from '../errors.js';
-import { bestAndFinal } from '../runs/check-run.js';
+import { bestAndFinalByClass } from '../runs/check-run.js';
 import { type BestEpoch, RUN_FILES, type RunRecord } from '../runs/documents.js';
 import { isCount, isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { lockedBy } from '../runs/lock.js';
@@ -159,7 +159,7 @@ export async function readForComparison(dir: string): Promise<RecordedRun | Fail
     lrFactor: typeof lrFactor === 'number' ? lrFactor : 1,
   };
   if (record.status !== 'completed') return { ...identity, run: dir, reason: await reasonOf(record) };
-  const { best, final } = bestAndFinal(record.epochs);
+  const { best, final } = bestAndFinalByClass(record);
   if (best === null || final === null) {
     throw new UsageError(
       `${dir} is marked completed, but has no epoch. Put the original back, or remove the run.`,

@@ -117,7 +117,7 @@ const ARM_SETTINGS: readonly string[] = (
       'bnMomentum',
     ],
     ['headLrMultiplier', 'augment', 'views'],
-    ['batchSize', 'epochs', 'weightDecay', 'labelSmoothing', 'earlyStop', 'onStop'],
+    ['batchSize', 'epochs', 'weightDecay', 'labelSmoothing', 'classWeights', 'earlyStop', 'onStop'],
     ['policy', 'lr', 'momentum', 'decay', 'decayAt', 'decayEvery', 'decayFactor', 'patience'],
     ['momentumRange', 'pctStart', 'divFactor', 'finalDivFactor', 'anneal', 'threePhase'],
   ] satisfies OptionName[][]

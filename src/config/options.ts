@@ -175,6 +175,13 @@ export const OPTION_GROUPS = {
       commands: ALL,
       description: 'share of the target spread over all classes',
     },
+    classWeights: {
+      type: 'choice',
+      choices: ['none', 'balanced'],
+      argument: 'HOW',
+      commands: ALL,
+      description: 'of the loss: none, or balanced, so that rare classes count as much as frequent ones',
+    },
     seed: {
       type: 'integer',
       min: 0,
@@ -431,7 +438,14 @@ export const OPTION_GROUPS = {
       max: 1,
       argument: 'ACC',
       commands: COMPARE,
-      description: "accuracy to reach [the first arm's mean final accuracy]",
+      description: "accuracy to reach, by --metric [the first arm's mean after the last epoch]",
+    },
+    metric: {
+      type: 'choice',
+      choices: ['accuracy', 'balanced-accuracy'],
+      argument: 'WHAT',
+      commands: COMPARE,
+      description: 'what is compared: accuracy, or balanced-accuracy, in which all classes count alike',
     },
   },
   Machine: {

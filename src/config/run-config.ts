@@ -61,8 +61,13 @@ export interface NetworkConfig {
   readonly alpha?: number | null;
 }
 
+/** What a training image counts in the loss. Absent in records of versions that knew no weights. */
+export interface LossConfig {
+  readonly classWeights?: Settings['classWeights'];
+}
+
 /** One training run, resolved: every number that was used, as config.json holds it. */
-export interface RunConfig extends RunSettings, NetworkConfig {
+export interface RunConfig extends RunSettings, NetworkConfig, LossConfig {
   /** Pixels a side of the network's input. */
   readonly imageSize: number;
   /** Augmented views kept of each image, or null where every epoch draws afresh. */
@@ -112,6 +117,7 @@ export function resolveRun(
     epochs: settings.epochs,
     weightDecay: settings.weightDecay,
     labelSmoothing: settings.labelSmoothing,
+    classWeights: settings.classWeights,
     seed: settings.seed,
     augment: settings.augment,
     views: frozen ? effectiveViews(settings) : null,
@@ -169,7 +175,7 @@ type FinderSettings = Pick<
 >;
 
 /** Range tests, resolved: every number that was used, as their config.json holds it. */
-export interface FinderConfig extends FinderSettings, NetworkConfig {
+export interface FinderConfig extends FinderSettings, NetworkConfig, LossConfig {
   /** Tells these folders from those of training runs. */
   readonly command: 'find-lr';
   /** Pixels a side of the network's input. */
@@ -220,6 +226,7 @@ export function resolveFinder(
     epochs: settings.epochs,
     weightDecay: settings.weightDecay,
     labelSmoothing: settings.labelSmoothing,
+    classWeights: settings.classWeights,
     seed: settings.seed,
     seeds: settings.seeds,
     augment: settings.augment,

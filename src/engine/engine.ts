@@ -4,7 +4,7 @@ import type { TrainedState } from './params.js';
 
 /** What one step did. */
 export interface StepOutcome {
-  /** Mean loss of the batch before the update. */
+  /** Mean loss of the batch before the update, weighted by class where the setup says so. */
   readonly loss: number;
   /** As the update of the weights used them. */
   readonly rates: Rates;

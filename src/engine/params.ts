@@ -19,6 +19,30 @@ export interface NetworkSetup extends OptimizerTerms {
   /** Pixels a side. */
   readonly imageSize: number;
   readonly labelSmoothing: number;
+  /** What an image of each class counts in the loss; absent where all count alike. */
+  readonly classWeights?: readonly number[];
+}
+
+/** What an image of a class counts in the loss. */
+export function weightOf(label: number, classWeights: readonly number[] | undefined): number {
+  return classWeights === undefined ? 1 : (classWeights[label] ?? NaN);
+}
+
+/**
+ * What a mini-batch counts in all: the number that its loss is divided by, and its images where all count alike.
+ *
+ * So the loss is a weighted mean, sum(w loss) / sum(w), as torch's CrossEntropyLoss(weight=...) has it, and the gradient as large as
+ * without weights whichever classes a batch has met: a learning rate goes as far with weights as without, and a guess costs
+ * ln(classes) in every batch. Keras divides by the number of images instead. That is the balanced loss exactly on average over an
+ * epoch, where here a class of weight w gets less than its share by about (w - 1) / batch size; but the steps are as long as the batch
+ * is heavy, and a last batch of one rare image is many times as long as any other.
+ *
+ * Within an image's own loss label smoothing comes first, then the weight of the image's class, as in Keras. torch weights each
+ * class's share of the target by its own weight, which draws every image's answer towards the rare classes.
+ */
+export function batchWeight(labels: Int32Array, classWeights: readonly number[] | undefined): number {
+  if (classWeights === undefined) return labels.length;
+  return labels.reduce((sum, label) => sum + weightOf(label, classWeights), 0);
 }
 
 /** The rate of a parameter over the backbone's, and its weight decay. */

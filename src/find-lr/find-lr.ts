@@ -22,7 +22,7 @@ import type { RangeCurve, RangePoint } from '../stats/range/curve.js';
 import { recommend } from '../stats/range/recommend.js';
 import { suggestOverSeeds } from '../stats/range/suggestions.js';
 import { DeferredFolder } from '../workbench/deferred-folder.js';
-import { frozenWork, measureCost } from '../workbench/run-engine.js';
+import { frozenWork, measureCost, weightsNote } from '../workbench/run-engine.js';
 import {
   beginWorkbench,
   type BenchContext,
@@ -51,6 +51,7 @@ export async function runFinder(settings: Settings, context: ExperimentContext):
   const started = performance.now();
   const coming = beginWorkbench(await surveyWorkbench(settings, context), context);
   return whileDecoding(coming, context, async (open, signal) => {
+    tellWeights(open.bench, settings, context);
     const known = settings.again ? undefined : await findRangeTest(open, settings, context.environment);
     if (known !== undefined) {
       const text = `The range test was made already, and is taken from ${known.run}. --again makes it anew.`;
@@ -67,6 +68,7 @@ export async function planFinder(settings: Settings, context: ExperimentContext)
   checkSweep(settings);
   const bench = await openWorkbench(settings, context);
   try {
+    tellWeights(bench, settings, context);
     const config = finderConfig(bench, settings);
     const schedule = lrRange({ ...config, totalSteps: config.steps });
     const steps = Array.from({ length: config.steps }, (_, step) => ({ step, ...schedule.at(null, step) }));
@@ -94,6 +96,11 @@ export async function planFinder(settings: Settings, context: ExperimentContext)
   } finally {
     bench.close();
   }
+}
+
+function tellWeights({ images }: Workbench<ImageSet>, settings: Settings, { emit }: BenchContext): void {
+  const text = weightsNote(images, settings);
+  if (text !== undefined) emit({ type: 'note', text });
 }
 
 /** What the range test of some settings says, and the folder where it lies. */

@@ -1,3 +1,4 @@
+import { classAverages, type Confusion, confusionOf } from '../stats/classes.js';
 import { checkpointPath, peekHeader, readCheckpoint } from './checkpoint.js';
 import {
   type BestEpoch,
@@ -16,16 +17,53 @@ export function isBetter(record: EpochRecord, best: BestEpoch | null): boolean {
   return record.validLoss < best.validLoss;
 }
 
+/** An epoch without its time and its training. */
+export function epochSummary(record: EpochRecord): BestEpoch {
+  const { epoch, validAccuracy, correct, total, validLoss, balancedAccuracy, macroF1 } = record;
+  return {
+    ...{ epoch, validAccuracy, correct, total, validLoss },
+    ...(balancedAccuracy !== undefined && { balancedAccuracy }),
+    ...(macroF1 !== undefined && { macroF1 }),
+  };
+}
+
 /** The best and the last of a run's epochs; null where none was finished. */
 export function bestAndFinal(epochs: readonly EpochRecord[]): Record<'best' | 'final', BestEpoch | null> {
-  const summary = (record: EpochRecord | undefined): BestEpoch | null => {
-    if (record === undefined) return null;
-    const { epoch, validAccuracy, correct, total, validLoss } = record;
-    return { epoch, validAccuracy, correct, total, validLoss };
-  };
   const first = epochs[0];
   const best = first && epochs.reduce((found, epoch) => (isBetter(epoch, found) ? epoch : found), first);
-  return { best: summary(best), final: summary(epochs.at(-1)) };
+  const final = epochs.at(-1);
+  return { best: best ? epochSummary(best) : null, final: final ? epochSummary(final) : null };
+}
+
+/** As `bestAndFinal`, with what an older version did not record of the classes, as far as the predictions tell. */
+export function bestAndFinalByClass({
+  epochs,
+  predictions,
+  result,
+}: PredictedRun & Pick<RunRecord, 'epochs'>): Record<'best' | 'final', BestEpoch | null> {
+  const found = bestAndFinal(epochs);
+  const whole = (which: 'best' | 'final'): BestEpoch | null => {
+    const epoch = found[which];
+    const counts = confusionOfRun({ predictions, dataset, result }, which);
+    return epoch === null || counts === null ? epoch : { ...epoch, ...classAverages(counts) };
+  };
+  return { best: whole('best'), final: whole('final') };
+}
+
+type PredictedRun = Pick<RunRecord, 'predictions' | 'dataset' | 'result'>;
+
+/**
+ * What a run took for what, after its last epoch or with the weights of its best. Null where no predictions were recorded, or the
+ * run has gone on since.
+ */
+export function confusionOfRun(
+  { predictions, dataset, result }: PredictedRun,
+  which: 'best' | 'final',
+): Confusion | null {
+  const classes = listOf(dataset['classes'])?.length ?? 0;
+  if (predictions === null || predictions.length === 0 || classes === 0 || result === null) return null;
+  const judged = predictions.map((line) => ({ label: line.label, predicted: line[which].predicted }));
+  return confusionOf(judged, classes);
 }
 
 /** Losses are sums that are told again in another order of additions. */
@@ -222,13 +260,23 @@ function aboutPredictions({ predictions, epochs }: RunRecord, { valid, classes }
     ['final', last],
     ['best', top],
   ] as const;
-  return parts.flatMap(([which, { epoch, correct }]) =>
-    right(which) === correct
-      ? []
-      : [
-          `predictions.jsonl has ${right(which)} right with the ${which} weights, epoch ${epoch} of epochs.jsonl ${correct}`,
-        ],
-  );
+  return parts.flatMap(([which, { epoch, correct, ...told }]) => {
+    if (right(which) !== correct) {
+      return [
+        `predictions.jsonl has ${right(which)} right with the ${which} weights, epoch ${epoch} of epochs.jsonl ${correct}`,
+      ];
+    }
+    const counts = classes === undefined ? null : confusionOf(
+      predictions.map((line) => ({ label: line.label, predicted: line[which].predicted })),
+      classes,
+    );
+    const found = counts === null ? undefined : classAverages(counts);
+    return (['balancedAccuracy', 'macroF1'] as const).flatMap((name) => {
+      const value = told[name];
+      if (value === undefined || found === undefined || Math.abs(value - found[name]) <= ROUNDING) return [];
+      return [`epoch ${epoch} has a ${name} of ${value}, its predictions one of ${found[name]}`];
+    });
+  });
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { CommandName } from '../config/options.js';
-import type { FinderConfig, NetworkConfig, RateSource, RunConfig } from '../config/run-config.js';
+import type { FinderConfig, LossConfig, NetworkConfig, RateSource, RunConfig } from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
 import type { SkippedFile } from '../data/folder/image-folder.js';
 import type { Arithmetic, BackendInfo, BackendName } from '../engine/backends/backend-info.js';
 import type { Spread } from '../stats/claim-power.js';
+import type { ClassScore } from '../stats/classes.js';
 import type { CrossedDifference, VarianceShares } from '../stats/crossed.js';
 import type { PairedDifference } from '../stats/difference.js';
 import type { BootstrapInterval, Summary } from '../stats/intervals.js';
@@ -82,13 +83,14 @@ export interface RecordedFile {
   readonly sha256: string;
 }
 
-/** What a configuration means that says nothing of its network, as those of older versions do not. */
+/** What a configuration means that says nothing of its network or its class weights, as those of older versions do not. */
 export const WITHOUT_RECORD = {
   batchNorm: 'fold',
   bnMomentum: null,
   stemStride: 2,
   alpha: null,
-} as const satisfies NetworkConfig;
+  classWeights: 'none',
+} as const satisfies NetworkConfig & LossConfig;
 
 // A run of train
 
@@ -129,6 +131,9 @@ export interface EpochRecord {
   readonly validAccuracy: number;
   readonly correct: number;
   readonly total: number;
+  /** Mean of the classes' recalls and of their F1; absent in records of versions that did not tell. */
+  readonly balancedAccuracy?: number;
+  readonly macroF1?: number;
   /** Wall-clock seconds of this epoch, training and evaluation. */
   readonly seconds: number;
 }
@@ -169,8 +174,14 @@ export interface RunEvent {
   readonly text: string;
 }
 
-/** The best epoch so far: highest validation accuracy, then lowest validation loss, then the earliest. */
-export type BestEpoch = Pick<EpochRecord, 'epoch' | 'validAccuracy' | 'correct' | 'total' | 'validLoss'>;
+/**
+ * The best epoch so far: highest validation accuracy, then lowest validation loss, then the earliest. Its model is kept, whatever a
+ * later comparison asks for.
+ */
+export type BestEpoch = Pick<
+  EpochRecord,
+  'epoch' | 'validAccuracy' | 'correct' | 'total' | 'validLoss' | 'balancedAccuracy' | 'macroF1'
+>;
 
 /** Where a run diverged: the step, and the rates that it was made with. */
 export interface Divergence {
@@ -245,6 +256,8 @@ export interface TrainDocument {
   /** Null where no epoch was finished. */
   readonly best: BestEpoch | null;
   readonly final: BestEpoch | null;
+  /** Class by class after the last epoch; null where none was finished, absent in records of versions that did not tell. */
+  readonly perClass?: readonly ClassScore[] | null;
   readonly failure: Divergence | null;
   /** Null where the run took all its planned steps, or has not ended. */
   readonly stoppedEarly: { readonly epoch: number; readonly reason: string } | null;
@@ -380,11 +393,15 @@ export interface ArmRate {
   readonly source: RateSource | null;
   /** Over all runs that finished at this rate. */
   readonly finalAccuracy: OverSeeds;
+  readonly balancedAccuracy: OverSeeds;
   readonly runs: number;
   readonly failed: number;
   /** Seeds that are compared at this rate: where there are several, the other seeds chose it. */
   readonly chosen: number;
 }
+
+/** What a comparison's differences, verdict, choice of rates and target are about: shares of all images, or of each class alike. */
+export type Metric = 'accuracy' | 'balanced-accuracy';
 
 /** One arm over its seeds, each at the rate that is compared. */
 export interface ComparedArm {
@@ -399,6 +416,11 @@ export interface ComparedArm {
   }[];
   readonly bestAccuracy: OverSeeds;
   readonly finalAccuracy: OverSeeds;
+  /** After the last epoch: the mean of the classes' recalls and of their F1; null where runs were recorded without predictions. */
+  readonly balancedAccuracy: OverSeeds;
+  readonly macroF1: OverSeeds;
+  /** Recall, precision and F1 of each class over all its images under all seeds; null where predictions are missing. */
+  readonly perClass: readonly ClassScore[] | null;
   readonly validLoss: OverSeeds;
   /** To the end of the first epoch whose evaluation stood at the target. */
   readonly stepsToTarget: TimesSummary | null;
@@ -413,14 +435,15 @@ export interface SeedDifference {
   readonly difference: number;
   readonly onlyArm: number;
   readonly onlyBaseline: number;
+  /** Of McNemar's exact test; of balanced accuracies, of the sign flips of the images that one alone got right. */
   readonly pValue: number;
 }
 
-/** An arm against the baseline in final accuracy, paired by seed. */
+/** An arm against the baseline after the last epoch, paired by seed. */
 export interface ArmDifference {
   readonly arm: string;
   readonly baseline: string;
-  readonly metric: 'finalAccuracy';
+  readonly metric: 'finalAccuracy' | 'balancedAccuracy';
   /** arm - baseline, with its 95% interval over other seeds and, where `method` is `crossed`, other images. */
   readonly mean: number | null;
   readonly low: number | null;
@@ -474,8 +497,9 @@ export interface CompareConfig {
   /** The baseline's first seed, and how many there are. */
   readonly seed: number | null;
   readonly seeds: number;
-  /** As given; null for the baseline's mean final accuracy. */
+  /** As given; null for the baseline's mean of what is compared. */
   readonly target: number | null;
+  readonly metric: Metric;
   /** A rate for all arms, or one for each. */
   readonly lr: JsonValue;
   /** Settings in which the arms differ, by arm. */

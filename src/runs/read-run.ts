@@ -201,6 +201,8 @@ export const EPOCH_FIELDS = [
   'total',
   'seconds',
 ] as const;
+/** What a line of epochs.jsonl holds beside these, except of older versions. */
+export const CLASS_FIELDS = ['balancedAccuracy', 'macroF1'] as const;
 const PREDICTION = ['predicted', 'probability'] as const;
 
 /** What the line at an index, from 0, of a JSONL file must be; other keys than these may be there too. */
@@ -225,7 +227,7 @@ const stepShape: Shape<StepRecord> = {
 /** A line of epochs.jsonl. */
 export const epochShape: Shape<EpochRecord> = {
   expected: (index) =>
-    `epoch ${index + 1} with the numbers ${EPOCH_FIELDS.join(', ')}, and no more correct than there are in total`,
+    `epoch ${index + 1} with the numbers ${EPOCH_FIELDS.join(', ')}, no more correct than there are in total, and shares from 0 to 1`,
   matches: (line, index): line is JsonObject & EpochRecord =>
     hasNumbers(line, EPOCH_FIELDS) &&
     line['epoch'] === index + 1 &&
@@ -233,6 +235,7 @@ export const epochShape: Shape<EpochRecord> = {
     isCount(line['total']) &&
     isCount(line['correct']) &&
     isWithin(line['correct'], 0, Number(line['total'])) &&
+    CLASS_FIELDS.every((name) => line[name] === undefined || isWithin(line[name], 0, 1)) &&
     isWithin(line['seconds'], 0, Infinity),
 };
 

@@ -19,7 +19,8 @@ import { checkSchemaVersion, ifThere, readDocument } from '../runs/read-document
 import { readRun } from '../runs/read-run.js';
 import type { RangeCurve } from '../stats/range/curve.js';
 import { rangeStop } from '../stats/range/stop.js';
-import { bestAndFinal } from '../runs/check-run.js';
+import { bestAndFinalByClass, confusionOfRun } from '../runs/check-run.js';
+import { classScores } from '../stats/classes.js';
 
 /** What a folder holds, as the command that made it prints it, and what lies behind that. */
 export type RecordedRun =
@@ -50,13 +51,16 @@ async function isRangeTest(dir: string): Promise<boolean> {
 
 /** The parts that JSONL files hold too are taken from there: their lines have been checked. */
 function trainDocument({ dir, ...record }: RunRecord): TrainDocument {
-  const { config, environment, dataset, epochs, events, result, status } = record;
+  const { config, environment, dataset, epochs, events, predictions, result, status } = record;
   const path = join(dir, RUN_FILES.config);
   requireFields(config, path, { policy: 'string', seed: 'number', lr: 'number', labelSmoothing: 'number' });
   const told = isJsonObject(result?.['environment']) ? result['environment'] : withoutVersion(environment);
   const failure = result?.['failure'];
   const stoppedEarly = result?.['stoppedEarly'];
   const seconds = result?.['seconds'];
+  const summary = summaryOf(dataset, join(dir, RUN_FILES.dataset));
+  const counts = confusionOfRun(record, 'final');
+  const { classes } = summary;
   return {
     schemaVersion: SCHEMA_VERSION,
     command: 'train',
@@ -65,10 +69,11 @@ function trainDocument({ dir, ...record }: RunRecord): TrainDocument {
     policy: config['policy'] as RunConfig['policy'],
     config: config as unknown as RunConfig,
     environment: told as unknown as RecordedEnvironment,
-    dataset: summaryOf(dataset, join(dir, RUN_FILES.dataset)),
+    dataset: summary,
     seconds: typeof seconds === 'number' ? seconds : epochs.reduce((sum, epoch) => sum + epoch.seconds, 0),
     epochs,
-    ...bestAndFinal(epochs),
+    ...bestAndFinalByClass({ epochs, predictions, dataset, result }),
+    perClass: counts === null ? null : classScores(counts, classes),
     failure: hasMessage(failure, 'message') ? (failure as unknown as TrainDocument['failure']) : null,
     stoppedEarly: hasMessage(stoppedEarly, 'reason')
       ? (stoppedEarly as unknown as TrainDocument['stoppedEarly'])

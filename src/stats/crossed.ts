@@ -150,17 +150,37 @@ export function meanSquares(sums: CrossedSums): MeanSquares {
 export function crossedDifference(sums: CrossedSums): CrossedDifference {
   const { seeds: S, images: N, total } = sums;
   const mean = total / (S * N);
-  const open = { mean, low: null, high: null, degreesOfFreedom: null, varianceShares: null };
-  if (S === 1) return { ...open, pValue: null, method: 'crossed', n: S, images: N };
+  if (S === 1) return oneSeed(mean, N);
   const observed = meanSquares(sums);
   const alike = observed.seeds === 0 && observed.residual === 0;
+  const squares = { ...observed, images: observed.images + joiningImages(observed, sums) };
+  return judged(mean, squares, { S, N, alike, imageDegrees: N - 1 });
+}
+
+/** A single seed's difference, which has neither interval nor p. */
+function oneSeed(mean: number, images: number): CrossedDifference {
+  const open = { low: null, high: null, degreesOfFreedom: null, varianceShares: null };
+  return { mean, ...open, pValue: null, method: 'crossed', n: 1, images };
+}
+
+/** What the interval of a mean rests on beside its mean squares. */
+interface CrossedLayout {
+  readonly S: number;
+  readonly N: number;
+  /** Whether all seeds give the same answers. */
+  readonly alike: boolean;
+  /** Degrees of freedom of the mean square of the images. */
+  readonly imageDegrees: number;
+}
+
+/** The interval and p that belong to mean squares of several seeds, the joining images included. */
+function judged(mean: number, squares: MeanSquares, { S, N, alike, imageDegrees }: CrossedLayout): CrossedDifference {
   const signFlip = alike ? signFlipP(mean, S) : 0;
   if (alike && S < SIGN_FLIPS_REACH_5_PERCENT) {
-    return { ...open, pValue: signFlip, method: 'sign flip', n: S, images: N };
+    const open = { low: null, high: null, degreesOfFreedom: null, varianceShares: null };
+    return { mean, ...open, pValue: signFlip, method: 'sign flip', n: S, images: N };
   }
-
-  const squares = { ...observed, images: observed.images + joiningImages(observed, sums) };
-  const { variance, degreesOfFreedom } = varianceOfMean(squares, S, N);
+  const { variance, degreesOfFreedom } = varianceOfMean(squares, S, N, imageDegrees);
   const error = Math.sqrt(variance);
   const half = tQuantile((1 + CONFIDENCE) / 2, degreesOfFreedom) * error;
   return {
@@ -186,15 +206,19 @@ function joiningImages({ images, residual }: MeanSquares, sums: CrossedSums): nu
   return (repeated ** 2 * 2 * imageSquares) / S / differing / (N - 1);
 }
 
-/** The variance of the mean, with its degrees of freedom, from mean squares of S seeds and N images. */
+/**
+ * The variance of the mean, with its degrees of freedom, from mean squares of S seeds and N images.
+ * @param imageDegrees of freedom of the images' mean square
+ */
 export function varianceOfMean(
   { seeds, images, residual }: MeanSquares,
   S: number,
   N: number,
+  imageDegrees = N - 1,
 ): { readonly variance: number; readonly degreesOfFreedom: number } {
   const sum = Math.max(seeds + images - residual, LEAST_OF_ONE * Math.max(seeds, images)) || residual;
   const part = (square: number, df: number) => (square / sum) ** Math.min(1, df / 2) / df;
-  const inverse = part(seeds, S - 1) + part(images, N - 1) + part(residual, (S - 1) * (N - 1));
+  const inverse = part(seeds, S - 1) + part(images, imageDegrees) + part(residual, (S - 1) * imageDegrees);
   return { variance: sum / (S * N), degreesOfFreedom: 1 / inverse };
 }
 
@@ -205,4 +229,128 @@ function sharesOf({ seeds, images, residual }: MeanSquares): VarianceShares {
   const parts = [Math.max(0, seeds - residual), Math.max(0, images - residual), residual] as const;
   const sum = parts[0] + parts[1] + parts[2];
   return { seeds: parts[0] / sum, images: parts[1] / sum, residual: parts[2] / sum };
+}
+
+/** The sums of a table class by class, from which a difference of balanced accuracies follows. */
+export interface BalancedSums {
+  readonly seeds: number;
+  /** Of all classes. */
+  readonly images: number;
+  /** Of each class that has images. */
+  readonly classes: readonly CrossedSums[];
+  /** Of each seed the difference of balanced accuracies: the mean over classes of the mean over a class's images. */
+  readonly scores: readonly number[];
+}
+
+/**
+ * Sums a table of (arm right) - (baseline right) class by class.
+ * @param rows as `crossedSums` takes them
+ * @param labels the class of each image
+ * @throws RangeError as `crossedSums` does, and where there are not as many labels as images
+ */
+export function balancedSums(rows: readonly ArrayLike<number>[], labels: readonly number[]): BalancedSums {
+  const images = rows[0]?.length ?? 0;
+  if (labels.length !== images) throw new RangeError(`expected ${images} labels but received ${labels.length}`);
+  const tables = [...new Set(labels)].map((label) => {
+    const own = labels.flatMap((other, i) => (other === label ? [i] : []));
+    return rows.map((row) => own.map((i) => row[i] ?? NaN));
+  });
+  const classes = tables.map(crossedSums);
+  const scores = rows.map((_, seed) => {
+    const means = tables.map((table) => (table[seed] ?? []).reduce((sum, d) => sum + d, 0) / (table[seed]?.length ?? 1));
+    return means.reduce((sum, value) => sum + value, 0) / means.length;
+  });
+  return { seeds: rows.length, images, classes, scores };
+}
+
+/** Mean squares of a balanced difference, and the degrees of freedom that those of the images have. */
+interface BalancedSquares {
+  readonly squares: MeanSquares;
+  readonly imageDegrees: number;
+}
+
+/**
+ * Mean squares for a difference of balanced accuracies, in the unit of `meanSquares`: what S N times the variance of the mean is
+ * made of, so that all that is made of those can be made of these. At least two seeds, and a class with two images.
+ *
+ * The mean is that of a stratified sample (Cochran, «Sampling Techniques», 1977, section 5.3), with the C classes as strata of
+ * equal weight. Within class c the model is that of `meanSquares`, d[s, i] = mean[c] + seed[s, c] + image[i] + residual[s, i], where a
+ * seed may do other things to other classes, and the images of different classes are independent:
+ *
+ *     var(mean) = var_s(mean over c of seed[s, c]) / S + sum_c (var_image[c] / n_c + var_residual[c] / (S n_c)) / C^2
+ *
+ * The variance over seeds of a seed's score holds the first term times S and what single answers add to it; the classes' mean squares of
+ * images and of residuals hold the others:
+ *
+ *     MS_seeds    = N var_s(score of s)
+ *     MS_images   = N sum_c MS_images[c] / (n_c C^2)
+ *     MS_residual = N sum_c MS_residual[c] / (n_c C^2)
+ *
+ * and with one class they are those of `meanSquares`. A class of few images may differ in none of them by chance, and then claims to
+ * know its mean exactly. So each class's mean square is held together with the pooled one of all classes as if that were of
+ * `BORROWED` images more.
+ *
+ * The images' degrees of freedom are as for the sum of the three: 1 / sum_c(share of c / degrees of c).
+ */
+function balancedSquares({ seeds: S, images: N, classes, scores }: BalancedSums): BalancedSquares {
+  const mean = scores.reduce((sum, score) => sum + score, 0) / S;
+  const spread = scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / (S - 1);
+  const own = classes.map((sums) => {
+    const degrees = sums.images - 1;
+    return { sums, degrees, squares: degrees > 0 ? meanSquares(sums) : { seeds: 0, images: 0, residual: 0 } };
+  });
+  const all = own.reduce((sum, { degrees }) => sum + degrees, 0);
+  const pooled = (part: 'images' | 'residual') =>
+    own.reduce((sum, { squares, degrees }) => sum + degrees * squares[part], 0) / all;
+  const [pooledImages, pooledResidual] = [pooled('images'), pooled('residual')];
+  const parts = own.map(({ sums, degrees, squares }) => {
+    const share = N / (sums.images * classes.length ** 2);
+    const held = (value: number, common: number) => (share * (degrees * value + BORROWED * common)) / (degrees + BORROWED);
+    return {
+      degrees: Math.min(all, degrees + BORROWED),
+      images: held(squares.images, pooledImages),
+      residual: held(squares.residual, pooledResidual),
+    };
+  });
+  const images = parts.reduce((sum, part) => sum + part.images, 0);
+  const residual = parts.reduce((sum, part) => sum + part.residual, 0);
+  const inverse = parts.reduce((sum, part) => sum + part.images / part.degrees, 0) / images;
+  return {
+    squares: { seeds: spread <= ROUNDING ? 0 : N * spread, images, residual },
+    imageDegrees: images > 0 ? 1 / inverse : all,
+  };
+}
+
+/**
+ * What the two joining images of `crossedDifference` add to the mean square of the images: they are of any class, in proportion to its
+ * images, and weigh as those do.
+ */
+function joiningBalanced(
+  { images, residual }: MeanSquares,
+  { seeds: S, images: N, classes }: BalancedSums,
+): number {
+  const weight = classes.reduce((sum, own) => sum + 1 / own.images, 0) / classes.length ** 2;
+  const differing = classes.reduce((sum, own) => sum + own.differing, 0);
+  const joining = (2 * weight * N) / (N - 1);
+  if (differing === 0) return S * joining;
+  const imageSquares = classes.reduce((sum, own) => sum + own.imageSquares, 0);
+  const repeated = images > 0 ? Math.max(0, 1 - residual / images) : Number(residual === 0);
+  return (repeated ** 2 * joining * imageSquares) / S / differing;
+}
+
+/** Images whose worth of the pooled mean square each class's own is held together with. */
+const BORROWED = 4;
+
+/** Variances of scores that are equal on paper. */
+const ROUNDING = 1e-24;
+
+/** As `crossedDifference`, of balanced accuracies. */
+export function balancedDifference(sums: BalancedSums): CrossedDifference {
+  const { seeds: S, images: N, classes, scores } = sums;
+  const mean = scores.reduce((sum, score) => sum + score, 0) / S;
+  if (S === 1) return oneSeed(mean, N);
+  const { squares: observed, imageDegrees } = balancedSquares(sums);
+  const alike = observed.seeds === 0 && observed.residual === 0;
+  const squares = { ...observed, images: observed.images + joiningBalanced(observed, sums) };
+  return judged(mean, squares, { S, N, alike, imageDegrees });
 }

@@ -2,14 +2,14 @@ import { performance } from 'node:perf_hooks';
 import type { RunConfig } from '../config/run-config.js';
 import type { ImageSet } from '../data/images/batches.js';
 import type { Engine } from '../engine/engine.js';
-import { isBetter } from '../runs/check-run.js';
+import { epochSummary, isBetter } from '../runs/check-run.js';
 import { encodeCheckpoint } from '../runs/checkpoint.js';
 import type { Divergence, EpochRecord, Prediction, RunEvent, StepRecord } from '../runs/documents.js';
 import type { JsonObject } from '../runs/json.js';
 import type { RunFolder } from '../runs/run-folder.js';
 import type { EarlyStopDecision, StoppableSchedule } from '../schedule/early-stop.js';
 import type { Rates } from '../schedule/schedule.js';
-import { evaluate } from '../workbench/evaluate.js';
+import { evaluate, type Evaluation } from '../workbench/evaluate.js';
 import type { Emit, Worked } from '../workbench/events.js';
 import { epochBatches, evaluationBatches } from '../workbench/run-engine.js';
 import { trainStepGroups } from '../workbench/steps.js';
@@ -174,21 +174,20 @@ function afterEpoch(
   isBest: boolean,
   schedule: StoppableSchedule,
 ): RunState {
-  const { epoch, validAccuracy, correct, total, validLoss } = record;
   return {
     ...state,
-    epoch: epoch + 1,
+    epoch: record.epoch + 1,
     scheduleState: schedule.observe(state.scheduleState, record),
     lossSum: 0,
     images: 0,
     epochs: [...state.epochs, record],
-    best: isBest ? { epoch, validAccuracy, correct, total, validLoss } : state.best,
+    best: isBest ? epochSummary(record) : state.best,
   };
 }
 
 function epochRecord(
   { epoch, lossSum, images }: RunState,
-  { loss, accuracy, correct, total }: { loss: number; accuracy: number; correct: number; total: number },
+  { loss, accuracy, correct, total, balancedAccuracy, macroF1 }: Omit<Evaluation, 'predictions'>,
   seconds: number,
 ): EpochRecord {
   return {
@@ -198,6 +197,8 @@ function epochRecord(
     validAccuracy: accuracy,
     correct,
     total,
+    balancedAccuracy,
+    macroF1,
     seconds,
   };
 }

@@ -309,7 +309,7 @@ export function recordedRunConfig(document: JsonObject, path: string): RunConfig
     ...(lrFactor !== undefined && { lrFactor }),
   };
   const config = resolveRun(
-    { ...readDefaults().settings, ...given },
+    { ...readDefaults().settings, classWeights: WITHOUT_RECORD.classWeights, ...given },
     { ...known, frozen: given.views !== undefined },
   );
   const isOlder = (name: string) => Object.hasOwn(WITHOUT_RECORD, name) && !Object.hasOwn(document, name);

@@ -31,6 +31,7 @@ import {
 } from '../runs/tensorboard.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import type { Emit } from '../workbench/events.js';
+import { type ClassScore, classScores, confusionOf } from '../stats/classes.js';
 import { frozenWork, openRunEngine } from '../workbench/run-engine.js';
 import { DeferredFolder } from '../workbench/deferred-folder.js';
 import {
@@ -294,7 +295,7 @@ function trainDocument(
   config: RunConfig,
   environment: RecordedEnvironment,
   schedule: StoppableSchedule,
-  { status, state, failure }: RunEnd,
+  { status, state, failure, predictions }: RunEnd,
 ): TrainDocument {
   const cut = status === 'completed' && schedule.end(state.scheduleState) < schedule.totalSteps;
   const reason = state.events.findLast(({ type }) => type === 'early-stop')?.text ?? '';
@@ -311,8 +312,19 @@ function trainDocument(
     epochs: state.epochs,
     best: state.best,
     final: bestAndFinal(state.epochs).final,
+    perClass: scoresByClass(bench, predictions),
     failure,
     stoppedEarly: cut ? { epoch: state.epochs.length, reason } : null,
     events: state.events,
   };
+}
+
+/** Class by class after the last finished epoch; null where there was none. */
+function scoresByClass({ images }: Workbench, predictions: readonly Prediction[]): ClassScore[] | null {
+  if (predictions.length === 0) return null;
+  const judged = predictions.flatMap(({ predicted }, i) => {
+    const sample = images.valid[i];
+    return sample === undefined ? [] : [{ label: sample.label, predicted }];
+  });
+  return classScores(confusionOf(judged, images.classNames.length), images.classNames);
 }

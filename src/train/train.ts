@@ -36,6 +36,7 @@ import {
   wholeBench,
 } from '../workbench/workbench.js';
 import { eachTextOnce } from '../workbench/events.js';
+import { weightsNote } from '../workbench/run-engine.js';
 import { findAgain, type FoundRun } from './recorded.js';
 import { planOf, withCost } from './plan.js';
 import { type RunContext, runName, tellWork, type TrainRequest, trainRun } from './run.js';
@@ -156,6 +157,8 @@ export async function resolveConfig(
 ): Promise<RunConfig> {
   const { imageSize, features } = open.bench;
   const network = networkConfig(open.bench, settings);
+  const weighted = weightsNote(open.bench.images, settings);
+  if (weighted !== undefined) context.emit({ type: 'note', text: weighted });
   const late = lateStatistics(network, settings.epochs * stepsPerEpoch(open.bench, settings));
   if (late !== undefined) context.emit({ type: 'warning', text: late });
   const { lr, ...origin } = await resolveRate(settings, rates, arm, {
@@ -320,6 +323,7 @@ const BEARING = [
   'epochs',
   'weightDecay',
   'labelSmoothing',
+  'classWeights',
   'augment',
   'momentum',
   'imageSize',

@@ -1,10 +1,11 @@
 import type { Engine } from '../engine/engine.js';
 import type { Prediction } from '../runs/documents.js';
+import { classAverages, type ClassAverages, confusionOf } from '../stats/classes.js';
 import type { Worked } from './events.js';
 import type { TrainingBatch } from './steps.js';
 
 /** What the network makes of a list of labelled images. */
-export interface Evaluation {
+export interface Evaluation extends ClassAverages {
   /** Mean cross-entropy, without label smoothing. */
   readonly loss: number;
   readonly accuracy: number;
@@ -21,14 +22,17 @@ export async function evaluate(
   worked: Worked = () => undefined,
 ): Promise<Evaluation> {
   const predictions: Prediction[] = [];
+  const judged: { label: number; predicted: number }[] = [];
   let lossSum = 0;
   let correct = 0;
+  let classes = 0;
   for await (const { input, labels } of batches) {
     const logits = await engine.logits(input);
-    const classes = logits.length / labels.length;
+    classes = logits.length / labels.length;
     labels.forEach((label, i) => {
       const { prediction, loss } = judge(logits.subarray(i * classes, (i + 1) * classes), label);
       predictions.push(prediction);
+      judged.push({ label, predicted: prediction.predicted });
       lossSum += loss;
       // Logits of a network that has become NaN have no largest: nothing was predicted.
       if (prediction.predicted === label && !Number.isNaN(loss)) correct++;
@@ -36,7 +40,8 @@ export async function evaluate(
     worked('evaluate', labels.length);
   }
   const total = predictions.length;
-  return { loss: lossSum / total, accuracy: correct / total, correct, total, predictions };
+  const byClass = classAverages(confusionOf(judged, classes));
+  return { loss: lossSum / total, accuracy: correct / total, correct, total, ...byClass, predictions };
 }
 
 function judge(logits: Float32Array, label: number): { prediction: Prediction; loss: number } {

@@ -23,6 +23,7 @@ export type EngineConfig = Pick<
   | 'trainable'
   | 'batchSize'
   | 'labelSmoothing'
+  | 'classWeights'
   | 'weightDecay'
   | 'headLrMultiplier'
   | 'augment'
@@ -51,7 +52,36 @@ function networkSetup(
     labelSmoothing: config.labelSmoothing,
     weightDecay: config.weightDecay,
     headLrMultiplier: config.trainable === 'head' ? 1 : config.headLrMultiplier,
+    ...(config.classWeights === 'balanced' && { classWeights: balancedWeights(images) }),
   };
+}
+
+/**
+ * What an image of each class counts in the loss so that all classes count alike: n / (classes n_c) for n_c of n training images,
+ * as scikit-learn's compute_class_weight('balanced') has it. Over all training images their mean is 1. Only classes with images
+ * count; others weigh 0, and no batch meets them.
+ */
+export function balancedWeights({ classNames, train }: Pick<ImageSet, 'classNames' | 'train'>): number[] {
+  const counts = classNames.map(() => 0);
+  for (const { label } of train) counts[label] = (counts[label] ?? 0) + 1;
+  const classes = counts.filter((count) => count > 0).length;
+  return counts.map((count) => (count === 0 ? 0 : train.length / (classes * count)));
+}
+
+/** What the classes weigh, as a note for the user; undefined where all images count alike. */
+export function weightsNote(
+  images: Pick<ImageSet, 'classNames' | 'train'>,
+  { classWeights }: Pick<RunConfig, 'classWeights'>,
+): string | undefined {
+  if (classWeights !== 'balanced') return undefined;
+  const weights = balancedWeights(images).map((weight, label) => ({ weight, name: images.classNames[label] ?? '' }));
+  const known = weights.filter(({ weight }) => weight > 0).sort((a, b) => a.weight - b.weight);
+  const [least, most] = [known[0], known.at(-1)];
+  if (least === undefined || most === undefined || least.weight === most.weight) {
+    return '--class-weights balanced changes nothing here: all classes have as many training images.';
+  }
+  const told = ({ name, weight }: typeof least) => `${weight.toPrecision(3)} ("${name}")`;
+  return `Class weights: a training image counts from ${told(least)} to ${told(most)} in the loss, so that all classes count alike; the validation loss is not weighted.`;
 }
 
 /** The training batches of one epoch from its `fromBatch`-th on. */

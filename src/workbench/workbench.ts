@@ -98,6 +98,12 @@ export async function surveyWorkbench(
       text: '--bn-momentum has no effect where batch norm is folded: see --batch-norm.',
     });
   }
+  const { batchSize, accumulate, classWeights } = settings;
+  if (classWeights === 'balanced' && batchSize * accumulate === 1) {
+    throw new UsageError(
+      '--class-weights balanced has no effect with --batch-size 1: a batch counts the same however much its one image weighs. Give --batch-size 2 or more, or leave the weights out.',
+    );
+  }
   const folder = await scanImageFolder(await dataFolder(settings.data), {
     valSplit: settings.valSplit,
     seed: settings.splitSeed,

@@ -1,5 +1,5 @@
 import { hash32 } from '../../src/random.js';
-import type { CrossedSums } from '../../src/stats/crossed.js';
+import type { BalancedSums, CrossedSums } from '../../src/stats/crossed.js';
 import { normalQuantile, tQuantile } from '../../src/stats/distributions.js';
 
 /** Two arms whose truth is known; a policy against itself where nothing favours either. */
@@ -87,6 +87,96 @@ function comparison(world: World, { difficulty, suits, totals }: Tables): Simula
     if (value !== 0) differing++;
   }
   return { seeds, images, total, seedSquares, imageSquares, discordant, differing, imageCubes };
+}
+
+/** A world of uneven classes, judged by balanced accuracy. */
+export interface UnevenWorld extends Omit<World, 'images'> {
+  /** Validation images of each class; the fewer there are, the harder they are. */
+  readonly sizes: readonly number[];
+  /** Standard deviation over runs and classes of what a run does to all images of a class, in logits. */
+  readonly classSpread: number;
+}
+
+/** How much harder the images of the smallest class are than those of the largest, in logits. */
+const HARDER = 1.5;
+
+/** As `simulate`, class by class; `sums` are those of all images, of which plain accuracy is judged. */
+export function* simulateUneven(
+  world: UnevenWorld,
+  repeats: number,
+): Generator<{ readonly balanced: BalancedSums; readonly sums: CrossedSums }> {
+  const { seeds, sizes, seedSpread, imageSpread, classSpread, advantage } = world;
+  seedBits(hash32(0, 'uneven', seeds, ...sizes, seedSpread, imageSpread, classSpread, advantage));
+  for (let repeat = 0; repeat < repeats; repeat++) yield unevenComparison(world);
+}
+
+function unevenComparison(world: UnevenWorld): ReturnType<typeof simulateUneven> extends Generator<infer One> ? One : never {
+  const { seeds, sizes, seedSpread, classSpread, advantage } = world;
+  const lucks = Array.from({ length: seeds }, () => {
+    const bits = nextBits();
+    return [advantage + seedSpread * NORMAL[bits >>> 16]!, seedSpread * NORMAL[bits & 0xffff]!] as const;
+  });
+  const scores = new Array<number>(seeds).fill(0);
+  const seedTotals = new Array<number>(seeds).fill(0);
+  const [most, least] = [Math.max(...sizes), Math.min(...sizes)];
+  const classes = sizes.map((images) => {
+    const harder = most === least ? 0 : (HARDER * Math.log(most / images)) / Math.log(most / least);
+    const own = lucks.map(([arm, baseline]) => {
+      const bits = nextBits();
+      return [arm + classSpread * NORMAL[bits >>> 16]!, baseline + classSpread * NORMAL[bits & 0xffff]!] as const;
+    });
+    return classSums(world, images, harder, own, (seed, total) => {
+      scores[seed]! += total / images / sizes.length;
+      seedTotals[seed]! += total;
+    });
+  });
+  const add = (value: (own: CrossedSums) => number) => classes.reduce((sum, own) => sum + value(own), 0);
+  const images = add((own) => own.images);
+  return {
+    balanced: { seeds, images, classes, scores },
+    sums: {
+      seeds,
+      images,
+      total: add((own) => own.total),
+      seedSquares: seedTotals.reduce((sum, total) => sum + total * total, 0),
+      imageSquares: add((own) => own.imageSquares),
+      discordant: add((own) => own.discordant),
+      differing: add((own) => own.differing),
+    },
+  };
+}
+
+function classSums(
+  { imageSpread }: UnevenWorld,
+  images: number,
+  harder: number,
+  lucks: readonly (readonly [number, number])[],
+  ofSeed: (seed: number, total: number) => void,
+): CrossedSums {
+  const totals = new Int32Array(lucks.length);
+  let [discordant, imageSquares, differing] = [0, 0, 0];
+  for (let i = 0; i < images; i++) {
+    const bits = nextBits();
+    const difficulty = CENTRE - harder + IMAGE_SD * NORMAL[bits >>> 16]!;
+    const suits = (imageSpread / 2) * NORMAL[bits & 0xffff]!;
+    let sum = 0;
+    for (let seed = 0; seed < lucks.length; seed++) {
+      const [arm, baseline] = lucks[seed]!;
+      const coins = nextBits();
+      const right = LOGISTIC[coins >>> 16]! < difficulty + arm + suits ? 1 : 0;
+      const its = LOGISTIC[coins & 0xffff]! < difficulty + baseline - suits ? 1 : 0;
+      const d = right - its;
+      sum += d;
+      discordant += d * d;
+      totals[seed]! += d;
+    }
+    imageSquares += sum * sum;
+    if (sum !== 0) differing++;
+  }
+  totals.forEach((total, seed) => ofSeed(seed, total));
+  const total = totals.reduce((sum, value) => sum + value, 0);
+  const seedSquares = totals.reduce((sum, value) => sum + value * value, 0);
+  return { seeds: lucks.length, images, total, seedSquares, imageSquares, discordant, differing };
 }
 
 // 32 random bits a call (Marsaglia, «Xorshift RNGs», Journal of Statistical Software 8, 2003): a billion are drawn.

@@ -70,19 +70,20 @@ export class LocalEngine implements Engine {
       const total = new Map<string, tf.Variable>();
       const losses: tf.Scalar[] = [];
       try {
+        const weight = this.replica.weightOf(labels);
         const size = this.replica.normalizes ? labels.length : this.sliceSize;
         for (const { from, to } of slicesOf(labels.length, size)) {
           const slice = this.replica.gradients(
             sliceInput(input, from, to),
             labels.subarray(from, to),
-            labels.length,
+            weight,
           );
           losses.push(slice.lossSum);
           this.unread.add(slice.lossSum);
           addGradients(total, slice.gradients);
         }
         const used = this.replica.update(total, rates);
-        return { loss: () => this.meanLoss(losses, labels.length), rates: used };
+        return { loss: () => this.meanLoss(losses, weight), rates: used };
       } catch (error) {
         this.forget(losses);
         throw error;
@@ -92,7 +93,7 @@ export class LocalEngine implements Engine {
     });
   }
 
-  private meanLoss(losses: readonly tf.Scalar[], images: number): Promise<number> {
+  private meanLoss(losses: readonly tf.Scalar[], weight: number): Promise<number> {
     return onDevice(async () => {
       let sum = 0;
       try {
@@ -100,7 +101,7 @@ export class LocalEngine implements Engine {
       } finally {
         this.forget(losses);
       }
-      return sum / images;
+      return sum / weight;
     });
   }
 

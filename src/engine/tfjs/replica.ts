@@ -3,7 +3,14 @@ import type { CropBox, DecodedImage } from '../../data/images/image.js';
 import type { Rates } from '../../schedule/schedule.js';
 import { readValues } from '../backends/device-failure.js';
 import type { NetworkInput } from '../engine.js';
-import { matchState, matchStatistics, type NetworkSetup, type TrainedState } from '../params.js';
+import {
+  batchWeight,
+  matchState,
+  matchStatistics,
+  type NetworkSetup,
+  type TrainedState,
+  weightOf,
+} from '../params.js';
 import { Classifier } from './classifier.js';
 import { Sgd } from './sgd.js';
 
@@ -15,6 +22,11 @@ export class Replica {
   constructor(private readonly setup: NetworkSetup) {
     this.classifier = new Classifier(setup.backbone, setup.firstTrained, setup.parameters, setup.head);
     this.sgd = new Sgd(this.classifier.trained, setup);
+  }
+
+  /** What a batch counts in all, by which its loss is divided. */
+  weightOf(labels: Int32Array): number {
+    return batchWeight(labels, this.setup.classWeights);
   }
 
   /** Whether batch norm is trained, so that a batch can't be cut. */
@@ -46,18 +58,18 @@ export class Replica {
   /**
    * Loss sum of a slice and its share of the gradient of the batch's mean loss; the caller disposes both. Batch norm in training
    * mode takes the slice for the batch.
-   * @param batchSize images of the whole batch
+   * @param weight of the whole batch, as `batchWeight` has it
    */
   gradients(
     input: NetworkInput,
     labels: Int32Array,
-    batchSize: number,
+    weight: number,
   ): { lossSum: tf.Scalar; gradients: Map<string, tf.Tensor> } {
     // The passes free their tensors themselves as they go; the tidy is for a pass that throws half way.
     const { lossSum, named } = tf.tidy(() => {
       const features = this.features(input);
       const { logits, tape } = this.classifier.forward(features);
-      const loss = softmaxCrossEntropy(logits, labels, this.setup.labelSmoothing, batchSize);
+      const loss = softmaxCrossEntropy(logits, labels, this.setup, weight);
       const gradients = this.classifier.backward(tape, loss.dLogits);
       return { lossSum: loss.lossSum, named: Object.fromEntries(gradients) };
     });
@@ -112,7 +124,7 @@ function upload(variable: tf.Variable, values: Float32Array): void {
 
 /** Loss of a slice of a batch and where the backward pass starts. */
 interface SliceLoss {
-  /** Sum of the images' losses, a scalar. */
+  /** Sum of the images' losses, each times its weight; a scalar. */
   readonly lossSum: tf.Scalar;
   /** Gradient of the batch's mean loss with respect to this slice's logits, [n, classes]. */
   readonly dLogits: tf.Tensor2D;
@@ -124,13 +136,13 @@ interface SliceLoss {
  *
  * @param logits [n, classes]
  * @param labels class of each image, n of them
- * @param batchSize images of the whole batch, over which the loss is averaged
+ * @param weight of the whole batch, by which the loss is divided: see `batchWeight`
  */
 export function softmaxCrossEntropy(
   logits: tf.Tensor2D,
   labels: Int32Array,
-  smoothing: number,
-  batchSize: number,
+  { labelSmoothing: smoothing, classWeights }: Pick<NetworkSetup, 'labelSmoothing' | 'classWeights'>,
+  weight: number,
 ): SliceLoss {
   const classes = logits.shape[1];
   const [lossSum, dLogits] = tf.tidy(() => {
@@ -138,9 +150,12 @@ export function softmaxCrossEntropy(
     const oneHot = tf.cast(tf.oneHot(tf.tensor1d(labels, 'int32'), classes), 'float32');
     const targets = tf.add(tf.mul(oneHot, 1 - smoothing), smoothing / classes);
     const logProbabilities = tf.logSoftmax(logits);
-    const loss = tf.neg<tf.Scalar>(tf.sum(tf.mul(targets, logProbabilities)));
-    const gradient = tf.mul<tf.Tensor2D>(tf.sub(tf.exp(logProbabilities), targets), 1 / batchSize);
-    return [loss, gradient] as const;
+    const losses = tf.mul<tf.Tensor2D>(targets, logProbabilities);
+    const gradient = tf.sub<tf.Tensor2D>(tf.exp(logProbabilities), targets);
+    if (classWeights === undefined) return [tf.neg<tf.Scalar>(tf.sum(losses)), tf.mul(gradient, 1 / weight)] as const;
+    const weights = Float32Array.from(labels, (label) => weightOf(label, classWeights));
+    const column = tf.tensor2d(weights, [labels.length, 1]);
+    return [tf.neg<tf.Scalar>(tf.sum(tf.mul(losses, column))), tf.mul(gradient, tf.mul(column, 1 / weight))] as const;
   });
   return { lossSum, dLogits };
 }

@@ -68,15 +68,15 @@ export class BatchPass {
 
   /**
    * The gradients of the head and of the last unit's output for a part.
-   * @returns the sum of the part's losses
+   * @returns the sum of the part's losses, each times its weight
    */
-  loss(labels: Int32Array, { index: part, from, images }: Part, row: number, batchSize: number): number {
+  loss(labels: Int32Array, { index: part, from, images }: Part, row: number, weight: number): number {
     const { pooled } = this.arena;
     const last = this.batch.layers.length - 1;
     const own = this.layer(last);
     this.addResidual(last, from, images);
     this.kernels.poolLayer(own.layer, from, images, pooled);
-    const loss = this.slices.headGradients(labels, pooled, row, batchSize);
+    const loss = this.slices.headGradients(labels, pooled, row, weight);
     this.kernels.poolLayerBackward(own.layer, from, images, pooled, this.clearSums(own, part));
     return loss;
   }

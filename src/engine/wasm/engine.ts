@@ -10,7 +10,13 @@ import {
   sliceInput,
   type StepOutcome,
 } from '../engine.js';
-import { matchState, matchStatistics, type NetworkSetup, type TrainedState } from '../params.js';
+import {
+  batchWeight,
+  matchState,
+  matchStatistics,
+  type NetworkSetup,
+  type TrainedState,
+} from '../params.js';
 import { slicesOf } from '../shapes.js';
 import { compileKernels, instantiateKernels } from './compile-kernels.js';
 import { floatsAt, Heap } from './heap.js';
@@ -102,7 +108,7 @@ export class WasmEngine implements Engine {
         (sum, loss) => sum + loss,
         0,
       );
-      return { loss: lossSum / batchSize, rates: commonRates(used) };
+      return { loss: lossSum / batchWeight(labels, this.plan.classWeights), rates: commonRates(used) };
     });
   }
 

@@ -91,6 +91,7 @@ export function layOutNetwork(
     featureShape,
     featureFloats,
     labelSmoothing: setup.labelSmoothing,
+    classWeights: setup.classWeights,
     ...units,
     batch,
     parameterFloats,

@@ -142,6 +142,8 @@ export interface NetworkPlan extends NetworkSizes {
   /** Images that a job may have at most, a multiple of the slice size. */
   readonly capacity: number;
   readonly labelSmoothing: number;
+  /** As the setup has them. */
+  readonly classWeights: readonly number[] | undefined;
   readonly frozen: readonly UnitPlan[];
   readonly trained: readonly TrainedUnitPlan[];
   readonly head: TrainedUnitPlan;

@@ -1,4 +1,5 @@
 import type { TrainingKernels } from './compile-kernels.js';
+import { weightOf } from '../params.js';
 import { floatsAt } from './heap.js';
 import type { ArenaPlan, NetworkPlan, UnitPlan } from './network-plan.js';
 
@@ -42,14 +43,14 @@ export class SlicePass {
   }
 
   /**
-   * Gradients of a slice, for the mean loss over `batchSize` images, into a row of all trained parameters.
-   * @returns the sum of the slice's losses
+   * Gradients of a slice, for the mean loss of a batch that counts `weight` in all, into a row of all trained parameters.
+   * @returns the sum of the slice's losses, each times its weight
    */
-  gradients(labels: Int32Array, features: number, row: number, batchSize: number): number {
+  gradients(labels: Int32Array, features: number, row: number, weight: number): number {
     const { trained, positions, channels } = this.plan;
     const images = labels.length;
     const pooled = this.pooled(images, features);
-    const loss = this.headGradients(labels, pooled, row, batchSize);
+    const loss = this.headGradients(labels, pooled, row, weight);
     const last = trained.at(-1);
     const out = this.arena.trained.at(-1);
     if (last === undefined || out === undefined) return loss;
@@ -61,13 +62,13 @@ export class SlicePass {
   /**
    * The head's gradients of a slice or part of a batch into a row, and zeros for all other parameters. The gradient of `pooled`
    * [images, channels] takes its place.
-   * @returns the sum of the images' losses
+   * @returns the sum of the images' losses, each times its weight
    */
-  headGradients(labels: Int32Array, pooled: number, row: number, batchSize: number): number {
-    const { head, parameterFloats, labelSmoothing, classes } = this.plan;
+  headGradients(labels: Int32Array, pooled: number, row: number, weight: number): number {
+    const { head, parameterFloats, classes } = this.plan;
     const images = labels.length;
     const logits = floatsAt(this.memory, this.headLogits(images, pooled), images * classes);
-    const loss = softmaxCrossEntropyInPlace(logits, labels, labelSmoothing, batchSize);
+    const loss = softmaxCrossEntropyInPlace(logits, labels, this.plan, weight);
     this.kernels.clear(row, parameterFloats);
     this.backwardUnit(head, images, pooled, logits.byteOffset, row, UNBOUNDED);
     return loss;
@@ -156,28 +157,29 @@ export class SlicePass {
  *
  * @param logits [n, classes]; the gradient of the batch's mean loss with respect to them takes their place
  * @param labels class of each image, n of them
- * @param batchSize images of the whole batch, over which the loss is averaged
- * @returns the sum of the images' losses
+ * @param weight of the whole batch, by which the loss is divided: see `batchWeight`
+ * @returns the sum of the images' losses, each times its weight
  */
 export function softmaxCrossEntropyInPlace(
   logits: Float32Array,
   labels: Int32Array,
-  smoothing: number,
-  batchSize: number,
+  { labelSmoothing: smoothing, classWeights }: Pick<NetworkPlan, 'labelSmoothing' | 'classWeights'>,
+  weight: number,
 ): number {
   const classes = logits.length / labels.length;
   const share = smoothing / classes;
   let lossSum = 0;
   labels.forEach((label, i) => {
     const row = logits.subarray(i * classes, (i + 1) * classes);
+    const own = weightOf(label, classWeights);
     // Shifted by the largest, so that nothing overflows.
     const largest = row.reduce((most, logit) => Math.max(most, logit), -Infinity);
     const logSum = largest + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
     row.forEach((logit, k) => {
       const logProbability = logit - logSum;
       const target = share + (k === label ? 1 - smoothing : 0);
-      lossSum -= target * logProbability;
-      row[k] = (Math.exp(logProbability) - target) / batchSize;
+      lossSum -= own * target * logProbability;
+      row[k] = (own * (Math.exp(logProbability) - target)) / weight;
     });
   });
   return lossSum;

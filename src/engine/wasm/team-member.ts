@@ -1,3 +1,4 @@
+import { batchWeight } from '../params.js';
 import type { TrainingKernels } from './compile-kernels.js';
 import { floatsAt } from './heap.js';
 import { imageEntry } from './input-area.js';
@@ -84,7 +85,7 @@ export class TeamMember {
       case Op.lossOfPart: {
         const part = this.partOf(job, item);
         const labels = this.labels.slice(part.from, part.from + part.images);
-        this.losses[part.index] = this.wholeBatch.loss(labels, part, this.rowOf(part.index), job.batchSize);
+        this.losses[part.index] = this.wholeBatch.loss(labels, part, this.rowOf(part.index), this.weightOf(job));
         return;
       }
       case Op.backwardUnit: {
@@ -103,7 +104,7 @@ export class TeamMember {
     const row = this.rowOf(job.firstRow + slice - job.firstItem);
     const features = this.featuresOf(job, from, images);
     const labels = this.labels.slice(from, from + images);
-    this.losses[slice] = this.pass.gradients(labels, features, row, job.batchSize);
+    this.losses[slice] = this.pass.gradients(labels, features, row, this.weightOf(job));
   }
 
   private sumRows({ rows }: Job, unit: number): void {
@@ -135,6 +136,11 @@ export class TeamMember {
     if (planned.batchNorm !== null) this.wholeBatch.updateStatistics(unit, images);
     this.usedRates.set([learningRate, momentum], 2 * unit);
     this.pack(planned);
+  }
+
+  /** What the whole batch counts, which every thread adds up in the order of its images. */
+  private weightOf({ batchSize }: Job): number {
+    return batchWeight(this.labels.subarray(0, batchSize), this.plan.classWeights);
   }
 
   /** The trained units in sequence, after them the head. */

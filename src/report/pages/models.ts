@@ -3,7 +3,8 @@ import { wilson } from '../../stats/intervals.js';
 import { joinBlocks, paintLines, paragraph, type ReportLayout } from '../text/layout.js';
 import { formatAccuracy, formatCount, formatFraction, formatInterval } from '../text/numbers.js';
 import { table, type TableColumn, tableWidth } from '../text/table.js';
-import { commonMistakes, type Confusion } from './html/classes.js';
+import type { Confusion } from '../../stats/classes.js';
+import { commonMistakes } from './html/classes.js';
 
 /** What was said about images whose class is known, and what speaks against leaning on it. */
 export interface JudgedView {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { classAccuracy, commonMistakes, confusionOf } from '../../../src/report/pages/html/classes.js';
+import { commonMistakes } from '../../../src/report/pages/html/classes.js';
+import { classAccuracy, confusionOf } from '../../../src/stats/classes.js';
 
 const JUDGED = [
   [0, 0],

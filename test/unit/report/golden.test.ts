@@ -4,7 +4,7 @@ import type { BackendInfo } from '../../../src/engine/backends/backend-info.js';
 import { compareReport } from '../../../src/report/pages/compare.js';
 import { backendRow, backendRows, doctorEnd, machineText } from '../../../src/report/pages/doctor.js';
 import { findLrReport, rateReport } from '../../../src/report/pages/find-lr.js';
-import { confusionOf } from '../../../src/report/pages/html/classes.js';
+import { confusionOf } from '../../../src/stats/classes.js';
 import { exportReport, judgedReport, predictionTable } from '../../../src/report/pages/models.js';
 import { dryRunReport, planReport } from '../../../src/report/pages/plan.js';
 import { runsReport } from '../../../src/report/pages/runs.js';

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { differenceSvg } from '../../../src/report/charts/differences.js';
 import { armColours } from '../../../src/report/charts/training.js';
 import { compareReport } from '../../../src/report/pages/compare.js';
-import { classAccuracy, commonMistakes, confusion } from '../../../src/report/pages/html/classes.js';
+import { commonMistakes, confusion } from '../../../src/report/pages/html/classes.js';
+import { classAccuracy } from '../../../src/stats/classes.js';
 import { escapeHtml, html, STYLE } from '../../../src/report/pages/html/html.js';
 import {
   type ArmPredictions,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { confusionOf } from '../../../src/report/pages/html/classes.js';
+import { confusionOf } from '../../../src/stats/classes.js';
 import { judgedReport, predictionTable } from '../../../src/report/pages/models.js';
 
 const layout = (width: number) => ({ width, colour: false });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { classesSection, confusion, precisionAndF1 } from '../../../src/report/pages/html/classes.js';
+import { classesSection, confusion } from '../../../src/report/pages/html/classes.js';
+import { precisionAndF1 } from '../../../src/stats/classes.js';
 import {
   hardestImages,
   rangeTestCharts,

@@ -1,3 +1,4 @@
+import { classAccuracy, type Confusion, confusionOf, precisionAndF1 } from '../../../stats/classes.js';
 import { formatFraction, formatPoints } from '../../text/numbers.js';
 import { html, type Html, htmlTable, signed } from './html.js';
 import type { ArmPredictions } from './pictures.js';
@@ -176,46 +177,12 @@ function mistakes(policy: string, counts: Confusion, classes: readonly string[])
   </div> `;
 }
 
-/** `counts[label][predicted]`: images of class `label` that were taken for class `predicted`, over all runs. */
-export type Confusion = readonly (readonly number[])[];
-
 /** The final predictions of an arm's runs, summed. */
 export function confusion({ runs }: ArmPredictions, classes: number): Confusion {
   return confusionOf(
     runs.flat().map(({ label, final }) => ({ label, predicted: final.predicted })),
     classes,
   );
-}
-
-/** Counts what was taken for what; classes are numbers from 0 to `classes` - 1, pairs outside are left out. */
-export function confusionOf(
-  judged: Iterable<{ readonly label: number; readonly predicted: number }>,
-  classes: number,
-): Confusion {
-  const counts = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0));
-  for (const { label, predicted } of judged) {
-    const row = counts[label];
-    if (row?.[predicted] !== undefined) row[predicted] += 1;
-  }
-  return counts;
-}
-
-/** Share of a class that was recognised, over all runs; null for a class without validation images. */
-export function classAccuracy(counts: Confusion, label: number): number | null {
-  const row = counts[label] ?? [];
-  const total = row.reduce((sum, count) => sum + count, 0);
-  return total === 0 ? null : (row[label] ?? 0) / total;
-}
-
-/** Of the answers of a class the share that is right, and its harmonic mean with the recall; null where nothing was so called. */
-export function precisionAndF1(counts: Confusion, label: number): readonly [number | null, number | null] {
-  const right = counts[label]?.[label] ?? 0;
-  const answers = counts.reduce((sum, row) => sum + (row[label] ?? 0), 0);
-  const images = (counts[label] ?? []).reduce((sum, count) => sum + count, 0);
-  return [
-    answers === 0 ? null : right / answers,
-    answers + images === 0 ? null : (2 * right) / (answers + images),
-  ];
 }
 
 /** A mistake and how often it was made. */
