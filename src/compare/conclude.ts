@@ -6,13 +6,33 @@ import {
   type ArmDifference,
   type ComparedArm,
   type Comparison,
+  type Metric,
   type OverSeeds,
   SCHEMA_VERSION,
   type SeedDifference,
 } from '../runs/documents.js';
-import { type CrossedDifference, crossedDifference, crossedSums } from '../stats/crossed.js';
-import { holm, mcnemar, pairedDifference, type PairedDifference } from '../stats/difference.js';
-import { type BootstrapInterval, bootstrapMeanOverImages, summarize } from '../stats/intervals.js';
+import { confusionOfRun } from '../runs/check-run.js';
+import { type ClassScore, classScores } from '../stats/classes.js';
+import {
+  balancedDifference,
+  balancedSums,
+  type CrossedDifference,
+  crossedDifference,
+  crossedSums,
+} from '../stats/crossed.js';
+import { mean } from '../stats/describe.js';
+import {
+  balancedMcnemar,
+  holm,
+  mcnemar,
+  pairedDifference,
+  type PairedDifference,
+} from '../stats/difference.js';
+import {
+  type BootstrapInterval,
+  bootstrapMeanOverClasses,
+  bootstrapMeanOverImages,
+} from '../stats/intervals.js';
 import {
   secondsToTarget,
   stepsToTarget,
@@ -22,36 +42,46 @@ import {
 } from '../stats/times.js';
 import { bestSupportedFirst, verdict } from '../stats/verdict.js';
 import { fairnessWarnings } from './fairness.js';
-import { chooseRates, ratesBehind } from './rates.js';
+import { chooseRates, finalScore, overSeeds, ratesBehind } from './rates.js';
 import type { FailedRun, RecordedRun } from './read.js';
 
 /**
  * Compares arms over their finished runs, each arm at its best rate; the first arm is the baseline.
  * @param names the arms in order
- * @param target accuracy for steps to target, or undefined for the baseline's mean final accuracy
+ * @param target for steps to target, or undefined for the baseline's mean after the last epoch
+ * @param metric what is compared, by which rates are chosen and which the target is of
+ * @throws UsageError where runs have no balanced accuracy and that is the metric
  */
 export function compareRuns(
   names: readonly string[],
   finished: readonly RecordedRun[],
   broken: readonly FailedRun[],
   target: number | undefined,
+  metric: Metric = 'accuracy',
 ): Comparison {
-  const { finished: runs, failed, rates, warnings } = chooseRates(names, { finished, failed: broken });
+  const {
+    finished: runs,
+    failed,
+    rates,
+    warnings,
+  } = chooseRates(names, { finished, failed: broken }, metric);
   const ratesOf = (arm: string) => rates.get(arm) ?? [];
   const [baseline, ...others] = names.map((name): ArmRuns => ({ name, runs: runsOf(name, runs) }));
   if (baseline === undefined) throw new UsageError('compare needs at least one arm.');
   requireKnownArms(undefined, names);
-  const aim = target ?? (baseline.runs.length > 0 ? summarize(finals(baseline.runs)).mean : undefined);
+  const asked = target ?? (baseline.runs.length > 0 ? mean(finals(baseline.runs, metric)) : undefined);
+  const untold = runs.filter(({ record }) => !tellsEpochs(record, metric));
+  const aim = untold.length > 0 ? undefined : asked;
   const arms = [baseline, ...others].map((arm) => ({
-    ...comparedArm(arm, failed, aim),
+    ...comparedArm(arm, failed, aim, metric),
     rates: ratesOf(arm.name),
   }));
-  const raw = others.map((arm) => ({ arm, ...rawDifference(arm, baseline) }));
+  const raw = others.map((arm) => ({ arm, ...rawDifference(arm, baseline, metric) }));
   const adjusted = holm(raw.map(({ found }) => found?.pValue ?? null));
   const differences = raw.map(({ arm, found, overImages, perSeed }, i): ArmDifference => ({
     arm: arm.name,
     baseline: baseline.name,
-    metric: 'finalAccuracy',
+    metric: metric === 'accuracy' ? 'finalAccuracy' : 'balancedAccuracy',
     mean: found?.mean ?? null,
     low: found?.low ?? null,
     high: found?.high ?? null,
@@ -86,12 +116,32 @@ export function compareRuns(
       kind: best.kind,
       rates: ratesBehind(arms.map((arm) => arm.rates)),
       claim: best.claim,
-      ...verdictWords(best, lesser),
+      ...verdictWords(best, lesser, metric),
     },
     superConvergence:
-      last === undefined || aim === undefined ? null : superConvergenceOf(last.arm.runs, baseline.runs, aim),
-    warnings: [...fairnessWarnings(runs), ...lossWarnings([baseline, ...others], failed), ...warnings],
+      last === undefined || aim === undefined
+        ? null
+        : superConvergenceOf(last.arm.runs, baseline.runs, { target: aim, metric }),
+    warnings: [
+      ...fairnessWarnings(runs),
+      ...lossWarnings([baseline, ...others], failed),
+      ...warnings,
+      ...untoldWarning(untold),
+    ],
   };
+}
+
+/** Whether a run's epochs say what is compared; those of older versions do not know balanced accuracy. */
+function tellsEpochs({ epochs }: RecordedRun['record'], metric: Metric): boolean {
+  return metric === 'accuracy' || epochs.every(({ balancedAccuracy }) => balancedAccuracy !== undefined);
+}
+
+function untoldWarning(runs: readonly RecordedRun[]): string[] {
+  if (runs.length === 0) return [];
+  const who = runs.length === 1 ? 'A run was' : `${runs.length} runs were`;
+  return [
+    `${who} recorded by a version that told the balanced accuracy of no epoch: it is taken from the predictions at the end, and there are no steps to a target.`,
+  ];
 }
 
 /** In the order of the seeds, however the folders were given. */
@@ -102,11 +152,11 @@ function runsOf(name: string, runs: readonly RecordedRun[]): RecordedRun[] {
 function superConvergenceOf(
   arm: readonly RecordedRun[],
   baseline: readonly RecordedRun[],
-  target: number,
+  { target, metric }: { readonly target: number; readonly metric: Metric },
 ): Comparison['superConvergence'] {
   const pairs = pairsOf(arm, baseline).map((pair) => ({
-    arm: stepsOf(pair.arm, target),
-    baseline: stepsOf(pair.baseline, target),
+    arm: stepsOf(pair.arm, target, metric),
+    baseline: stepsOf(pair.baseline, target, metric),
     armBudget: pair.arm.record.steps.length,
     baselineBudget: pair.baseline.record.steps.length,
   }));
@@ -137,12 +187,13 @@ export function pairsOf(arm: readonly RecordedRun[], baseline: readonly Recorded
 }
 
 /** The difference of two arms over seeds and images. */
-export function rawDifference(arm: ArmRuns, baseline: ArmRuns): RawDifference {
+export function rawDifference(arm: ArmRuns, baseline: ArmRuns, metric: Metric = 'accuracy'): RawDifference {
   const pairs = pairsOf(arm.runs, baseline.runs);
   const images = imageDifferences(pairs);
+  const labels = metric === 'accuracy' ? null : labelsOf(pairs);
   return {
-    found: differenceOf(pairs, images),
-    overImages: images === null ? null : bootstrapMeanOverImages(meanOfRows(images)),
+    found: differenceOf(pairs, images, labels, metric),
+    overImages: images === null ? null : overImages(meanOfRows(images), labels),
     perSeed: pairs.flatMap((pair, i) => {
       const row = images?.[i];
       if (row === undefined) return [];
@@ -151,24 +202,41 @@ export function rawDifference(arm: ArmRuns, baseline: ArmRuns): RawDifference {
       return [
         {
           seed: pair.baseline.seed,
-          difference: pair.arm.final.validAccuracy - pair.baseline.final.validAccuracy,
+          difference: finalScore(pair.arm.final, metric) - finalScore(pair.baseline.final, metric),
           onlyArm,
           onlyBaseline,
-          pValue: mcnemar(onlyArm, onlyBaseline),
+          pValue: labels === null ? mcnemar(onlyArm, onlyBaseline) : balancedMcnemar(row, labels),
         },
       ];
     }),
   };
 }
 
+function overImages(perImage: readonly number[], labels: readonly number[] | null): BootstrapInterval {
+  return labels === null ? bootstrapMeanOverImages(perImage) : bootstrapMeanOverClasses(perImage, labels);
+}
+
 function differenceOf(
   pairs: readonly Pair[],
   images: readonly (readonly number[])[] | null,
+  labels: readonly number[] | null,
+  metric: Metric,
 ): RawDifference['found'] {
   if (pairs.length === 0) return null;
-  // A single image says nothing about others.
-  if (images !== null && (images[0]?.length ?? 0) > 1) return crossedDifference(crossedSums(images));
-  return pairedDifference(finals(pairs.map((p) => p.arm)), finals(pairs.map((p) => p.baseline)));
+  // Single images say nothing about others of their class.
+  const classes = labels === null ? 1 : new Set(labels).size;
+  if (images !== null && (images[0]?.length ?? 0) > classes) {
+    return labels === null
+      ? crossedDifference(crossedSums(images))
+      : balancedDifference(balancedSums(images, labels));
+  }
+  const scores = (runs: readonly RecordedRun[]) => finals(runs, metric);
+  return pairedDifference(scores(pairs.map((p) => p.arm)), scores(pairs.map((p) => p.baseline)));
+}
+
+/** The class of each validation image. */
+function labelsOf([first]: readonly Pair[]): number[] {
+  return (first?.arm.record.predictions ?? []).map(({ label }) => label);
 }
 
 /**
@@ -209,16 +277,23 @@ export function comparedArm(
   { name, runs }: ArmRuns,
   failed: readonly FailedRun[],
   target: number | undefined,
+  metric: Metric = 'accuracy',
 ): Omit<ComparedArm, 'rates'> {
-  const over = (value: (run: RecordedRun) => number): OverSeeds =>
-    runs.length === 0 ? { mean: null, sd: null, low: null, high: null } : summarize(runs.map(value));
-  const times = (value: (run: RecordedRun, target: number) => number | null): TimesSummary | null =>
-    target === undefined || runs.length === 0 ? null : summarizeTimes(runs.map((run) => value(run, target)));
+  const over = (value: (run: RecordedRun) => number | undefined): OverSeeds => overSeeds(runs, value);
+  const times = (
+    value: (run: RecordedRun, target: number, metric: Metric) => number | null,
+  ): TimesSummary | null =>
+    target === undefined || runs.length === 0
+      ? null
+      : summarizeTimes(runs.map((run) => value(run, target, metric)));
   return {
     policy: name,
     runs: runs.map(({ record, seed, best, final }) => ({ run: record.dir, seed, best, final })),
     bestAccuracy: over(({ best }) => best.validAccuracy),
     finalAccuracy: over(({ final }) => final.validAccuracy),
+    balancedAccuracy: over(({ final }) => final.balancedAccuracy),
+    macroF1: over(({ final }) => final.macroF1),
+    perClass: scoresByClass(runs),
     validLoss: over(({ final }) => final.validLoss),
     stepsToTarget: times(stepsOf),
     secondsToTarget: times(secondsOf),
@@ -226,23 +301,42 @@ export function comparedArm(
   };
 }
 
-/** Final accuracies, from 0 to 1. */
-export function finals(runs: readonly RecordedRun[]): number[] {
-  return runs.map(({ final }) => final.validAccuracy);
+/** Every class's scores over all runs; null where there are none, or not all have predictions. */
+function scoresByClass(runs: readonly RecordedRun[]): ClassScore[] | null {
+  const counts = runs.map(({ record }) => confusionOfRun(record, 'final')).filter((own) => own !== null);
+  const classes = runs[0]?.record.dataset['classes'];
+  const [first] = counts;
+  if (first === undefined || counts.length < runs.length || !Array.isArray(classes)) return null;
+  const sums = first.map((row, label) =>
+    row.map((_, predicted) => counts.reduce((sum, own) => sum + (own[label]?.[predicted] ?? 0), 0)),
+  );
+  return classScores(sums, classes.map(String)).map((score) => ({
+    ...score,
+    images: Math.round(score.images / runs.length),
+  }));
+}
+
+/** What runs are compared by, from 0 to 1. */
+export function finals(runs: readonly RecordedRun[], metric: Metric = 'accuracy'): number[] {
+  return runs.map(({ final }) => finalScore(final, metric));
 }
 
 /** Steps after which a run first stood at the target, null where it never did. */
-export function stepsOf({ record, stepsPerEpoch }: RecordedRun, target: number): number | null {
-  const epochs = record.epochs.map(({ epoch, validAccuracy }) => ({
-    step: epoch * stepsPerEpoch,
-    accuracy: validAccuracy,
+export function stepsOf(
+  { record, stepsPerEpoch }: RecordedRun,
+  target: number,
+  metric: Metric = 'accuracy',
+): number | null {
+  const epochs = record.epochs.map((epoch) => ({
+    step: epoch.epoch * stepsPerEpoch,
+    accuracy: finalScore(epoch, metric),
   }));
   return stepsToTarget(epochs, target);
 }
 
-function secondsOf({ record }: RecordedRun, target: number): number | null {
+function secondsOf({ record }: RecordedRun, target: number, metric: Metric): number | null {
   return secondsToTarget(
-    record.epochs.map(({ seconds, validAccuracy }) => ({ seconds, accuracy: validAccuracy })),
+    record.epochs.map((epoch) => ({ seconds: epoch.seconds, accuracy: finalScore(epoch, metric) })),
     target,
   );
 }

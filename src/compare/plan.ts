@@ -14,7 +14,7 @@ import {
   SCHEMA_VERSION,
 } from '../runs/documents.js';
 import { claimPower, imagesToClaim, seedsToClaim, type Spread, spreadOf } from '../stats/claim-power.js';
-import { crossedSums, meanSquares } from '../stats/crossed.js';
+import { balancedSquares, balancedSums, crossedSums, meanSquares } from '../stats/crossed.js';
 import { median } from '../stats/describe.js';
 import { costOfRuns, planOf } from '../train/plan.js';
 import type { TrainRequest } from '../train/run.js';
@@ -157,9 +157,12 @@ async function planPower(
   const read = (await Promise.all(runs.map(({ dir }) => readForComparison(dir)))).filter(isFinished);
   const ofArm = (arm: string | undefined) => read.filter((run) => run.arm === arm);
   const pairs = arms.length < 2 ? [] : pairsOf(ofArm(arms.at(-1)), ofArm(arms[0]));
-  const images = planned[0]?.bench.images.valid.length ?? 1;
-  const seen = seenSpread(pairs, images);
-  const spread = seen ?? { ...ASSUMED, images };
+  const valid = planned[0]?.bench.images.valid ?? [];
+  const { metric } = settings;
+  const labels = metric === 'accuracy' ? null : valid.map(({ label }) => label);
+  const images = Math.max(1, valid.length);
+  const seen = seenSpread(pairs, images, labels);
+  const spread = seen ?? assumedSpread(images, labels);
   return {
     difference: DIFFERENCE,
     spread,
@@ -171,12 +174,28 @@ async function planPower(
   };
 }
 
-/** Null where pairs are too few to show a spread, or show none. */
-function seenSpread(pairs: readonly Pair[], images: number): Spread | null {
+/**
+ * Null where pairs are too few to show a spread, or show none.
+ * @param labels the class of each image where balanced accuracy is compared, else null
+ */
+function seenSpread(pairs: readonly Pair[], images: number, labels: readonly number[] | null): Spread | null {
   const rows = imageDifferences(pairs);
-  if (pairs.length < 2 || rows === null || images < 2) return null;
-  const spread = spreadOf(meanSquares(crossedSums(rows)), pairs.length, images);
+  const classes = labels === null ? 1 : new Set(labels).size;
+  if (pairs.length < 2 || rows === null || images <= classes) return null;
+  const squares =
+    labels === null ? meanSquares(crossedSums(rows)) : balancedSquares(balancedSums(rows, labels)).squares;
+  const spread = spreadOf(squares, pairs.length, images);
   return spread.sd === 0 ? null : spread;
+}
+
+/** Of balanced accuracy a mean over few images of a class varies more, by what uneven weights cost (Kish, «Survey Sampling», 1965). */
+function assumedSpread(images: number, labels: readonly number[] | null): Spread {
+  const sizes = [...new Set(labels ?? [])].map(
+    (label) => labels?.filter((other) => other === label).length ?? 1,
+  );
+  const loss =
+    labels === null ? 1 : (images * sizes.reduce((sum, size) => sum + 1 / size, 0)) / sizes.length ** 2;
+  return { sd: ASSUMED.sd, between: loss * ASSUMED.between, within: loss * ASSUMED.within, images };
 }
 
 /**

@@ -39,6 +39,7 @@ export function bestAndFinal(epochs: readonly EpochRecord[]): Record<'best' | 'f
 export function bestAndFinalByClass({
   epochs,
   predictions,
+  dataset,
   result,
 }: PredictedRun & Pick<RunRecord, 'epochs'>): Record<'best' | 'final', BestEpoch | null> {
   const found = bestAndFinal(epochs);
@@ -266,10 +267,13 @@ function aboutPredictions({ predictions, epochs }: RunRecord, { valid, classes }
         `predictions.jsonl has ${right(which)} right with the ${which} weights, epoch ${epoch} of epochs.jsonl ${correct}`,
       ];
     }
-    const counts = classes === undefined ? null : confusionOf(
-      predictions.map((line) => ({ label: line.label, predicted: line[which].predicted })),
-      classes,
-    );
+    const counts =
+      classes === undefined
+        ? null
+        : confusionOf(
+            predictions.map((line) => ({ label: line.label, predicted: line[which].predicted })),
+            classes,
+          );
     const found = counts === null ? undefined : classAverages(counts);
     return (['balancedAccuracy', 'macroF1'] as const).flatMap((name) => {
       const value = told[name];

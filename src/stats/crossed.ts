@@ -174,7 +174,11 @@ interface CrossedLayout {
 }
 
 /** The interval and p that belong to mean squares of several seeds, the joining images included. */
-function judged(mean: number, squares: MeanSquares, { S, N, alike, imageDegrees }: CrossedLayout): CrossedDifference {
+function judged(
+  mean: number,
+  squares: MeanSquares,
+  { S, N, alike, imageDegrees }: CrossedLayout,
+): CrossedDifference {
   const signFlip = alike ? signFlipP(mean, S) : 0;
   if (alike && S < SIGN_FLIPS_REACH_5_PERCENT) {
     const open = { low: null, high: null, degreesOfFreedom: null, varianceShares: null };
@@ -250,21 +254,24 @@ export interface BalancedSums {
  */
 export function balancedSums(rows: readonly ArrayLike<number>[], labels: readonly number[]): BalancedSums {
   const images = rows[0]?.length ?? 0;
-  if (labels.length !== images) throw new RangeError(`expected ${images} labels but received ${labels.length}`);
+  if (labels.length !== images)
+    throw new RangeError(`expected ${images} labels but received ${labels.length}`);
   const tables = [...new Set(labels)].map((label) => {
     const own = labels.flatMap((other, i) => (other === label ? [i] : []));
     return rows.map((row) => own.map((i) => row[i] ?? NaN));
   });
   const classes = tables.map(crossedSums);
   const scores = rows.map((_, seed) => {
-    const means = tables.map((table) => (table[seed] ?? []).reduce((sum, d) => sum + d, 0) / (table[seed]?.length ?? 1));
+    const means = tables.map(
+      (table) => (table[seed] ?? []).reduce((sum, d) => sum + d, 0) / (table[seed]?.length ?? 1),
+    );
     return means.reduce((sum, value) => sum + value, 0) / means.length;
   });
   return { seeds: rows.length, images, classes, scores };
 }
 
 /** Mean squares of a balanced difference, and the degrees of freedom that those of the images have. */
-interface BalancedSquares {
+export interface BalancedSquares {
   readonly squares: MeanSquares;
   readonly imageDegrees: number;
 }
@@ -292,7 +299,7 @@ interface BalancedSquares {
  *
  * The images' degrees of freedom are as for the sum of the three: 1 / sum_c(share of c / degrees of c).
  */
-function balancedSquares({ seeds: S, images: N, classes, scores }: BalancedSums): BalancedSquares {
+export function balancedSquares({ seeds: S, images: N, classes, scores }: BalancedSums): BalancedSquares {
   const mean = scores.reduce((sum, score) => sum + score, 0) / S;
   const spread = scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / (S - 1);
   const own = classes.map((sums) => {
@@ -305,7 +312,8 @@ function balancedSquares({ seeds: S, images: N, classes, scores }: BalancedSums)
   const [pooledImages, pooledResidual] = [pooled('images'), pooled('residual')];
   const parts = own.map(({ sums, degrees, squares }) => {
     const share = N / (sums.images * classes.length ** 2);
-    const held = (value: number, common: number) => (share * (degrees * value + BORROWED * common)) / (degrees + BORROWED);
+    const held = (value: number, common: number) =>
+      (share * (degrees * value + BORROWED * common)) / (degrees + BORROWED);
     return {
       degrees: Math.min(all, degrees + BORROWED),
       images: held(squares.images, pooledImages),

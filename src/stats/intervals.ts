@@ -97,6 +97,39 @@ export function bootstrapMeanOverImages(
   return { mean: centre, low: quantile(means, tail), high: quantile(means, 1 - tail), n };
 }
 
+/**
+ * As `bootstrapMeanOverImages`, of the mean over classes of the mean over a class's images: as many images of each class as there are
+ * are drawn from that class. The two joining images are a group of their own, and weigh what an image does at root mean square.
+ * @param labels the class of each image
+ */
+export function bootstrapMeanOverClasses(
+  perImage: ArrayLike<number>,
+  labels: readonly number[],
+  { seed = 0, repeats = 10_000 }: { readonly seed?: number; readonly repeats?: number } = {},
+): BootstrapInterval {
+  const groups = [...new Set(labels)].map((label) =>
+    Float64Array.from(labels.flatMap((other, i) => (other === label ? [perImage[i] ?? NaN] : []))),
+  );
+  const centre = mean(groups.map((group) => mean(group)));
+  const n = labels.length;
+  const joining = Math.sqrt(groups.reduce((sum, { length }) => sum + 1 / length, 0) / n) / groups.length;
+  const stream = randomStream(seed, 'images by class');
+  const means = new Float64Array(repeats);
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    let total = 0;
+    for (const group of groups) {
+      let sum = 0;
+      for (let k = 0; k < group.length; k++) sum += group[stream.integer(group.length)] ?? NaN;
+      total += sum / group.length / groups.length;
+    }
+    for (let k = 0; k < 2; k++) total += stream.integer(2) === 0 ? joining : -joining;
+    means[repeat] = total;
+  }
+  means.sort();
+  const tail = (1 - CONFIDENCE) / 2;
+  return { mean: centre, low: quantile(means, tail), high: quantile(means, 1 - tail), n };
+}
+
 /** Linear between the order statistics of a sorted array (Hyndman and Fan's type 7). */
 function quantile(sorted: Float64Array, p: number): number {
   const position = p * (sorted.length - 1);

@@ -74,7 +74,10 @@ export function weightsNote(
   { classWeights }: Pick<RunConfig, 'classWeights'>,
 ): string | undefined {
   if (classWeights !== 'balanced') return undefined;
-  const weights = balancedWeights(images).map((weight, label) => ({ weight, name: images.classNames[label] ?? '' }));
+  const weights = balancedWeights(images).map((weight, label) => ({
+    weight,
+    name: images.classNames[label] ?? '',
+  }));
   const known = weights.filter(({ weight }) => weight > 0).sort((a, b) => a.weight - b.weight);
   const [least, most] = [known[0], known.at(-1)];
   if (least === undefined || most === undefined || least.weight === most.weight) {

@@ -110,7 +110,9 @@ export function* simulateUneven(
   for (let repeat = 0; repeat < repeats; repeat++) yield unevenComparison(world);
 }
 
-function unevenComparison(world: UnevenWorld): ReturnType<typeof simulateUneven> extends Generator<infer One> ? One : never {
+function unevenComparison(
+  world: UnevenWorld,
+): ReturnType<typeof simulateUneven> extends Generator<infer One> ? One : never {
   const { seeds, sizes, seedSpread, classSpread, advantage } = world;
   const lucks = Array.from({ length: seeds }, () => {
     const bits = nextBits();
@@ -123,7 +125,10 @@ function unevenComparison(world: UnevenWorld): ReturnType<typeof simulateUneven>
     const harder = most === least ? 0 : (HARDER * Math.log(most / images)) / Math.log(most / least);
     const own = lucks.map(([arm, baseline]) => {
       const bits = nextBits();
-      return [arm + classSpread * NORMAL[bits >>> 16]!, baseline + classSpread * NORMAL[bits & 0xffff]!] as const;
+      return [
+        arm + classSpread * NORMAL[bits >>> 16]!,
+        baseline + classSpread * NORMAL[bits & 0xffff]!,
+      ] as const;
     });
     return classSums(world, images, harder, own, (seed, total) => {
       scores[seed]! += total / images / sizes.length;

@@ -152,10 +152,14 @@ export function softmaxCrossEntropy(
     const logProbabilities = tf.logSoftmax(logits);
     const losses = tf.mul<tf.Tensor2D>(targets, logProbabilities);
     const gradient = tf.sub<tf.Tensor2D>(tf.exp(logProbabilities), targets);
-    if (classWeights === undefined) return [tf.neg<tf.Scalar>(tf.sum(losses)), tf.mul(gradient, 1 / weight)] as const;
+    if (classWeights === undefined)
+      return [tf.neg<tf.Scalar>(tf.sum(losses)), tf.mul(gradient, 1 / weight)] as const;
     const weights = Float32Array.from(labels, (label) => weightOf(label, classWeights));
     const column = tf.tensor2d(weights, [labels.length, 1]);
-    return [tf.neg<tf.Scalar>(tf.sum(tf.mul(losses, column))), tf.mul(gradient, tf.mul(column, 1 / weight))] as const;
+    return [
+      tf.neg<tf.Scalar>(tf.sum(tf.mul(losses, column))),
+      tf.mul(gradient, tf.mul(column, 1 / weight)),
+    ] as const;
   });
   return { lossSum, dLogits };
 }

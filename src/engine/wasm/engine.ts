@@ -10,13 +10,7 @@ import {
   sliceInput,
   type StepOutcome,
 } from '../engine.js';
-import {
-  batchWeight,
-  matchState,
-  matchStatistics,
-  type NetworkSetup,
-  type TrainedState,
-} from '../params.js';
+import { batchWeight, matchState, matchStatistics, type NetworkSetup, type TrainedState } from '../params.js';
 import { slicesOf } from '../shapes.js';
 import { compileKernels, instantiateKernels } from './compile-kernels.js';
 import { floatsAt, Heap } from './heap.js';

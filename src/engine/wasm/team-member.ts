@@ -85,7 +85,12 @@ export class TeamMember {
       case Op.lossOfPart: {
         const part = this.partOf(job, item);
         const labels = this.labels.slice(part.from, part.from + part.images);
-        this.losses[part.index] = this.wholeBatch.loss(labels, part, this.rowOf(part.index), this.weightOf(job));
+        this.losses[part.index] = this.wholeBatch.loss(
+          labels,
+          part,
+          this.rowOf(part.index),
+          this.weightOf(job),
+        );
         return;
       }
       case Op.backwardUnit: {

@@ -21,8 +21,11 @@ export function differenceSvg(differences: readonly ArmDifference[], width = WID
   if (rows.length === 0) return null;
   const reach = reachOf(rows);
   const legend = legendMarks(legendFor(rows), width - 2 * SIDE);
-  const title = 'difference of the final accuracy, in percentage points';
-  const shortTitle = 'difference of the final accuracy, points';
+  const what = differences.some(({ metric }) => metric === 'balancedAccuracy')
+    ? 'balanced accuracy'
+    : 'final accuracy';
+  const title = `difference of the ${what}, in percentage points`;
+  const shortTitle = `difference of the ${what}, points`;
   const bottom = AXIS + legend.height;
   return svgDocument(title, {
     width,

@@ -1,4 +1,4 @@
-import type { ComparedArm, EpochRecord, StepRecord } from '../../runs/documents.js';
+import type { ComparedArm, EpochRecord, Metric, StepRecord } from '../../runs/documents.js';
 import type { Colour } from '../text/layout.js';
 import type { ChartSeries, ChartSpec } from './chart.js';
 import { heldFinite } from './resample.js';
@@ -76,20 +76,21 @@ export function overSeeds({ policy, runs }: ArmCurves, value: (epoch: EpochRecor
   };
 }
 
-/** Final accuracy of the arms over their learning rates; null where none was trained at several. */
-export function rateChart(arms: readonly ComparedArm[]): ChartSpec | null {
+/** What the arms are compared by, over their learning rates; null where none was trained at several. */
+export function rateChart(arms: readonly ComparedArm[], metric: Metric = 'accuracy'): ChartSpec | null {
   if (arms.every(({ rates }) => rates.length < 2)) return null;
   const colours = armColours(arms.map(({ policy }) => policy));
   return {
-    title: 'final accuracy by learning rate',
+    title: `${metric === 'accuracy' ? 'final accuracy' : 'balanced accuracy'} by learning rate`,
     x: { label: 'learning rate', scale: 'log' },
     rows: 10,
     series: arms.map(({ policy, rates }, i) => ({
       name: policy,
       ...coloured(colours[i]),
-      points: rates.flatMap(({ learningRate, finalAccuracy: { mean } }) =>
-        learningRate === null || mean === null ? [] : [{ x: learningRate, y: mean }],
-      ),
+      points: rates.flatMap(({ learningRate, finalAccuracy, balancedAccuracy }) => {
+        const { mean } = metric === 'accuracy' ? finalAccuracy : balancedAccuracy;
+        return learningRate === null || mean === null ? [] : [{ x: learningRate, y: mean }];
+      }),
     })),
   };
 }

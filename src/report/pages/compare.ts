@@ -1,5 +1,6 @@
 import type { RateSource } from '../../config/run-config.js';
-import type { ArmDifference, ArmRate, CompareDocument, ComparedArm } from '../../runs/documents.js';
+import type { ArmDifference, ArmRate, CompareDocument, ComparedArm, Metric } from '../../runs/documents.js';
+import { areUneven } from '../../stats/classes.js';
 import type { TimesSummary } from '../../stats/times.js';
 import { chartPair, textChart } from '../charts/terminal.js';
 import { type ArmCurves, armSteps, epochCharts, rateChart, stepCharts } from '../charts/training.js';
@@ -18,7 +19,15 @@ import {
   formatShares,
 } from '../text/numbers.js';
 import { fittingTable, table, type TableColumn, tableWidth } from '../text/table.js';
-import { differencesNote, failures, superConvergenceText, timesNote } from '../words/compare.js';
+import {
+  classCounts,
+  differencesNote,
+  failures,
+  superConvergenceText,
+  timesNote,
+  unevenNote,
+} from '../words/compare.js';
+import { leastRecognised } from './train.js';
 
 /** A comparison as text: curves of the arms, tables, what differs by how much, and last the verdict. */
 export function compareReport(
@@ -36,6 +45,7 @@ export function compareReport(
     armTable(document, curves, layout),
     ratesBlock(document, layout),
     runTable(document, layout),
+    classTable(document, layout),
     document.differences.length === 0 ? undefined : differences(document, layout),
     paragraph(superConvergenceText(document), width),
     paintLines(paragraph(timesNote(document), width), 'grey', colour),
@@ -44,6 +54,7 @@ export function compareReport(
       .join('\n'),
     document.warnings.map((text) => paintLines(paragraph(text, width, '! '), 'yellow', colour)).join('\n'),
     paintLines(paragraph(document.verdict.sentence, width), 'bold', colour),
+    paragraph(unevenNote(document), width),
   ]);
 }
 
@@ -80,13 +91,28 @@ function fraction(bound: number | null): number | null {
 }
 
 /** The facts of the arms' table, those about the target only where there is one. */
-export function armFacts({ arms, superConvergence, config }: CompareDocument): readonly ArmFact[] {
-  const target = formatFraction(superConvergence?.target ?? config.target ?? arms[0]?.finalAccuracy.mean);
+export function armFacts(
+  { arms, superConvergence, config, dataset }: CompareDocument,
+  byClass = isUneven(dataset),
+): readonly ArmFact[] {
+  const balanced = config.metric === 'balanced-accuracy';
+  const judged = (arm: ComparedArm | undefined) => (balanced ? arm?.balancedAccuracy : arm?.finalAccuracy);
+  const target = formatFraction(superConvergence?.target ?? config.target ?? judged(arms[0])?.mean);
+  const accuracy: ArmFact = ['final accuracy', ({ finalAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)];
+  const recalls: ArmFact = [
+    'balanced accuracy',
+    ({ balancedAccuracy: { mean, sd } }) => formatMeanSd(mean, sd),
+  ];
+  const f1: ArmFact = ['macro F1', ({ macroF1: { mean, sd } }) => formatMeanSd(mean, sd)];
+  const interval: ArmFact = [
+    '95% interval',
+    (arm) => formatInterval(fraction(judged(arm)?.low ?? null), fraction(judged(arm)?.high ?? null)),
+  ];
   const facts: readonly ArmFact[] = [
     ['seeds', ({ runs, failed }) => seedCount(runs.length, failed.length)],
     ['learning rate', ({ rates }) => rateText(rates)],
-    ['final accuracy', ({ finalAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
-    ['95% interval', ({ finalAccuracy: { low, high } }) => formatInterval(fraction(low), fraction(high))],
+    ...(balanced ? [recalls, interval, accuracy, f1] : [accuracy, interval]),
+    ...(!balanced && byClass ? [recalls, f1] : []),
     ['best accuracy', ({ bestAccuracy: { mean, sd } }) => formatMeanSd(mean, sd)],
     ['valid loss', ({ validLoss: { mean, sd } }) => formatMeanSd(mean, sd)],
     ['time per run', (_, curve) => formatDuration(secondsPerRun(curve))],
@@ -96,21 +122,64 @@ export function armFacts({ arms, superConvergence, config }: CompareDocument): r
   return arms.some(({ stepsToTarget }) => stepsToTarget !== null) ? facts : facts.slice(0, -2);
 }
 
+/** Whether a share of all validation images says too little about the small classes. */
+function isUneven(dataset: CompareDocument['dataset'], part: 'train' | 'valid' = 'valid'): boolean {
+  return areUneven(classCounts(dataset, part).map(({ images }) => images));
+}
+
+/** More classes than this fill a screen: those that are recognised least are shown. */
+const MOST_CLASSES = 12;
+
+/** The recall of each class by arm, where training or validation classes are uneven. */
+function classTable({ arms, dataset }: CompareDocument, layout: ReportLayout): string | undefined {
+  const scores = arms.map(({ perClass }) => perClass).filter((own) => own !== null);
+  const [first] = scores;
+  if (
+    !(isUneven(dataset) || isUneven(dataset, 'train')) ||
+    first === undefined ||
+    scores.length < arms.length
+  ) {
+    return undefined;
+  }
+  const shown = leastRecognised(first, MOST_CLASSES);
+  const rows = shown.map((score) => {
+    const label = first.indexOf(score);
+    return [
+      score.class,
+      formatCount(score.images),
+      ...scores.map((own) => formatFraction(own[label]?.recall)),
+    ];
+  });
+  const columns = [{ header: 'recall' }, right('judged on'), ...arms.map(({ policy }) => right(policy))];
+  const note =
+    shown.length < first.length
+      ? `The ${MOST_CLASSES} classes that the first arm recognises least, of ${first.length}; all seeds together.`
+      : 'Share of each class that was recognised after the last epoch, all seeds together.';
+  return `${fittingTable(columns, rows, layout)}\n${paintLines(paragraph(note, layout.width), 'grey', layout.colour)}`;
+}
+
 /**
  * Every run with its counts, arm by arm under the arm's name where names are too long for a column; the reasons of failed
  * ones are listed below the tables.
  */
-function runTable({ arms }: CompareDocument, layout: ReportLayout): string {
-  const columns = [right('seed'), right('final'), { header: 'best' }];
+function runTable({ arms, config, dataset }: CompareDocument, layout: ReportLayout): string {
+  const byClass = config.metric === 'balanced-accuracy' || isUneven(dataset);
+  const columns = [
+    right('seed'),
+    right('final'),
+    ...(byClass ? [right('balanced')] : []),
+    { header: 'best' },
+  ];
   const byArm = arms.map(({ policy, runs, failed }) => ({
     policy,
     rows: [
       ...runs.map(({ seed, final, best }) => [
         String(seed),
         formatAccuracy(final.correct, final.total),
+        ...(byClass ? [formatFraction(final.balancedAccuracy)] : []),
         `${formatAccuracy(best.correct, best.total)} in epoch ${best.epoch}`,
       ]),
-      ...failed.map(({ seed }) => [String(seed), 'failed', '']),
+      ...failed.map(({ seed }) => [String(seed), 'failed', ...(byClass ? [''] : []), '']),
     ],
   }));
   const named = [{ header: 'arm' }, ...columns];
@@ -124,7 +193,7 @@ function runTable({ arms }: CompareDocument, layout: ReportLayout): string {
   );
 }
 
-/** Differences of the arms in percentage points of final accuracy, paired by seed. */
+/** Differences of the arms in percentage points, paired by seed. */
 function differenceTable(
   differences: readonly ArmDifference[],
   withMethod: boolean,
@@ -175,40 +244,45 @@ const SOURCES: Readonly<Record<RateSource, string>> = {
 };
 
 /** Every rate of every arm where arms were trained at several, as a chart and a table. */
-function ratesBlock({ arms }: CompareDocument, layout: ReportLayout): string | undefined {
-  const chart = rateChart(arms);
+function ratesBlock({ arms, config }: CompareDocument, layout: ReportLayout): string | undefined {
+  const chart = rateChart(arms, config.metric);
   if (chart === null) return undefined;
   return joinBlocks([
     textChart(chart, layout),
-    fittingTable(RATE_COLUMNS, rateRows(arms), layout),
+    fittingTable(rateColumns(config.metric), rateRows(arms, config.metric), layout),
     paintLines(paragraph(RATES_NOTE, layout.width), 'grey', layout.colour),
   ]);
 }
 
 /** What the chart and the table of rates mean. */
 export const RATES_NOTE =
-  'Rates: every run at them counts here. Elsewhere a seed counts at the rate with the highest mean final accuracy over the other seeds, so that no run helps to choose where it is judged.';
+  'Rates: every run at them counts here. Elsewhere a seed counts at the rate with the highest mean over the other seeds of what is compared, so that no run helps to choose where it is judged.';
 
-export const RATE_COLUMNS: readonly TableColumn[] = [
-  { header: 'arm' },
-  right('learning rate'),
-  { header: 'from' },
-  right('final accuracy'),
-  right('runs'),
-  right('chosen by'),
-];
+export function rateColumns(metric: Metric): readonly TableColumn[] {
+  return [
+    { header: 'arm' },
+    right('learning rate'),
+    { header: 'from' },
+    right(metric === 'accuracy' ? 'final accuracy' : 'balanced accuracy'),
+    right('runs'),
+    right('chosen by'),
+  ];
+}
 
 /** A row for every rate of every arm. */
-export function rateRows(arms: readonly ComparedArm[]): string[][] {
+export function rateRows(arms: readonly ComparedArm[], metric: Metric): string[][] {
   return arms.flatMap(({ policy, rates }) =>
-    rates.map(({ learningRate, factor, finalAccuracy: { mean, sd }, runs, failed, chosen, source }) => [
-      policy,
-      formatRate(learningRate),
-      factor === 1 ? sourceText(source) : `${sourceText(source)}, × ${factor}`,
-      formatMeanSd(mean, sd),
-      seedCount(runs, failed),
-      counted(chosen, 'seed'),
-    ]),
+    rates.map(({ learningRate, factor, runs, failed, chosen, source, ...scores }) => {
+      const { mean, sd } = metric === 'accuracy' ? scores.finalAccuracy : scores.balancedAccuracy;
+      return [
+        policy,
+        formatRate(learningRate),
+        factor === 1 ? sourceText(source) : `${sourceText(source)}, × ${factor}`,
+        formatMeanSd(mean, sd),
+        seedCount(runs, failed),
+        counted(chosen, 'seed'),
+      ];
+    }),
   );
 }
 

@@ -1,4 +1,5 @@
 import type { BestEpoch, EpochRecord, StepRecord, TrainDocument } from '../../runs/documents.js';
+import { areUneven, type ClassScore } from '../../stats/classes.js';
 import { wilson } from '../../stats/intervals.js';
 import type { ChartSeries, ChartSpec } from '../charts/chart.js';
 import { chartPair } from '../charts/terminal.js';
@@ -7,12 +8,13 @@ import { joinBlocks, paintLines, paragraph, type ReportLayout } from '../text/la
 import {
   counted,
   formatAccuracy,
+  formatCount,
   formatDuration,
   formatFraction,
   formatInterval,
   formatRate,
 } from '../text/numbers.js';
-import { table, type TableColumn } from '../text/table.js';
+import { fittingTable, table, type TableColumn } from '../text/table.js';
 
 /** One run as text: losses, accuracy, the applied rate and momentum, the epochs, best and final result. */
 export function trainReport(
@@ -36,7 +38,8 @@ export function trainReport(
     epochs.length === 0 ? 'no epoch was finished' : table(...epochTable(document), layout),
     best === null || final === null
       ? undefined
-      : `${table(...summaryTable(best, final), layout)}\n${paintLines(paragraph(BEST_NOTE, width), 'grey', colour)}`,
+      : `${table(...summaryTable(best, final, isJudgedByClass(document)), layout)}\n${paintLines(paragraph(BEST_NOTE, width), 'grey', colour)}`,
+    classTable(document, layout),
     ...events.map(({ text }) => paragraph(`Note: ${text}`, width)),
   ]);
 }
@@ -80,14 +83,59 @@ function curve(
   return { name, points: epochs.map((epoch) => ({ x: epoch.epoch, y: value(epoch) })) };
 }
 
+/** Whether a share of all validation images says too little about the small classes. */
+export function isJudgedByClass({ dataset }: TrainDocument): boolean {
+  return areUneven(dataset.counts.map(({ valid }) => valid));
+}
+
+/** More classes than this fill a screen: those that are recognised least are shown. */
+const MOST_CLASSES = 12;
+
+/** Recall, precision and F1 of each class, where training or validation classes are uneven. */
+function classTable(document: TrainDocument, layout: ReportLayout): string | undefined {
+  const { perClass, dataset } = document;
+  const uneven = isJudgedByClass(document) || areUneven(dataset.counts.map(({ train }) => train));
+  if (!uneven || perClass === null || perClass === undefined) return undefined;
+  const trained = new Map(dataset.counts.map((count) => [count.class, count.train]));
+  const rows = leastRecognised(perClass, MOST_CLASSES).map((score) => [
+    score.class,
+    formatCount(trained.get(score.class) ?? null),
+    formatCount(score.images),
+    ...[score.recall, score.precision, score.f1].map((share) => formatFraction(share)),
+  ]);
+  const headers = ['trained on', 'judged on', 'recall', 'precision', 'F1'];
+  const columns = [
+    { header: 'class' },
+    ...headers.map((header): TableColumn => ({ header, align: 'right' })),
+  ];
+  const left = perClass.length - rows.length;
+  const note =
+    left > 0
+      ? `The ${MOST_CLASSES} classes with the lowest recall; ${left} more are on the page that --report writes.`
+      : 'Class by class, after the last epoch.';
+  return `${fittingTable(columns, rows, layout)}\n${paintLines(paragraph(note, layout.width), 'grey', layout.colour)}`;
+}
+
+/** All classes in their order where they are no more than `most`, else those of the lowest recall, the lowest first. */
+export function leastRecognised<Score extends Pick<ClassScore, 'recall'>>(
+  scores: readonly Score[],
+  most: number,
+): readonly Score[] {
+  if (scores.length <= most) return scores;
+  return scores.toSorted((a, b) => (a.recall ?? 1) - (b.recall ?? 1)).slice(0, most);
+}
+
 /** A row for each epoch. */
-export function epochTable({ epochs, best }: TrainDocument): [TableColumn[], string[][]] {
+export function epochTable(document: TrainDocument): [TableColumn[], string[][]] {
+  const { epochs, best } = document;
+  const byClass = isJudgedByClass(document);
   return [
     [
       { header: 'epoch', align: 'right' },
       { header: 'train loss', align: 'right' },
       { header: 'valid loss', align: 'right' },
       { header: 'valid accuracy', align: 'right' },
+      ...(byClass ? [{ header: 'balanced', align: 'right' } as const] : []),
       { header: 'time', align: 'right' },
       { header: '' },
     ],
@@ -96,15 +144,24 @@ export function epochTable({ epochs, best }: TrainDocument): [TableColumn[], str
       formatFraction(record.trainLoss),
       formatFraction(record.validLoss),
       formatAccuracy(record.correct, record.total),
+      ...(byClass ? [formatFraction(record.balancedAccuracy)] : []),
       formatDuration(record.seconds),
       record.epoch === best?.epoch ? 'best' : '',
     ]),
   ];
 }
 
-/** The best and the final epoch with an interval over images. */
-export function summaryTable(best: BestEpoch, final: BestEpoch): [TableColumn[], string[][]] {
-  const row = (name: string, { epoch, correct, total, validLoss }: BestEpoch): string[] => {
+/**
+ * The best and the final epoch with an interval over images.
+ * @param byClass whether balanced accuracy and macro F1 stand beside the accuracy
+ */
+export function summaryTable(
+  best: BestEpoch,
+  final: BestEpoch,
+  byClass: boolean,
+): [TableColumn[], string[][]] {
+  const row = (name: string, epochOf: BestEpoch): string[] => {
+    const { epoch, correct, total, validLoss, balancedAccuracy, macroF1 } = epochOf;
     // A record from elsewhere may say anything.
     const counts = Number.isInteger(correct) && Number.isInteger(total) && correct >= 0 && correct <= total;
     const { low, high } = counts ? wilson(correct, total) : { low: null, high: null };
@@ -113,6 +170,7 @@ export function summaryTable(best: BestEpoch, final: BestEpoch): [TableColumn[],
       String(epoch),
       formatAccuracy(correct, total),
       formatInterval(low, high),
+      ...(byClass ? [formatFraction(balancedAccuracy), formatFraction(macroF1)] : []),
       formatFraction(validLoss),
     ];
   };
@@ -122,6 +180,9 @@ export function summaryTable(best: BestEpoch, final: BestEpoch): [TableColumn[],
       { header: 'epoch', align: 'right' },
       { header: 'accuracy', align: 'right' },
       { header: '95% interval', align: 'right' },
+      ...(byClass
+        ? (['balanced', 'macro F1'].map((header) => ({ header, align: 'right' })) as TableColumn[])
+        : []),
       { header: 'valid loss', align: 'right' },
     ],
     [row('best', best), row('final', final)],

@@ -1,4 +1,6 @@
 import type { ArmDifference, CompareDocument } from '../../runs/documents.js';
+import { isJsonObject, type JsonValue } from '../../runs/json.js';
+import { areUneven } from '../../stats/classes.js';
 import type { SuperConvergence } from '../../stats/times.js';
 import { formatFraction, formatInterval } from '../text/numbers.js';
 
@@ -15,10 +17,13 @@ export function superConvergenceText({
   const { target, factor, low, high, bound, note } = found;
   const decimals = (value: number | null | undefined): string => formatFraction(value, 2);
   const lead = bound === 'none' ? '' : `${bound} `;
-  const origin = config.target === null ? `, ${baseline}'s mean final accuracy` : '';
+  const origin =
+    config.target === null
+      ? `, ${baseline}'s mean ${config.metric === 'accuracy' ? 'final accuracy' : 'after the last epoch'}`
+      : '';
   return (
     `Super-convergence factor: ${lead}${decimals(factor)}${interval(low, high, decimals)}, steps of ${baseline} over steps of ${arm} ` +
-    `up to an accuracy of ${formatFraction(target)}${origin}; above 1, ${arm} is faster. ${note}`
+    `up to ${config.metric === 'accuracy' ? 'an' : 'a balanced'} accuracy of ${formatFraction(target)}${origin}; above 1, ${arm} is faster. ${note}`
   ).trimEnd();
 }
 
@@ -45,10 +50,10 @@ function interval(low: number | null, high: number | null, format: (value: numbe
 }
 
 /** How the differences were judged, and which of several the super-convergence factor is about. */
-export function differencesNote({ differences, difference }: CompareDocument): string {
+export function differencesNote({ differences, difference, config }: CompareDocument): string {
   const methods = [...new Set(differences.map(({ method }) => method))];
   const what = [
-    'Difference of the final accuracy in percentage points, paired by seed.',
+    `Difference of the final ${config.metric === 'accuracy' ? 'accuracy' : 'balanced accuracy'} in percentage points, paired by seed.`,
     ...methods.map((method) => METHODS[method]),
   ];
   if (differences.length > 1 && difference !== null) {
@@ -67,6 +72,41 @@ const METHODS: Readonly<Record<ArmDifference['method'], string>> = {
   'paired t': 'Interval and p are for other seeds alone (paired t).',
   'sign flip': 'All seeds alike: p is that of the signs alone (sign flip).',
 };
+
+/**
+ * Which options speak for the small classes, where classes are uneven and they were not given; empty elsewhere.
+ * Which arms win may depend on it: accuracy is mostly about the large classes.
+ */
+export function unevenNote({ config, dataset, verdict }: CompareDocument): string {
+  if (verdict.kind === 'one-arm' || verdict.kind === 'no-pairs' || config.metric !== 'accuracy') return '';
+  const judged = classRange(dataset, 'valid');
+  if (judged !== null) {
+    return `The validation classes are uneven (${judged}), and this is about accuracy over all images, most of them of large classes. --metric balanced-accuracy compares the same runs with all classes alike.`;
+  }
+  return '';
+}
+
+/** The smallest and the largest class in words; null where classes are not uneven. */
+function classRange(dataset: CompareDocument['dataset'], part: 'train' | 'valid'): string | null {
+  const counts = classCounts(dataset, part);
+  if (!areUneven(counts.map(({ images }) => images))) return null;
+  const known = counts.filter(({ images }) => images > 0).sort((a, b) => a.images - b.images);
+  return [known[0], known.at(-1)].map((own) => `${own?.images ?? 0} of ${own?.name ?? ''}`).join(', ');
+}
+
+/** Images of each class, as dataset.json counts them; none where it does not. */
+export function classCounts(
+  dataset: CompareDocument['dataset'],
+  part: 'train' | 'valid',
+): { readonly name: string; readonly images: number }[] {
+  const counts = dataset?.['counts'];
+  if (!Array.isArray(counts)) return [];
+  return counts.flatMap((count: JsonValue) => {
+    if (!isJsonObject(count)) return [];
+    const [name, images] = [count['class'], count[part]];
+    return typeof name === 'string' && typeof images === 'number' ? [{ name, images }] : [];
+  });
+}
 
 /** What the times mean; empty where nothing was timed. */
 export function timesNote({ arms, jobs, sharedFeatures }: CompareDocument): string {

@@ -1,4 +1,5 @@
 import { moreOf, type VarianceShares } from '../../stats/crossed.js';
+import type { Metric } from '../../runs/documents.js';
 import type { RatesBehind, Verdict } from '../../stats/verdict.js';
 import { counted } from '../text/numbers.js';
 
@@ -12,10 +13,17 @@ export interface VerdictWords {
 
 /**
  * Says a verdict in plain English.
+ * @param metric what the numbers are of
  * @param others with more arms than two the verdicts on the others, in the order in which they are told
  */
-export function verdictWords(verdict: Verdict, others: readonly Verdict[] = []): VerdictWords {
-  if (others.length === 0) return wordsOf(verdictTitle(verdict), verdictDetail(verdict));
+export function verdictWords(
+  verdict: Verdict,
+  others: readonly Verdict[] = [],
+  metric: Metric = 'accuracy',
+): VerdictWords {
+  const measure = metric === 'accuracy' || !('mean' in verdict) ? '' : 'in balanced accuracy ';
+  const detail = `${measure}${verdictDetail(verdict)}`;
+  if (others.length === 0) return wordsOf(verdictTitle(verdict), detail);
   const { claim, baseline } = verdict;
   const loser = verdict.kind === 'claim' && claim === baseline ? verdict.arm : baseline;
   const title =
@@ -25,7 +33,7 @@ export function verdictWords(verdict: Verdict, others: readonly Verdict[] = []):
       ? `chance in seeds and images may explain each of the ${others.length + 1} differences from ${baseline}. The best supported: `
       : '';
   const rest = others.map(inShort).join('; ');
-  return wordsOf(title, `${lead}${verdictDetail(verdict)} The others against ${baseline}: ${rest}.`);
+  return wordsOf(title, `${lead}${detail} The others against ${baseline}: ${rest}.`);
 }
 
 function wordsOf(title: string, detail: string): VerdictWords {

@@ -98,7 +98,7 @@ export function drawnChart(name: string, spec: ChartSpec, full = false): NamedCh
 
 /** All charts of a comparison as standalone SVG documents. */
 export function comparisonCharts(
-  { arms, differences }: CompareDocument,
+  { arms, differences, config: { metric } }: CompareDocument,
   curves: readonly ArmCurves[],
 ): NamedChart[] {
   const epochs = epochCharts(curves);
@@ -109,13 +109,14 @@ export function comparisonCharts(
     'train-loss': epochs.trainLoss,
     'learning-rate': steps.learningRate,
     momentum: steps.momentum,
-    rates: rateChart(arms),
+    rates: rateChart(arms, metric),
   };
   const charts = Object.entries(specs).flatMap(([name, spec]) =>
     spec === null ? [] : [drawnChart(name, spec)],
   );
   const [svg, narrow] = [differenceSvg(differences), differenceSvg(differences, NARROW.width)];
-  const caption = 'Differences of the final accuracy: each seed, their mean, and its 95% intervals';
+  const what = metric === 'accuracy' ? 'final accuracy' : 'balanced accuracy';
+  const caption = `Differences of the ${what}: each seed, their mean, and its 95% intervals`;
   if (svg === null || narrow === null) return charts;
   return [{ name: 'difference', caption, svg, narrow, full: true }, ...charts];
 }

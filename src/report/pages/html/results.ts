@@ -2,25 +2,33 @@ import type { CompareDocument } from '../../../runs/documents.js';
 import type { ArmCurves } from '../../charts/training.js';
 import {
   formatAccuracy,
+  formatFraction,
   formatInterval,
   formatPoints,
   formatPValue,
   formatShares,
 } from '../../text/numbers.js';
-import { differencesNote, failures, superConvergenceText, timesNote } from '../../words/compare.js';
-import { armFacts, RATE_COLUMNS, rateRows, RATES_NOTE } from '../compare.js';
+import {
+  differencesNote,
+  failures,
+  superConvergenceText,
+  timesNote,
+  unevenNote,
+} from '../../words/compare.js';
+import { armFacts, rateColumns, rateRows, RATES_NOTE } from '../compare.js';
 import { html, type Html, htmlTable, signed } from './html.js';
 
 /** The verdict, with the runs that failed and the warnings. */
 export function verdictSection(document: CompareDocument): Html {
   const { kind, title, detail } = document.verdict;
+  const uneven = unevenNote(document);
   return html`<section class="verdict ${kind === 'claim' ? 'claimed' : ''}">
       <strong>${kind === 'one-seed' ? 'One seed is too few for a verdict' : title}</strong>
       <p>${kind === 'one-arm' || kind === 'no-pairs' ? capital(detail) : detail}</p>
     </section>
     ${failures(document).map((text) => html`<p class="warning failure">${text}</p> `)}${document.warnings.map(
       (text) => html`<p class="warning">${text}</p> `,
-    )}`;
+    )}${uneven === '' ? null : html`<p class="soft">${uneven}</p> `}`;
 }
 
 /** For sentences that do not begin with an arm's name, which stays as it is. */
@@ -30,7 +38,7 @@ function capital(sentence: string): string {
 
 /** The arms side by side. */
 export function armsSection(document: CompareDocument, curves: readonly ArmCurves[]): Html {
-  const facts = armFacts(document);
+  const facts = armFacts(document, true);
   return html`<h2>The arms</h2>
     ${htmlTable(
       [{ header: '' }, ...document.arms.map(({ policy }) => ({ header: policy, number: true }))],
@@ -44,12 +52,12 @@ export function armsSection(document: CompareDocument, curves: readonly ArmCurve
 }
 
 /** Every rate of every arm; null where each was trained at one. */
-export function ratesSection({ arms }: CompareDocument): Html | null {
+export function ratesSection({ arms, config: { metric } }: CompareDocument): Html | null {
   if (arms.every(({ rates }) => rates.length < 2)) return null;
   return html`<h2>The learning rates</h2>
     ${htmlTable(
-      RATE_COLUMNS.map(({ header, align }) => ({ header, number: align === 'right' })),
-      rateRows(arms),
+      rateColumns(metric).map(({ header, align }) => ({ header, number: align === 'right' })),
+      rateRows(arms, metric),
     )}
     <p class="soft">${RATES_NOTE}</p> `;
 }
@@ -57,6 +65,7 @@ export function ratesSection({ arms }: CompareDocument): Html | null {
 /** Differences over seeds and images, and seed by seed. */
 export function differencesSection(document: CompareDocument): Html | null {
   if (document.differences.length === 0) return null;
+  const balanced = document.config.metric === 'balanced-accuracy';
   const perSeed = document.differences.flatMap(({ arm, baseline, perSeed: seeds }) =>
     seeds.map((seed) => [
       `${arm} − ${baseline}`,
@@ -102,13 +111,14 @@ export function differencesSection(document: CompareDocument): Html | null {
                 { header: 'points', number: true },
                 { header: 'only the arm right', number: true },
                 { header: 'only the baseline right', number: true },
-                { header: "McNemar's exact p", number: true },
+                { header: balanced ? 'p of the signs' : "McNemar's exact p", number: true },
               ],
               perSeed,
             )}
             <p class="soft">
-              McNemar's test compares two trained networks on the same images; it says nothing about other
-              seeds, and so nothing about the policies.
+              ${balanced ? 'The test of the signs, each over the images of its class,' : "McNemar's test"}
+              compares two trained networks on the same images; it says nothing about other seeds, and so
+              nothing about the policies.
             </p> `
     }`;
 }
@@ -121,6 +131,8 @@ export function runsSection({ arms }: CompareDocument): Html {
         { header: 'arm' },
         { header: 'seed', number: true },
         { header: 'final accuracy', number: true },
+        { header: 'balanced accuracy', number: true },
+        { header: 'macro F1', number: true },
         { header: 'best accuracy', number: true },
         { header: 'in epoch', number: true },
         { header: 'folder' },
@@ -130,11 +142,22 @@ export function runsSection({ arms }: CompareDocument): Html {
           policy,
           String(seed),
           formatAccuracy(final.correct, final.total),
+          formatFraction(final.balancedAccuracy),
+          formatFraction(final.macroF1),
           formatAccuracy(best.correct, best.total),
           String(best.epoch),
           html`<code>${run}</code>`,
         ]),
-        ...failed.map(({ run, seed }) => [policy, String(seed), 'failed', '', '', html`<code>${run}</code>`]),
+        ...failed.map(({ run, seed }) => [
+          policy,
+          String(seed),
+          'failed',
+          '',
+          '',
+          '',
+          '',
+          html`<code>${run}</code>`,
+        ]),
       ]),
     )}
     <p class="soft">

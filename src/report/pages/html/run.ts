@@ -105,7 +105,7 @@ function resultSection(document: TrainDocument): Html {
       <strong>Accuracy ${formatAccuracy(final.correct, final.total)} after epoch ${final.epoch}</strong>
       <p>95% interval ${formatInterval(low, high)} over other images. ${how}</p>
     </section>
-    ${pageTable(...summaryTable(best, final))}
+    ${pageTable(...summaryTable(best, final, true))}
     <p class="soft">${BEST_NOTE}</p> `;
 }
 
