@@ -11,7 +11,7 @@ import type { RecordedRun } from './read.js';
  */
 export function compareDocument(
   { comparison, runs, failed, status }: CompareOutcome,
-  { target, metric, seconds, trainedHere }: CompareContext,
+  { target, metric = 'accuracy', seconds, trainedHere }: CompareContext,
 ): CompareDocument {
   const records = [...runs, ...failed].flatMap(({ record }) => (record === null ? [] : [record]));
   const [first] = records;
@@ -41,7 +41,8 @@ function sharesFeatures({ record }: RecordedRun): boolean {
 /** What the records do not tell. */
 export interface CompareContext {
   readonly target: number | undefined;
-  readonly metric: Metric;
+  /** [accuracy] */
+  readonly metric?: Metric;
   readonly seconds: number;
   readonly trainedHere: JsonObject | undefined;
 }
@@ -73,7 +74,7 @@ function settingsPerArm(names: readonly string[], runs: readonly Pick<RecordedRu
 function configOf(
   { arms }: Comparison,
   { runs, failed }: Pick<CompareOutcome, 'runs' | 'failed'>,
-  { target, metric }: Pick<CompareContext, 'target' | 'metric'>,
+  { target, metric }: Required<Pick<CompareContext, 'target' | 'metric'>>,
 ): CompareConfig {
   const names = arms.map(({ policy }) => policy);
   const all = [...runs, ...failed];

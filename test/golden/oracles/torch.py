@@ -62,13 +62,29 @@ def cross_entropy():
         labels = torch.randint(classes, (images,))
         loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
         loss.backward()
+        plain = logits.grad.flatten().tolist()
+        # A generator of its own: the cases stay those of earlier versions.
+        weights = torch.rand(classes, generator=torch.Generator().manual_seed(classes)) * 4 + 0.2
+
+        def with_gradient(value):
+            logits.grad = None
+            value.backward()
+            return {'loss': value.item(), 'gradient': logits.grad.flatten().tolist()}
+
+        each = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction='none')
+        weighted = with_gradient((each * weights[labels]).sum() / weights[labels].sum())
+        own = with_gradient(F.cross_entropy(logits, labels, weight=weights)) if smoothing == 0 else None
         cases.append({
             'smoothing': smoothing,
             'classes': classes,
             'logits': logits.detach().flatten().tolist(),
             'labels': labels.tolist(),
             'loss': loss.item(),
-            'gradient': logits.grad.flatten().tolist(),
+            'gradient': plain,
+            'weights': weights.tolist(),
+            'weightedLoss': weighted['loss'],
+            'weightedGradient': weighted['gradient'],
+            'torchWeight': own,
         })
     return {'cases': cases}
 

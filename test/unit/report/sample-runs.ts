@@ -166,6 +166,7 @@ export function sampleComparison(
       rates: [
         {
           ...{ learningRate: 5e-4, factor: 1, source: 'built-in', finalAccuracy },
+          balancedAccuracy: finalAccuracy,
           ...{ runs: seeds, failed: 0, chosen: seeds },
         },
       ],
@@ -177,6 +178,9 @@ export function sampleComparison(
       })),
       bestAccuracy: over(bests.map(({ validAccuracy }) => validAccuracy)),
       finalAccuracy,
+      balancedAccuracy: finalAccuracy,
+      macroF1: finalAccuracy,
+      perClass: null,
       validLoss: over(finals.map(({ validLoss }) => validLoss)),
       stepsToTarget: times(arm === 0 ? [76, 76, 114] : [114, 114, 152]),
       secondsToTarget: times(arm === 0 ? [30, 30, 45] : [45, 45, 60]),
@@ -224,6 +228,7 @@ export function sampleComparison(
       seed: 0,
       seeds,
       target: 0.7,
+      metric: 'accuracy',
       lr: 5e-4,
       perArm: Object.fromEntries(policies.map((policy) => [policy, { policy }])),
     },
