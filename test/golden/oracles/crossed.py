@@ -1,6 +1,6 @@
 """The crossed interval of a comparison, recomputed with numpy and SciPy (Debian's python3-scipy).
 
-    cd test/golden/oracles && python3 crossed.py            writes crossed.json
+    cd test/golden/oracles && python3 crossed.py            writes crossed.json and balanced.json
     python3 crossed.py COMPARISON.json RUN...               reads the folders of runs, and fails where the intervals
                                                             in the document of `onecycle compare RUN... --json` differ
 
@@ -88,7 +88,68 @@ def crossed(table):
             'varianceShares': {'seeds': shares[0], 'images': shares[1], 'residual': shares[2]}, 'method': 'crossed'}
 
 
+def balanced(table, labels, borrowed=4):
+    """The same for balanced accuracies: classes are strata of equal weight."""
+    table, labels = np.asarray(table, dtype=float), np.asarray(labels)
+    seeds, images = table.shape
+    groups = [table[:, labels == label] for label in np.unique(labels)]
+    sizes = np.array([group.shape[1] for group in groups])
+    scores = np.mean([group.mean(axis=1) for group in groups], axis=0)
+    mean = float(scores.mean())
+    degrees = sizes - 1
+    own = np.array([mean_squares(group)[0][1:] if group.shape[1] > 1 else [0, 0] for group in groups])
+    pooled = degrees @ own / degrees.sum()
+    held = (degrees[:, None] * own + borrowed * pooled) / (degrees[:, None] + borrowed)
+    # Variances of the mean by their sources; those of images and single answers add up over classes.
+    of_seeds = np.var(scores, ddof=1) / seeds
+    parts = held / (sizes[:, None] * seeds * len(groups) ** 2)
+    of_images, of_answers = parts.sum(axis=0)
+    df_of_classes = np.minimum(degrees.sum(), degrees + borrowed)
+    df_of_images = of_images / np.sum(parts[:, 0] / df_of_classes) if of_images > 0 else degrees.sum()
+
+    effects = np.concatenate([group.mean(axis=0) for group in groups])
+    differing = effects[np.abs(effects) > 1e-12]
+    weights = np.concatenate([np.full(size, 1 / (size * len(groups))) for size in sizes])
+    joining = 2 * np.mean(weights**2) * images / (images - 1)
+    if differing.size > 0:
+        repeated = max(0.0, 1 - of_answers / of_images) if of_images > 0 else float(of_answers == 0)
+        joining *= np.mean(differing**2) * repeated**2
+    of_images += joining
+
+    total = max(of_seeds + of_images - of_answers, 0.4 * max(of_seeds, of_images)) or of_answers
+    sources = np.array([of_seeds, of_images, of_answers])
+    df_of_sources = np.array([seeds - 1, df_of_images, (seeds - 1) * df_of_images])
+    df = float(1 / np.sum((sources / total) ** np.minimum(1, df_of_sources / 2) / df_of_sources))
+    half = t_quantile(df) * np.sqrt(total)
+    shares = np.array([max(0, of_seeds - of_answers), max(0, of_images - of_answers), of_answers])
+    shares = np.where(shares < 1e-12 * shares.sum(), 0.0, shares) / shares.sum()
+    return {'mean': mean, 'low': max(-1.0, mean - half), 'high': min(1.0, mean + half),
+            'pValue': 2 * stats.t.sf(abs(mean) / np.sqrt(total), df), 'degreesOfFreedom': df,
+            'varianceShares': {'seeds': shares[0], 'images': shares[1], 'residual': shares[2]}}
+
+
+def write_balanced():
+    random = np.random.default_rng(2027)
+    cases = []
+    for seeds, sizes, spread, lead in [(3, [60, 6], 0.4, 0.0), (5, [40, 12, 4], 0.2, 0.5), (2, [20, 20, 20], 0.3, 0.0),
+                                       (10, [50, 25, 10, 5, 1], 0.5, 1.0), (4, [9, 3], 0.0, 0.0)]:
+        labels = np.repeat(np.arange(len(sizes)), sizes)
+        random.shuffle(labels)
+        difficulty = random.normal(1.5, 2, len(labels))
+
+        def arm(lead):
+            luck = random.normal(0, 1, (seeds, len(sizes)))[:, labels] * spread
+            return (random.random((seeds, len(labels))) < 1 / (1 + np.exp(-(difficulty + luck + lead)))).astype(int)
+
+        table = arm(lead) - arm(0)
+        cases.append({'name': f'{seeds} seeds, classes of {sizes}', 'rows': table.tolist(), 'labels': labels.tolist(),
+                      **balanced(table, labels)})
+    document = {'source': f'numpy {np.__version__} and scipy {scipy.__version__}, written by crossed.py', 'cases': cases}
+    pathlib.Path('balanced.json').write_text(json.dumps(document) + '\n')
+
+
 def write_oracle():
+    write_balanced()
     random = np.random.default_rng(2026)
 
     def answers(seeds, images, seed_spread, image_spread, advantage):
