@@ -1,7 +1,9 @@
-import { expect, test } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { compareRuns } from '../../../src/compare/conclude.js';
-import { readRuns } from '../../../src/compare/read.js';
+import { readRuns, type RecordedRun } from '../../../src/compare/read.js';
+import { bestAndFinalByClass } from '../../../src/runs/check-run.js';
 import { freshFolder } from '../runs/fresh-folder.js';
+import { recordedRun } from './recorded-run.js';
 import { makeRun } from './recorded-runs.js';
 
 const right = (text: string) => [...text].map((letter) => letter === '1');
@@ -143,4 +145,99 @@ test('arms that were judged on other images are compared in the mean, but not im
   const { finished } = await readRuns([...dirs.slice(0, 1), other]);
   const { difference } = compareRuns(['fixed', 'other'], finished, [], undefined);
   expect(difference).toMatchObject({ mean: 0.5, overImages: null, perSeed: [] });
+});
+
+describe('balanced accuracy', () => {
+  const LABELS = [...Array<number>(8).fill(0), ...Array<number>(2).fill(1)];
+  /** A run on eight images of class 0 and two of class 1, with so many right of each. */
+  const uneven = (arm: string, seed: number, [ofEight, ofTwo]: readonly [number, number]): RecordedRun => {
+    const right = LABELS.map((label, i) => (label === 0 ? i < ofEight : i < 8 + ofTwo));
+    const run = recordedRun(arm, seed, right);
+    const predictions = LABELS.map((label, i) => {
+      const answer = { predicted: right[i] ? label : 1 - label, probability: 0.9 };
+      return { image: `val/${i}.png`, label, final: answer, best: answer };
+    });
+    const record = { ...run.record, predictions, result: {} };
+    const { best, final } = bestAndFinalByClass(record);
+    const epochs = record.epochs.map((epoch) => ({ ...epoch, balancedAccuracy: epoch.validAccuracy / 2 }));
+    return { ...run, best: best!, final: final!, record: { ...record, epochs } };
+  };
+  // By accuracy a is better with each seed, by balanced accuracy b.
+  const runs = [0, 1, 2].flatMap((seed) => [
+    uneven('a', seed, [8, 0]),
+    uneven('b', seed, seed === 0 ? [5, 2] : [6, 1]),
+  ]);
+
+  it('turns the difference round where it is the metric', () => {
+    const plain = compareRuns(['a', 'b'], runs, [], undefined).difference!;
+    expect(plain.metric).toBe('finalAccuracy');
+    expect(plain.mean).toBeCloseTo(-0.1, 12);
+    const { difference, verdict, arms } = compareRuns(['a', 'b'], runs, [], 0.3, 'balanced-accuracy');
+    // a: (1 + 0)/2; b: (5/8 + 1)/2 once, (6/8 + 1/2)/2 twice.
+    expect(arms.map(({ balancedAccuracy }) => balancedAccuracy.mean)).toEqual([
+      0.5,
+      expect.closeTo((0.8125 + 2 * 0.625) / 3, 12),
+    ]);
+    expect(difference).toMatchObject({ metric: 'balancedAccuracy', method: 'crossed' });
+    expect(difference!.mean).toBeCloseTo((0.3125 + 2 * 0.125) / 3, 12);
+    expect(difference!.perSeed.map((seed) => seed.difference)).toEqual([0.3125, 0.125, 0.125]);
+    expect(difference!.perSeed[0]).toMatchObject({ onlyArm: 2, onlyBaseline: 3 });
+    expect(difference!.overImages!.mean).toBeCloseTo(difference!.mean!, 12);
+    expect(verdict.sentence).toContain('in balanced accuracy b ends 18.8 points above a on average');
+    expect(arms[1]!.perClass).toMatchObject([
+      { class: 'no', images: 8, recall: 17 / 24 },
+      { class: 'yes', images: 2, recall: 4 / 6 },
+    ]);
+    // Epochs climb by a fifth of half the accuracy: a stands at 0.3 after the fourth, b after none but its first seeds' last.
+    expect(arms[0]!.stepsToTarget).toMatchObject({ median: 4 * 32, reached: 3 });
+  });
+
+  it('chooses rates by it', () => {
+    const at = (lrFactor: number, run: RecordedRun): RecordedRun => ({ ...run, lrFactor });
+    const many = runs
+      .filter(({ arm }) => arm === 'b')
+      .flatMap((run) => [run, at(2, uneven('b', run.seed, [8, 0]))]);
+    const rates = (metric: 'accuracy' | 'balanced-accuracy') =>
+      compareRuns(['b'], many, [], undefined, metric).arms[0]!.rates.map(({ factor, chosen }) => [
+        factor,
+        chosen,
+      ]);
+    expect(rates('accuracy')).toEqual([
+      [1, 0],
+      [2, 3],
+    ]);
+    expect(rates('balanced-accuracy')).toEqual([
+      [1, 3],
+      [2, 0],
+    ]);
+  });
+
+  it('is taken from the predictions where epochs do not tell, without steps to a target', () => {
+    const older = runs.map((run) => ({
+      ...run,
+      record: {
+        ...run.record,
+        epochs: run.record.epochs.map(({ balancedAccuracy: _, ...epoch }) => epoch),
+      },
+    }));
+    const { difference, arms, warnings, superConvergence } = compareRuns(
+      ['a', 'b'],
+      older,
+      [],
+      0.3,
+      'balanced-accuracy',
+    );
+    expect(difference!.mean).toBeCloseTo((0.3125 + 2 * 0.125) / 3, 12);
+    expect([arms[0]!.stepsToTarget, superConvergence]).toEqual([null, null]);
+    expect(warnings.join()).toContain(
+      '6 runs were recorded by a version that told the balanced accuracy of no epoch',
+    );
+  });
+
+  it('needs predictions', () => {
+    const without = runs.map((run) => recordedRun(run.arm, run.seed, [true, false]));
+    expect(() => compareRuns(['a', 'b'], without, [], undefined, 'balanced-accuracy')).toThrow(
+      '--metric balanced-accuracy needs the predictions of every run',
+    );
+  });
 });

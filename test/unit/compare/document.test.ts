@@ -30,7 +30,7 @@ test('what the arms share, what each has of its own, and which pairs there are',
   const { config, status, environment } = compareDocument(outcome, { ...told, target: 0.5 });
   expect(status).toBe('completed');
   expect(config).toEqual({
-    ...{ policies: ['fixed', '1cycle'], seed: 2, seeds: 2, target: 0.5 },
+    ...{ policies: ['fixed', '1cycle'], seed: 2, seeds: 2, target: 0.5, metric: 'accuracy' },
     ...{ epochs: 2, batchSize: 2, lr: { fixed: 0.01, '1cycle': 0.02 } },
     perArm: {
       fixed: { policy: 'fixed', lr: 0.01, lrFrom: null },

@@ -51,6 +51,7 @@ test.each<[string, JsonObject]>([
   ['number of epochs: 5 (a), 7 (b)', { epochs: 7 }],
   ['weight decay: not recorded (a), 0.1 (b)', { weightDecay: 0.1 }],
   ['label smoothing: not recorded (a), 0 (b)', { labelSmoothing: 0 }],
+  ['class weights: none (a), balanced (b)', { classWeights: 'balanced' }],
   ['augmentation: not recorded (a), flip (b)', { augment: 'flip' }],
   ['views kept of each image: not recorded (a), none (b)', { views: null }],
   ['image size in pixels: not recorded (a), 96 (b)', { imageSize: 96 }],

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { trainReport } from '../../../src/report/pages/train.js';
 import { sampleSteps, sampleTraining } from './sample-runs.js';
 
@@ -36,4 +36,48 @@ test('a fixed policy has a rate and no maximum', () => {
   expect(trainReport(sampleTraining({ policy: 'fixed' }), steps, layout)).toContain(
     'fixed, rate 5e-4, 5 epochs',
   );
+});
+
+describe('uneven classes', () => {
+  const counts = (ants: number, bees: number, train = 600) => [
+    { class: 'ants', train, valid: ants },
+    { class: 'bees', train: 600, valid: bees },
+  ];
+  const perClass = [
+    { class: 'ants', images: 300, recall: 0.9, precision: 0.8, f1: 0.847 },
+    { class: 'bees', images: 100, recall: 0.25, precision: null, f1: 0.3 },
+  ];
+  const sample = sampleTraining({ perClass });
+  const textOf = (list: typeof sample.dataset.counts, changes: object = {}) =>
+    trainReport({ ...sample, ...changes, dataset: { ...sample.dataset, counts: list } }, steps, layout);
+  const last = { epoch: 5, validAccuracy: 0.5, correct: 5, total: 10, validLoss: 1 };
+
+  test('balanced accuracy and macro F1 stand beside the accuracy where validation classes are uneven', () => {
+    const scored = { ...last, balancedAccuracy: 0.575, macroF1: 0.574 };
+    const text = textOf(counts(300, 100), { final: scored, best: last });
+    expect(text).toMatch(/epoch +accuracy +95% interval +balanced +macro F1 +valid loss/u);
+    expect(text).toMatch(/final +5 +0\.500 \(5\/10\) +\[0\.237, 0\.763\] +0\.575 +0\.574 +1\.000/u);
+    // An older version told neither.
+    expect(text).toMatch(/best +5 +0\.500 \(5\/10\) +\[0\.237, 0\.763\] +– +–/u);
+    expect(text).toMatch(/ants +600 +300 +0\.900 +0\.800 +0\.847/u);
+    expect(text).toMatch(/bees +600 +100 +0\.250 +– +0\.300/u);
+  });
+
+  test('classes that are uneven in training alone are told one by one', () => {
+    const text = textOf(counts(200, 200, 60));
+    expect(text).toContain('recall');
+    expect(text).not.toContain('balanced');
+  });
+
+  test('even classes change nothing', () => {
+    expect(textOf(counts(200, 150))).toBe(trainReport(sampleTraining(), steps, layout));
+  });
+
+  test('of many classes the least recognised are shown', () => {
+    const many = Array.from({ length: 15 }, (_, i) => ({ ...perClass[0]!, class: `c${i}`, recall: i / 20 }));
+    const text = textOf(counts(300, 100), { perClass: many });
+    expect(text).toContain('c11 ');
+    expect(text).not.toContain('c12 ');
+    expect(text).toContain('3 more are on the page');
+  });
 });

@@ -49,7 +49,13 @@ describe('the difference of balanced accuracies', () => {
   it('with one class is the difference of accuracies', () => {
     fc.assert(
       fc.property(table, (rows) => {
-        const [own, plain] = [judge(rows, rows[0]!.map(() => 3)), crossedDifference(crossedSums(rows))];
+        const [own, plain] = [
+          judge(
+            rows,
+            rows[0]!.map(() => 3),
+          ),
+          crossedDifference(crossedSums(rows)),
+        ];
         expect(own.method).toBe(plain.method);
         for (const name of ['mean', 'low', 'high', 'pValue', 'degreesOfFreedom'] as const) {
           if (plain[name] === null) expect(own[name]).toBeNull();
@@ -87,7 +93,10 @@ describe('the difference of balanced accuracies', () => {
   it('keeps its variance where seeds trade one class for another', () => {
     // Each seed wins all of one class and loses all of the other: the score is 0 with every seed, and no image's mean is.
     const labels = [0, 0, 0, 1, 1, 1];
-    const [there, back] = [[1, 1, 1, -1, -1, -1], [-1, -1, -1, 1, 1, 1]];
+    const [there, back] = [
+      [1, 1, 1, -1, -1, -1],
+      [-1, -1, -1, 1, 1, 1],
+    ];
     const { mean, low, high } = judge([there, back, there, back, there, back, there], labels);
     expect(mean).toBe(0);
     expect(low).toBeLessThan(-0.01);
@@ -133,9 +142,22 @@ describe('a policy against itself, on classes of 100 to 10 images', () => {
 
 describe('balancedMcnemar', () => {
   it('is near the exact test where there is one class', () => {
-    for (const [won, lost] of [[4, 0], [7, 1], [12, 5], [9, 9], [40, 22]] as const) {
+    for (const [won, lost] of [
+      [4, 0],
+      [7, 1],
+      [12, 5],
+      [9, 9],
+      [40, 22],
+    ] as const) {
       const row = [...Array<number>(won).fill(1), ...Array<number>(lost).fill(-1), 0, 0, 0];
-      expect(Math.abs(balancedMcnemar(row, row.map(() => 0)) - mcnemar(won, lost))).toBeLessThan(0.015);
+      expect(
+        Math.abs(
+          balancedMcnemar(
+            row,
+            row.map(() => 0),
+          ) - mcnemar(won, lost),
+        ),
+      ).toBeLessThan(0.015);
     }
   });
 

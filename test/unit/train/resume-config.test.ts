@@ -24,6 +24,7 @@ describe('the configuration of a recorded run', () => {
     ['extended twice', extendedConfig(extendedConfig(config, 6, 3), 7, 9)],
     ['with early stopping', { ...config, earlyStop: 2, decayEvery: 3 }],
     ['with batch norm in training mode', TRAINED_NORM],
+    ['with class weights', { ...config, classWeights: 'balanced' }],
     ['with random weights', { ...TRAINED_NORM, weights: 'none', alpha: 0.5, stemStride: 1 }],
   ])('comes back %s', (_, written) => expect(read(written)).toEqual(written));
 
