@@ -354,7 +354,7 @@ const ROUNDING = 1e-24;
 
 /** As `crossedDifference`, of balanced accuracies. */
 export function balancedDifference(sums: BalancedSums): CrossedDifference {
-  const { seeds: S, images: N, classes, scores } = sums;
+  const { seeds: S, images: N, scores } = sums;
   const mean = scores.reduce((sum, score) => sum + score, 0) / S;
   if (S === 1) return oneSeed(mean, N);
   const { squares: observed, imageDegrees } = balancedSquares(sums);
