@@ -163,22 +163,61 @@ const V2_STAGES = [
   [6, 320, 1, 1],
 ] as const;
 
+/** MobileNetV1, arXiv 1704.04861, table 1: channels of the separable blocks at a width of 1, and their strides. */
+const V1_BLOCKS = [
+  [64, 1],
+  [128, 2],
+  [128, 1],
+  [256, 2],
+  [256, 1],
+  [512, 2],
+  [512, 1],
+  [512, 1],
+  [512, 1],
+  [512, 1],
+  [512, 1],
+  [1024, 2],
+  [1024, 1],
+] as const;
+
+/**
+ * The plan of a MobileNet V1 of any width, with batch norm after each convolution, named as Keras Applications names its layers.
+ * @param alpha width multiplier: channels are rounded down
+ */
+export function mobileNetV1(alpha: number): Backbone {
+  let channels = Math.floor(32 * alpha);
+  const stem = { name: 'conv1', units: [freshUnit('conv1', [3, 3, 3, channels], 2, true)], residual: false };
+  const blocks: Block[] = [stem];
+  for (const [i, [atWidth1, stride]] of V1_BLOCKS.entries()) {
+    const out = Math.floor(atWidth1 * alpha);
+    const units = [
+      freshUnit(`conv_dw_${i + 1}`, [3, 3, channels, 1], stride, true),
+      freshUnit(`conv_pw_${i + 1}`, [1, 1, channels, out], 1, true),
+    ];
+    blocks.push({ name: `block_${i + 1}`, units, residual: false });
+    channels = out;
+  }
+  return { version: 1, alpha, trainedSize: 224, blocks, features: channels };
+}
+
+/** Both MobileNets have windows of 3 x 3 in the stem and in depthwise convolutions alone. */
+function freshUnit(
+  name: string,
+  filterShape: ConvUnit['filterShape'],
+  stride: 1 | 2,
+  relu6: boolean,
+): ConvUnit {
+  const kind = filterShape[0] === 3 && filterShape[3] === 1 ? 'depthwise' : 'conv';
+  return { name, kind, stride, relu6, filterShape, batchNorm: FRESH_BATCH_NORM };
+}
+
 /**
  * The plan of a MobileNet V2 of any width, with batch norm after each convolution, named as Keras Applications names its layers.
  * @param alpha width multiplier: channels are rounded to multiples of 8, and never down by more than a tenth
  */
 export function freshBackbone(alpha: number): Backbone {
-  const unit = (
-    name: string,
-    filterShape: ConvUnit['filterShape'],
-    stride: 1 | 2,
-    relu6: boolean,
-  ): ConvUnit => {
-    const kind = filterShape[0] === 3 && filterShape[3] === 1 ? 'depthwise' : 'conv';
-    return { name, kind, stride, relu6, filterShape, batchNorm: FRESH_BATCH_NORM };
-  };
   let channels = multipleOf8(32 * alpha);
-  const stem = { name: 'Conv1', units: [unit('Conv1', [3, 3, 3, channels], 2, true)], residual: false };
+  const stem = { name: 'Conv1', units: [freshUnit('Conv1', [3, 3, 3, channels], 2, true)], residual: false };
   const blocks: Block[] = [stem];
   for (const [expansion, atWidth1, repeats, firstStride] of V2_STAGES) {
     for (let i = 0; i < repeats; i++) {
@@ -188,16 +227,16 @@ export function freshBackbone(alpha: number): Backbone {
       const wide = expansion * channels;
       const out = multipleOf8(Math.floor(atWidth1 * alpha));
       const units = [
-        ...(expansion === 1 ? [] : [unit(`${name}_expand`, [1, 1, channels, wide], 1, true)]),
-        unit(`${name}_depthwise`, [3, 3, wide, 1], stride, true),
-        unit(`${name}_project`, [1, 1, wide, out], 1, false),
+        ...(expansion === 1 ? [] : [freshUnit(`${name}_expand`, [1, 1, channels, wide], 1, true)]),
+        freshUnit(`${name}_depthwise`, [3, 3, wide, 1], stride, true),
+        freshUnit(`${name}_project`, [1, 1, wide, out], 1, false),
       ];
       blocks.push({ name, units, residual: stride === 1 && out === channels });
       channels = out;
     }
   }
   const features = alpha > 1 ? multipleOf8(1280 * alpha) : 1280;
-  const last = unit('Conv_1', [1, 1, channels, features], 1, true);
+  const last = freshUnit('Conv_1', [1, 1, channels, features], 1, true);
   blocks.push({ name: last.name, units: [last], residual: false });
   return { version: 2, alpha, trainedSize: 224, blocks, features };
 }

@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
-import { dirname } from 'node:path';
-import { messageOf, UsageError } from '../../errors.js';
-import { readWholeFile } from '../../files.js';
+import { UsageError } from '../../errors.js';
 import {
   type Backbone,
   type Block,
@@ -16,36 +14,33 @@ import type { ConvStage } from './conv-stage.js';
 import { type BatchNorm, foldBatchNorm, requirePositive } from './fold.js';
 import { describe, type LayerGraph, linkLayers } from './graph.js';
 import { matchMobileNet, type MobileNetPlan, type StageBlock } from './match.js';
-import { parseModelJson } from './model-json.js';
-import { readWeightFiles, type WeightTensor } from './weight-files.js';
+import { openModelFile } from './model-file.js';
+import type { WeightTensor } from './weight-files.js';
 
 /** A MobileNet as read from disk, as plain data that may cross threads. */
 export interface LoadedBackbone {
   readonly backbone: Backbone;
   /** Batch norm folded, except where it was to be kept; each its own array. */
   readonly parameters: Parameters;
-  /** Of model.json's bytes followed by those of the weight files in the manifest's order, in hexadecimal. */
+  /** Of the file's bytes, those of model.json followed by those of the weight files in the manifest's order, in hexadecimal. */
   readonly sha256: string;
+  /** How weights are quantized that were read from fewer bits, as in «uint8». */
+  readonly quantized?: string | undefined;
   /** Whether nothing was read and the parameters stand for others, which each run draws by its seed. */
   readonly fresh?: boolean;
 }
-
-const maxJsonBytes = 50 * 2 ** 20;
 
 /** Index of the first block whose batch norm is kept as it is instead of folded, in a network of these blocks. */
 type FirstKept = (network: Pick<MobileNetPlan, 'version' | 'blocks'>) => number;
 
 /**
- * Reads the MobileNet V1 or V2 of a TFJS layers-model, of any width, with or without its classification
- * layers and with batch norm separate or folded already. Each file is read once.
- * Throws UsageError, naming the file, for anything that is not such a network with finite float32 weights.
+ * Reads a MobileNet V1 or V2 of any width, with or without its classification layers and with batch norm separate or folded
+ * already: from the model.json of a TFJS layers-model, or from an HDF5 file or archive of Keras. Each file is read once.
+ * Throws UsageError, naming the file, for anything that is not such a network with finite weights.
  * @param firstKept without it batch norm is folded everywhere
  */
-export function loadBackbone(
-  modelJsonPath: string,
-  firstKept: FirstKept = () => Infinity,
-): Promise<LoadedBackbone> {
-  return explained(modelJsonPath, async () => (await load(modelJsonPath, firstKept)).loaded);
+export function loadBackbone(path: string, firstKept: FirstKept = () => Infinity): Promise<LoadedBackbone> {
+  return explained(path, async () => (await load(path, firstKept)).loaded);
 }
 
 /** A fine-tuned MobileNet as read from disk. */
@@ -79,49 +74,45 @@ export function freshNetwork(alpha: number, seed: number): LoadedBackbone {
   };
 }
 
-async function explained<T>(modelJsonPath: string, read: () => Promise<T>): Promise<T> {
+async function explained<T>(path: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new UsageError(
-      `weights ${modelJsonPath}: ${error.message}\nExpected a TFJS layers-model of MobileNet V1 or V2 in float32, ` +
-        'as tensorflowjs_converter or tfjs save one.',
+      `weights ${path}: ${error.message}\nExpected a TFJS layers-model of MobileNet V1 or V2, as tensorflowjs_converter or tfjs ` +
+        'save one, or a file of Keras (.h5 or .keras) with one, in float32.',
       { cause: error },
     );
   }
 }
 
 async function load(path: string, firstKept: FirstKept) {
-  const json = await readJson(path);
-  const { layers, manifest } = parseModelJson(json.toString('utf8'));
-  const graph = linkLayers(layers);
-  const plan = orSayWhatItIs(json, () => matchMobileNet(graph));
-  const hash = createHash('sha256').update(json);
-  const weights = await readWeightFiles(dirname(path), manifest, (bytes) => void hash.update(bytes));
-  const built = buildBackbone(plan, graph, weights, firstKept(plan));
-  const loaded: LoadedBackbone = { ...built, sha256: hash.digest('hex') };
-  return { loaded, plan, graph, weights };
+  const file = await openModelFile(path);
+  try {
+    const graph = linkLayers(file.layers);
+    const plan = orSayWhatItIs(file.said, () => matchMobileNet(graph));
+    const { weights, sha256, quantized } = await file.readWeights();
+    const built = buildBackbone(plan, graph, weights, firstKept(plan));
+    const loaded: LoadedBackbone = { ...built, sha256, quantized };
+    return { loaded, plan, graph, weights };
+  } finally {
+    file.close();
+  }
 }
 
 /** What people try most often, by the names that Keras gives them. */
 const OTHERS =
   /"name": ?"((?:convnext|densenet|efficientnet|inception|mobilenet_?v3|nasnet|resnet|vgg|xception)[\w.-]*)"/iu;
 
-function orSayWhatItIs<Result>(json: Buffer, match: () => Result): Result {
+function orSayWhatItIs<Result>(said: string, match: () => Result): Result {
   try {
     return match();
   } catch (error) {
-    const [, other] = OTHERS.exec(json.toString('utf8')) ?? [];
+    const [, other] = OTHERS.exec(said) ?? [];
     if (!(error instanceof UsageError) || other === undefined) throw error;
     throw new UsageError(`this is «${other}», another network than a MobileNet V1 or V2: ${error.message}`);
   }
-}
-
-async function readJson(path: string): Promise<Buffer> {
-  return readWholeFile(path, maxJsonBytes).catch((error: unknown) => {
-    throw new UsageError(`cannot be read: ${messageOf(error)}`, { cause: error });
-  });
 }
 
 type FilterShape = ConvUnit['filterShape'];
@@ -276,7 +267,7 @@ class WeightSource {
   take(name: string, shape: readonly number[], ...others: readonly string[]): Float32Array {
     const own = [name, ...others].map((one) => this.find(one)).find((one) => one !== undefined);
     const found = this.weights.get(own ?? name);
-    if (found === undefined) throw new UsageError(`weight «${name}» is missing from the weights manifest`);
+    if (found === undefined) throw new UsageError(`weight «${name}» is missing`);
     if (JSON.stringify(found.shape) !== JSON.stringify(shape)) {
       throw new UsageError(
         `weight «${name}»: expected the shape [${shape.join(', ')}], found [${found.shape.join(', ')}]`,

@@ -148,7 +148,7 @@ function readLayer(value: unknown, where: string): RawLayer {
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.slice(0, 3);
   throw new UsageError(
-    `this is no model.json of a TFJS layers-model, by ${where}: ${z.prettifyError({ issues })}`,
+    `this is no network as Keras describes one, by ${where}: ${z.prettifyError({ issues })}`,
   );
 }
 

@@ -10,12 +10,15 @@ export interface WeightGroup {
   readonly weights: readonly WeightEntry[];
 }
 
+/** A weight that is stored in fewer bits: as float16, or as `step` for step * scale + min. */
+export type Quantization = z.output<typeof quantizationSchema>;
+
 /** A tensor as the manifest declares it; `quantization` is there where its bytes are no plain float32. */
 export interface WeightEntry {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: string;
-  readonly quantization?: unknown;
+  readonly quantization?: Quantization | undefined;
   /** 'optimizer' for the state of an optimizer that was saved along. */
   readonly group?: string | undefined;
 }
@@ -31,11 +34,18 @@ const fileSchema = z.object({
   weightsManifest: z.array(z.unknown()),
 });
 const groupSchema = z.object({ paths: z.array(z.string()).min(1), weights: z.array(z.unknown()) });
+const quantizationSchema = z.union(
+  [
+    z.object({ dtype: z.literal('float16') }),
+    z.object({ dtype: z.enum(['uint8', 'uint16']), min: z.number(), scale: z.number() }),
+  ],
+  { error: 'expected a dtype of float16, or of uint8 or uint16 with min and scale' },
+);
 const weightSchema = z.object({
   name: z.string(),
   shape: z.array(z.number().int().nonnegative()),
   dtype: z.string(),
-  quantization: z.unknown().optional(),
+  quantization: quantizationSchema.optional(),
   group: z.string().optional(),
 });
 const formatSchema = z.object({ format: z.string().optional() });

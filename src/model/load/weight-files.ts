@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, sep } from 'node:path';
 import { messageOf, UsageError } from '../../errors.js';
 import { withFile } from '../../files.js';
-import type { WeightEntry, WeightGroup } from './model-json.js';
+import type { Quantization, WeightEntry, WeightGroup } from './model-json.js';
 
 /** A tensor of a weight file; `values` may be a view into the file's bytes. */
 export interface WeightTensor {
@@ -10,8 +10,8 @@ export interface WeightTensor {
   readonly values: Float32Array;
 }
 
-// MobileNetV2 1.4 with its top has 25 MB; nothing that is a MobileNet comes near this.
-const maxBytes = 512 * 2 ** 20;
+/** MobileNetV2 1.4 with its top has 25 MB; nothing that is a MobileNet comes near this. */
+export const MAX_WEIGHT_BYTES = 512 * 2 ** 20;
 const maxFiles = 1000;
 
 /**
@@ -28,8 +28,10 @@ export async function readWeightFiles(
 ): Promise<Map<string, WeightTensor>> {
   const sizes = manifest.map((group) => declaredBytes(group));
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  if (total > maxBytes) {
-    throw new UsageError(`the weights manifest declares ${total} bytes; at most ${maxBytes} are read`);
+  if (total > MAX_WEIGHT_BYTES) {
+    throw new UsageError(
+      `the weights manifest declares ${total} bytes; at most ${MAX_WEIGHT_BYTES} are read`,
+    );
   }
   const listed = manifest.reduce((sum, group) => sum + group.paths.length, 0);
   if (listed > maxFiles)
@@ -60,18 +62,17 @@ export async function readWeightFiles(
 
 function declaredBytes(group: WeightGroup): number {
   return group.weights.reduce((sum, entry) => {
-    if (entry.quantization !== undefined) {
-      throw new UsageError(
-        `weight «${entry.name}» is quantized; training starts from float32: convert without quantization`,
-      );
-    }
     // An optimizer counts its steps in an int32, four bytes as well.
     const unread = entry.group === 'optimizer' && entry.dtype === 'int32';
     if (entry.dtype !== 'float32' && !unread) {
       throw new UsageError(`weight «${entry.name}»: expected float32, found ${entry.dtype}`);
     }
-    return sum + 4 * count(entry);
+    return sum + bytesOf(entry);
   }, 0);
+}
+
+function bytesOf(entry: WeightEntry): number {
+  return count(entry) * (entry.quantization === undefined ? 4 : entry.quantization.dtype === 'uint8' ? 1 : 2);
 }
 
 function count(entry: WeightEntry): number {
@@ -89,7 +90,7 @@ function requireOnce(paths: readonly string[]): void {
 }
 
 async function readInto({ path }: LocatedFile, target: Uint8Array): Promise<void> {
-  const length = await withFile(path, maxBytes, async (file) => file.readInto(target)).catch(
+  const length = await withFile(path, MAX_WEIGHT_BYTES, async (file) => file.readInto(target)).catch(
     (error: unknown) => {
       throw unreadable(path, error);
     },
@@ -105,17 +106,39 @@ function unreadable(path: string, error: unknown): UsageError {
   });
 }
 
-/** TFJS writes little-endian float32, which is what every platform of Node with a release has. */
+/** TFJS writes little-endian numbers, which is what every platform of Node with a release has. */
 function cut(entries: readonly WeightEntry[], bytes: Uint8Array, into: Map<string, WeightTensor>): void {
   let offset = 0;
   for (const entry of entries) {
-    const length = count(entry);
     const start = offset;
-    offset += 4 * length;
+    offset += bytesOf(entry);
     if (entry.group === 'optimizer') continue;
     if (into.has(entry.name)) throw new UsageError(`weight «${entry.name}» is declared twice`);
-    into.set(entry.name, { shape: entry.shape, values: new Float32Array(bytes.buffer, start, length) });
+    into.set(entry.name, { shape: entry.shape, values: floatsOf(bytes, start, offset, entry.quantization) });
   }
+}
+
+/** The values that lie at these bytes; behind quantized ones floats may begin where no array of floats can. */
+function floatsOf(bytes: Uint8Array, from: number, to: number, quantization?: Quantization): Float32Array {
+  const aligned = from % 4 === 0 ? bytes.subarray(from, to) : bytes.slice(from, to);
+  const { buffer, byteOffset, byteLength } = aligned;
+  if (quantization === undefined) return new Float32Array(buffer, byteOffset, byteLength / 4);
+  if (quantization.dtype === 'float16') {
+    return Float32Array.from(new Uint16Array(buffer, byteOffset, byteLength / 2), ofFloat16);
+  }
+  const { dtype, min, scale } = quantization;
+  const steps = dtype === 'uint8' ? aligned : new Uint16Array(buffer, byteOffset, byteLength / 2);
+  return Float32Array.from(steps, (step) => step * scale + min);
+}
+
+/** The number that the bits of a float16 mean (IEEE 754, binary16): a sign, 5 bits of exponent, 10 of fraction. */
+function ofFloat16(bits: number): number {
+  const sign = bits >= 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
 /** A weight file that is there: its real path and its size in bytes. */
@@ -136,7 +159,7 @@ async function locateWeightFile(folder: string, path: string): Promise<LocatedFi
     const real = await realpath(join(folder, path));
     const inside = relative(await realpath(folder), real);
     if (isAbsolute(inside) || inside.split(sep)[0] === '..') throw outside(path);
-    return { path: real, size: await withFile(real, maxBytes, async ({ size }) => size) };
+    return { path: real, size: await withFile(real, MAX_WEIGHT_BYTES, async ({ size }) => size) };
   } catch (error) {
     throw unreadable(path, error);
   }

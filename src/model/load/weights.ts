@@ -27,8 +27,8 @@ export function resolveWeights(nameOrPath: string): string {
     throw new MissingPathError(unusableText(nameOrPath, 'there is no such name, folder or file'), 'weights');
   }
   if (kind === 'file') {
-    if (path.endsWith('.json')) return path;
-    throw unusable(nameOrPath, `it is a file, but no .json (${conversionOf(path)})`);
+    if (path.endsWith('.json') || /\.(h5|hdf5)$/iu.test(path)) return path;
+    throw unusable(nameOrPath, `it is a file, but no .json, .h5 or .keras (${conversionOf(path)})`);
   }
   const inside = join(path, 'model.json');
   if (kindOfPath(inside) === 'file') return inside;
@@ -43,7 +43,6 @@ export function resolveWeights(nameOrPath: string): string {
 
 /** How a model file of another kind becomes a layers-model. */
 function conversionOf(path: string): string {
-  if (/\.(h5|hdf5)$/iu.test(path)) return 'convert it with tensorflowjs_converter --input_format=keras';
   if (/\.keras$/iu.test(path)) {
     return 'load it in Keras, save it as model.h5, and convert that with tensorflowjs_converter --input_format=keras';
   }
