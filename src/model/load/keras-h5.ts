@@ -24,7 +24,7 @@ export interface KerasModel {
 export function readKerasH5(file: H5File, trainedSize: number): KerasModel {
   const config = file.text('', 'model_config');
   if (config !== undefined) {
-    const layers = layersOf(parsed(config));
+    const layers = layersOf(parsedConfig(config, 'model_config'));
     const names = new Set(layers.map(({ name }) => name));
     return {
       said: config,
@@ -38,11 +38,12 @@ export function readKerasH5(file: H5File, trainedSize: number): KerasModel {
   return { ...network, said: groups.map(({ name }) => `"name": "${name}"`).join() };
 }
 
-function parsed(config: string): unknown {
+/** Throws UsageError where a network's description is no JSON. */
+export function parsedConfig(config: string, name: string): unknown {
   try {
     return parseJson(config);
   } catch (error) {
-    throw new UsageError(`its model_config is no JSON: ${messageOf(error)}`);
+    throw new UsageError(`its ${name} is no JSON: ${messageOf(error)}`);
   }
 }
 
@@ -57,7 +58,7 @@ function otherContents(file: H5File): string {
 }
 
 /** A weight as a file holds it, under its full name: `model/layer/kernel`. */
-interface StoredWeight {
+export interface StoredWeight {
   readonly name: string;
   readonly tensor: StoredTensor;
 }

@@ -143,7 +143,8 @@ function lastOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-function readLayer(value: unknown, where: string): RawLayer {
+/** Throws UsageError, saying where it lies, for what is no layer. */
+export function readLayer(value: unknown, where: string): RawLayer {
   const parsed = layerSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.slice(0, 3);
@@ -152,11 +153,13 @@ function readLayer(value: unknown, where: string): RawLayer {
   );
 }
 
-function isModel({ class_name: className, config: { layers } }: RawLayer): boolean {
+/** Whether a layer is a model within the model. */
+export function isModel({ class_name: className, config: { layers } }: RawLayer): boolean {
   return MODELS.has(className) && Array.isArray(layers);
 }
 
-function nameOf({ name, config: { name: own }, class_name: className }: RawLayer): string {
+/** Throws UsageError where a layer has no name. */
+export function nameOf({ name, config: { name: own }, class_name: className }: RawLayer): string {
   const found = name ?? own;
   if (typeof found !== 'string') throw new UsageError(`a ${className} layer has no name`);
   return found;

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { messageOf, UsageError } from '../../errors.js';
 import { readWholeFile } from '../../files.js';
 import type { LayerNode } from './graph.js';
 import { H5File, isH5 } from './h5-file.js';
+import { isArchive, readKerasArchive, unpackKeras } from './keras-archive.js';
 import { readKerasH5 } from './keras-h5.js';
 import { parseModelJson } from './model-json.js';
 import { MAX_WEIGHT_BYTES, readWeightFiles, type WeightTensor } from './weight-files.js';
@@ -55,20 +56,24 @@ async function openLayersModel(path: string): Promise<ModelFile> {
 
 async function openKerasFile(path: string): Promise<ModelFile> {
   const bytes = await bytesOf(path, MAX_WEIGHT_BYTES);
-  if (!isH5(bytes)) throw new UsageError(`this is neither HDF5 nor an archive of Keras${whatElse(bytes)}`);
-  const file = await H5File.open(bytes);
+  const archive = isArchive(bytes) ? await unpackKeras(bytes) : undefined;
+  const stored = archive?.weights ?? bytes;
+  if (!isH5(stored)) throw new UsageError(`this is neither HDF5 nor an archive of Keras${whatElse(stored)}`);
+  const file = await H5File.open(stored);
+  const close = () => {
+    file.close();
+  };
   try {
-    const { readWeights, ...model } = readKerasH5(file, 224);
+    const { readWeights, ...model } =
+      archive === undefined ? readKerasH5(file, 224) : readKerasArchive(archive.config, file);
     const sha256 = () => createHash('sha256').update(bytes).digest('hex');
     return {
       ...model,
       readWeights: () => Promise.resolve({ weights: readWeights(), sha256: sha256() }),
-      close: () => {
-        file.close();
-      },
+      close,
     };
   } catch (error) {
-    file.close();
+    close();
     throw error;
   }
 }

@@ -27,7 +27,7 @@ export function resolveWeights(nameOrPath: string): string {
     throw new MissingPathError(unusableText(nameOrPath, 'there is no such name, folder or file'), 'weights');
   }
   if (kind === 'file') {
-    if (path.endsWith('.json') || /\.(h5|hdf5)$/iu.test(path)) return path;
+    if (path.endsWith('.json') || /\.(h5|hdf5|keras)$/iu.test(path)) return path;
     throw unusable(nameOrPath, `it is a file, but no .json, .h5 or .keras (${conversionOf(path)})`);
   }
   const inside = join(path, 'model.json');
@@ -43,9 +43,6 @@ export function resolveWeights(nameOrPath: string): string {
 
 /** How a model file of another kind becomes a layers-model. */
 function conversionOf(path: string): string {
-  if (/\.keras$/iu.test(path)) {
-    return 'load it in Keras, save it as model.h5, and convert that with tensorflowjs_converter --input_format=keras';
-  }
   if (/\.zip$/iu.test(path)) return 'unpack it first';
   if (/\.(tflite|onnx|pb|pte?|pth|safetensors|ckpt)$/iu.test(path)) {
     return 'it cannot be converted; take the Keras model of the same network';

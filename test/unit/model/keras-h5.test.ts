@@ -6,10 +6,10 @@ import h5wasm from 'h5wasm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadBackbone, type LoadedBackbone } from '../../../src/model/load/backbone.js';
 import { resolveWeights } from '../../../src/model/load/weights.js';
-import { type Backbone, freshBackbone, mobileNetV1, type Parameters } from '../../../src/model/network.js';
+import { type Backbone, freshBackbone, mobileNetV1 } from '../../../src/model/network.js';
 import { bundledModel, type H5Layer, h5Bytes, layersOfModel, writeH5, writeWeights } from './h5-files.js';
 import { mobileNetV1 as tfjsMobileNetV1 } from './keras-networks.js';
-import { savedByTfjs, type SavedModel, temporaryFolder, writeModel } from './model-folders.js';
+import { hashOf, savedByTfjs, type SavedModel, temporaryFolder, writeModel } from './model-folders.js';
 import { messageOf } from './refusals.js';
 
 type Group = InstanceType<typeof h5wasm.Group>;
@@ -23,20 +23,10 @@ beforeAll(async () => {
   kept = await loadBackbone(BUNDLED, everything);
 });
 
-function digest(parameters: Parameters): string {
-  const hash = createHash('sha256');
-  for (const [name, { shape, values }] of parameters) {
-    hash
-      .update(JSON.stringify([name, shape]))
-      .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-  }
-  return hash.digest('hex');
-}
-
 async function expectBundled(path: string): Promise<void> {
   const found = await loadBackbone(path, everything);
   expect(found.backbone).toEqual(kept.backbone);
-  expect(digest(found.parameters)).toBe(digest(kept.parameters));
+  expect(hashOf(found.parameters)).toBe(hashOf(kept.parameters));
 }
 
 /** Other names for layers and the weights in them. */
@@ -57,7 +47,7 @@ describe('weights alone, as Keras Applications has them', () => {
     expect(quantized).toBeUndefined();
     const expected = await loadBackbone(BUNDLED);
     expect(folded.backbone).toEqual(expected.backbone);
-    expect(digest(folded.parameters)).toBe(digest(expected.parameters));
+    expect(hashOf(folded.parameters)).toBe(hashOf(expected.parameters));
   });
 
   test('with other names of the layers, which Keras reads by their order', async () => {
@@ -146,7 +136,7 @@ test('a MobileNet V1 is what the same weights are as a layers-model', async () =
       everything,
     );
     expect(found.backbone).toEqual(expected.backbone);
-    expect(digest(found.parameters)).toBe(digest(expected.parameters));
+    expect(hashOf(found.parameters)).toBe(hashOf(expected.parameters));
   }
 });
 

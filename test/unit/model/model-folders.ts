@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { onTestFinished } from 'vitest';
+import type { Parameters } from '../../../src/model/network.js';
 
 /** A model.json as JSON, loose enough to be broken in tests. */
 export interface LooseModelJson {
@@ -61,4 +63,15 @@ export async function writeModel(json: unknown, files: Record<string, Uint8Array
   const path = join(folder, 'model.json');
   await writeFile(path, typeof json === 'string' ? json : JSON.stringify(json));
   return path;
+}
+
+/** Of all names, shapes and bits. */
+export function hashOf(parameters: Parameters): string {
+  const hash = createHash('sha256');
+  for (const [name, { shape, values }] of parameters) {
+    hash
+      .update(JSON.stringify([name, shape]))
+      .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  return hash.digest('hex');
 }

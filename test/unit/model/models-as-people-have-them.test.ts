@@ -1,11 +1,16 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { loadBackbone, type LoadedBackbone } from '../../../src/model/load/backbone.js';
 import { resolveWeights } from '../../../src/model/load/weights.js';
-import type { Parameters } from '../../../src/model/network.js';
-import { type LooseLayer, type LooseModelJson, type LooseWeight, writeModel } from './model-folders.js';
+import { keras3Layer, tensor } from './keras3-layers.js';
+import {
+  hashOf,
+  type LooseLayer,
+  type LooseModelJson,
+  type LooseWeight,
+  writeModel,
+} from './model-folders.js';
 import { messageOf } from './refusals.js';
 
 const BUNDLED = resolveWeights('mobilenet_v2_0.35_224');
@@ -18,17 +23,6 @@ beforeAll(async () => {
   bytes = readFileSync(join(dirname(BUNDLED), 'weights.bin'));
   bundled = await loadBackbone(BUNDLED);
 });
-
-/** Of all names, shapes and bits. */
-function hashOf(parameters: Parameters): string {
-  const hash = createHash('sha256');
-  for (const [name, { shape, values }] of parameters) {
-    hash
-      .update(JSON.stringify([name, shape]))
-      .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-  }
-  return hash.digest('hex');
-}
 
 /** A model.json around the bundled network, whose classification layer `head` has weights of its own after the network's. */
 function modelJson(
@@ -60,31 +54,6 @@ async function expectBundled(model: object, headFloats?: number): Promise<void> 
 }
 
 const same = (name: string) => name;
-const dtype = {
-  ...{ module: 'keras', class_name: 'DTypePolicy', config: { name: 'float32' }, registered_name: null },
-};
-const tensor = (layer: string) => ({
-  class_name: '__keras_tensor__',
-  config: { shape: [null, 7, 7, 16], dtype: 'float32', keras_history: [layer, 0, 0] },
-});
-
-/** A layer as Keras 3 serializes it. */
-function keras3Layer(class_name: string, config: Record<string, unknown>, inputs: readonly string[]) {
-  const { batch_input_shape, ...rest } = config;
-  const tensors = inputs.map(tensor);
-  return {
-    ...{ module: 'keras.layers', class_name, registered_name: null, name: config['name'] as string },
-    config: {
-      ...rest,
-      dtype,
-      ...(batch_input_shape === undefined ? {} : { batch_shape: batch_input_shape }),
-    },
-    build_config: { input_shape: [null, 7, 7, 16] },
-    inbound_nodes:
-      inputs.length === 0 ? [] : [{ args: [tensors.length === 1 ? tensors[0] : tensors], kwargs: {} }],
-  };
-}
-
 function keras3Layers() {
   return json.modelTopology.config.layers.map(({ class_name, config, inbound_nodes }) =>
     keras3Layer(

@@ -30,7 +30,6 @@ const files: [string, (json: LooseModelJson, bytes: Uint8Array) => unknown, RegE
   ['lists 20,000 deep', (json) => JSON.stringify({ ...json, deep: 0 }).replace('"deep":0', `"deep":${'['.repeat(20_000)}${']'.repeat(20_000)}`), /nested more than 100 deep/],
   ['a graph-model', (json) => { json.format = 'graph-model'; }, /expected the format "layers-model", found "graph-model"/],
   ['no weights manifest', (json) => ({ ...json, weightsManifest: undefined }), /weightsManifest/],
-  ['a quantized weight', (json) => { first(json)['quantization'] = { dtype: 'uint8', min: 0, scale: 1 }; }, /«conv1\/kernel» is quantized; training starts from float32/],
   ['float16', (json) => { first(json).dtype = 'float16'; }, /«conv1\/kernel»: expected float32, found float16/],
   ['a negative dimension', (json) => { first(json).shape = [-1]; }, /no model.json of a TFJS layers-model/],
   ['10 GB declared', (json) => { json.weightsManifest[0]!.weights.push(gigabytes); }, /declares 1000\d+ bytes; at most 536870912/],

@@ -22,10 +22,17 @@ test('a folder means its model.json, a .json means itself, relative or absolute'
   expect(resolveWeights(relative('.', folder))).toBe(join(folder, 'model.json'));
 });
 
+test('files of Keras mean themselves', async () => {
+  const folder = await temporaryFolder();
+  for (const file of ['model.h5', 'model.HDF5', 'model.keras']) {
+    await writeFile(join(folder, file), '');
+    expect(resolveWeights(join(folder, file))).toBe(join(folder, file));
+  }
+});
+
 test('anything else is refused with what is accepted', async () => {
   const folder = await temporaryFolder();
-  for (const file of ['model.h5', 'model.keras', 'model.tflite', 'converted.zip'])
-    await writeFile(join(folder, file), '');
+  for (const file of ['model.h5', 'model.tflite', 'converted.zip']) await writeFile(join(folder, file), '');
   await mkdir(join(folder, 'saved'));
   await writeFile(join(folder, 'saved', 'saved_model.pb'), '');
   await mkdir(join(folder, 'inner/model.json'), { recursive: true });
@@ -36,10 +43,8 @@ test('anything else is refused with what is accepted', async () => {
     ['x'.repeat(5000), /ENAMETOOLONG/],
     [folder, /the folder holds no file model.json/],
     [join(folder, 'inner'), /the folder holds no file model.json/],
-    [join(folder, 'model.h5'), /no .json \(convert it with tensorflowjs_converter --input_format=keras\)/],
-    [join(folder, 'model.keras'), /no .json \(load it in Keras, save it as model.h5, and convert that/],
-    [join(folder, 'model.tflite'), /no .json \(it cannot be converted; take the Keras model/],
-    [join(folder, 'converted.zip'), /no .json \(unpack it first\)/],
+    [join(folder, 'model.tflite'), /no .json, .h5 or .keras \(it cannot be converted; take the Keras model/],
+    [join(folder, 'converted.zip'), /no .json, .h5 or .keras \(unpack it first\)/],
     [
       join(folder, 'saved'),
       /the folder holds a SavedModel \(convert it with .*--input_format=keras_saved_model/,
