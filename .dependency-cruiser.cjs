@@ -81,7 +81,8 @@ module.exports = {
     owned('cephes', ['stats/distributions']),
     owned('undici', ['fetch/fetch-file']),
     owned('tar', ['fetch/unpack']),
-    owned('yauzl', ['fetch/unpack']),
+    owned('yauzl', ['fetch/unpack', 'model/load/keras-archive']),
+    owned('h5wasm', ['model/load/h5-file']),
     owned('sharp', ['data/images/decode']),
     owned('tfjs', ['engine/', 'export/page.browser'], 'node_modules/@tensorflow/'),
     {

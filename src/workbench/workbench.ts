@@ -12,7 +12,7 @@ import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { featureShape, fewestNormalizedValues } from '../engine/shapes.js';
 import { UsageError } from '../errors.js';
 import { freshNetwork, loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
-import { resolveWeights } from '../model/load/weights.js';
+import { availableWeights } from '../model/load/weights.js';
 import { adaptedBackbone, BN_MOMENTUM, firstTrainableBlock } from '../model/network.js';
 import type { DatasetDocument, DatasetSummary, Environment } from '../runs/documents.js';
 import type { Emit } from './events.js';
@@ -86,12 +86,13 @@ export interface Survey {
   readonly firstTrained: number;
 }
 
-/** Reads the weights and lists the images. Throws UsageError for whatever is wrong with them. */
-export async function surveyWorkbench(
-  settings: Settings,
-  { emit }: Pick<BenchContext, 'emit'>,
-): Promise<Survey> {
-  const { weights, firstTrained } = await startingNetwork(settings);
+/**
+ * Reads the weights and lists the images; weights that are named are downloaded first. Throws UsageError for whatever is wrong with them,
+ * and RunError where they cannot be downloaded.
+ */
+export async function surveyWorkbench(settings: Settings, context: BenchContext): Promise<Survey> {
+  const { emit } = context;
+  const { weights, firstTrained } = await startingNetwork(settings, context);
   if (settings.bnMomentum !== undefined && settings.batchNorm === 'fold') {
     emit({
       type: 'warning',
@@ -122,7 +123,10 @@ export async function surveyWorkbench(
 /**
  * The network that training starts from. Throws UsageError where the settings contradict each other or the weights.
  */
-async function startingNetwork(settings: Settings): Promise<Pick<Survey, 'weights' | 'firstTrained'>> {
+async function startingNetwork(
+  settings: Settings,
+  { emit, signal }: BenchContext,
+): Promise<Pick<Survey, 'weights' | 'firstTrained'>> {
   const { batchNorm, trainable, alpha } = settings;
   const isFresh = settings.weights === FRESH_WEIGHTS;
   requireFreshness(settings, isFresh);
@@ -130,7 +134,21 @@ async function startingNetwork(settings: Settings): Promise<Pick<Survey, 'weight
     batchNorm === 'train' ? firstTrainableBlock(network, trainable) : Infinity;
   const loaded = isFresh
     ? freshNetwork(alpha, settings.seed)
-    : await loadBackbone(resolveWeights(settings.weights), kept);
+    : await loadBackbone(
+        await availableWeights(settings.weights, {
+          signal,
+          onNote: (text) => {
+            emit({ type: 'note', text });
+          },
+        }),
+        kept,
+      );
+  if (loaded.quantized !== undefined) {
+    emit({
+      type: 'note',
+      text: `The weights in ${settings.weights} are quantized to ${loaded.quantized}: they are less precise than the float32 that they were made from.`,
+    });
+  }
   const firstTrained = firstTrainableBlock(loaded.backbone, trainable);
   if (batchNorm === 'train') requireBatchNorm(loaded, firstTrained, settings);
   const { stemStride, bnMomentum = BN_MOMENTUM } = settings;

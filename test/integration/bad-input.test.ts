@@ -105,7 +105,7 @@ describe('options that are refused', () => {
     [
       'train',
       '--weights no-such',
-      /weights "no-such".*Expected a bundled name \(mobilenet_v2_0\.35_224\), a folder/,
+      /weights "no-such".*Expected a bundled name \(mobilenet_v2_0\.35_224\), a name to download/,
     ],
     [
       'compare',

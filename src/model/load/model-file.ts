@@ -6,6 +6,7 @@ import type { LayerNode } from './graph.js';
 import { H5File, isH5 } from './h5-file.js';
 import { isArchive, readKerasArchive, unpackKeras } from './keras-archive.js';
 import { readKerasH5 } from './keras-h5.js';
+import { publishedSize } from './known-weights.js';
 import { parseModelJson } from './model-json.js';
 import { MAX_WEIGHT_BYTES, readWeightFiles, type WeightTensor } from './weight-files.js';
 
@@ -26,6 +27,8 @@ interface ReadWeights {
   readonly quantized?: string | undefined;
 }
 
+/** Of weights alone, which say nothing of it: the most common one. */
+const OPEN_SIZE = 224;
 const MAX_JSON_BYTES = 50 * 2 ** 20;
 
 /**
@@ -65,7 +68,9 @@ async function openKerasFile(path: string): Promise<ModelFile> {
   };
   try {
     const { readWeights, ...model } =
-      archive === undefined ? readKerasH5(file, 224) : readKerasArchive(archive.config, file);
+      archive === undefined
+        ? readKerasH5(file, publishedSize(path) ?? OPEN_SIZE)
+        : readKerasArchive(archive.config, file);
     const sha256 = () => createHash('sha256').update(bytes).digest('hex');
     return {
       ...model,

@@ -1,7 +1,10 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nearest } from '../../config/options.js';
 import { messageOf, MissingPathError, UsageError } from '../../errors.js';
+import type { FetchOptions } from '../../fetch/fetch-file.js';
+import { fetchWeights, KNOWN_NAMES, KNOWN_WEIGHTS, knownPath, knownWeights } from './known-weights.js';
 
 // src/model and dist/model both lie two folders below the package's root, also inside node_modules.
 const bundledFolder = fileURLToPath(new URL('../../../data/weights/', import.meta.url));
@@ -15,16 +18,19 @@ export function bundledWeights(): string[] {
 }
 
 /**
- * The absolute path of the model.json that `--weights` means: a bundled name, a folder that holds a
- * model.json, or the JSON file itself. A bundled name wins over a folder of that name (`./name` is
- * the folder). Throws UsageError with the bundled names where it is none of these.
+ * The absolute path of the file that `--weights` means: that of a bundled name, that in the cache of a known one, the model.json of a
+ * folder, or the file itself. A name wins over a folder of that name (`./name` is the folder). Throws UsageError with the names where it
+ * is none of these. A known name's file may not be there yet, see `availableWeights`.
  */
 export function resolveWeights(nameOrPath: string): string {
   if (bundledWeights().includes(nameOrPath)) return join(bundledFolder, nameOrPath, 'model.json');
+  const known = knownWeights(nameOrPath);
+  if (known !== undefined) return knownPath(known);
   const path = resolve(nameOrPath);
   const kind = kindOfPath(nameOrPath);
   if (kind === 'nothing') {
-    throw new MissingPathError(unusableText(nameOrPath, 'there is no such name, folder or file'), 'weights');
+    const text = unusableText(nameOrPath, `there is no such name, folder or file${meant(nameOrPath)}`);
+    throw new MissingPathError(text, 'weights');
   }
   if (kind === 'file') {
     if (path.endsWith('.json') || /\.(h5|hdf5|keras)$/iu.test(path)) return path;
@@ -39,6 +45,31 @@ export function resolveWeights(nameOrPath: string): string {
       ? 'the folder holds a SavedModel (convert it with tensorflowjs_converter --input_format=keras_saved_model --output_format=tfjs_layers_model)'
       : 'the folder holds no file model.json',
   );
+}
+
+/**
+ * The same path, once the file is there: weights of a known name are downloaded into the cache first. Throws RunError where that
+ * fails, with the address and the place where the file can be put by hand.
+ */
+export async function availableWeights(
+  nameOrPath: string,
+  options: Pick<FetchOptions, 'signal' | 'onNote' | 'onProgress'>,
+): Promise<string> {
+  const path = resolveWeights(nameOrPath);
+  const known = knownWeights(nameOrPath);
+  if (known !== undefined && path === knownPath(known)) {
+    const bundled = bundledWeights().map((name) => `--weights ${name}`);
+    await fetchWeights(known, { ...options, instead: `Always here: the bundled ${bundled.join(', ')}.` });
+  }
+  return path;
+}
+
+/** What a name that does not exist was meant to be, as the end of a sentence; empty where nothing is near. */
+function meant(name: string): string {
+  if (/v3/iu.test(name)) return ' (MobileNet V3 is another network, which cannot be trained here yet)';
+  const names = [...bundledWeights(), ...KNOWN_WEIGHTS.map((known) => known.name)];
+  const near = /[/\\]/u.test(name) ? undefined : nearest(name, names);
+  return near === undefined ? '' : `. Did you mean ${near}?`;
 }
 
 /** How a model file of another kind becomes a layers-model. */
@@ -68,7 +99,8 @@ function unusable(nameOrPath: string, reason: string): UsageError {
 
 function unusableText(nameOrPath: string, reason: string): string {
   return (
-    `weights ${JSON.stringify(nameOrPath)}: ${reason}. Expected a bundled name (${bundledWeights().join(', ')}), ` +
-    'a folder with a model.json, or the model.json of a TFJS layers-model of MobileNet V1 or V2.'
+    `weights ${JSON.stringify(nameOrPath)}: ${reason}${reason.endsWith('?') ? '' : '.'} Expected a bundled name (${bundledWeights().join(', ')}), ` +
+    `a name to download (${KNOWN_NAMES}), a folder with a model.json, the model.json of a TFJS layers-model, or a .h5 or .keras file of Keras, ` +
+    'of MobileNet V1 or V2.'
   );
 }

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import h5wasm from 'h5wasm';
+import type h5wasm from 'h5wasm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadBackbone, type LoadedBackbone } from '../../../src/model/load/backbone.js';
 import { resolveWeights } from '../../../src/model/load/weights.js';
