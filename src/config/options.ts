@@ -93,7 +93,7 @@ export const OPTION_GROUPS = {
       argument: 'W',
       commands: ALL,
       description:
-        'a bundled name, a folder or a model.json of a MobileNet V1 or V2; none: a V2 from random weights, by --seed',
+        'a MobileNet V1 or V2: a name, a model.json or its folder, a .h5 or .keras file; none: a V2 from random weights, by --seed',
     },
     alpha: {
       type: 'number',
