@@ -27,7 +27,7 @@ const TOPICS: Topics = {
   '1cycle': 'the schedule, its options, and what it brings',
   'batch-norm': 'training batch norm, small images, random weights',
   statistics: 'what compare claims, and on what grounds',
-  models: 'new images, the browser, ONNX: using what was trained',
+  models: 'weights to start from; new images, the browser, ONNX',
   cluster: 'runs on many machines; run folders; config files',
   speed: 'measured times, and the command that measures them',
   'from-fastai-and-pytorch': 'their names and defaults, and ours',

@@ -188,9 +188,10 @@ function recognize(
   const plan = depthwise === 13 || depthwise === 17 ? plans[depthwise] : undefined;
   if (plan === undefined) {
     const some = layers.slice(0, 5).map(({ name }) => name);
+    const excites = layers.some(({ name }) => /squeeze_excite|_se_/u.test(name));
     throw new UsageError(
       `expected the weights of 13 depthwise convolutions, which a MobileNet V1 has, or of 17, which a V2 has, found ${depthwise} ` +
-        `(its first layers are ${some.join(', ')})`,
+        `(its first layers are ${some.join(', ')}${excites ? '; it squeezes and excites, as a MobileNet V3 or an EfficientNet does' : ''})`,
     );
   }
   const pairs = pairUp(unitsOf(plan(1)), layers);

@@ -364,6 +364,20 @@ describe('what is refused, and how', () => {
     expect(await messageOf(path)).toMatch(/found 0 \(its first layers are conv1_conv, conv2_block1_1_conv\)/);
   });
 
+  test('a MobileNet V3', async () => {
+    const kernel = (name: string, ...shape: number[]) => ({
+      name,
+      weights: [
+        { name: `${name}/kernel`, shape, values: new Float32Array(shape.reduce((a, b) => a * b, 1)) },
+      ],
+    });
+    const stored = [kernel('Conv', 3, 3, 3, 16), kernel('expanded_conv_squeeze_excite_conv', 1, 1, 16, 8)];
+    const path = await writeH5((file) => {
+      writeWeights(file, stored);
+    });
+    expect(await messageOf(path)).toMatch(/found 0 .*it squeezes and excites, as a MobileNet V3/);
+  });
+
   test('weights in another order than the network', async () => {
     const names = renamed(layers, (name) => `a_${name}`).filter(({ weights }) => weights.length > 0);
     const path = await writeH5((file) => {
