@@ -1,5 +1,4 @@
 import { buffer } from 'node:stream/consumers';
-import yauzl from 'yauzl';
 import { messageOf, UsageError } from '../../errors.js';
 import type { H5File, StoredTensor } from './h5-file.js';
 import { type KerasModel, parsedConfig, readAll, type StoredWeight } from './keras-h5.js';
@@ -29,6 +28,7 @@ export async function unpackKeras(bytes: Buffer): Promise<Unpacked> {
   const found = new Map<string, Buffer>();
   const names: string[] = [];
   try {
+    const { default: yauzl } = await import('yauzl');
     const zip = await yauzl.fromBufferPromise(bytes);
     for await (const entry of zip.eachEntry()) {
       names.push(entry.fileName);

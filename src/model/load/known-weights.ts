@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../../errors.js';
 import { addressOf, cacheFolder } from '../../fetch/cache.js';
-import { fetchFile, type FetchOptions } from '../../fetch/fetch-file.js';
+import type { FetchOptions } from '../../fetch/fetch-file.js';
 import { readWholeFile } from '../../files.js';
 import { parseModelJson } from './model-json.js';
 
@@ -106,6 +106,8 @@ export async function fetchWeights(
 }
 
 async function fetchOne(url: string, options: FetchOptions): Promise<void> {
+  // Most runs need nothing that downloads.
+  const { fetchFile } = await import('../../fetch/fetch-file.js');
   const { downloaded, path, sha256 } = await fetchFile({ url, name: basename(url) }, options);
   if (!downloaded) return;
   options.onNote?.(
