@@ -30,3 +30,8 @@ export function addressOf(url: string, { ONECYCLE_MIRROR: mirror = '' }: Variabl
   base.pathname = `${base.pathname.replace(/\/+$/u, '')}/${official.host}${official.pathname}`;
   return base;
 }
+
+/** Where a data set lies, or will, in the cache. */
+export function pulledFolder(name: string): string {
+  return join(cacheFolder(), 'data', name);
+}

@@ -107,7 +107,11 @@ export async function planTraining(request: TrainRequest): Promise<TrainDryRun> 
 }
 
 /** Looks at options, data and weights. Throws UsageError for what can be refused before an image is decoded. */
-async function surveyTraining({ settings, emit }: TrainRequest): Promise<{ arm: string; survey: Survey }> {
+async function surveyTraining({
+  settings,
+  emit,
+  signal,
+}: TrainRequest): Promise<{ arm: string; survey: Survey }> {
   const arm = settings.arm ?? settings.policy;
   if (arm.includes('@') && settings.pair === undefined) {
     throw new UsageError(
@@ -116,7 +120,7 @@ async function surveyTraining({ settings, emit }: TrainRequest): Promise<{ arm: 
     );
   }
   requireKnownArms(settings.lr, [arm]);
-  const survey = await surveyWorkbench(settings, { emit });
+  const survey = await surveyWorkbench(settings, { emit, signal });
   refuseImpossible(survey, settings, arm);
   if (ignoresEarlyStop(settings)) {
     emit({
