@@ -1,9 +1,8 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, RunError } from '../../errors.js';
-import { errnoOf, makeFolders } from '../../files.js';
+import { makeFolders } from '../../files.js';
 import { addressOf, cacheFolder, pulledFolder } from '../../fetch/cache.js';
-import { fetchFile } from '../../fetch/fetch-file.js';
+import { explainCacheError, fetchFile } from '../../fetch/fetch-file.js';
 import { withLock } from '../../fetch/lock.js';
 import { BUNDLED_DATA, type DataSet } from './catalog.js';
 import { type MadeImages, makeImageFolder } from './image-folders.js';
@@ -43,7 +42,7 @@ export async function pullDataSet(set: DataSet, context: PullContext): Promise<P
     });
   } catch (error) {
     signal.throwIfAborted();
-    throw explained(error, folder);
+    throw explainCacheError(error, folder);
   }
 }
 
@@ -112,13 +111,3 @@ function announcement(set: DataSet): string[] {
 
 /** What a user can train on without a network. */
 const INSTEAD = `Always here: the bundled ${BUNDLED_DATA.name}, ${BUNDLED_DATA.about} (--data ${BUNDLED_DATA.name}).`;
-
-/** What kept the folder from being made, in words; other errors as they are. */
-function explained(error: unknown, folder: string): unknown {
-  const code = errnoOf(error);
-  if (code === undefined) return error;
-  return new RunError(
-    `Could not make ${folder}: ${messageOf(error)}. What was downloaded is kept. Free some space or allow writing there, or give the cache another place with ONECYCLE_CACHE, and give the same command again.`,
-    { cause: error },
-  );
-}
