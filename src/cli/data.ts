@@ -46,7 +46,7 @@ function bundled(): ListedDataSet {
 async function listed({ layout: _, ...set }: DataSet): Promise<ListedDataSet> {
   const folder = pulledFolder(set.name);
   const here = (await madeBefore(folder)) !== undefined;
-  const begun = (await sizeOf(archiveFolder(set.name))) > 0;
+  const begun = (await sizeOf(archiveFolder(set.name), (name) => !name.endsWith('.sha256'))) > 0;
   const known = set.files.flatMap(({ bytes }) => bytes ?? []);
   return {
     ...set,
@@ -57,12 +57,12 @@ async function listed({ layout: _, ...set }: DataSet): Promise<ListedDataSet> {
   };
 }
 
-/** Bytes of all files below a folder; 0 where there is none. */
-async function sizeOf(folder: string): Promise<number> {
+/** Bytes of all files below a folder, or of some; 0 where there is none. */
+async function sizeOf(folder: string, counts: (name: string) => boolean = () => true): Promise<number> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
   let bytes = 0;
   for (const entry of entries) {
-    if (!entry.isFile()) continue;
+    if (!entry.isFile() || !counts(entry.name)) continue;
     bytes += await stat(join(entry.parentPath, entry.name)).then(
       ({ size }) => size,
       () => 0,

@@ -20,7 +20,7 @@ export type Topics = Readonly<Record<string, string>>;
  */
 export async function printPage(name: string, topics: Topics, commands: readonly string[]): Promise<void> {
   if (!Object.hasOwn(topics, name)) {
-    const known = [...commands, ...Object.keys(topics)];
+    const known = [...new Set([...commands, ...Object.keys(topics)])];
     const meant = nearest(name, known);
     const hint = meant === undefined ? `Expected one of ${known.join(', ')}.` : `Did you mean "${meant}"?`;
     throw new UsageError(`There is no command and no page of the manual named "${name}". ${hint}`);

@@ -811,6 +811,8 @@ export interface DoctorDocument {
   readonly automatic: string | null;
   readonly folders: {
     readonly cache: FolderState;
+    /** What is fetched by name; it is made when something is. */
+    readonly downloads: FolderState;
     readonly weights: FolderState;
     readonly runs: FolderState;
   };

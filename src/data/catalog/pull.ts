@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../../files.js';
 import { addressOf, cacheFolder, pulledFolder } from '../../fetch/cache.js';
@@ -82,7 +82,9 @@ async function make(
     const record = { name, images, origins, licence, citation, homepage };
     await writeFile(recordOf(folder), `${JSON.stringify(record, null, 2)}\n`);
     await rename(fresh, folder);
-    await rm(downloads, { recursive: true, force: true });
+    // The checksum of a first download stays, where nobody publishes one.
+    for (const { path } of files) await rm(path, { force: true });
+    await rmdir(downloads).catch(() => undefined);
     const expected = { train: set.images.train, valid: set.images.valid ?? 0 };
     if (images.train !== expected.train || images.valid !== expected.valid) {
       onNote(
