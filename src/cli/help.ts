@@ -20,7 +20,7 @@ export type Topics = Readonly<Record<string, string>>;
  */
 export async function printPage(name: string, topics: Topics, commands: readonly string[]): Promise<void> {
   if (!Object.hasOwn(topics, name)) {
-    const known = [...commands, ...Object.keys(topics)];
+    const known = [...new Set([...commands, ...Object.keys(topics)])];
     const meant = nearest(name, known);
     const hint = meant === undefined ? `Expected one of ${known.join(', ')}.` : `Did you mean "${meant}"?`;
     throw new UsageError(`There is no command and no page of the manual named "${name}". ${hint}`);
@@ -53,8 +53,14 @@ const SHELLS = ['bash', 'zsh', 'fish'] as const;
 /**
  * `onecycle completion SHELL`: the shell's script, made of the program's own commands and options. Throws UsageError for a
  * shell that is none of SHELLS.
+ * @param dataSets the names that the commands of data sets take
  */
-export function printCompletion(asked: string, program: Command, topics: Topics): void {
+export function printCompletion(
+  asked: string,
+  program: Command,
+  topics: Topics,
+  dataSets: readonly string[],
+): void {
   const names = program.commands.map((command) => command.name());
   const operands: Readonly<Record<string, Completed>> = {
     run: 'folders',
@@ -62,14 +68,17 @@ export function printCompletion(asked: string, program: Command, topics: Topics)
     dir: 'folders',
     images: 'files',
     file: 'files',
-    topic: [...names, ...Object.keys(topics)],
+    topic: [...new Set([...names, ...Object.keys(topics)])],
     shell: SHELLS,
   };
   const commands = program.commands.map((command) => ({
     name: command.name(),
     about: command.description(),
-    flags: command.createHelp().visibleOptions(command).flatMap(completedFlag),
-    operands: operands[command.registeredArguments.at(-1)?.name() ?? ''] ?? 'none',
+    flags: flagsOf(command),
+    operands:
+      command.commands.length > 0
+        ? [...command.commands.map((inner) => inner.name()), ...dataSets]
+        : (operands[command.registeredArguments.at(-1)?.name() ?? ''] ?? 'none'),
   }));
   const shell = SHELLS.find((known) => known === asked);
   if (shell === undefined) {
@@ -79,6 +88,13 @@ export function printCompletion(asked: string, program: Command, topics: Topics)
   }
   const scripts = { bash: bashScript, zsh: zshScript, fish: fishScript };
   process.stdout.write(scripts[shell](commands));
+}
+
+/** The flags of a command, or of the commands below it. */
+function flagsOf(command: Command): CompletedFlag[] {
+  const commands = command.commands.length === 0 ? [command] : command.commands;
+  const flags = commands.flatMap((one) => one.createHelp().visibleOptions(one).flatMap(completedFlag));
+  return [...new Map(flags.map((flag) => [flag.flag, flag])).values()];
 }
 
 /** What may stand in a place of the command line: one of some words, or something that the shell knows to list. */

@@ -26,6 +26,7 @@ const TOPICS: Topics = {
   'lr-curve': 'how find-lr measures a rate; reading its curve',
   '1cycle': 'the schedule, its options, and what it brings',
   'batch-norm': 'training batch norm, small images, random weights',
+  data: 'data sets by name, the cache, working offline',
   statistics: 'what compare claims, and on what grounds',
   models: 'weights to start from; new images, the browser, ONNX',
   cluster: 'runs on many machines; run folders; config files',
@@ -145,6 +146,24 @@ export function buildProgram(): Command {
       const { runShow } = await import('./show.js');
       await runShow(run, flags);
     });
+  const data = program
+    .command('data')
+    .description('data sets by name: which there are, and fetching them')
+    .showHelpAfterError('(see onecycle data --help)')
+    .exitOverride();
+  plainCommand(data, 'list')
+    .description('the data sets that --data knows by name, and what of them is here')
+    .action(async (flags: RawFlags) => {
+      const { runDataList } = await import('./data.js');
+      await runDataList(flags);
+    });
+  plainCommand(data, 'pull')
+    .description('fetch a data set into the cache, as --data NAME does at its first use')
+    .argument('<name>', 'the name of a data set')
+    .action(async (name: string, flags: RawFlags) => {
+      const { runDataPull } = await import('./data.js');
+      await runDataPull(name, flags);
+    });
   plainCommand(program, 'runs')
     .description('list recorded runs, and free the checkpoints of those that are finished')
     .argument('[dir]', 'a folder of runs', settings.out)
@@ -181,7 +200,9 @@ export function buildProgram(): Command {
     .exitOverride()
     .action(async (shell: string) => {
       const { printCompletion } = await import('./help.js');
-      printCompletion(shell, program, TOPICS);
+      const { allDataSets } = await import('../data/catalog/catalog.js');
+      const names = (await allDataSets()).map((set) => set.name);
+      printCompletion(shell, program, TOPICS, names);
     });
   program
     .command('help')
@@ -189,10 +210,12 @@ export function buildProgram(): Command {
     .argument('[topic]', 'a command or a page')
     .exitOverride()
     .action(async (topic: string | undefined) => {
+      // Of what is both, the page: it says more.
+      const isPage = Object.hasOwn(TOPICS, topic ?? '');
       const asked = [program, ...program.commands].find(
         (known) => known.name() === (topic ?? program.name()),
       );
-      if (asked !== undefined) {
+      if (asked !== undefined && !isPage) {
         asked.outputHelp();
         return;
       }
@@ -216,7 +239,9 @@ function plainCommand(program: Command, name: string): Command {
     .option('--quiet', 'nothing on stderr but warnings and errors')
     .option('--no-color', 'no colours')
     .option('--debug', 'stack traces')
-    .showHelpAfterError(`(see onecycle ${name} --help)`)
+    .showHelpAfterError(
+      `(see onecycle ${program.name() === 'onecycle' ? '' : `${program.name()} `}${name} --help)`,
+    )
     .exitOverride();
 }
 

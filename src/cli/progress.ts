@@ -1,7 +1,7 @@
 import cliProgress from 'cli-progress';
 import { printable, printableLines, printableReport } from '../printable.js';
 import type { EpochRecord } from '../runs/documents.js';
-import { formatDuration } from '../report/text/numbers.js';
+import { formatBytes, formatDuration } from '../report/text/numbers.js';
 import { breakAtBlanks, pad, truncate } from '../report/text/width.js';
 import type { Emit, ExperimentEvent } from '../workbench/events.js';
 import { TimeLeft } from './time-left.js';
@@ -77,10 +77,21 @@ function plainLines(quiet: boolean, stream: ProgressStream, now: () => number): 
     else if (event.type === 'epoch') say(epochLine(event.name, event.record));
     else if (event.type === 'sweep' && event.stop !== undefined) say(sweepLine(event));
     else if (event.type === 'run-end' && event.status !== 'completed') say(`${event.name}: ${event.status}`);
-    else if (now() - lastSaid >= SILENCE) say(tally.sentence());
+    else if (now() - lastSaid >= SILENCE) say(event.type === 'fetch' ? fetchLine(event) : tally.sentence());
   };
   return { emit, say, stop: () => undefined };
 }
+
+/** How far a download has come. */
+function fetchLine({ name, doing, done, total }: ExperimentEvent & { type: 'fetch' }): string {
+  return `${name}: ${bytesOf(done, total)} ${FETCHED[doing]}`;
+}
+
+function bytesOf(done: number, total: number | null): string {
+  return total === null ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`;
+}
+
+const FETCHED = { download: 'downloaded', check: 'checked', unpack: 'unpacked' };
 
 function sweepLine({ seed, step, steps, stop }: ExperimentEvent & { type: 'sweep' }): string {
   return stop === 'end'
@@ -157,7 +168,8 @@ function bars(stream: ProgressStream, now: () => number): RawView {
     if (stopped) return;
     const found = shown.get(name);
     const all = { ...found?.facts, ...facts };
-    const status = [`${done}/${total}`, all.unit, all.left, all.epoch, all.doing].filter(Boolean).join('  ');
+    const count = all.bytes ?? `${done}/${total}`;
+    const status = [count, all.unit, all.left, all.epoch, all.doing].filter(Boolean).join('  ');
     if (found !== undefined) {
       found.bar.setTotal(total);
       found.bar.update(done, { status });
@@ -214,6 +226,12 @@ function bars(stream: ProgressStream, now: () => number): RawView {
         });
         if (event.done === event.total) remove('images');
         break;
+      case 'fetch': {
+        const { name, doing, done, total: size } = event;
+        show(name, size ?? done, done, { bytes: bytesOf(done, size), unit: FETCHED[doing] });
+        if (done === size) remove(name);
+        break;
+      }
       case 'note':
       case 'warning':
       case 'data':
@@ -273,6 +291,8 @@ function bars(stream: ProgressStream, now: () => number): RawView {
 
 /** What a bar shows beside its length. */
 interface Facts {
+  /** Instead of the plain numbers, which are bytes. */
+  readonly bytes?: string;
   readonly done?: number;
   readonly total?: number;
   readonly unit?: string | undefined;

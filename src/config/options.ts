@@ -55,7 +55,8 @@ export const OPTION_GROUPS = {
       type: 'path',
       argument: 'DIR',
       commands: ALL,
-      description: 'an image folder: DIR/train/<class>/*, DIR/val/<class>/*, or DIR/<class>/*',
+      description:
+        'an image folder: DIR/train/<class>/*, DIR/val/<class>/*, or DIR/<class>/*; or a name: onecycle data list',
     },
     valSplit: {
       type: 'number',

@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { access, constants, statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, tmpdir, totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BackendName, BACKENDS } from '../engine/backends/backend-info.js';
+import { cacheFolder } from '../fetch/cache.js';
 import { bundledWeights } from '../model/load/weights.js';
 import type { BackendProbe, DoctorDocument, FolderState } from '../runs/documents.js';
 
@@ -45,11 +47,17 @@ export async function examine(
     automatic: automatic(backends),
     folders: {
       cache: await folderState(tmpdir()),
+      downloads: { ...(await folderState(nearestThere(cacheFolder()))), path: cacheFolder() },
       weights: await folderState(fileURLToPath(new URL('../../data/weights', import.meta.url))),
       runs: await folderState(process.cwd()),
     },
     bundledWeights: bundledWeights(),
   };
+}
+
+/** A folder, or what is there above it. */
+function nearestThere(path: string): string {
+  return existsSync(path) || dirname(path) === path ? path : nearestThere(dirname(path));
 }
 
 async function folderState(path: string): Promise<FolderState> {

@@ -16,7 +16,7 @@ export function cacheFolder(variables: Variables = process.env): string {
 
 /**
  * Where a file is asked for: at its official address, or with ONECYCLE_MIRROR at the same host and path below the mirror's, which
- * is how `wget --force-directories` lays files out. Throws UsageError where the mirror is no http address.
+ * is how `wget -x` lays files out. Throws UsageError where the mirror is no http address.
  */
 export function addressOf(url: string, { ONECYCLE_MIRROR: mirror = '' }: Variables = process.env): URL {
   const official = new URL(url);
@@ -29,4 +29,9 @@ export function addressOf(url: string, { ONECYCLE_MIRROR: mirror = '' }: Variabl
   }
   base.pathname = `${base.pathname.replace(/\/+$/u, '')}/${official.host}${official.pathname}`;
   return base;
+}
+
+/** Where a data set lies, or will, in the cache. */
+export function pulledFolder(name: string): string {
+  return join(cacheFolder(), 'data', name);
 }

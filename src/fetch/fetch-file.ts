@@ -82,10 +82,10 @@ export async function fetchFile(asked: RemoteFile, options: FetchOptions): Promi
   const hash = asked.hash ?? (await recordedHash(path));
   const file: Wanted = { ...asked, bytes: asked.bytes ?? null, hash: hash ?? null };
   signal.throwIfAborted();
-  // A cache that may only be read is of use too: nothing is written before something is missing.
-  const there = await checkedThere(path, file, options);
-  if (there !== undefined) return there;
   try {
+    // A cache that may only be read is of use too: nothing is written before something is missing.
+    const there = await checkedThere(path, file, options);
+    if (there !== undefined) return there;
     await makeFolders(folder);
     const onWait = () => onNote(`waiting for another process that is downloading ${file.name}`);
     return await withLock(`${path}.lock`, { signal, onWait }, async () => {
@@ -106,7 +106,7 @@ export async function fetchFile(asked: RemoteFile, options: FetchOptions): Promi
     });
   } catch (error) {
     signal.throwIfAborted();
-    throw explained(error, path);
+    throw explainCacheError(error, path);
   }
 }
 
@@ -225,7 +225,7 @@ async function downloadRest(file: Wanted, part: string, options: FetchOptions): 
   }
   const total = at.total ?? file.bytes ?? null;
   if (at.total !== null && file.bytes !== null && at.total !== file.bytes) {
-    discard(body);
+    body.destroy();
     const fault = `${address.host} offers ${at.total} bytes, and ${file.bytes} were expected`;
     throw wrongFile(file, pathOf(part), fault, options);
   }
@@ -250,7 +250,7 @@ async function downloadRest(file: Wanted, part: string, options: FetchOptions): 
     if (total !== null && done < total) throw new Passing(`${address.host} broke the connection off`, true);
     await target.sync();
   } finally {
-    discard(body);
+    body.destroy();
     await target.close();
   }
 }
@@ -321,11 +321,6 @@ function dispatcher(): Dispatcher {
 }
 
 let callers: Dispatcher | undefined;
-
-/** Lets go of an answer that nobody reads on. */
-function discard(body: Answer['body']): void {
-  body.destroy();
-}
 
 /** The pieces of an answer as they come in. Throws Passing where they end before they should. */
 async function* pieces(body: Answer['body'], { host }: URL): AsyncGenerator<Buffer> {
@@ -476,8 +471,8 @@ function wrongFile(file: Wanted, path: string, fault: string, { instead = '' }: 
   );
 }
 
-/** What kept the cache from being written, in words; other errors as they are. */
-function explained(error: unknown, path: string): unknown {
+/** What kept the cache from being written, as a RunError where there is no space, else as a UsageError; what is no system error stays as it is. */
+export function explainCacheError(error: unknown, path: string): unknown {
   const code = errnoOf(error);
   const full = code === 'ENOSPC' || code === 'EDQUOT';
   if (full) {

@@ -708,6 +708,67 @@ export interface RunsDocument {
   };
 }
 
+// data list, data pull
+
+/** A data set that can be named instead of a folder. */
+export interface ListedDataSet {
+  readonly name: string;
+  readonly about: string;
+  readonly classes: number;
+  /** `valid` is null where its publisher made no such part. */
+  readonly images: { readonly train: number; readonly valid: number | null };
+  /** Bytes to download; null where nobody states them, 0 for a bundled one. */
+  readonly bytes: number | null;
+  readonly licence: string;
+  readonly citation: string;
+  readonly homepage: string;
+  /** Official addresses, with what is stated of each file and by whom; none for a bundled one. */
+  readonly files: readonly {
+    readonly url: string;
+    readonly bytes: number | null;
+    readonly sha256: string | null;
+    readonly statedBy: string | null;
+    /** Where the file may be put by hand. */
+    readonly place: string;
+  }[];
+  /** `begun`: a part of it has been downloaded. */
+  readonly state: 'bundled' | 'here' | 'begun' | 'absent';
+  /** Where it lies; null where it is not here. */
+  readonly folder: string | null;
+}
+
+/** What `data list --json` prints. */
+export interface DataListDocument {
+  readonly schemaVersion: number;
+  readonly command: 'data list';
+  readonly status: 'completed';
+  readonly cache: {
+    readonly folder: string;
+    /** Of all that lies in it. */
+    readonly bytes: number;
+  };
+  /** What ONECYCLE_MIRROR says; null where it says nothing. */
+  readonly mirror: string | null;
+  readonly dataSets: readonly ListedDataSet[];
+}
+
+/** What `data pull --json` prints. */
+export interface DataPullDocument {
+  readonly schemaVersion: number;
+  readonly command: 'data pull';
+  readonly status: 'completed';
+  readonly name: string;
+  readonly folder: string;
+  /** Whether it was made now; it lay in the cache already otherwise. */
+  readonly made: boolean;
+  readonly images: { readonly train: number; readonly valid: number };
+  /** What it was made from, by the official addresses. */
+  readonly origins: readonly { readonly url: string; readonly bytes: number; readonly sha256: string }[];
+  readonly licence: string;
+  readonly citation: string;
+  readonly seconds: number;
+}
+
 // doctor
 
 /** What became of trying one backend. */
@@ -750,6 +811,8 @@ export interface DoctorDocument {
   readonly automatic: string | null;
   readonly folders: {
     readonly cache: FolderState;
+    /** What is fetched by name; it is made when something is. */
+    readonly downloads: FolderState;
     readonly weights: FolderState;
     readonly runs: FolderState;
   };

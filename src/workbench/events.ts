@@ -15,6 +15,14 @@ export type ExperimentEvent =
   | { readonly type: 'plan'; readonly name: string; readonly work: Work; readonly sweep?: boolean }
   /** That many images have been worked on since the last event of that name. */
   | { readonly type: 'work'; readonly name: string; readonly kind: WorkKind; readonly images: number }
+  /** A file or a data set that is fetched by name: bytes so far, of a total that may be unknown. */
+  | {
+      readonly type: 'fetch';
+      readonly name: string;
+      readonly doing: 'download' | 'check' | 'unpack';
+      readonly done: number;
+      readonly total: number | null;
+    }
   /** Images read and decoded so far. */
   | { readonly type: 'decode'; readonly done: number; readonly total: number }
   /** What is good to know; left out where the user wants quiet. */

@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
-import { shellLine } from '../config/options.js';
+import { nearest, shellLine } from '../config/options.js';
 import { effectiveViews, type NetworkConfig, type RunConfig } from '../config/run-config.js';
 import { FRESH_WEIGHTS, readDefaults, type Settings } from '../config/settings.js';
+import { allDataSets, BUNDLED_DATA, findDataSet } from '../data/catalog/catalog.js';
 import type { ImageFolder } from '../data/folder/image-folder.js';
 import { dataFolder, scanImageFolder } from '../data/folder/scan.js';
 import { batchesPerEpoch, type ImageSet, trainingOrder } from '../data/images/batches.js';
@@ -10,7 +11,7 @@ import { largestSide } from '../data/images/decode.js';
 import { beginPreparing, type PreparedImages } from '../data/images/prepare.js';
 import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { featureShape, fewestNormalizedValues } from '../engine/shapes.js';
-import { UsageError } from '../errors.js';
+import { MissingPathError, UsageError } from '../errors.js';
 import { freshNetwork, loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
 import { availableWeights } from '../model/load/weights.js';
 import { adaptedBackbone, BN_MOMENTUM, firstTrainableBlock } from '../model/network.js';
@@ -87,11 +88,11 @@ export interface Survey {
 }
 
 /**
- * Reads the weights and lists the images; weights that are named are downloaded first. Throws UsageError for whatever is wrong with them,
- * and RunError where they cannot be downloaded.
+ * Reads the weights and lists the images; weights and data that are named are downloaded first. Throws UsageError for whatever is
+ * wrong with them, and RunError where they cannot be downloaded.
  */
 export async function surveyWorkbench(settings: Settings, context: BenchContext): Promise<Survey> {
-  const { emit } = context;
+  const { emit, signal } = context;
   const { weights, firstTrained } = await startingNetwork(settings, context);
   if (settings.bnMomentum !== undefined && settings.batchNorm === 'fold') {
     emit({
@@ -105,7 +106,7 @@ export async function surveyWorkbench(settings: Settings, context: BenchContext)
       '--class-weights balanced has no effect with --batch-size 1: a batch counts the same however much its one image weighs. Give --batch-size 2 or more, or leave the weights out.',
     );
   }
-  const folder = await scanImageFolder(await dataFolder(settings.data), {
+  const folder = await scanImageFolder(await dataAtHand(settings.data, { emit, signal }), {
     valSplit: settings.valSplit,
     seed: settings.splitSeed,
     followLinks: settings.followLinks,
@@ -118,6 +119,39 @@ export async function surveyWorkbench(settings: Settings, context: BenchContext)
     );
   }
   return { settings, weights, folder, imageSize, firstTrained };
+}
+
+/**
+ * The folder that `--data` means. A data set that is known by this name alone is fetched, where it is not in the cache yet. Throws
+ * MissingPathError where the name is nearly that of one.
+ */
+async function dataAtHand(data: string, { emit, signal }: BenchContext): Promise<string> {
+  const folder = await dataFolder(data);
+  const set = await findDataSet(data);
+  if (existsSync(folder)) {
+    if (set !== undefined && folder === data) {
+      const text = `--data ${data} is the folder of that name here, not the data set: that is taken where there is no such folder.`;
+      emit({ type: 'note', text });
+    }
+    return folder;
+  }
+  if (set !== undefined) {
+    // Few need what downloads and unpacks.
+    const { pullDataSet } = await import('../data/catalog/pull.js');
+    const pulled = await pullDataSet(set, {
+      signal,
+      onProgress: (progress) => emit({ type: 'fetch', name: set.name, ...progress }),
+      onNote: (text) => emit({ type: 'note', text }),
+    });
+    return pulled.folder;
+  }
+  const names = [BUNDLED_DATA, ...(await allDataSets())].map(({ name }) => name);
+  const meant = /[/\\]/u.test(data) ? undefined : nearest(data, names);
+  if (meant === undefined) return folder;
+  throw new MissingPathError(
+    `There is neither a data folder nor a data set named ${data}. Did you mean "${meant}"? Data sets are ${names.join(', ')}.`,
+    'data',
+  );
 }
 
 /**

@@ -218,7 +218,7 @@ describe('the manual', () => {
     ['statistic', /Did you mean "statistics"\?$/],
     [
       'unheard-of',
-      /Expected one of find-lr, train, compare, predict, export, show, runs, doctor, init, completion, help, lr-curve, 1cycle, .*speed/,
+      /Expected one of find-lr, train, compare, predict, export, show, data, runs, doctor, init, completion, help, lr-curve, 1cycle, .*speed/,
     ],
     ['constructor', /no page of the manual named "constructor"/],
     ['../manual/speed', /no page of the manual named/],

@@ -52,7 +52,7 @@ async function carryOut(title: string, images: string, places: Readonly<Record<s
 }
 
 test('README: repeat the post', async () => {
-  const { cwd, stdout } = await carryOut('Repeat the post', 'hymenoptera_data');
+  const { cwd, stdout } = await carryOut('Repeat the post', 'ants-bees');
   expect(stdout).toMatch(/S  steepest/u);
   expect(stdout).toMatch(/^fixed against 1cycle:three-phase: 2 seeds each, 6 epochs$/mu);
   expect(existsSync(join(cwd, 'post-page', 'report.html'))).toBe(true);

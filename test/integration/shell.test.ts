@@ -9,12 +9,12 @@ import { readDefaults } from '../../src/config/settings.js';
 import { runCli, scratchFolder } from './run-cli.js';
 
 const COMMANDS = buildProgram().commands;
+/** Of a command, or of those below it, each flag once. */
 const flagsOf = (name: string) => {
   const command = COMMANDS.find((known) => known.name() === name)!;
-  return command
-    .createHelp()
-    .visibleOptions(command)
-    .map(({ long }) => long!);
+  const commands = command.commands.length === 0 ? [command] : command.commands;
+  const flags = commands.flatMap((one) => one.createHelp().visibleOptions(one));
+  return [...new Set(flags.map(({ long }) => long!))];
 };
 
 /** Whether a shell's tests may be left out: a CI, which installs it, is to fail instead. */
@@ -72,6 +72,8 @@ describe('completion bash', () => {
     ],
     [['onecycle', 'help', 'lr'], ['lr-curve']],
     [['onecycle', 'help', 'pred'], ['predict']],
+    [['onecycle', 'data', 'pull', 'ox'], ['oxford-pets']],
+    [['onecycle', 'data', 'l'], ['list']],
     [['onecycle', 'nothing', '--x'], []],
   ])('%j: %j', async (words, expected) => {
     expect(await offered(words)).toEqual(expected);

@@ -24,6 +24,8 @@ const PUBLISHED: Readonly<Record<string, string>> = {
   PredictionLine: 'predict-line',
   Preprocessing: 'preprocessing',
   SettingsDocument: 'print-config',
+  DataListDocument: 'data-list',
+  DataPullDocument: 'data-pull',
   DoctorDocument: 'doctor',
   ErrorDocument: 'error',
   DatasetDocument: 'dataset',

@@ -2,6 +2,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../../errors.js';
+import { pulledFolder } from '../../fetch/cache.js';
 import { permutation, randomStream } from '../../random.js';
 import { fileKind } from './file-kinds.js';
 import {
@@ -39,14 +40,17 @@ interface ScanOptions {
   readonly followLinks: boolean;
 }
 
-/** The folder of a data set that was given as a path, or by the name of a bundled one. */
+/**
+ * The folder of a data set that was given as a path, or by the name of a bundled one or of one in the cache. A path wins: ./NAME and
+ * NAME are the same where such a folder lies.
+ */
 export async function dataFolder(data: string): Promise<string> {
+  const isThere = async (path: string) => (await stat(path).catch(() => undefined)) !== undefined;
+  if (!/^[\w][\w.-]*$/.test(data) || (await isThere(data))) return data;
   const bundled = fileURLToPath(new URL(`../../../data/${data}`, import.meta.url));
-  const given = await stat(data).catch(() => undefined);
-  const isName = /^[\w-]+$/.test(data);
-  return given === undefined && isName && (await stat(bundled).catch(() => undefined)) !== undefined
-    ? bundled
-    : data;
+  if (await isThere(bundled)) return bundled;
+  const pulled = pulledFolder(data);
+  return (await isThere(pulled)) ? pulled : data;
 }
 
 /**

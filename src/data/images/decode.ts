@@ -282,3 +282,10 @@ export async function pngOf(svg: string): Promise<Uint8Array> {
     .png()
     .toBuffer();
 }
+
+/** Pixels of 8-bit red, green and blue, row by row, as a PNG. */
+export async function pngOfPixels(pixels: Uint8Array, width: number, height: number): Promise<Uint8Array> {
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+}

@@ -166,7 +166,12 @@ function doctorReport(layout: ReportLayout): string {
       { name: 'wasm', works: true, info: wasm, imagesPerSecond: 310.4, why: null },
     ],
     automatic: 'wasm',
-    folders: { cache: folder('/tmp'), weights: folder('data/weights'), runs: folder('/home/anna') },
+    folders: {
+      cache: folder('/tmp'),
+      downloads: folder('/home/anna/.cache/onecycle'),
+      weights: folder('data/weights'),
+      runs: folder('/home/anna'),
+    },
     bundledWeights: ['mobilenet_v2_0.35_224'],
     terminal: { interactive: true, columns: layout.width, colour: false },
   };
