@@ -1,7 +1,14 @@
 import type { CommandName } from '../config/options.js';
-import type { FinderConfig, LossConfig, NetworkConfig, RateSource, RunConfig } from '../config/run-config.js';
+import type {
+  ClassesConfig,
+  FinderConfig,
+  LossConfig,
+  NetworkConfig,
+  RateSource,
+  RunConfig,
+} from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
-import type { SkippedFile } from '../data/folder/image-folder.js';
+import type { LabelsRecord, SkippedFile } from '../data/folder/image-folder.js';
 import type { Arithmetic, BackendInfo, BackendName } from '../engine/backends/backend-info.js';
 import type { Spread } from '../stats/claim-power.js';
 import type { ClassScore } from '../stats/classes.js';
@@ -68,6 +75,8 @@ export interface DatasetSummary {
   /** Images of each class, in the order of `classes`. */
   readonly counts: readonly { readonly class: string; readonly train: number; readonly valid: number }[];
   readonly skipped: readonly SkippedFile[];
+  /** The table that says which image is of which class; absent where folders do. */
+  readonly labels?: LabelsRecord;
 }
 
 /** dataset.json: the data, every file with its hash, and the hash of the weights that training started from. */
@@ -83,14 +92,16 @@ export interface RecordedFile {
   readonly sha256: string;
 }
 
-/** What a configuration means that says nothing of its network or its class weights, as those of older versions do not. */
+/** What a configuration means that says nothing of its classes, its network or its class weights, as those of older versions do not. */
 export const WITHOUT_RECORD = {
+  labels: null,
+  classDepth: 1,
   batchNorm: 'fold',
   bnMomentum: null,
   stemStride: 2,
   alpha: null,
   classWeights: 'none',
-} as const satisfies NetworkConfig & LossConfig;
+} as const satisfies ClassesConfig & NetworkConfig & LossConfig;
 
 // A run of train
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { checkSettings, type GivenSettings } from '../config/check-settings.js';
 import { flagName, OPTIONS } from '../config/options.js';
 import { planSchedule } from '../config/plan-schedule.js';
@@ -271,7 +271,7 @@ function applyReplans(
 }
 
 /** Where these lie may change between two parts of a run; their hashes may not. */
-const MOVABLE = new Set(['data', 'weights']);
+const MOVABLE = new Set(['data', 'labels', 'weights']);
 
 /**
  * The configuration that a run's config.json holds.
@@ -397,9 +397,17 @@ function settingsOf(config: RunConfig, settings: Settings, given: GivenSettings)
   return {
     ...settings,
     ...checkSettings(Object.fromEntries(options)),
-    data: given.data ?? config.data,
+    ...placesOf(config, given),
     weights: given.weights ?? config.weights,
   };
+}
+
+/** Where data and labels lie now. Labels that were given alone had the data beside them. */
+function placesOf(config: RunConfig, given: GivenSettings): Pick<Settings, 'data' | 'labels'> {
+  const labels = given.labels ?? config.labels ?? undefined;
+  const beside = typeof config.labels === 'string' && config.data === dirname(config.labels);
+  const data = given.labels !== undefined && beside ? dirname(given.labels) : config.data;
+  return { data: given.data ?? data, ...(labels === undefined ? {} : { labels }) };
 }
 
 /** Files that a message names; there may be thousands. */

@@ -109,6 +109,8 @@ export async function surveyWorkbench(settings: Settings, context: BenchContext)
     valSplit: settings.valSplit,
     seed: settings.splitSeed,
     followLinks: settings.followLinks,
+    labels: settings.labels,
+    classDepth: settings.classDepth,
   });
   emit({ type: 'data', text: folder.taken });
   const imageSize = settings.imageSize ?? (await defaultImageSize(folder, weights));
@@ -347,13 +349,17 @@ export async function whileDecoding<Result>(
 }
 
 /** The data of a workbench in short. */
-export function datasetSummary({ images: { classNames, train, valid, skipped } }: Workbench): DatasetSummary {
+export function datasetSummary({ images }: Workbench): DatasetSummary {
+  const { classNames, train, valid, skipped, labels } = images;
   const counted = classNames.map((name, label) => ({
     class: name,
     train: train.filter((sample) => sample.label === label).length,
     valid: valid.filter((sample) => sample.label === label).length,
   }));
-  return { classes: classNames, train: train.length, valid: valid.length, counts: counted, skipped };
+  return {
+    ...{ classes: classNames, train: train.length, valid: valid.length, counts: counted, skipped },
+    ...(labels === undefined ? {} : { labels }),
+  };
 }
 
 /** dataset.json: the summary, every file with its hash, and the hash of the weights that training started from. */
