@@ -440,25 +440,26 @@ function refuseChangedData(dir: string, recorded: JsonObject, bench: Workbench, 
   }
 }
 
-/** Every file with what it was: its part of the data, its class and its hash. */
-function filesOf(dataset: JsonObject): Map<string, string> {
+/** Every file with what it was: its bytes by their hash, and its part of the data with its class. */
+function filesOf(dataset: JsonObject): Map<string, { readonly bytes: string; readonly meaning: string }> {
   const { files } = dataset;
   const parts = isJsonObject(files) ? Object.entries(files) : [];
   return new Map(
     parts.flatMap(([part, list]) =>
-      (Array.isArray(list) ? list : []).map((file: JsonValue): [string, string] => {
-        const { path, ...rest } = isJsonObject(file) ? file : {};
-        return [String(path), JSON.stringify([part, rest])];
+      (Array.isArray(list) ? list : []).map((file: JsonValue) => {
+        const { path, sha256, ...rest } = isJsonObject(file) ? file : {};
+        return [String(path), { bytes: String(sha256), meaning: JSON.stringify([part, rest]) }] as const;
       }),
     ),
   );
 }
 
-function changesOf(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
+function changesOf(before: ReturnType<typeof filesOf>, now: ReturnType<typeof filesOf>): string[] {
   const gone = [...before].flatMap(([path, what]) => {
     const found = now.get(path);
     if (found === undefined) return [`${path} is missing or cannot be read`];
-    return found === what ? [] : [`${path} has changed`];
+    if (found.bytes !== what.bytes) return [`${path} has changed`];
+    return found.meaning === what.meaning ? [] : [`${path} is of another class or part`];
   });
   const added = [...now.keys()].filter((path) => !before.has(path)).map((path) => `${path} is new`);
   return [...gone, ...added];

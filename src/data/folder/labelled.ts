@@ -43,7 +43,7 @@ export async function findLabelled(reading: Reading, file: string): Promise<Foun
       const over = [
         counted(divided.aside, 'row of the test part', 'rows of the test part', 'left aside'),
         counted(found.length - named.length, 'row', 'rows', 'without a class left aside'),
-        counted(named.length - rows.length, 'row', 'rows', 'left aside that say the same again'),
+        counted(named.length - rows.length, 'row', 'rows', 'left aside as repeated'),
         counted(
           withoutRow.length,
           'image',

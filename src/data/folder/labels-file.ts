@@ -148,7 +148,7 @@ function recordsOf(path: string, text: string): TableRecord[] {
       },
     });
   } catch (error) {
-    if (error instanceof CsvError) throw badRow(path, error, records[0]?.fields.length ?? 0);
+    if (error instanceof CsvError) throw badRow(path, error, records);
     throw error;
   }
   return records;
@@ -177,17 +177,20 @@ function linesOf(path: string, text: string): TableRecord[] {
   });
 }
 
-function badRow(path: string, { code, record, lines }: CsvError, expected: number): UsageError {
+/** @param before the rows before the bad one */
+function badRow(path: string, { code, record, lines }: CsvError, before: readonly TableRecord[]): UsageError {
   const line = typeof lines === 'number' ? lines : Number.NaN;
   const at = Number.isNaN(line) ? path : `${path}, line ${line}`;
   if (code === 'CSV_RECORD_INCONSISTENT_FIELDS_LENGTH') {
     const found = Array.isArray(record) ? record.length : 'another number of';
     return new UsageError(
-      `${at}, has ${found} fields where the first line has ${expected}. Put a name that holds the separator into double quotes.`,
+      `${at}, has ${found} fields where the first line has ${before[0]?.fields.length ?? 0}. Put a name that holds the separator into double quotes.`,
     );
   }
   if (code === 'CSV_QUOTE_NOT_CLOSED') {
-    return new UsageError(`${at}: a double quote is opened and never closed. Close it, or remove it.`);
+    return new UsageError(
+      `${path}, line ${(before.at(-1)?.line ?? 0) + 1}: a double quote is opened and never closed. Close it, or remove it.`,
+    );
   }
   return new UsageError(
     `${at}: a double quote stands where none may. Put the whole field into quotes, and write a quote in it twice.`,

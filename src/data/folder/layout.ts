@@ -258,8 +258,8 @@ export function layoutNotes(layout: Layout, nestings: readonly Nesting[]): strin
   if (images > 0) {
     notes.push(
       `${images} ${images === 1 ? 'image lies' : 'images lie'} in folders inside of class folders ` +
-        `(${some(folders, EXAMPLES)}) and ${images === 1 ? 'is' : 'are'} taken as images of the class: ` +
-        '--class-depth says that more folders name a class',
+        `(${some(folders, EXAMPLES)}) and ${images === 1 ? 'is' : 'are'} taken as images of the class; ` +
+        'with --class-depth 2 each such folder is a class',
     );
   }
   return notes;
