@@ -75,14 +75,14 @@ export interface DatasetSummary {
   /** Images of each class, in the order of `classes`. */
   readonly counts: readonly { readonly class: string; readonly train: number; readonly valid: number }[];
   readonly skipped: readonly SkippedFile[];
-  /** The table that says which image is of which class; absent where folders do. */
-  readonly labels?: LabelsRecord;
 }
 
 /** dataset.json: the data, every file with its hash, and the hash of the weights that training started from. */
 export interface DatasetDocument extends DatasetSummary {
   readonly weightsSha256: string;
   readonly files: Readonly<Record<'train' | 'valid', readonly RecordedFile[]>>;
+  /** The table that said which image is of which class when the run began; absent where folders did. */
+  readonly labels?: LabelsRecord;
 }
 
 /** An image as dataset.json names it: its path in the data folder, the index of its class, and the SHA-256 of its bytes. */

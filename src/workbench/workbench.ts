@@ -349,28 +349,25 @@ export async function whileDecoding<Result>(
 }
 
 /** The data of a workbench in short. */
-export function datasetSummary({ images }: Workbench): DatasetSummary {
-  const { classNames, train, valid, skipped, labels } = images;
+export function datasetSummary({ images: { classNames, train, valid, skipped } }: Workbench): DatasetSummary {
   const counted = classNames.map((name, label) => ({
     class: name,
     train: train.filter((sample) => sample.label === label).length,
     valid: valid.filter((sample) => sample.label === label).length,
   }));
-  return {
-    ...{ classes: classNames, train: train.length, valid: valid.length, counts: counted, skipped },
-    ...(labels === undefined ? {} : { labels }),
-  };
+  return { classes: classNames, train: train.length, valid: valid.length, counts: counted, skipped };
 }
 
 /** dataset.json: the summary, every file with its hash, and the hash of the weights that training started from. */
 export function datasetDocument(bench: Workbench): DatasetDocument {
   const files = (samples: Workbench['images']['train']) =>
     samples.map(({ path, label, sha256 }) => ({ path, label, sha256 }));
-  const { train, valid } = bench.images;
+  const { train, valid, labels } = bench.images;
   return {
     ...datasetSummary(bench),
     weightsSha256: bench.weights.sha256,
     files: { train: files(train), valid: files(valid) },
+    ...(labels === undefined ? {} : { labels }),
   };
 }
 
