@@ -25,6 +25,7 @@ const SUMMARY: Record<CommandName, string> = {
 const TOPICS: Topics = {
   'lr-curve': 'how find-lr measures a rate; reading its curve',
   '1cycle': 'the schedule, its options, and what it brings',
+  data: 'folders as they may be; tables of labels',
   'batch-norm': 'training batch norm, small images, random weights',
   statistics: 'what compare claims, and on what grounds',
   models: 'weights to start from; new images, the browser, ONNX',
