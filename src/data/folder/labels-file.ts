@@ -203,7 +203,9 @@ const FILE_NAMES = (
   'imageid imgid fileid id name'
 ).split(' ');
 const LABEL_NAMES =
-  'label class labelname classname category categoryname target species breed labels classes tags'.split(' ');
+  'label class labelname classname category categoryname target species breed diagnosis dx labels classes tags'.split(
+    ' ',
+  );
 /** These must name parts; the others do so where all their values are names of parts. */
 const SPLIT_NAMES = 'split subset partition'.split(' ');
 const MAYBE_SPLIT_NAMES = 'set dataset part fold usage'.split(' ');

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -82,9 +83,9 @@ describe('a table of labels', () => {
   });
 
   it('says which columns were taken, and which were not', () => {
-    const text = 'lesion_id,image_id,label,dx_type,age\nHAM_1,ISIC_2,nv,histo,80.0\n';
+    const text = 'lesion_id,image_id,dx,dx_type,age\nHAM_1,ISIC_2,nv,histo,80.0\n';
     expect(parsed(text)).toMatchObject({
-      columns: { file: 'image_id', label: 'label' },
+      columns: { file: 'image_id', label: 'dx' },
       split: undefined,
       unused: ['lesion_id', 'dx_type', 'age'],
     });
@@ -140,8 +141,8 @@ describe('a table of labels', () => {
     ],
     [
       'no column for the class',
-      'image_id,dx,age,sex\nISIC_1,nv,80.0,male\n',
-      /has no column that is known to hold the class: image_id, dx, age, sex\..*rename the column that holds it to label/,
+      'image_id,kind,age,sex\nISIC_1,nv,80.0,male\n',
+      /has no column that is known to hold the class: image_id, kind, age, sex\..*rename the column that holds it to label/,
     ],
     [
       'a column for each class',
@@ -172,6 +173,35 @@ describe('a table of labels', () => {
   ])('is refused: %s', (_, text, message) => {
     expect(() => parsed(text)).toThrow(UsageError);
     expect(() => parsed(text)).toThrow(message);
+  });
+
+  it('of any text is rows or a refusal, and what is quoted comes back', () => {
+    const piece = fc.oneof(
+      fc.constantFrom(',', ';', '\t', '"', '\n', '\r\n', ' ', '|', 'file', 'label', 'a.jpg'),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(fc.array(piece), (pieces) => {
+        try {
+          for (const { file, line } of parsed(pieces.join('')).rows)
+            expect([file, line > 0]).not.toEqual(['', true]);
+        } catch (error) {
+          expect(error).toBeInstanceOf(UsageError);
+        }
+      }),
+      { numRuns: 500 },
+    );
+    const name = fc.string({ minLength: 1 }).filter((text) => text.trim() !== '');
+    const plain = fc.stringMatching(/^[a-z]{1,5}$/);
+    const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+    fc.assert(
+      fc.property(fc.array(fc.tuple(name, plain), { minLength: 1 }), (pairs) => {
+        const text = ['file,label', ...pairs.map((pair) => pair.map(quoted).join(','))].join('\r\n');
+        expect(parsed(text).rows.map(({ file, label }) => [file, label])).toEqual(
+          pairs.map(([file, label]) => [file.trim(), label]),
+        );
+      }),
+    );
   });
 
   it('is read in UTF-8 and UTF-16, and its bytes are hashed', async () => {
