@@ -16,7 +16,7 @@ export class MissingPathError extends UsageError {
   constructor(
     message: string,
     /** The option's name in configuration files. */
-    readonly option: 'data' | 'weights' | 'lr',
+    readonly option: 'data' | 'labels' | 'weights' | 'lr',
   ) {
     super(message);
   }

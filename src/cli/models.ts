@@ -59,7 +59,9 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
       const found: Judged[] = [];
       const failed: SkippedFile[] = [...skipped];
       for await (const batch of predict(classifier, images, { workers, signal })) {
-        const lines = batch.classified.map((one) => judgedLine(one, classifier, top));
+        const lines = batch.classified.map((one) =>
+          judgedLine(withOwnLabel(one, classifier), classifier, top),
+        );
         found.push(...lines);
         failed.push(...batch.unreadable);
         if (json && lines.length > 0) {
@@ -153,6 +155,11 @@ async function namesOnInput(signal: AbortSignal): Promise<string[]> {
 /** An image's line in every form of output. */
 interface Judged extends PredictedImage, Pick<Classified, 'label' | 'sha256'> {
   readonly predicted: number;
+}
+
+/** An image of the run's own has the class that its table of labels said, whatever its folder is called. */
+function withOwnLabel(one: Classified, { labelled }: RunClassifier): Classified {
+  return { ...one, label: labelled.get(one.sha256) ?? one.label };
 }
 
 function judgedLine(

@@ -25,8 +25,9 @@ const SUMMARY: Record<CommandName, string> = {
 const TOPICS: Topics = {
   'lr-curve': 'how find-lr measures a rate; reading its curve',
   '1cycle': 'the schedule, its options, and what it brings',
+  data: 'folders as they may be; tables of labels',
+  'data-sets': 'data sets by name, the cache, working offline',
   'batch-norm': 'training batch norm, small images, random weights',
-  data: 'data sets by name, the cache, working offline',
   statistics: 'what compare claims, and on what grounds',
   models: 'weights to start from; new images, the browser, ONNX',
   cluster: 'runs on many machines; run folders; config files',

@@ -233,7 +233,7 @@ const POLICY_SETTINGS: Readonly<Record<string, string>> = {
 /** Settings that differ from run to run in every comparison, or are looked at by themselves, or say only where things lie or how files were chosen. */
 const PER_RUN_SETTINGS = new Set([
   ...['arm', 'seed', 'pair', 'lrFrom', 'lrSource', 'lrFactor'],
-  ...['data', 'weights', 'valSplit', 'splitSeed', 'followLinks'],
+  ...['data', 'weights', 'valSplit', 'splitSeed', 'followLinks', 'labels', 'classDepth'],
   ...['batchNorm', 'bnMomentum'],
 ]);
 

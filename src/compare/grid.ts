@@ -177,9 +177,9 @@ class BenchCache {
 
 function keyOf(settings: Settings): string {
   const { data, valSplit, splitSeed, followLinks, weights, imageSize, trainable, augment, views } = settings;
-  const { alpha, stemStride, batchNorm, bnMomentum } = settings;
+  const { labels, classDepth, alpha, stemStride, batchNorm, bnMomentum } = settings;
   return JSON.stringify([
-    ...[data, valSplit, splitSeed, followLinks],
+    ...[data, labels, classDepth, valSplit, splitSeed, followLinks],
     ...[weights, imageSize, trainable, augment, views],
     ...[alpha, stemStride, batchNorm, bnMomentum],
   ]);

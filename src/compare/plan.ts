@@ -109,6 +109,7 @@ function flagsOf({ config, settings }: PlannedRun, { backend }: Environment): st
       pair,
       splitSeed,
       data: placeOf(settings.data),
+      ...(settings.labels === undefined ? {} : { labels: placeOf(settings.labels) }),
       weights: settings.weights === FRESH_WEIGHTS ? FRESH_WEIGHTS : placeOf(settings.weights),
       backend: asBackend(backend),
       out: resolve(settings.out),

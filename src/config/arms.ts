@@ -107,6 +107,8 @@ const ARM_SETTINGS: readonly string[] = (
   [
     [
       'data',
+      'labels',
+      'classDepth',
       'followLinks',
       'weights',
       'alpha',

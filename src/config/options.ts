@@ -58,6 +58,21 @@ export const OPTION_GROUPS = {
       description:
         'an image folder: DIR/train/<class>/*, DIR/val/<class>/*, or DIR/<class>/*; or a name: onecycle data list',
     },
+    labels: {
+      type: 'path',
+      argument: 'FILE',
+      commands: ALL,
+      description:
+        'a CSV file that says the class of each image: file,label or file,label,split; without --data the images lie beside it',
+    },
+    classDepth: {
+      type: 'integer',
+      min: 1,
+      max: 20,
+      argument: 'N',
+      commands: ALL,
+      description: 'how many folders name a class: 2 where animals/cats is one',
+    },
     valSplit: {
       type: 'number',
       above: 0,

@@ -66,8 +66,16 @@ export interface LossConfig {
   readonly classWeights?: Settings['classWeights'];
 }
 
+/** Who says which image is of which class. Absent in records of versions in which folders alone did: see documents.ts. */
+export interface ClassesConfig {
+  /** A table of labels; null where folders say the classes. */
+  readonly labels?: string | null;
+  /** How many folders name a class. */
+  readonly classDepth?: number;
+}
+
 /** One training run, resolved: every number that was used, as config.json holds it. */
-export interface RunConfig extends RunSettings, NetworkConfig, LossConfig {
+export interface RunConfig extends RunSettings, ClassesConfig, NetworkConfig, LossConfig {
   /** Pixels a side of the network's input. */
   readonly imageSize: number;
   /** Augmented views kept of each image, or null where every epoch draws afresh. */
@@ -107,6 +115,8 @@ export function resolveRun(
   const { frozen, network = {}, ...rest } = resolved;
   return Object.freeze({
     data: settings.data,
+    labels: settings.labels ?? null,
+    classDepth: settings.classDepth,
     valSplit: settings.valSplit,
     splitSeed: settings.splitSeed,
     followLinks: settings.followLinks,
@@ -175,7 +185,7 @@ type FinderSettings = Pick<
 >;
 
 /** Range tests, resolved: every number that was used, as their config.json holds it. */
-export interface FinderConfig extends FinderSettings, NetworkConfig, LossConfig {
+export interface FinderConfig extends FinderSettings, ClassesConfig, NetworkConfig, LossConfig {
   /** Tells these folders from those of training runs. */
   readonly command: 'find-lr';
   /** Pixels a side of the network's input. */
@@ -215,6 +225,8 @@ export function resolveFinder(
   return Object.freeze({
     command: 'find-lr',
     data: settings.data,
+    labels: settings.labels ?? null,
+    classDepth: settings.classDepth,
     valSplit: settings.valSplit,
     splitSeed: settings.splitSeed,
     weights: settings.weights,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { GivenSettings } from './check-settings.js';
 import { type CommandName, OPTION_GROUPS, type OptionName, OPTIONS, type OptionSpec } from './options.js';
 
@@ -9,6 +10,7 @@ export type RateTable = Readonly<Record<'head' | 'last' | 'all', Readonly<Record
 type Defaulted = Exclude<
   OptionName,
   | 'config'
+  | 'labels'
   | 'imageSize'
   | 'stemStride'
   | 'bnMomentum'
@@ -43,7 +45,12 @@ const OF_FRESH_WEIGHTS = { trainable: 'all', batchNorm: 'train', headLrMultiplie
 
 /** Settings with what was given in their place, and with what that implies unless it says otherwise. */
 export function withGiven(settings: Settings, given: GivenSettings): Settings {
-  return { ...settings, ...(given.weights === FRESH_WEIGHTS && OF_FRESH_WEIGHTS), ...given };
+  return {
+    ...settings,
+    ...(given.weights === FRESH_WEIGHTS && OF_FRESH_WEIGHTS),
+    ...(given.labels !== undefined && { data: dirname(given.labels) }),
+    ...given,
+  };
 }
 
 const FLAGS_OFF = {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { walkClassFolder } from '../data/folder/folders.js';
 import type { SkippedFile } from '../data/folder/image-folder.js';
@@ -33,6 +33,8 @@ export type Generation = 'best' | 'final';
 export interface RunClassifier extends TrainedClassifier {
   /** SHA-256 of the files that the run was trained on. */
   readonly trainedOn: ReadonlySet<string>;
+  /** The classes of the run's own images, by the SHA-256 of their files, where a table of labels said them and no folders do. */
+  readonly labelled: ReadonlyMap<string, number>;
   /** A sentence for the user, where not everything is as expected. */
   readonly note: string | null;
 }
@@ -53,7 +55,8 @@ export async function openRunClassifier(dir: string, generation: Generation): Pr
   const known = {
     classNames: classesOf(dataset, best.head.bias.length, dir),
     imageSize: imageSizeOf(config, dir),
-    trainedOn: hashesOf(dataset),
+    trainedOn: new Set(filesOf(dataset, 'train').keys()),
+    labelled: dataset['labels'] === undefined ? new Map<string, number>() : ownLabels(dataset),
   };
   if (generation === 'best') return { ...best, ...known, note: null };
   const checkpoint = await readNewestCheckpoint(dir);
@@ -80,8 +83,8 @@ export interface ListedImages {
 
 /**
  * Lists files as they were named, and folders as the data folder is read: all images at any depth, sorted, links out of it
- * refused unless they are to be followed. The nearest folder around an image that is called as a class says its true class:
- * of a named file the one that it lies in, of a named folder that folder and those below it.
+ * refused unless they are to be followed. The nearest folders around an image that are called as a class say its true class:
+ * of a named file those that it lies in, of a named folder that folder, those above that complete its name, and those below it.
  * Throws UsageError for a folder that may not be read.
  */
 export async function listImages(
@@ -90,9 +93,15 @@ export async function listImages(
   followLinks: boolean,
 ): Promise<ListedImages> {
   const labels = new Map(classNames.map((name, label) => [name, label]));
-  const labelled = (path: string, folders: readonly string[]): ListedImage => {
-    const found = folders.findLast((folder) => labels.has(folder.normalize('NFC')));
-    return { path, label: labels.get(found?.normalize('NFC') ?? '') ?? null };
+  const longest = Math.max(...classNames.map((name) => name.split('/').length));
+  /** @param own the folder that a name may end with first, and those below it */
+  const labelled = (path: string, own: string, below: readonly string[]): ListedImage => {
+    const above = dirname(own)
+      .split(sep)
+      .slice(1 - longest);
+    const start = longest > 1 ? above : [];
+    const folders = [...start, basename(own), ...below].map((folder) => folder.normalize('NFC'));
+    return { path, label: classOf(folders, start.length + 1, labels) };
   };
   const images: ListedImage[] = [];
   const skipped: SkippedFile[] = [];
@@ -103,18 +112,38 @@ export async function listImages(
       const path = name.replace(/(?<=.)[/\\]+$/, '');
       const reading = { root: name, realRoot: real, followLinks, listings: new Map() };
       const found = await walkClassFolder({ path, real }, reading, { skipped, passedOver: [] });
-      const own = basename(resolve(name));
       images.push(
-        ...found.map((file) => labelled(file, [own, ...file.slice(path.length).split('/').slice(1, -1)])),
+        ...found.map((file) =>
+          labelled(file, resolve(name), file.slice(path.length).split('/').slice(1, -1)),
+        ),
       );
     } else if (there?.isFile() === true) {
-      images.push(labelled(name, [basename(dirname(resolve(name)))]));
+      images.push(labelled(name, dirname(resolve(name)), []));
     } else {
       const reason = there === undefined ? 'there is no such file or folder' : 'neither a file nor a folder';
       skipped.push({ path: name, reason });
     }
   }
   return { images, skipped };
+}
+
+/**
+ * The class that folders around an image say: the innermost that end the name of one say it, such as cats or animals/cats, and of
+ * several names the longest.
+ * @param first how many folders at least lie before the end of a name
+ */
+function classOf(
+  folders: readonly string[],
+  first: number,
+  labels: ReadonlyMap<string, number>,
+): number | null {
+  for (let end = folders.length; end >= first; end--) {
+    for (let start = 0; start < end; start++) {
+      const label = labels.get(folders.slice(start, end).join('/'));
+      if (label !== undefined) return label;
+    }
+  }
+  return null;
 }
 
 /** What became of one image. */
@@ -293,8 +322,23 @@ function imageSizeOf({ imageSize }: JsonObject, dir: string): number {
   );
 }
 
-function hashesOf({ files }: JsonObject): Set<string> {
-  const train: JsonValue = (isJsonObject(files) ? files['train'] : undefined) ?? [];
-  const listed: readonly JsonValue[] = Array.isArray(train) ? train : [];
-  return new Set(listed.flatMap((file) => (isJsonObject(file) ? String(file['sha256']) : [])));
+/** The files of a part by the SHA-256 of their bytes, with their classes; null where two of the same bytes have other classes. */
+function filesOf({ files }: JsonObject, part: 'train' | 'valid'): Map<string, number | null> {
+  const list: JsonValue = (isJsonObject(files) ? files[part] : undefined) ?? [];
+  const found = new Map<string, number | null>();
+  for (const file of Array.isArray(list) ? list : []) {
+    const { sha256, label } = isJsonObject(file) ? file : {};
+    if (typeof sha256 !== 'string' || typeof label !== 'number') continue;
+    found.set(sha256, found.has(sha256) && found.get(sha256) !== label ? null : label);
+  }
+  return found;
+}
+
+function ownLabels(dataset: JsonObject): Map<string, number> {
+  const [train, valid] = [filesOf(dataset, 'train'), filesOf(dataset, 'valid')];
+  const known = [...train, ...valid].flatMap(([sha256, label]): [string, number][] => {
+    const agreed = [train, valid].every((part) => !part.has(sha256) || part.get(sha256) === label);
+    return label !== null && agreed ? [[sha256, label]] : [];
+  });
+  return new Map(known);
 }

@@ -1,7 +1,14 @@
 import type { CommandName } from '../config/options.js';
-import type { FinderConfig, LossConfig, NetworkConfig, RateSource, RunConfig } from '../config/run-config.js';
+import type {
+  ClassesConfig,
+  FinderConfig,
+  LossConfig,
+  NetworkConfig,
+  RateSource,
+  RunConfig,
+} from '../config/run-config.js';
 import type { Settings } from '../config/settings.js';
-import type { SkippedFile } from '../data/folder/image-folder.js';
+import type { LabelsRecord, SkippedFile } from '../data/folder/image-folder.js';
 import type { Arithmetic, BackendInfo, BackendName } from '../engine/backends/backend-info.js';
 import type { Spread } from '../stats/claim-power.js';
 import type { ClassScore } from '../stats/classes.js';
@@ -74,6 +81,8 @@ export interface DatasetSummary {
 export interface DatasetDocument extends DatasetSummary {
   readonly weightsSha256: string;
   readonly files: Readonly<Record<'train' | 'valid', readonly RecordedFile[]>>;
+  /** The table that said which image is of which class when the run began; absent where folders did. */
+  readonly labels?: LabelsRecord;
 }
 
 /** An image as dataset.json names it: its path in the data folder, the index of its class, and the SHA-256 of its bytes. */
@@ -83,14 +92,16 @@ export interface RecordedFile {
   readonly sha256: string;
 }
 
-/** What a configuration means that says nothing of its network or its class weights, as those of older versions do not. */
+/** What a configuration means that says nothing of its classes, its network or its class weights, as those of older versions do not. */
 export const WITHOUT_RECORD = {
+  labels: null,
+  classDepth: 1,
   batchNorm: 'fold',
   bnMomentum: null,
   stemStride: 2,
   alpha: null,
   classWeights: 'none',
-} as const satisfies NetworkConfig & LossConfig;
+} as const satisfies ClassesConfig & NetworkConfig & LossConfig;
 
 // A run of train
 

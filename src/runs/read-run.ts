@@ -135,8 +135,11 @@ export function inOrder(a: string, b: string): number {
   return order.compare(a, b) || (a < b ? -1 : 1);
 }
 
-/** Where data and weights lie and how files were chosen says nothing about what they are: their hashes do. */
-const PLACES = new Set(['data', 'weights', 'valSplit', 'splitSeed', 'followLinks']);
+/** Where data and weights lie and how files were chosen says nothing about what they are: their hashes and classes do. */
+const PLACES = new Set([
+  ...['data', 'weights', 'valSplit', 'splitSeed', 'followLinks'],
+  ...['labels', 'classDepth'],
+]);
 /** Where a rate was taken from says nothing about what it is. */
 const ORIGINS = new Set(['lrFrom', 'lrSource']);
 
@@ -158,6 +161,7 @@ export function recordKey(
   );
   return runKey({
     config: Object.fromEntries(settings),
+    classes: dataset['classes'] ?? null,
     files: dataset['files'] ?? null,
     weights: dataset['weightsSha256'] ?? null,
     computed: [...new Set(computed)],

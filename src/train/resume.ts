@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { checkSettings, type GivenSettings } from '../config/check-settings.js';
 import { flagName, OPTIONS } from '../config/options.js';
 import { planSchedule } from '../config/plan-schedule.js';
@@ -271,7 +271,7 @@ function applyReplans(
 }
 
 /** Where these lie may change between two parts of a run; their hashes may not. */
-const MOVABLE = new Set(['data', 'weights']);
+const MOVABLE = new Set(['data', 'labels', 'weights']);
 
 /**
  * The configuration that a run's config.json holds.
@@ -397,9 +397,17 @@ function settingsOf(config: RunConfig, settings: Settings, given: GivenSettings)
   return {
     ...settings,
     ...checkSettings(Object.fromEntries(options)),
-    data: given.data ?? config.data,
+    ...placesOf(config, given),
     weights: given.weights ?? config.weights,
   };
+}
+
+/** Where data and labels lie now. Labels that were given alone had the data beside them. */
+function placesOf(config: RunConfig, given: GivenSettings): Pick<Settings, 'data' | 'labels'> {
+  const labels = given.labels ?? config.labels ?? undefined;
+  const beside = typeof config.labels === 'string' && config.data === dirname(config.labels);
+  const data = given.labels !== undefined && beside ? dirname(given.labels) : config.data;
+  return { data: given.data ?? data, ...(labels === undefined ? {} : { labels }) };
 }
 
 /** Files that a message names; there may be thousands. */
@@ -432,25 +440,26 @@ function refuseChangedData(dir: string, recorded: JsonObject, bench: Workbench, 
   }
 }
 
-/** Every file with what it was: its part of the data, its class and its hash. */
-function filesOf(dataset: JsonObject): Map<string, string> {
+/** Every file with what it was: its bytes by their hash, and its part of the data with its class. */
+function filesOf(dataset: JsonObject): Map<string, { readonly bytes: string; readonly meaning: string }> {
   const { files } = dataset;
   const parts = isJsonObject(files) ? Object.entries(files) : [];
   return new Map(
     parts.flatMap(([part, list]) =>
-      (Array.isArray(list) ? list : []).map((file: JsonValue): [string, string] => {
-        const { path, ...rest } = isJsonObject(file) ? file : {};
-        return [String(path), JSON.stringify([part, rest])];
+      (Array.isArray(list) ? list : []).map((file: JsonValue) => {
+        const { path, sha256, ...rest } = isJsonObject(file) ? file : {};
+        return [String(path), { bytes: String(sha256), meaning: JSON.stringify([part, rest]) }] as const;
       }),
     ),
   );
 }
 
-function changesOf(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
+function changesOf(before: ReturnType<typeof filesOf>, now: ReturnType<typeof filesOf>): string[] {
   const gone = [...before].flatMap(([path, what]) => {
     const found = now.get(path);
     if (found === undefined) return [`${path} is missing or cannot be read`];
-    return found === what ? [] : [`${path} has changed`];
+    if (found.bytes !== what.bytes) return [`${path} has changed`];
+    return found.meaning === what.meaning ? [] : [`${path} is of another class or part`];
   });
   const added = [...now.keys()].filter((path) => !before.has(path)).map((path) => `${path} is new`);
   return [...gone, ...added];

@@ -276,6 +276,8 @@ async function othersThanMeasured(settings: Settings, imageSize: number): Promis
   const data = async (name: string) => resolve(await dataFolder(name));
   return [
     (await data(settings.data)) !== (await data(measured.data)) && `--data ${settings.data}`,
+    settings.labels !== undefined && `--labels ${settings.labels}`,
+    settings.classDepth !== measured.classDepth && `--class-depth ${settings.classDepth}`,
     settings.weights !== measured.weights &&
       (settings.weights === FRESH_WEIGHTS ||
         resolveWeights(settings.weights) !== resolveWeights(measured.weights)) &&

@@ -110,6 +110,8 @@ export async function surveyWorkbench(settings: Settings, context: BenchContext)
     valSplit: settings.valSplit,
     seed: settings.splitSeed,
     followLinks: settings.followLinks,
+    labels: settings.labels,
+    classDepth: settings.classDepth,
   });
   emit({ type: 'data', text: folder.taken });
   const imageSize = settings.imageSize ?? (await defaultImageSize(folder, weights));
@@ -394,11 +396,12 @@ export function datasetSummary({ images: { classNames, train, valid, skipped } }
 export function datasetDocument(bench: Workbench): DatasetDocument {
   const files = (samples: Workbench['images']['train']) =>
     samples.map(({ path, label, sha256 }) => ({ path, label, sha256 }));
-  const { train, valid } = bench.images;
+  const { train, valid, labels } = bench.images;
   return {
     ...datasetSummary(bench),
     weightsSha256: bench.weights.sha256,
     files: { train: files(train), valid: files(valid) },
+    ...(labels === undefined ? {} : { labels }),
   };
 }
 

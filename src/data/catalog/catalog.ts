@@ -216,7 +216,7 @@ const LARGEST_CATALOG = 10e6;
 async function readCatalog(file: string): Promise<readonly DataSet[]> {
   const refuse = (reason: string): never => {
     throw new UsageError(
-      `${file}, which ONECYCLE_CATALOG names, is no table of data sets: ${reason}. "onecycle help data" shows one; correct it, or unset ONECYCLE_CATALOG.`,
+      `${file}, which ONECYCLE_CATALOG names, is no table of data sets: ${reason}. "onecycle help data-sets" shows one; correct it, or unset ONECYCLE_CATALOG.`,
     );
   };
   const text = await readWholeFile(file, LARGEST_CATALOG).then(String, (error: unknown) =>

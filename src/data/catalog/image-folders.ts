@@ -41,7 +41,7 @@ export async function makeImageFolder(
   }
   if (made.train > 0) return made;
   throw new RunError(
-    `${archives.join(', ')} cannot be made into ${name}: no training image is where its description says. Nothing of it was kept; see "onecycle help data".`,
+    `${archives.join(', ')} cannot be made into ${name}: no training image is where its description says. Nothing of it was kept; see "onecycle help data-sets".`,
   );
 }
 

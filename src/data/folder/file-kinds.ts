@@ -48,7 +48,7 @@ export function isHidden(name: string): boolean {
 const SYSTEM = new Set([
   ...['#recycle', '@recycle', '@recently-snapshot', '@eadir', '#snapshot', '.snapshot'],
   ...['$recycle.bin', 'system volume information', 'desktop.ini', 'thumbs.db', 'ehthumbs.db'],
-  ...['lost+found', '.directory', '.nomedia', '__macosx', '.ds_store', '.apdisk'],
+  ...['lost+found', '.directory', '.nomedia', '__macosx', '.ds_store', '_ds_store', '.apdisk'],
   ...['.trashes', '.spotlight-v100', '.fseventsd', '.temporaryitems', '.documentrevisions-v100'],
   ...['.ipynb_checkpoints', '.git', '.gitignore', '.gitattributes', '.gitkeep'],
 ]);

@@ -38,17 +38,21 @@ export interface ListedFolders extends LeftOut {
   readonly images: boolean;
 }
 
+/** The path of what lies in a folder. */
+function pathIn(place: FolderPlace, name: string): string {
+  return place.path === '' ? name : `${place.path}/${name}`;
+}
+
 /** Lists the folders in a folder; images beside them are skipped with a reason, links treated by the policy. */
 export async function listFolders(place: FolderPlace, reading: Reading): Promise<ListedFolders> {
   const folders = new Map<string, FolderPlace>();
   const links = new Map<string, { reason: string; outside: boolean }>();
   const leftOut: LeftOut = { skipped: [], passedOver: [] };
   let images = false;
-  const inside = (name: string) => (place.path === '' ? name : `${place.path}/${name}`);
   const { entries, misnamed } = await readFolder(place, reading);
-  for (const name of misnamed) leftOut.skipped.push({ path: inside(name), reason: MISNAMED });
+  for (const name of misnamed) leftOut.skipped.push({ path: pathIn(place, name), reason: MISNAMED });
   for (const entry of entries) {
-    const path = inside(entry.name);
+    const path = pathIn(place, entry.name);
     const real = join(place.real, entry.name);
     const isImage = fileKind(entry.name).kind === 'image';
     const target = entry.isSymbolicLink() ? await resolveLink(real, reading) : undefined;
@@ -147,9 +151,9 @@ export async function walkClassFolder(
     if (seen.has(place.real)) return;
     seen.add(place.real);
     const { entries, misnamed } = await readFolder(place, reading);
-    for (const name of misnamed) skipped.push({ path: `${place.path}/${name}`, reason: MISNAMED });
+    for (const name of misnamed) skipped.push({ path: pathIn(place, name), reason: MISNAMED });
     for (const entry of entries) {
-      const inner = { path: `${place.path}/${entry.name}`, real: join(place.real, entry.name) };
+      const inner = { path: pathIn(place, entry.name), real: join(place.real, entry.name) };
       if (isHidden(entry.name)) leftOut.passedOver.push(inner.path);
       else if (entry.isDirectory()) folders.push(inner);
       else if (entry.isSymbolicLink()) links.push(inner);

@@ -24,7 +24,30 @@ export interface SkippedFile {
   readonly reason: string;
 }
 
-/** A data set on disk: DIR/<part>/<class>/*, or DIR/<class>/* that is split here. */
+/** Image paths by class name, those of a class sorted by code unit. */
+export type PathsByClass = ReadonlyMap<string, readonly string[]>;
+
+/** A data set that was found and is not split yet. */
+export interface FoundImages {
+  readonly learnt: PathsByClass;
+  /** Of the same classes; undefined where a share of `learnt` is to be held out. */
+  readonly judged: PathsByClass | undefined;
+  readonly skipped: readonly SkippedFile[];
+  /** What was taken, once it is known how many images are trained on and validated with. */
+  readonly taken: (images: { readonly train: number; readonly valid: number }) => string;
+  readonly notes: readonly string[];
+  readonly labels?: LabelsRecord;
+}
+
+/** The file that said which image is of which class. */
+export interface LabelsRecord {
+  /** As the user gave it. */
+  readonly file: string;
+  /** Of the file's bytes, in hexadecimal. */
+  readonly sha256: string;
+}
+
+/** A data set on disk: DIR/<part>/<class>/*, DIR/<class>/* that is split here, or images of which a file of labels tells. */
 export interface ImageFolder {
   /** Absolute path. */
   readonly root: string;
@@ -37,4 +60,6 @@ export interface ImageFolder {
   readonly taken: string;
   /** What a reader of the results should know of the folder, in words for the user. */
   readonly notes: readonly string[];
+  /** Absent where folders say the classes. */
+  readonly labels?: LabelsRecord;
 }

@@ -53,8 +53,9 @@ export interface LayoutRefusal {
  *
  * A part is a folder with a part's name and class folders inside. A test part serves as the validation part only where there is
  * no other. What would silently make another experiment than was meant is refused.
+ * @param classDepth how many folders name a class
  */
-export function decideLayout(folders: readonly FolderLook[]): Layout {
+export function decideLayout(folders: readonly FolderLook[], classDepth = 1): Layout {
   const held = folders.filter(holdsImages);
   const named = (part: Part) => held.filter(({ name }) => partOf(name) === part);
   const [trains, valids, tests] = [named('train'), named('valid'), named('test')];
@@ -63,7 +64,7 @@ export function decideLayout(folders: readonly FolderLook[]): Layout {
   const onlyAside = valids.length > 0 ? tests : [];
   const link = parts.find(({ refused, name }) => refused !== undefined && !namesOf(onlyAside).includes(name));
   if (link !== undefined) return refusal('link', [link], [link.refused ?? '']);
-  if (!parts.some(hasClasses)) return classesOnly(parts, others);
+  if (!parts.some(hasClasses)) return classesOnly(parts, others, classDepth);
 
   const [train] = trains;
   if (train === undefined || !trains.some(hasClasses)) {
@@ -83,11 +84,16 @@ export function decideLayout(folders: readonly FolderLook[]): Layout {
 }
 
 /** The layout where no folder with a part's name has class folders inside. */
-function classesOnly(parts: readonly FolderLook[], others: readonly FolderLook[]): Layout {
+function classesOnly(
+  parts: readonly FolderLook[],
+  others: readonly FolderLook[],
+  classDepth: number,
+): Layout {
   const [first] = others;
   if (parts.length === 0) {
     const wrapper = others.length === 1 && first !== undefined && !first.images && first.folders.length > 1;
-    return wrapper ? refusal('oneFolder', [first], first.folders) : { kind: 'classes' };
+    const holdsClasses = classDepth > 1 && first?.folders.every((name) => partOf(name) === undefined);
+    return wrapper && !holdsClasses ? refusal('oneFolder', [first], first.folders) : { kind: 'classes' };
   }
   if (others.length === 0) return refusal('partsWithoutClasses', parts);
   const names = namesOf(parts);
@@ -123,6 +129,30 @@ function refusal(
 ): LayoutRefusal {
   const names = folders.map((folder) => (typeof folder === 'string' ? folder : folder.name));
   return { kind: 'refused', code, names, others };
+}
+
+/** Refuses names of classes such as animals/train and animals/val, whose inner folders are parts of the data. */
+export function partsInNames(classNames: readonly string[]): LayoutRefusal | undefined {
+  const inner = [...new Set(classNames.flatMap((name) => name.split('/').slice(1)))];
+  const parts = inner.filter((name) => partOf(name) !== undefined);
+  if (new Set(parts.map(partOf)).size < 2) return undefined;
+  const outer = classNames.filter((name) =>
+    name.split('/').some((folder, i) => i > 0 && parts.includes(folder)),
+  );
+  return refusal('partsInsideClasses', [...new Set(outer.map((name) => name.split('/')[0] ?? ''))], parts);
+}
+
+/** Folders that are a class and hold classes: with a depth of 2 images of animals/ beside those of animals/cats/. */
+export function depthNotes(classNames: readonly string[]): string[] {
+  const names = new Set(classNames);
+  const above = (name: string) => name.split('/').map((_, i, all) => all.slice(0, i).join('/'));
+  const both = [...new Set(classNames.flatMap(above))].filter((name) => names.has(name));
+  return both.length === 0
+    ? []
+    : [
+        `${listed(both)} ${both.length === 1 ? 'holds' : 'hold'} images beside folders that are classes: ` +
+          `${both.length === 1 ? 'it is a class of its own' : 'they are classes of their own'}`,
+      ];
 }
 
 /** Images that lie in folders inside their class folder. */
@@ -201,8 +231,9 @@ export function takenText(layout: Layout, { name, classNames, train, valid, pass
   return `${name}: ${[parts.join(', '), ...aside, ...over].join('; ')}`;
 }
 
-const NAMED_CLASSES = 8;
-const EXAMPLES = 3;
+/** Class names and other names that one line shows. */
+export const NAMED_CLASSES = 8;
+export const EXAMPLES = 3;
 
 /** What a reader of the results should know of how the images lie. */
 export function layoutNotes(layout: Layout, nestings: readonly Nesting[]): string[] {
@@ -213,10 +244,7 @@ export function layoutNotes(layout: Layout, nestings: readonly Nesting[]): strin
   if (layout.kind === 'parts') {
     const { train, valid, aside } = layout;
     if (valid !== undefined && partOf(valid) === 'test') {
-      notes.push(
-        `${valid}/ serves as validation part, since there is no val/: rates and epochs that are chosen by it have seen it, ` +
-          'so it is no test set any more',
-      );
+      notes.push(testNote(`${valid}/`, 'there is no val/'));
     }
     if (valid === undefined && aside.length > 0) {
       notes.push(
@@ -230,10 +258,19 @@ export function layoutNotes(layout: Layout, nestings: readonly Nesting[]): strin
   if (images > 0) {
     notes.push(
       `${images} ${images === 1 ? 'image lies' : 'images lie'} in folders inside of class folders ` +
-        `(${some(folders, EXAMPLES)}) and ${images === 1 ? 'is' : 'are'} taken as images of the class`,
+        `(${some(folders, EXAMPLES)}) and ${images === 1 ? 'is' : 'are'} taken as images of the class; ` +
+        'with --class-depth 2 each such folder is a class',
     );
   }
   return notes;
+}
+
+/** What it means that a test part is validated with, and why it is. */
+export function testNote(part: string, why: string): string {
+  return (
+    `${part} serves as validation part, since ${why}: rates and epochs that are chosen by it have seen it, ` +
+    'so it is no test set any more'
+  );
 }
 
 /** Puts a refusal into words: what is wrong, where, what was expected, and what to do. */
@@ -257,7 +294,7 @@ const REFUSALS = {
     `Expected ${names}<class>/ for each class; fill ${names}, or remove it to hold out a share of the training part.`,
   partsWithoutClasses: (root, names) =>
     `The images of ${names} in ${root} do not lie in class folders. ` +
-    'Expected train/<class>/ and val/<class>/; make a folder for each class.',
+    `Expected train/<class>/ and val/<class>/; make a folder for each class. ${OR_LABELS}`,
   besideParts: (root, names, [train]) =>
     `${root} has class folders in ${train}/, and images outside of the parts in ${names}. ` +
     `Expected all images in ${train}/<class>/ and val/<class>/; move ${names} into these, or out of ${root}. ` +
@@ -268,16 +305,25 @@ const REFUSALS = {
     `or ${names} out of ${root}. If it is a class, rename it.`,
   oneFolder: (root, names, folders) =>
     `${root} holds nothing but ${names}, and that holds ${listed(folders)}. ` +
-    `Expected parts or class folders; pass --data ${root}/${names} if they are what is in there.`,
+    `Expected parts or class folders; pass --data ${root}/${names} if they are what is in there` +
+    (folders.some((name) => partOf(name) !== undefined)
+      ? '.'
+      : `, or --class-depth 2 if ${names}${folders[0]} is the name of a class.`),
   partsInsideClasses: (root, names, folders) =>
     `${names} in ${root} would be classes, and hold folders of the same names: ${listed(folders)}. ` +
     'Expected train/<class>/ and val/<class>/, or <class>/ folders alone. If the folders inside are the parts or the classes, ' +
-    'put them on the outside; if not, put the images of each class directly into its folder.',
+    'put them on the outside; if not, put the images of each class directly into its folder.' +
+    (folders.some((name) => partOf(name) !== undefined)
+      ? ''
+      : ` If both names make a class, as in ${names.split(',')[0]}${folders[0]}, pass --class-depth 2.`),
   copyOfClasses: (root, names, classes) =>
     `${names} in ${root} would be a class, but holds folders named like the classes: ${listed(classes)}. ` +
     `Expected train/<class>/ and val/<class>/, or <class>/ folders alone. If ${names} is a part, call it val and move ` +
     'the classes into train/; if not, move it away.',
 } satisfies Record<string, (root: string, names: string, others: readonly string[]) => string>;
+
+/** What else there is for images that lie in no class folders. */
+export const OR_LABELS = 'If a table says which image is of which class, pass it to --labels.';
 
 /** Folders that a sentence lists. */
 const LISTED = 5;

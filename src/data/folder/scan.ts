@@ -16,16 +16,20 @@ import {
   type Reading,
   walkClassFolder,
 } from './folders.js';
-import type { ImageFolder, Sample, SkippedFile } from './image-folder.js';
+import type { FoundImages, ImageFolder, PathsByClass, Sample, SkippedFile } from './image-folder.js';
+import { findLabelled } from './labelled.js';
 import {
   decideLayout,
+  depthNotes,
   type FolderLook,
   judgeNesting,
   type Layout,
   type LayoutRefusal,
   layoutNotes,
   type Nesting,
+  OR_LABELS,
   partOf,
+  partsInNames,
   refusalText,
   some,
   takenText,
@@ -38,6 +42,10 @@ interface ScanOptions {
   readonly seed: number;
   /** Whether symbolic links may lead out of the data folder. */
   readonly followLinks: boolean;
+  /** A file that says which image is of which class; else the folders do. */
+  readonly labels?: string | undefined;
+  /** How many folders name a class: 2 where animals/cats is one. 1 if not given. */
+  readonly classDepth?: number | undefined;
 }
 
 /**
@@ -54,7 +62,8 @@ export async function dataFolder(data: string): Promise<string> {
 }
 
 /**
- * Lists the images of DIR/<part>/<class>, or of DIR/<class> with a seeded split; see {@link decideLayout}.
+ * Lists the images of DIR/<part>/<class>, or of DIR/<class> with a seeded split, see {@link decideLayout}; or those that a file of
+ * labels names, see {@link findLabelled}.
  *
  * Class names are brought to Unicode form NFC, since some file systems decompose them.
  * Throws UsageError where a run on this folder would make no sense, or not the sense that was meant.
@@ -65,45 +74,73 @@ export async function scanImageFolder(dir: string, options: ScanOptions): Promis
       `The validation split is ${options.valSplit}; expected a share between 0 and 1, such as 0.2.`,
     );
   }
+  if (options.labels !== undefined && classDepthOf(options) > 1) {
+    throw new UsageError(
+      `--class-depth ${options.classDepth} is for classes that folders say, and --labels says them already. Leave one of the two out.`,
+    );
+  }
   const root = resolve(dir);
   const realRoot = await realpath(root).catch((error: unknown) => {
     throw folderError(root, error);
   });
   const reading: Reading = { root, realRoot, followLinks: options.followLinks, listings: new Map() };
-  const top = await listFolders({ path: '', real: realRoot }, reading);
-  const looks = await lookInto(top, reading);
-  const layout = decideLayout(looks);
-  if (layout.kind === 'refused') throw new UsageError(refusalText(root, layout));
+  const { learnt, judged, skipped, taken, notes, labels } =
+    options.labels === undefined
+      ? await findInFolders(reading, classDepthOf(options))
+      : await findLabelled(reading, options.labels);
 
-  const leftOut: LeftOut = { skipped: [], passedOver: [] };
-  const { train, valid } = partsOf(layout, looks, top, leftOut);
-  const learnt = await readClasses(train, reading, leftOut);
-  const judged = valid === undefined ? undefined : await readClasses(valid, reading, leftOut);
-  const classNames = [...learnt.paths.keys()].sort(byCodeUnit);
-  requireClasses(root, classNames, leftOut.skipped);
-  if (valid === undefined || judged === undefined) requireTwoEach(root, learnt.paths);
-  else requireSameClasses(root, [train.path, learnt.paths], [valid.path, judged.paths], leftOut.skipped);
-
+  const classNames = [...learnt.keys()].sort(byCodeUnit);
   const sides = classNames.map((name) => {
-    const paths = learnt.paths.get(name) ?? [];
+    const paths = learnt.get(name) ?? [];
     return judged === undefined
       ? splitClass(name, paths, options.valSplit, options.seed)
-      : { train: paths, valid: judged.paths.get(name) ?? [] };
+      : { train: paths, valid: judged.get(name) ?? [] };
   });
   const samples = (side: 'train' | 'valid'): Sample[] =>
     sides
       .flatMap((paths, label) => paths[side].map((path) => ({ path, label })))
       .sort((a, b) => byCodeUnit(a.path, b.path));
   const images = { train: samples('train'), valid: samples('valid') };
+  return {
+    ...{ root, classNames, ...images, skipped },
+    taken: taken({ train: images.train.length, valid: images.valid.length }),
+    notes,
+    ...(labels === undefined ? {} : { labels }),
+  };
+}
+
+function classDepthOf({ classDepth = 1 }: ScanOptions): number {
+  return classDepth;
+}
+
+/** Finds the images of a folder whose folders say parts and classes. */
+async function findInFolders(reading: Reading, classDepth: number): Promise<FoundImages> {
+  const { root } = reading;
+  const top = await listFolders({ path: '', real: reading.realRoot }, reading);
+  const looks = await lookInto(top, reading);
+  const layout = decideLayout(looks, classDepth);
+  if (layout.kind === 'refused') throw new UsageError(refusalText(root, layout));
+
+  const leftOut: LeftOut = { skipped: [], passedOver: [] };
+  const { train, valid } = partsOf(layout, looks, top, leftOut);
+  const learnt = await readClasses(train, classDepth, reading, leftOut);
+  const judged = valid === undefined ? undefined : await readClasses(valid, classDepth, reading, leftOut);
+  const classNames = [...learnt.paths.keys()].sort(byCodeUnit);
+  requireClasses(root, classNames, leftOut.skipped);
+  if (valid === undefined || judged === undefined) requireTwoEach(root, learnt.paths);
+  else requireSameClasses(root, [train.path, learnt.paths], [valid.path, judged.paths], leftOut.skipped);
   const nestings = [learnt.nesting, ...(judged === undefined ? [] : [judged.nesting])];
   return {
-    ...{ root, classNames, ...images, skipped: leftOut.skipped },
-    taken: takenText(layout, {
-      ...{ name: basename(root), classNames, passedOver: leftOut.passedOver },
-      train: { path: train.path, images: images.train.length },
-      valid: { path: valid?.path, images: images.valid.length },
-    }),
-    notes: layoutNotes(layout, nestings),
+    learnt: learnt.paths,
+    judged: judged?.paths,
+    skipped: leftOut.skipped,
+    taken: (images) =>
+      takenText(layout, {
+        ...{ name: basename(root), classNames, passedOver: leftOut.passedOver },
+        train: { path: train.path, images: images.train },
+        valid: { path: valid?.path, images: images.valid },
+      }),
+    notes: [...layoutNotes(layout, nestings), ...depthNotes(classNames)],
   };
 }
 
@@ -167,26 +204,43 @@ interface ReadClasses {
 }
 
 /** Throws UsageError where the class folders hold parts or other classes. */
-async function readClasses(part: FolderPlace, reading: Reading, leftOut: LeftOut): Promise<ReadClasses> {
+async function readClasses(
+  part: FolderPlace,
+  classDepth: number,
+  reading: Reading,
+  leftOut: LeftOut,
+): Promise<ReadClasses> {
   const listed = await listFolders(part, reading);
   leftOut.skipped.push(...listed.skipped);
   leftOut.passedOver.push(...listed.passedOver);
-  const paths = new Map<string, readonly string[]>();
-  const inside = new Map<string, readonly string[]>();
-  for (const [name, folder] of listed.folders) {
+  const paths = new Map<string, string[]>();
+  const inside = new Map<string, string[]>();
+  const start = part.path === '' ? 0 : part.path.length + 1;
+  for (const folder of listed.folders.values()) {
     const images = await walkClassFolder(folder, reading, leftOut);
-    const className = name.normalize('NFC');
     if (images.length === 0) {
       leftOut.skipped.push({ path: folder.path, reason: 'a folder without images: no class' });
-      continue;
     }
-    paths.set(className, [...(paths.get(className) ?? []), ...images]);
-    const short = images.map((path) => path.slice(folder.path.length + 1));
-    inside.set(className, [...(inside.get(className) ?? []), ...short]);
+    for (const path of images) {
+      const names = path.slice(start).split('/');
+      const depth = Math.min(classDepth, names.length - 1);
+      const className = names.slice(0, depth).join('/').normalize('NFC');
+      addTo(paths, className, path);
+      addTo(inside, className, names.slice(depth).join('/'));
+    }
   }
+  for (const own of paths.values()) own.sort(byCodeUnit);
+  const parts = partsInNames([...paths.keys()]);
+  if (parts !== undefined) throw new UsageError(refusalText(join(reading.root, part.path), parts));
   const nesting = judgeNesting(inside);
   if (nesting.kind === 'refused') throw new UsageError(refusalText(join(reading.root, part.path), nesting));
   return { paths, nesting };
+}
+
+function addTo(lists: Map<string, string[]>, key: string, value: string): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
 /** The two sides of a split, each in the order given. */
@@ -217,15 +271,14 @@ export function splitClass(
   };
 }
 
-/** Image paths by class name. */
-type PathsByClass = ReadonlyMap<string, readonly string[]>;
-
 /** Throws UsageError unless there are two classes or more. */
 function requireClasses(root: string, classNames: readonly string[], skipped: readonly SkippedFile[]): void {
   const expected =
     'Expected at least two classes, as DIR/train/<class>/*.jpg and DIR/val/<class>/*.jpg or DIR/<class>/*.jpg';
   if (classNames.length === 0) {
-    throw new UsageError(`No images found in ${root}.${skippedText(skipped)} ${expected}; check --data.`);
+    throw new UsageError(
+      `No images found in ${root}.${skippedText(skipped)} ${expected}; check --data. ${OR_LABELS}`,
+    );
   }
   if (classNames.length === 1) {
     const labelled = skipped.some(({ path }) => /(^|\/)(labels|annotations)$/iu.test(path));
@@ -237,7 +290,7 @@ function requireClasses(root: string, classNames: readonly string[], skipped: re
     }
     throw new UsageError(
       `Only one class, "${classNames[0]}", found in ${root}.${skippedText(skipped)} ${expected}. ` +
-        'Add a class folder, or pass that folder itself where it is the data set.',
+        `Add a class folder, or pass that folder itself where it is the data set. ${OR_LABELS}`,
     );
   }
 }

@@ -4,6 +4,7 @@ import { messageOf, UsageError } from '../../errors.js';
 import { limitReached } from '../../system.js';
 import type {
   ImageFolder,
+  LabelsRecord,
   PreparedSample,
   Sample,
   SkippedFile,
@@ -28,6 +29,8 @@ export interface PreparedImages extends ImageSet {
   readonly skipped: readonly SkippedFile[];
   /** What a reader of the results should know of the data, in words for the user. */
   readonly notes: readonly string[];
+  /** Absent where folders say the classes. */
+  readonly labels?: LabelsRecord | undefined;
 }
 
 /** How images are prepared. */
@@ -116,7 +119,7 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
     return judged(folder, { train, valid }, outcomes, options.strict === true);
   };
   const done = prepareAll().then(
-    (usable) => ({ classNames, ...usable, store }),
+    (usable) => ({ classNames, ...usable, store, labels: folder.labels }),
     (error: unknown) => {
       failed.abort(error);
       throw error;

@@ -20,6 +20,7 @@ const WITHOUT_DEFAULT = [
   'format',
   'imageSize',
   'jobs',
+  'labels',
   'lr',
   'lrFactor',
   'pair',

@@ -2,11 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   decideLayout,
+  depthNotes,
   type FolderLook,
   judgeNesting,
   type Layout,
   layoutNotes,
   partOf,
+  partsInNames,
   refusalText,
 } from '../../../src/data/folder/layout.js';
 
@@ -45,6 +47,8 @@ describe('layouts', () => {
     ['class folders that hold folders', [of('ants', 'views'), flat('bees')], { kind: 'classes' }],
     ['train and val', [split('train'), split('val')], parts('train', 'val')],
     ['train alone', [split('train')], parts('train')],
+    ['train and Validation', [split('Validation'), split('train')], parts('train', 'Validation')],
+    ['training and testing', [split('testing'), split('training')], parts('training', 'testing')],
     ['Training and Testing', [split('Testing'), split('Training')], parts('Training', 'Testing')],
     [
       'training_set and test_set',
@@ -162,7 +166,15 @@ describe('layouts', () => {
     expect(text([flat('bus'), split('train'), split('val')])).toMatch(
       /class folders in train\/, and images outside of the parts in bus\/\. Expected .*; move bus\/ into these/,
     );
-    expect(text([of('hymenoptera', 'train', 'val')])).toMatch(/pass --data \/photos\/hymenoptera\/ if/);
+    expect(text([of('hymenoptera', 'train', 'val')])).toMatch(
+      /pass --data \/photos\/hymenoptera\/ if they are what is in there\.$/,
+    );
+    expect(text([of('flowers', 'daisy', 'rose')])).toMatch(
+      /or --class-depth 2 if flowers\/daisy is the name of a class\.$/,
+    );
+    expect(text([flat('train'), flat('test')])).toMatch(
+      /which image is of which class, pass it to --labels\.$/,
+    );
     expect(text([split('train'), link('val')])).toMatch(
       /val\/ in \/photos cannot be read: link to nowhere\./,
     );
@@ -183,6 +195,29 @@ describe('layouts', () => {
   });
 });
 
+describe('classes that several folders name', () => {
+  it('may lie in one folder, unless it holds parts', () => {
+    expect(decideLayout([of('flowers', 'daisy', 'rose')], 2)).toEqual({ kind: 'classes' });
+    expect(decideLayout([of('flowers', 'train', 'val')], 2)).toMatchObject({ code: 'oneFolder' });
+  });
+
+  it('are refused where their folders are parts', () => {
+    expect(partsInNames(['a/train', 'a/val', 'b/train', 'b/val'])).toMatchObject({
+      code: 'partsInsideClasses',
+      names: ['a', 'b'],
+      others: ['train', 'val'],
+    });
+    expect(partsInNames(['animal/cat', 'vehicle/train'])).toBeUndefined();
+  });
+
+  it('are told from a class around them', () => {
+    expect(depthNotes(['animals', 'animals/cats', 'bus'])).toEqual([
+      'animals/ holds images beside folders that are classes: it is a class of its own',
+    ]);
+    expect(depthNotes(['animals/cats', 'animals2', 'bus'])).toEqual([]);
+  });
+});
+
 describe('folders inside of class folders', () => {
   const judge = (classes: Record<string, string[]>) => judgeNesting(new Map(Object.entries(classes)));
 
@@ -192,7 +227,8 @@ describe('folders inside of class folders', () => {
     const nesting = judge(views);
     expect(nesting).toEqual({ kind: 'nesting', images: 3, folders: ['ants/views', 'bees/views/far'] });
     expect(layoutNotes({ kind: 'classes' }, nesting.kind === 'nesting' ? [nesting] : [])).toEqual([
-      '3 images lie in folders inside of class folders (ants/views, bees/views/far) and are taken as images of the class',
+      '3 images lie in folders inside of class folders (ants/views, bees/views/far) and are taken as images of the class; ' +
+        'with --class-depth 2 each such folder is a class',
     ]);
   });
 

@@ -120,6 +120,53 @@ describe('folders as people have them', () => {
     expect(folder.notes).toEqual(note === undefined ? [] : [expect.stringContaining(note)]);
   });
 
+  it('cats and dogs, each part in a folder of its own name, with what the archiver and the author left', async () => {
+    const root = folderWith(
+      emptyFiles(
+        ...['cats', 'dogs'].flatMap((name) => [
+          ...numbered(`training_set/training_set/${name}`, 3),
+          ...numbered(`test_set/test_set/${name}`, 2),
+          `training_set/training_set/${name}/_DS_Store`,
+          `__MACOSX/training_set/${name}/._1.jpg`,
+        ]),
+        'test_set/test_set/Thumbs.db',
+      ),
+    );
+    const folder = await scanImageFolder(root, OPTIONS);
+    expect([folder.classNames, folder.train.length, folder.valid.length]).toEqual([['cats', 'dogs'], 6, 4]);
+    expect(folder.skipped).toEqual([]);
+    expect(folder.taken).toBe(
+      `${basename(root)}: training_set/training_set/ as training part (2 classes, 6 images), ` +
+        'test_set/test_set/ as validation part (4 images)',
+    );
+    expect(folder.notes).toEqual([expect.stringMatching(/^test_set\/ serves as validation part/)]);
+  });
+
+  it("flowers, with a notebook's checkpoints and a program in the class folders", async () => {
+    const root = folderWith(
+      emptyFiles(
+        ...['daisy', 'rose'].flatMap((name) => [
+          ...numbered(name, 5),
+          `${name}/.ipynb_checkpoints/0-checkpoint.jpg`,
+        ]),
+        ...['.ipynb_checkpoints/flowers-checkpoint.ipynb', 'daisy/flickr.py', 'LICENSE.txt'],
+      ),
+    );
+    const folder = await scanImageFolder(root, OPTIONS);
+    expect(folder.skipped).toEqual([]);
+    expect(folder.taken).toBe(
+      `${basename(root)}: 2 classes (daisy, rose), 10 images, of which 2 are held out for validation; ` +
+        '2 other files or folders passed over (LICENSE.txt, daisy/flickr.py)',
+    );
+  });
+
+  it('one folder at the top is refused with the folder to give', async () => {
+    const root = folderWith(emptyFiles(...numbered('flowers/daisy', 2), ...numbered('flowers/rose', 2)));
+    await expect(scanImageFolder(root, OPTIONS)).rejects.toThrow(
+      `pass --data ${root}/flowers/ if they are what is in there, or --class-depth 2 if flowers/daisy is the name of a class.`,
+    );
+  });
+
   it('test is left aside where there is val, and that is said', async () => {
     const root = folderWith({ ...both('train', 'val'), ...emptyFiles('test/c/1.jpg', 'annotations/a.xml') });
     const folder = await scanImageFolder(root, OPTIONS);
@@ -207,6 +254,67 @@ describe('folders as people have them', () => {
       );
     },
   );
+});
+
+describe('classes that several folders name', () => {
+  const TWO = { ...OPTIONS, classDepth: 2 };
+
+  it('are called by their path, and split as any other', async () => {
+    const root = folderWith(
+      emptyFiles(
+        ...numbered('animals/cats', 5),
+        ...numbered('animals/dogs', 5),
+        ...numbered('things/cats', 5),
+      ),
+    );
+    const folder = await scanImageFolder(root, TWO);
+    expect(folder.classNames).toEqual(['animals/cats', 'animals/dogs', 'things/cats']);
+    expect(folder.valid.map(({ label }) => label)).toEqual([0, 1, 2]);
+    expect(folder.taken).toBe(
+      `${basename(root)}: 3 classes (animals/cats, animals/dogs, things/cats), 15 images, of which 3 are held out for validation`,
+    );
+    expect(folder.notes).toEqual([]);
+  });
+
+  it('lie in parts, with fewer folders where there are no more, and with more inside', async () => {
+    const files = ['a/abbey/1.jpg', 'a/field/indoor/2.jpg', 'a/field/outdoor/far/3.jpg', 'b/4.jpg'];
+    const root = folderWith(
+      emptyFiles(...['train', 'val'].flatMap((part) => files.map((file) => `${part}/${file}`))),
+    );
+    const folder = await scanImageFolder(root, { ...OPTIONS, classDepth: 3 });
+    expect(folder.classNames).toEqual(['a/abbey', 'a/field/indoor', 'a/field/outdoor', 'b']);
+    expect(folder.valid).toEqual([
+      { path: 'val/a/abbey/1.jpg', label: 0 },
+      { path: 'val/a/field/indoor/2.jpg', label: 1 },
+      { path: 'val/a/field/outdoor/far/3.jpg', label: 2 },
+      { path: 'val/b/4.jpg', label: 3 },
+    ]);
+    expect(folder.notes).toEqual([
+      expect.stringMatching(/^2 images lie in folders .*outdoor\/far\) and are taken/),
+    ]);
+  });
+
+  it('are asked for where folders repeat, and refused where these are parts', async () => {
+    const years = ['2021', '2022'].flatMap((year) =>
+      ['cats', 'dogs'].flatMap((name) => numbered(`${year}/${name}`, 2)),
+    );
+    const root = folderWith(emptyFiles(...years));
+    await expect(scanImageFolder(root, OPTIONS)).rejects.toThrow(
+      /2021\/, 2022\/ in .* would be classes.*as in 2021\/cats, pass --class-depth 2\.$/,
+    );
+    expect((await scanImageFolder(root, TWO)).classNames).toEqual([
+      '2021/cats',
+      '2021/dogs',
+      '2022/cats',
+      '2022/dogs',
+    ]);
+    const parts = ['a', 'b'].flatMap((name) =>
+      ['train', 'val'].flatMap((part) => numbered(`${name}/${part}`, 2)),
+    );
+    await expect(scanImageFolder(folderWith(emptyFiles(...parts)), TWO)).rejects.toThrow(
+      /a\/, b\/ in .* would be classes, and hold folders of the same names: train\/, val\//,
+    );
+  });
 });
 
 describe('a folder of classes', () => {

@@ -89,3 +89,17 @@ test.runIf(process.platform !== 'win32')('what is neither file nor folder is ski
   const { skipped } = await listImages(['/dev/null'], CLASSES, false);
   expect(skipped).toEqual([{ path: '/dev/null', reason: 'neither a file nor a folder' }]);
 });
+
+describe('classes that several folders name', () => {
+  test('are told by all of these folders, above a named one too, and of several names the longest counts', async () => {
+    const classes = ['ants', 'photos/val', 'val/bees'];
+    const { images } = await listImages([join(root, 'ants/photos/val')], classes, false);
+    const labels = images.map(({ path, label }) => [path.split('/').slice(-2).join('/'), label]);
+    expect(labels).toContainEqual(['val/6.png', 1]);
+    expect(labels).toContainEqual(['ants/1.jpg', 0]);
+    expect(labels).toContainEqual(['bees/3.PNG', 2]);
+    expect(labels).toContainEqual(['wasps/5.png', 1]);
+    const file = await listImages([join(root, 'ants/photos/val/bees/3.PNG')], classes, false);
+    expect(file.images.map(({ label }) => label)).toEqual([2]);
+  });
+});

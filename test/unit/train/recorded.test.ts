@@ -38,6 +38,8 @@ test('the key tells what would come out otherwise, and nothing else', async () =
     { config: { data: 'elsewhere', weights: 'w', valSplit: 0.5, splitSeed: 4, followLinks: true } },
     { config: { lrFrom: 'runs/find-lr-seed0' } },
     { config: { pair: 0 } },
+    { config: { labels: 'table.csv', classDepth: 2 } },
+    { dataset: { labels: { file: 'table.csv', sha256: 'a' } } },
     // What older versions did without a word.
     { config: { batchNorm: 'fold', bnMomentum: null, stemStride: 2, alpha: null } },
     { environment: { node: 'v22', cpu: 'another', cores: 64, jobs: 9, workers: 3 } },
@@ -57,6 +59,7 @@ test('the key tells what would come out otherwise, and nothing else', async () =
     { environment: { onecycle: '0.2.0' } },
     { dataset: { weightsSha256: 'v' } },
     { dataset: { files: { train: [], valid: [] } } },
+    { dataset: { classes: ['other', 'names'] } },
   ]) {
     expect(await keyWith(other)).not.toBe(key);
   }

@@ -25,6 +25,8 @@ describe('the configuration of a recorded run', () => {
     ['with early stopping', { ...config, earlyStop: 2, decayEvery: 3 }],
     ['with batch norm in training mode', TRAINED_NORM],
     ['with class weights', { ...config, classWeights: 'balanced' }],
+    ['with a table of labels', { ...config, labels: 'labels.csv', classDepth: 1 }],
+    ['with classes of two folders', { ...config, classDepth: 2 }],
     ['with random weights', { ...TRAINED_NORM, weights: 'none', alpha: 0.5, stemStride: 1 }],
   ])('comes back %s', (_, written) => expect(read(written)).toEqual(written));
 
