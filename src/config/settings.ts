@@ -26,6 +26,7 @@ type Defaulted = Exclude<
   | 'jobs'
   | 'target'
   | 'report'
+  | 'run'
   | 'top'
   | 'csv'
   | 'to'

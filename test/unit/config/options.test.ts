@@ -26,6 +26,7 @@ const WITHOUT_DEFAULT = [
   'rates',
   'report',
   'resume',
+  'run',
   'stemStride',
   'steps',
   'target',
