@@ -28,7 +28,11 @@ const TOPICS: Topics = {
   'lr-curve': 'how find-lr measures a rate; reading its curve',
   '1cycle': 'the schedule, its options, and what it brings',
   'batch-norm': 'training batch norm, small images, random weights',
+<<<<<<< HEAD
   data: 'data sets by name, the cache, working offline',
+=======
+  data: 'looking through a data folder: faults, copies, doubtful labels',
+>>>>>>> 34d15f6 (Manual: what data check finds, how near duplicates are found, and how many)
   statistics: 'what compare claims, and on what grounds',
   models: 'new images, the browser, ONNX: using what was trained',
   cluster: 'runs on many machines; run folders; config files',
