@@ -28,11 +28,7 @@ const TOPICS: Topics = {
   'lr-curve': 'how find-lr measures a rate; reading its curve',
   '1cycle': 'the schedule, its options, and what it brings',
   'batch-norm': 'training batch norm, small images, random weights',
-<<<<<<< HEAD
-  data: 'data sets by name, the cache, working offline',
-=======
-  data: 'looking through a data folder: faults, copies, doubtful labels',
->>>>>>> 34d15f6 (Manual: what data check finds, how near duplicates are found, and how many)
+  data: 'data sets by name, the cache, checking a folder',
   statistics: 'what compare claims, and on what grounds',
   models: 'new images, the browser, ONNX: using what was trained',
   cluster: 'runs on many machines; run folders; config files',
@@ -154,17 +150,6 @@ export function buildProgram(): Command {
       const { runExport } = await import('./models.js');
       await runExport(run, flags);
     });
-  const data = program
-    .command('data')
-    .description('look through a data folder')
-    .showHelpAfterError('(see onecycle data --help)')
-    .exitOverride();
-  addOptions(data.command('check'), 'data check', settings, rates)
-    .argument('[dir]', 'the data folder; without it, the bundled data set')
-    .action(async (dir: string | undefined, flags: RawFlags) => {
-      const { runDataCheck } = await import('./data-check.js');
-      await runDataCheck(dir, flags);
-    });
   plainCommand(program, 'show')
     .description("print a run's page again, or take its numbers elsewhere")
     .argument('<run>', 'the folder of a run of train or find-lr')
@@ -176,7 +161,7 @@ export function buildProgram(): Command {
     });
   const data = program
     .command('data')
-    .description('data sets by name: which there are, and fetching them')
+    .description('data sets by name: which there are, and fetching them; checking a data folder')
     .showHelpAfterError('(see onecycle data --help)')
     .exitOverride();
   plainCommand(data, 'list')
@@ -191,6 +176,12 @@ export function buildProgram(): Command {
     .action(async (name: string, flags: RawFlags) => {
       const { runDataPull } = await import('./data.js');
       await runDataPull(name, flags);
+    });
+  addOptions(data.command('check'), 'data check', settings, rates)
+    .argument('[dir]', 'the data folder; without it, the bundled data set')
+    .action(async (dir: string | undefined, flags: RawFlags) => {
+      const { runDataCheck } = await import('./data-check.js');
+      await runDataCheck(dir, flags);
     });
   plainCommand(program, 'runs')
     .description('list recorded runs, and free the checkpoints of those that are finished')
