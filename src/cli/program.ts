@@ -19,13 +19,15 @@ const SUMMARY: Record<CommandName, string> = {
   compare: 'both policies under equal conditions: which is better, by how much, and how sure that is',
   predict: "classify images with a run's best model",
   export: "write a run's model for use elsewhere: with a page for the browser, or as ONNX",
+  'data check':
+    'unreadable files, duplicates, leaks, contradicting labels, odd images; doubtful labels after a run',
 };
 
 /** The pages of the manual, src/cli/manual/*.md, and what each is about. */
 const TOPICS: Topics = {
   'lr-curve': 'how find-lr measures a rate; reading its curve',
   '1cycle': 'the schedule, its options, and what it brings',
-  data: 'folders as they may be; tables of labels',
+  data: 'folders, tables of labels, checking images',
   'data-sets': 'data sets by name, the cache, working offline',
   'batch-norm': 'training batch norm, small images, random weights',
   statistics: 'what compare claims, and on what grounds',
@@ -92,6 +94,17 @@ const EXAMPLES: Readonly<Record<CommandName, readonly (readonly [line: string, p
       'the weights of the last checkpoint; the list of files as JSON',
     ],
   ],
+  'data check': [
+    ['onecycle data check photos --report page', 'what speaks against the folder, and a page with pictures'],
+    [
+      'onecycle data check photos --run runs/1cycle-seed0,runs/1cycle-seed1',
+      'also the images that these runs take for another class',
+    ],
+    [
+      'onecycle data check photos --strict --quiet --json',
+      'for a script: exit code 1 where results would be wrong',
+    ],
+  ],
 };
 
 /** The command line. Nothing heavy is imported before a command runs. */
@@ -149,7 +162,7 @@ export function buildProgram(): Command {
     });
   const data = program
     .command('data')
-    .description('data sets by name: which there are, and fetching them')
+    .description('data sets by name: which there are, and fetching them; checking a data folder')
     .showHelpAfterError('(see onecycle data --help)')
     .exitOverride();
   plainCommand(data, 'list')
@@ -164,6 +177,12 @@ export function buildProgram(): Command {
     .action(async (name: string, flags: RawFlags) => {
       const { runDataPull } = await import('./data.js');
       await runDataPull(name, flags);
+    });
+  addOptions(data.command('check'), 'data check', settings, rates)
+    .argument('[dir]', 'the data folder; without it, the bundled data set')
+    .action(async (dir: string | undefined, flags: RawFlags) => {
+      const { runDataCheck } = await import('./data-check.js');
+      await runDataCheck(dir, flags);
     });
   plainCommand(program, 'runs')
     .description('list recorded runs, and free the checkpoints of those that are finished')
