@@ -206,7 +206,7 @@ async function download(file: Wanted, part: string, options: FetchOptions): Prom
         throw unreachable(file, pathOf(part), error.message, options);
       }
       const wait = pause * 2 ** fruitless;
-      onNote(`${file.name}: ${error.message} (${now} bytes are here); trying again in ${wait / 1000} s`);
+      onNote(`${file.name}: ${error.message} (${sizeText(now)} are here); trying again in ${wait / 1000} s`);
       await sleep(wait, undefined, { signal });
     }
   }
@@ -229,7 +229,7 @@ async function downloadRest(file: Wanted, part: string, options: FetchOptions): 
     const fault = `${address.host} offers ${at.total} bytes, and ${file.bytes} were expected`;
     throw wrongFile(file, pathOf(part), fault, options);
   }
-  if (at.start > 0) options.onNote?.(`${file.name}: going on after ${at.start} bytes`);
+  if (at.start > 0) options.onNote?.(`${file.name}: going on after ${sizeText(at.start)}`);
   await requireSpace(part, total === null ? 0 : total - at.start);
   const target = await open(part, at.start === 0 ? 'w' : 'r+');
   try {
@@ -486,4 +486,10 @@ export function explainCacheError(error: unknown, path: string): unknown {
     `Could not write ${path}: ${messageOf(error)}. Give the cache a folder that can be written with ONECYCLE_CACHE.`,
     { cause: error },
   );
+}
+
+/** A size for a note: 12 kB, 4.2 MB, 812 MB. */
+export function sizeText(bytes: number): string {
+  if (bytes < 1e6) return `${Math.round(bytes / 1e3)} kB`;
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }

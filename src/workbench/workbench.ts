@@ -144,6 +144,10 @@ async function dataAtHand(data: string, { emit, signal }: BenchContext): Promise
       signal,
       onProgress: (progress) => emit({ type: 'fetch', name: set.name, ...progress }),
       onNote: (text) => emit({ type: 'note', text }),
+    }).catch((error: unknown) => {
+      const text = `What has arrived of ${data} is kept: the same command goes on from there.`;
+      if (signal.aborted) emit({ type: 'note', text });
+      throw error;
     });
     return pulled.folder;
   }

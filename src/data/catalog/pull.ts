@@ -2,7 +2,7 @@ import { mkdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../../files.js';
 import { addressOf, cacheFolder, pulledFolder } from '../../fetch/cache.js';
-import { explainCacheError, fetchFile } from '../../fetch/fetch-file.js';
+import { explainCacheError, fetchFile, sizeText } from '../../fetch/fetch-file.js';
 import { withLock } from '../../fetch/lock.js';
 import { BUNDLED_DATA, type DataSet } from './catalog.js';
 import { type MadeImages, makeImageFolder } from './image-folders.js';
@@ -102,7 +102,7 @@ function announcement(set: DataSet): string[] {
   const { name, about, files, licence, citation, homepage } = set;
   const sizes = files.map(({ bytes }) => bytes);
   const known = sizes.flatMap((bytes) => bytes ?? []).reduce((sum, bytes) => sum + bytes, 0);
-  const size = sizes.includes(null) ? 'size unknown' : `${(known / 1e6).toFixed(0)} MB`;
+  const size = sizes.includes(null) ? 'size unknown' : sizeText(known);
   return [
     `Data set ${name}: ${about}.`,
     `From ${files.map(({ url }) => addressOf(url).href).join(' and ')} (${size}) into ${cacheFolder()}.`,

@@ -93,7 +93,7 @@ describe('a download', () => {
       ['bytes=150000-', ETAG],
     ]);
     expect(notes[0]).toMatch(
-      /^file\.bin: 127\.0\.0\.1:\d+ broke the connection off .*\(100000 bytes are here\); trying again in 0\.001 s$/u,
+      /^file\.bin: 127\.0\.0\.1:\d+ broke the connection off .*\(100 kB are here\); trying again in 0\.001 s$/u,
     );
   });
 
@@ -265,7 +265,7 @@ describe('a download that is stopped', () => {
     });
     expect(found.sha256).toBe(SHA256);
     expect(server.asked[1]).toEqual({ path: '/file.bin', range: 'bytes=120000-', ifRange: ETAG });
-    expect(notes).toEqual(['file.bin: going on after 120000 bytes']);
+    expect(notes).toEqual(['file.bin: going on after 120 kB']);
   });
 
   it('leaves a lock that is taken over; the lock of one that goes on is waited for', async () => {
