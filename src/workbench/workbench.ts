@@ -165,7 +165,7 @@ async function dataAtHand(data: string, { emit, signal }: BenchContext): Promise
  */
 async function startingNetwork(
   settings: Settings,
-  { emit, signal }: BenchContext,
+  context: BenchContext,
 ): Promise<Pick<Survey, 'weights' | 'firstTrained'>> {
   const { batchNorm, trainable, alpha } = settings;
   const isFresh = settings.weights === FRESH_WEIGHTS;
@@ -174,26 +174,25 @@ async function startingNetwork(
     batchNorm === 'train' ? firstTrainableBlock(network, trainable) : Infinity;
   const loaded = isFresh
     ? freshNetwork(alpha, settings.seed)
-    : await loadBackbone(
-        await availableWeights(settings.weights, {
-          signal,
-          onNote: (text) => {
-            emit({ type: 'note', text });
-          },
-        }),
-        kept,
-      );
+    : await loadBackbone(await weightsAtHand(settings.weights, context), kept);
   if (loaded.quantized !== undefined) {
-    emit({
-      type: 'note',
-      text: `The weights in ${settings.weights} are quantized to ${loaded.quantized}: they are less precise than the float32 that they were made from.`,
-    });
+    const text = `The weights in ${settings.weights} are quantized to ${loaded.quantized}: they are less precise than the float32 that they were made from.`;
+    context.emit({ type: 'note', text });
   }
   const firstTrained = firstTrainableBlock(loaded.backbone, trainable);
   if (batchNorm === 'train') requireBatchNorm(loaded, firstTrained, settings);
   const { stemStride, bnMomentum = BN_MOMENTUM } = settings;
   const backbone = adaptedBackbone(loaded.backbone, { stemStride, bnMomentum });
   return { weights: { ...loaded, backbone }, firstTrained };
+}
+
+/** The file that `--weights` means, downloaded first where it is known by a name and not in the cache yet. */
+function weightsAtHand(weights: string, { emit, signal }: BenchContext): Promise<string> {
+  return availableWeights(weights, {
+    signal,
+    onProgress: (progress) => emit({ type: 'fetch', name: weights, ...progress }),
+    onNote: (text) => emit({ type: 'note', text }),
+  });
 }
 
 /** Throws UsageError where a network with random weights is to be half of one, or settings of such a network are given to another. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { serveFiles } from '../unit/fetch/file-server.js';
@@ -56,4 +56,21 @@ test('weights by name: a run, its resumption without a network, and a plan', asy
   const gone = await run(NOBODY, 'train', '--resume', 'runs/fixed-seed0', '--extend-to', '3');
   expect(gone.code).toBe(1);
   expect(gone.stderr).toContain('Could not download');
+});
+
+test('quantized weights are taken, and said to be less precise', async () => {
+  const dir = await scratchFolder();
+  const { json, bytes } = bundledModel();
+  const [first] = json.weightsManifest[0]!.weights;
+  const length = first!.shape.reduce((a, b) => a * b, 1);
+  const values = new Float32Array(bytes.slice(0, 4 * length).buffer);
+  const [min, max] = [Math.min(...values), Math.max(...values)];
+  const scale = (max - min) / 255;
+  first!['quantization'] = { dtype: 'uint8', min, scale, original_dtype: 'float32' };
+  const steps = Uint8Array.from(values, (value) => Math.round((value - min) / scale));
+  await writeFile(join(dir, 'weights.bin'), Buffer.concat([steps, bytes.subarray(4 * length)]));
+  await writeFile(join(dir, 'model.json'), JSON.stringify(json));
+  const planned = await runCli(['train', '--weights', 'model.json', '--dry-run', '--json'], { cwd: dir });
+  expect(planned.code, planned.stderr).toBe(0);
+  expect(planned.stderr).toContain('The weights in model.json are quantized to uint8: they are less precise');
 });
