@@ -126,6 +126,8 @@ describe('compare', () => {
     const text = stdout.replace(/\s+/gu, ' ');
     expect(text).toContain('The validation classes are uneven (2 of bees, 8 of ants)');
     expect(text).toContain('--metric balanced-accuracy compares the same runs');
+    // One of the arms is weighted.
+    expect(text).not.toContain('The training classes are uneven');
     expect(text).toMatch(/balanced accuracy.*macro F1/u);
   });
 
