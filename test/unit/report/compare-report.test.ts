@@ -197,7 +197,7 @@ describe('uneven classes', () => {
       /balanced accuracy +0\.600 ± 0\.010 +0\.700 ± 0\.010\n *95% interval +\[0\.500, 0\.700\]/u,
     );
     expect(text).toContain('Difference of the final balanced accuracy in percentage points');
-    expect(text).toContain('up to a balanced accuracy of 0.700');
+    expect(text).toMatch(/up to a balanced\s+accuracy of 0\.700/u);
     expect(text).not.toContain('--metric');
   });
 
