@@ -35,11 +35,10 @@ describe('show', () => {
       const { code, stdout } = await runCli(['show', run, '--json'], { cwd });
       expect(code).toBe(0);
       // What that version did not tell of the classes is taken from its predictions.
-      const { perClass: _, ...shown } = json(stdout);
-      const plain = (epoch: unknown) => {
-        const { balancedAccuracy: _balanced, macroF1: _f1, ...rest } = epoch as Record<string, unknown>;
-        return rest;
-      };
+      const without = (document: unknown, ...names: readonly string[]) =>
+        Object.fromEntries(Object.entries(document as object).filter(([key]) => !names.includes(key)));
+      const shown = without(json(stdout), 'perClass');
+      const plain = (epoch: unknown) => without(epoch, 'balancedAccuracy', 'macroF1');
       const told = {
         ...shown,
         ...('best' in shown && { best: plain(shown['best']), final: plain(shown['final']) }),
