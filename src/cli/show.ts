@@ -13,8 +13,8 @@ import { prunePlan, runsReport } from '../report/pages/runs.js';
 import { trainReport } from '../report/pages/train.js';
 import { formatBytes } from '../report/text/numbers.js';
 import { explainWriteError, writeFileAtomic } from '../runs/atomic.js';
-import type { RunsDocument } from '../runs/documents.js';
-import { EPOCH_FIELDS, STEP_FIELDS } from '../runs/read-run.js';
+import type { EpochRecord, RunsDocument } from '../runs/documents.js';
+import { CLASS_FIELDS, EPOCH_FIELDS, STEP_FIELDS } from '../runs/read-run.js';
 import { isSortKey, listRecorded, prunable, pruneRuns, SORT_KEYS, type SortKey } from '../show/list.js';
 import { readRecordedRun, type RecordedRun, writerOf } from '../show/recorded-run.js';
 import { afterRangeTest, pageOf, rangeTestPlaces, sayClosing } from './closing.js';
@@ -71,7 +71,7 @@ async function writeTables(dir: string, run: RecordedRun): Promise<string[]> {
       ? { 'curve.csv': curveTable(run.document) }
       : {
           'steps.csv': csvText(STEP_FIELDS, run.record.steps),
-          'epochs.csv': csvText(EPOCH_FIELDS, run.record.epochs),
+          'epochs.csv': csvText([...EPOCH_FIELDS, ...toldByClass(run.record.epochs)], run.record.epochs),
         };
   const files = Object.entries(tables).map(([name, text]) => ({ path: join(dir, name), text }));
   for (const { path } of files) {
@@ -87,6 +87,11 @@ async function writeTables(dir: string, run: RecordedRun): Promise<string[]> {
   return files.map(({ path }) => path);
 }
 
+/** What epochs tell of their classes; those of older versions tell nothing. */
+function toldByClass(epochs: readonly EpochRecord[]): (typeof CLASS_FIELDS)[number][] {
+  return CLASS_FIELDS.filter((name) => epochs.some((epoch) => epoch[name] !== undefined));
+}
+
 function curveTable({ curves }: Extract<RecordedRun, { kind: 'find-lr' }>['document']): string {
   const rows = curves.flatMap(({ seed, points }) => points.map((point) => ({ seed, ...point })));
   return csvText(['seed', 'step', 'learningRate', 'loss', 'smoothedLoss'], rows);
@@ -95,7 +100,7 @@ function curveTable({ curves }: Extract<RecordedRun, { kind: 'find-lr' }>['docum
 /** Numbers as RFC 4180 has them, a line of names first; what is no number is left empty. */
 function csvText<Name extends string>(
   names: readonly Name[],
-  rows: readonly Readonly<Record<Name, number | null>>[],
+  rows: readonly { readonly [N in Name]?: number | null }[],
 ): string {
   const lines = rows.map((row) => names.map((name) => row[name] ?? '').join(','));
   return [names.join(','), ...lines].map((line) => `${line}\r\n`).join('');

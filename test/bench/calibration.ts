@@ -6,21 +6,29 @@
 // 1. False claims: one policy against itself in 64 simulated worlds, 3 to 20 seeds, 30 to 4,000 images, four
 //    spreads. Three rules side by side: Student's t over seeds alone, the former rule (seeds and images added as
 //    squares) and the crossed interval that `compare` prints.
+//    Then the same for balanced accuracy, on classes of which the largest has ten times the images of the smallest, and for
+//    plain accuracy of the same comparisons.
 // 2. Power: the same worlds with an arm that is truly better by about 3 points, 10 seeds; and by about 2 points, 400
 //    images. Beside it what `compare --plan` would say.
 //
-// Fails (exit 1) where the crossed interval claims in fewer than 1.5% or more than 6% of any world of 1, in fewer
+// Fails (exit 1) where balanced accuracy is claimed different in more than 6.5% of any world of uneven classes, where the crossed interval claims in fewer than 1.5% or more than 6% of any world of 1, in fewer
 // than 4% or more than 6% on average over those with at least 5 seeds and 150 images, or where its mean power is
 // below 1.2 times the former rule's.
 import { parseArgs } from 'node:util';
 import { randomStream } from '../../src/random.js';
 import { claimPower, spreadOf } from '../../src/stats/claim-power.js';
-import { crossedDifference, meanSquares } from '../../src/stats/crossed.js';
+import { balancedDifference, crossedDifference, meanSquares } from '../../src/stats/crossed.js';
 import { mean } from '../../src/stats/describe.js';
 import { tQuantile } from '../../src/stats/distributions.js';
 import { stepsToTarget, superConvergence } from '../../src/stats/times.js';
 import { realCalibration } from './calibration-real.js';
-import { claimsOfFormerRule, simulate, type SimulatedSums, type World } from './calibration-runs.js';
+import {
+  claimsOfFormerRule,
+  simulate,
+  type SimulatedSums,
+  simulateUneven,
+  type World,
+} from './calibration-runs.js';
 
 const { values } = parseArgs({
   options: {
@@ -118,6 +126,63 @@ function falseClaims(repeats: number): void {
     failures.push(`mean of the false claims: ${mean(typical)}`);
 }
 
+/** Images of each class, the largest class ten times the smallest, and two even ones. */
+const CLASSES: readonly (readonly [string, readonly number[]])[] = [
+  ['50, 5', [50, 5]],
+  ['300, 30', [300, 30]],
+  ['5 of 40 to 4', geometric(5, 40, 4)],
+  ['5 of 100 to 10', geometric(5, 100, 10)],
+  ['5 of 1,000 to 100', geometric(5, 1000, 100)],
+  ['10 of 100 to 10', geometric(10, 100, 10)],
+  ['9 of 100, 1 of 10', [...Array<number>(9).fill(100), 10]],
+  ['5 of 40', Array<number>(5).fill(40)],
+];
+
+function geometric(classes: number, most: number, least: number): number[] {
+  return Array.from({ length: classes }, (_, c) => Math.round(most * (least / most) ** (c / (classes - 1))));
+}
+
+/** Spreads over seeds, over images, and over seeds and classes, in logits. */
+const UNEVEN_SPREADS = [
+  [0, 0, 0],
+  [0.2, 0, 0],
+  [0.2, 1, 0.3],
+  [0.7, 6, 0.5],
+] as const;
+
+function unevenClaims(repeats: number): void {
+  say(
+    `\nUneven classes: one policy against itself, ${repeats} simulated comparisons a world; balanced (plain) accuracy.`,
+  );
+  say(
+    `spread of seeds, images, classes; classes        ${SEEDS.map((seeds) => `${seeds} seeds`.padStart(14)).join('')}`,
+  );
+  const all: number[] = [];
+  for (const [seedSpread, imageSpread, classSpread] of UNEVEN_SPREADS) {
+    for (const [name, sizes] of CLASSES) {
+      const cells = SEEDS.map((seeds) => {
+        const world = { seeds, sizes, seedSpread, imageSpread, classSpread, advantage: 0 };
+        let [balanced, plain] = [0, 0];
+        for (const made of simulateUneven(world, repeats)) {
+          if ((balancedDifference(made.balanced).pValue ?? 1) <= 0.05) balanced++;
+          if ((crossedDifference(made.sums).pValue ?? 1) <= 0.05) plain++;
+        }
+        all.push(balanced / repeats);
+        if (balanced / repeats > 0.065) {
+          failures.push(
+            `false claims of balanced accuracy in ${percent(balanced / repeats)}: ${name}, ${seeds} seeds`,
+          );
+        }
+        return `${percent(balanced / repeats)} (${percent(plain / repeats).trim()})`.padStart(14);
+      });
+      say(
+        `${[seedSpread, imageSpread, classSpread].map((spread) => String(spread).padStart(4)).join('')}  ${name.padEnd(32)}${cells.join('')}`,
+      );
+    }
+  }
+  say(`balanced accuracy: mean ${percent(mean(all))}, highest ${percent(Math.max(...all))}`);
+}
+
 /**
  * How often each rule claims the better arm; answers the mean over the worlds of the crossed over that of the former
  * rule. An advantage of 0.3 logits is about 3 points of accuracy, one of 0.19 about 2.
@@ -192,6 +257,7 @@ function factors(repeats: number): void {
 }
 
 falseClaims(Number(values.repeats));
+unevenClaims(Number(values.repeats));
 const powerRepeats = Number(values['power-repeats']);
 const tenSeeds = IMAGES.map((images) => ({ seeds: 10, images }));
 const ratio = power(powerRepeats, 0.3, tenSeeds);

@@ -50,7 +50,7 @@ export function planReport(plan: TrainPlan, layout: ReportLayout): string {
   const { config, stepsPerEpoch, trained, steps } = plan;
   const all = `${counted(trained + steps.length, 'step')} in all`;
   return schedules(
-    `${config.policy}: ${counted(config.epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${config.batchSize}, ${all}. ${trained === 0 ? 'Nothing was trained.' : `${counted(trained, 'step')} of them trained before; the rest:`}`,
+    `${config.policy}: ${counted(config.epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${config.batchSize}${weightsText(config)}, ${all}. ${trained === 0 ? 'Nothing was trained.' : `${counted(trained, 'step')} of them trained before; the rest:`}`,
     [{ name: config.policy, steps }],
     layout,
   );
@@ -72,7 +72,7 @@ function dryRunSchedules(document: TrainDryRun | CompareDryRun | FinderDryRun, l
       const { arms, cost } = document;
       const plans = arms.map(({ config, stepsPerEpoch, steps }) => {
         const { arm, epochs, batchSize } = config;
-        return `${arm}: ${counted(epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${batchSize}, ${counted(steps.length, 'step')} in all.`;
+        return `${arm}: ${counted(epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${batchSize}${weightsText(config)}, ${counted(steps.length, 'step')} in all.`;
       });
       const runs = `${counted(cost.runs, 'run')}, ${counted(cost.runs / Math.max(1, arms.length), 'seed')} an arm.`;
       const named = arms.map(({ config, steps }) => ({ name: config.arm, steps }));
@@ -82,12 +82,16 @@ function dryRunSchedules(document: TrainDryRun | CompareDryRun | FinderDryRun, l
       const { config, steps } = document;
       const how = `${config.sweep === 'linear' ? 'added to' : 'multiplied'} at every step`;
       return schedules(
-        `A range test over ${counted(config.seeds, 'seed')}: ${counted(steps.length, 'step')} each with batches of ${config.batchSize * config.accumulate}, the rate ${how}. Nothing was trained.`,
+        `A range test over ${counted(config.seeds, 'seed')}: ${counted(steps.length, 'step')} each with batches of ${config.batchSize * config.accumulate}${weightsText(config)}, the rate ${how}. Nothing was trained.`,
         [{ name: 'range test', steps }],
         layout,
       );
     }
   }
+}
+
+function weightsText({ classWeights }: TrainPlan['config'] | FinderDryRun['config']): string {
+  return classWeights === 'balanced' ? ' and balanced class weights' : '';
 }
 
 /** Charts of rate and momentum, and in words where each rate starts, is highest and ends. */

@@ -51,7 +51,11 @@ export function rateOrigin({ lrFrom }: TrainDocument['config']): string {
 
 /** Training and validation loss, epoch by epoch. */
 export function lossChart({ epochs, config }: TrainDocument): ChartSpec {
-  const training = config.labelSmoothing > 0 ? 'training (with label smoothing)' : 'training';
+  const unlike = [
+    ...(config.labelSmoothing > 0 ? ['with label smoothing'] : []),
+    ...(config.classWeights === 'balanced' ? ['weighted by class'] : []),
+  ];
+  const training = unlike.length === 0 ? 'training' : `training (${unlike.join(', ')})`;
   return {
     title: 'loss',
     x: { label: 'epoch', scale: 'linear' },

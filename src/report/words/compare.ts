@@ -75,15 +75,28 @@ const METHODS: Readonly<Record<ArmDifference['method'], string>> = {
 
 /**
  * Which options speak for the small classes, where classes are uneven and they were not given; empty elsewhere.
- * Which arms win may depend on it: accuracy is mostly about the large classes.
+ * Which arm wins may depend on them: accuracy is mostly about the large classes.
  */
 export function unevenNote({ config, dataset, verdict }: CompareDocument): string {
-  if (verdict.kind === 'one-arm' || verdict.kind === 'no-pairs' || config.metric !== 'accuracy') return '';
-  const judged = classRange(dataset, 'valid');
-  if (judged !== null) {
-    return `The validation classes are uneven (${judged}), and this is about accuracy over all images, most of them of large classes. --metric balanced-accuracy compares the same runs with all classes alike.`;
-  }
-  return '';
+  if (verdict.kind === 'one-arm' || verdict.kind === 'no-pairs') return '';
+  const judged = config.metric === 'accuracy' ? classRange(dataset, 'valid') : null;
+  // Where arms differ in it, there are weights in one of them.
+  const unweighted = Object.values(config.perArm).every((own) => own['classWeights'] === undefined);
+  const plain = unweighted && config['classWeights'] !== 'balanced';
+  const trained = plain ? classRange(dataset, 'train') : null;
+  return [
+    ...(judged === null
+      ? []
+      : [
+          `The validation classes are uneven (${judged}), and accuracy over all images is mostly about the large ones: ` +
+            '--metric balanced-accuracy compares the same runs with all classes alike.',
+        ]),
+    ...(trained === null
+      ? []
+      : [
+          `The training classes are uneven (${trained}): --class-weights balanced trains with all classes alike.`,
+        ]),
+  ].join(' ');
 }
 
 /** The smallest and the largest class in words; null where classes are not uneven. */

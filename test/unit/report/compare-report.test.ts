@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { overSeeds } from '../../../src/report/charts/training.js';
 import { compareReport } from '../../../src/report/pages/compare.js';
 import type { CompareDocument } from '../../../src/runs/documents.js';
@@ -154,4 +154,66 @@ test('what was shared by the runs is said with their times', () => {
   expect(text).toContain('with up to 2 runs side by side, which slow each other down');
   expect(text).toContain('Frozen features are cached and shared by all runs');
   expect(report(sampleComparison(), 400)).not.toMatch(/side by side|cached/u);
+});
+
+describe('uneven classes', () => {
+  const sample = sampleComparison();
+  const counts = (ants: readonly [number, number], bees: readonly [number, number]) => [
+    { class: 'ants', train: ants[0], valid: ants[1] },
+    { class: 'bees', train: bees[0], valid: bees[1] },
+  ];
+  const scores = (ants: number, bees: number) => [
+    { class: 'ants', images: 300, recall: ants, precision: 0.5, f1: 0.5 },
+    { class: 'bees', images: 100, recall: bees, precision: 0.5, f1: 0.5 },
+  ];
+  const arms = sample.arms.map((arm, i) => ({
+    ...arm,
+    balancedAccuracy: { mean: 0.6 + i / 10, sd: 0.01, low: 0.5, high: 0.7, n: 3 },
+    macroF1: { mean: 0.5, sd: 0.02, low: 0.4, high: 0.6, n: 3 },
+    perClass: i === 0 ? scores(0.91, 0.11) : scores(0.82, 0.42),
+  }));
+  const made = (dataset: ReturnType<typeof counts>, config: Partial<CompareDocument['config']> = {}) =>
+    ({
+      ...sample,
+      arms,
+      dataset: { ...sample.dataset, counts: dataset },
+      config: { ...sample.config, ...config },
+    }) as CompareDocument;
+  const UNEVEN = counts([600, 300], [600, 100]);
+
+  test('stand class by class, and the verdict names the metric', () => {
+    const text = report(made(UNEVEN));
+    expect(text).toMatch(/final accuracy .*balanced accuracy .*macro F1/su);
+    expect(text).toMatch(/ants +300 +0\.910 +0\.820/u);
+    expect(text).toMatch(/bees +100 +0\.110 +0\.420/u);
+    expect(text.replace(/\s+/gu, ' ')).toMatch(
+      /The validation classes are uneven \(100 of bees, 300 of ants\), and accuracy over all images is mostly about the large ones: --metric balanced-accuracy compares the same runs with all classes alike\.$/u,
+    );
+  });
+
+  test('are what is compared where that was asked', () => {
+    const text = report(made(UNEVEN, { metric: 'balanced-accuracy' }));
+    expect(text).toMatch(
+      /balanced accuracy +0\.600 ± 0\.010 +0\.700 ± 0\.010\n *95% interval +\[0\.500, 0\.700\]/u,
+    );
+    expect(text).toContain('Difference of the final balanced accuracy in percentage points');
+    expect(text).toMatch(/up to a balanced\s+accuracy of 0\.700/u);
+    expect(text).not.toContain('--metric');
+  });
+
+  test('of training images alone call for weights, unless an arm has them', () => {
+    const skewed = counts([900, 200], [300, 200]);
+    const note = 'The training classes are uneven (300 of bees, 900 of ants): --class-weights balanced';
+    const plain = (document: CompareDocument) => report(document).replace(/\s+/gu, ' ');
+    expect(plain(made(skewed))).toContain(note);
+    expect(plain(made(skewed))).not.toContain('--metric');
+    expect(plain(made(skewed, { classWeights: 'balanced' }))).not.toContain(note);
+    const perArm = { fixed: { classWeights: 'none' }, '1cycle': { classWeights: 'balanced' } };
+    expect(plain(made(skewed, { perArm }))).not.toContain(note);
+  });
+
+  test('of even sizes change nothing', () => {
+    const even = counts([600, 200], [500, 200]);
+    expect(report(made(even))).toBe(report({ ...made(even), dataset: sample.dataset }));
+  });
 });

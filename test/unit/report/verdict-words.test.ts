@@ -48,6 +48,18 @@ describe('verdictWords', () => {
     );
   });
 
+  it('says of what the points are where that is not accuracy', () => {
+    const found = verdict({
+      ...{ arm: '1cycle', baseline: 'fixed', overImages: null },
+      difference: crossed(0.021, 0.004, 0.038, 0.0042),
+    });
+    expect(verdictWords(found, [], 'balanced-accuracy').sentence).toMatch(
+      /^1cycle is better here: in balanced accuracy 1cycle ends 2\.1 points above fixed on average/u,
+    );
+    const alone = verdict({ arm: null, baseline: 'fixed', difference: null, overImages: null });
+    expect(verdictWords(alone, [], 'balanced-accuracy')).toEqual(verdictWords(alone));
+  });
+
   it('claims for this setting alone, in a title and the numbers behind it', () => {
     const words = say({ difference: crossed(0.021, 0.004, 0.038, 0.0042) });
     expect(words.title).toBe('1cycle is better here');

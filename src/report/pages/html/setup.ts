@@ -18,11 +18,12 @@ export interface MadeBy {
  * @param seeds in words
  */
 export function headSection(config: Facts, dataset: Facts, seeds: string, made: MadeBy): Html {
-  const { data, weights, trainable, imageSize, epochs, batchSize } = config;
+  const { data, weights, trainable, imageSize, epochs, batchSize, classWeights } = config;
   const { onecycle, startedAt, commandLine, backend, device } = made;
   const budget = [
     typeof epochs === 'number' ? counted(epochs, 'epoch') : null,
     typeof batchSize === 'number' ? `batches of ${batchSize}` : null,
+    classWeights === 'balanced' ? 'class weights balanced' : null,
     seeds,
   ];
   const maker = [
