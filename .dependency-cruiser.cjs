@@ -1,6 +1,7 @@
 /** The rooms of src from the top floor down. A room may import rooms of the floors below it, and itself. */
 const FLOORS = [
   ['cli'],
+  ['check'],
   ['compare', 'doctor', 'predict', 'show'],
   ['train'],
   ['find-lr'],

@@ -19,6 +19,8 @@ const SUMMARY: Record<CommandName, string> = {
   compare: 'both policies under equal conditions: which is better, by how much, and how sure that is',
   predict: "classify images with a run's best model",
   export: "write a run's model for use elsewhere: with a page for the browser, or as ONNX",
+  'data check':
+    'unreadable files, duplicates, leaks, contradicting labels, odd images; doubtful labels after a run',
 };
 
 /** The pages of the manual, src/cli/manual/*.md, and what each is about. */
@@ -92,6 +94,17 @@ const EXAMPLES: Readonly<Record<CommandName, readonly (readonly [line: string, p
       'the weights of the last checkpoint; the list of files as JSON',
     ],
   ],
+  'data check': [
+    ['onecycle data check photos --report page', 'what speaks against the folder, and a page with pictures'],
+    [
+      'onecycle data check photos --run runs/1cycle-seed0,runs/1cycle-seed1',
+      'also the images that these runs take for another class',
+    ],
+    [
+      'onecycle data check photos --strict --quiet --json',
+      'for a script: exit code 1 where results would be wrong',
+    ],
+  ],
 };
 
 /** The command line. Nothing heavy is imported before a command runs. */
@@ -137,6 +150,17 @@ export function buildProgram(): Command {
     .action(async (run: string, flags: RawFlags) => {
       const { runExport } = await import('./models.js');
       await runExport(run, flags);
+    });
+  const data = program
+    .command('data')
+    .description('look through a data folder')
+    .showHelpAfterError('(see onecycle data --help)')
+    .exitOverride();
+  addOptions(data.command('check'), 'data check', settings, rates)
+    .argument('[dir]', 'the data folder; without it, the bundled data set')
+    .action(async (dir: string | undefined, flags: RawFlags) => {
+      const { runDataCheck } = await import('./data-check.js');
+      await runDataCheck(dir, flags);
     });
   plainCommand(program, 'show')
     .description("print a run's page again, or take its numbers elsewhere")

@@ -5,6 +5,7 @@ import { pngOf, thumbnail } from '../data/images/decode.js';
 import { makeFolders } from '../files.js';
 import type { ArmCurves } from '../report/charts/training.js';
 import { type ArmPredictions, confidentErrors, disputedImages } from '../report/pages/html/pictures.js';
+import { dataPage, picturesOf } from '../report/pages/html/data.js';
 import { comparisonCharts, htmlReport, type NamedChart } from '../report/pages/html/report.js';
 import {
   hardestImages,
@@ -15,7 +16,7 @@ import {
 } from '../report/pages/html/run.js';
 import type { MadeBy } from '../report/pages/html/setup.js';
 import { explainWriteError, writeFileAtomic } from '../runs/atomic.js';
-import type { CompareDocument, RunRecord } from '../runs/documents.js';
+import type { CompareDocument, DataCheckDocument, RunRecord } from '../runs/documents.js';
 import { isJsonObject } from '../runs/json.js';
 import type { RecordedRun } from '../show/recorded-run.js';
 import { describeCommand } from '../workbench/workbench.js';
@@ -26,6 +27,8 @@ const PICTURES = 12;
 const ERRORS = 12;
 /** Their longer side in pixels. */
 const SIDE = 192;
+/** Of pages with many images. */
+const SMALLER_SIDE = 128;
 /** Letters of all small copies together: a page is to stay below 1 MB. */
 const MOST_LETTERS = 500_000;
 
@@ -66,6 +69,19 @@ export async function writeReport(
 function madeHere({ environment: { onecycle, backend, device } }: CompareDocument): MadeBy {
   const { commandLine, startedAt } = describeCommand();
   return { onecycle, backend, device, commandLine, startedAt };
+}
+
+/** Writes DIR/report.html about a data folder. Answers the page's path. */
+export async function writeDataReport(dir: string, document: DataCheckDocument): Promise<string> {
+  let letters = 0;
+  const copies = new Map<string, string | null>();
+  for (const { path, sha256 } of picturesOf(document)) {
+    if (copies.has(path)) continue;
+    const uri = letters > MOST_LETTERS ? null : await thumbnail(document.root, path, SMALLER_SIDE, sha256);
+    letters += uri?.length ?? 0;
+    copies.set(path, uri);
+  }
+  return writePage(dir, [], dataPage(document, copies, describeCommand()));
 }
 
 async function writePage(dir: string, charts: readonly NamedChart[], page: string): Promise<string> {

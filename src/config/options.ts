@@ -1,5 +1,5 @@
 /** The commands whose options stand here; the first three share most of them. */
-export type CommandName = 'find-lr' | 'train' | 'compare' | 'predict' | 'export';
+export type CommandName = 'find-lr' | 'train' | 'compare' | 'predict' | 'export' | 'data check';
 
 /** What a value must look like, in numbers; check-settings.ts says how each kind is read, checked and named. */
 type OptionType =
@@ -39,7 +39,9 @@ const TRAIN = ['train'] as const;
 const COMPARE = ['compare'] as const;
 const PREDICT = ['predict'] as const;
 const EXPORT = ['export'] as const;
-const COMPUTING = [...ALL, ...PREDICT] as const;
+const CHECK = ['data check'] as const;
+const READING = [...ALL, ...CHECK] as const;
+const COMPUTING = [...READING, ...PREDICT] as const;
 const EVERY = [...COMPUTING, ...EXPORT] as const;
 
 /** The largest seed: above 2^53 - 1 neighbouring whole numbers are one number to JavaScript, and their runs would be one run. */
@@ -54,7 +56,7 @@ export const OPTION_GROUPS = {
     data: {
       type: 'path',
       argument: 'DIR',
-      commands: ALL,
+      commands: READING,
       description:
         'an image folder: DIR/train/<class>/*, DIR/val/<class>/*, or DIR/<class>/*; or a name: onecycle data list',
     },
@@ -78,7 +80,7 @@ export const OPTION_GROUPS = {
       above: 0,
       below: 1,
       argument: 'F',
-      commands: ALL,
+      commands: READING,
       description: 'share of each class held out where DIR has no validation part',
     },
     splitSeed: {
@@ -86,7 +88,7 @@ export const OPTION_GROUPS = {
       min: 0,
       max: LARGEST_SEED,
       argument: 'N',
-      commands: ALL,
+      commands: READING,
       description: 'of the split into training and validation images, whatever --seed is',
     },
     augment: {
@@ -96,7 +98,12 @@ export const OPTION_GROUPS = {
       commands: ALL,
       description: 'training images: none, flip, crop-flip',
     },
-    strict: { type: 'flag', commands: ALL, description: 'an unreadable image is an error, not a skip' },
+    strict: {
+      type: 'flag',
+      commands: READING,
+      description:
+        'an unreadable image is an error, not a skip; data check: exit code 1 where something makes results wrong',
+    },
     followLinks: {
       type: 'flag',
       commands: COMPUTING,
@@ -107,7 +114,7 @@ export const OPTION_GROUPS = {
     weights: {
       type: 'path',
       argument: 'W',
-      commands: ALL,
+      commands: READING,
       description:
         'a MobileNet V1 or V2: a name, a model.json or its folder, a .h5 or .keras file; none: a V2 from random weights, by --seed',
     },
@@ -132,7 +139,7 @@ export const OPTION_GROUPS = {
       min: 32,
       max: 2048,
       argument: 'N',
-      commands: ALL,
+      commands: READING,
       description: 'pixels a side, divisible by 32 [96 for images up to 64 pixels, else as trained]',
     },
     trainable: {
@@ -516,8 +523,14 @@ export const OPTION_GROUPS = {
     report: {
       type: 'path',
       argument: 'DIR',
-      commands: ALL,
+      commands: READING,
       description: 'also write DIR/report.html, one file, and its charts beside it as SVG and PNG',
+    },
+    run: {
+      type: 'texts',
+      argument: 'RUN,RUN',
+      commands: CHECK,
+      description: 'runs on these images: also lists those that they take for another class',
     },
     csv: {
       type: 'path',

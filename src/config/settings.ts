@@ -28,6 +28,7 @@ type Defaulted = Exclude<
   | 'jobs'
   | 'target'
   | 'report'
+  | 'run'
   | 'top'
   | 'csv'
   | 'to'

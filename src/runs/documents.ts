@@ -626,6 +626,111 @@ export interface ExportDocument {
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
 }
 
+// data check
+
+/** An image of a data folder. */
+export interface CheckedFile {
+  /** Relative to the data folder. */
+  readonly path: string;
+  readonly class: string;
+  readonly part: 'train' | 'valid';
+}
+
+/** An image of a data folder that can be read, and the SHA-256 of its file. */
+export interface HashedFile extends CheckedFile {
+  readonly sha256: string;
+}
+
+/** Images that show the same. */
+export interface DuplicateImages {
+  /** `exact`: all have the same bytes; `near`: some only look alike. */
+  readonly kind: 'exact' | 'near';
+  /** How well the least alike of those that were held against each other match, up to 1. */
+  readonly similarity: number;
+  /** Whether some are mirror images of others. */
+  readonly mirrored: boolean;
+  /** Whether training and validation images are among them: the validation then judges by what was learnt. */
+  readonly acrossParts: boolean;
+  /** Whether they are of several classes, of which at most one is right. */
+  readonly acrossClasses: boolean;
+  readonly images: readonly HashedFile[];
+}
+
+/** What makes an image odd; `small`: its short side is below the network's input. */
+export type OddKind = 'small' | 'tiny' | 'long' | 'one colour' | 'faint';
+
+/** An image that runs take for another class. */
+export interface LabelDoubt extends HashedFile {
+  /** The class that they take it for. */
+  readonly says: string;
+  /** Of that class, mean over the runs that say so. */
+  readonly probability: number;
+  /** Cross-entropy with its own class, mean over the runs; of validation images the least that their recorded probability leaves. */
+  readonly loss: number;
+  /** How many of how many runs are wrong about it. */
+  readonly wrong: number;
+  readonly runs: number;
+}
+
+/** Images whose labels runs contradict, those with the highest loss first. */
+export interface DoubtfulLabels {
+  readonly runs: readonly string[];
+  /** The run whose best model looked at the training images; null where none of the runs has one. */
+  readonly model: string | null;
+  /** How many images were judged, by runs that had not learnt from them and by one that may have. */
+  readonly judged: { readonly valid: number; readonly train: number };
+  readonly valid: readonly LabelDoubt[];
+  readonly train: readonly LabelDoubt[];
+}
+
+/** What speaks against a data folder, in a sentence. */
+export interface DataFinding {
+  readonly kind:
+    'unreadable' | 'contradiction' | 'leak' | 'duplicates' | 'imbalance' | 'odd' | 'labels' | 'layout';
+  /** Whether results on these data are wrong or flattered: with --strict such a finding is an error. */
+  readonly serious: boolean;
+  readonly text: string;
+}
+
+/** The least, the median and the greatest of a number. */
+export interface MedianRange {
+  readonly least: number;
+  readonly median: number;
+  readonly greatest: number;
+}
+
+/** `data check`'s JSON document. */
+export interface DataCheckDocument {
+  readonly schemaVersion: number;
+  readonly command: 'data check';
+  readonly status: 'completed';
+  /** The folder as it was named, and as an absolute path. */
+  readonly data: string;
+  readonly root: string;
+  readonly config: Pick<Settings, 'valSplit' | 'splitSeed' | 'followLinks'> & { readonly imageSize: number };
+  readonly dataset: DatasetSummary;
+  readonly seconds: number;
+  /** What was taken as the parts and classes. */
+  readonly taken: string;
+  readonly findings: readonly DataFinding[];
+  /** Files that were taken for images and cannot be read; they are among the skipped ones of `dataset` too. */
+  readonly unreadable: readonly (CheckedFile & { readonly reason: string })[];
+  readonly duplicates: readonly DuplicateImages[];
+  /** Validation images that show the same as a training image: the same bytes, or alike. */
+  readonly leaks: { readonly exact: number; readonly near: number };
+  /** How near duplicates were found: hashes differ in at most `bits` of 64; `plain` images have too little in them to be compared. */
+  readonly search: { readonly bits: number; readonly similarity: number; readonly plain: number };
+  /** How many images there are of each format and of each way to store colours, the most frequent first. */
+  readonly formats: readonly { readonly name: string; readonly images: number }[];
+  readonly colours: readonly { readonly name: string; readonly images: number }[];
+  /** In pixels, upright; null where no image can be read. */
+  readonly sizes: { readonly shortSide: MedianRange; readonly longSide: MedianRange } | null;
+  /** Odd images of each kind that there is. */
+  readonly odd: readonly { readonly kind: OddKind; readonly images: readonly HashedFile[] }[];
+  /** Null without --run. */
+  readonly labels: DoubtfulLabels | null;
+}
+
 // Errors
 
 /** What is printed with --json instead of a document where there is none: nothing came of the command. */

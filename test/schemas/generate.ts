@@ -22,6 +22,7 @@ const PUBLISHED: Readonly<Record<string, string>> = {
   RunsDocument: 'runs',
   ExportDocument: 'export',
   PredictionLine: 'predict-line',
+  DataCheckDocument: 'data-check',
   Preprocessing: 'preprocessing',
   SettingsDocument: 'print-config',
   DataListDocument: 'data-list',

@@ -15,7 +15,15 @@ const MEGAPIXEL_LIMIT = 100;
 /** Seconds that one decode may take. */
 const SECONDS_LIMIT = 5;
 const INPUT = { failOn: 'error', limitInputPixels: MEGAPIXEL_LIMIT * 1e6 } as const;
-const FORMATS: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'gif', 'tiff', 'heif']);
+/** What is accepted, by sharp's names; of HEIF the AVIF files alone. */
+const FORMATS: ReadonlyMap<string, string> = new Map([
+  ['jpeg', 'JPEG'],
+  ['png', 'PNG'],
+  ['webp', 'WebP'],
+  ['gif', 'GIF'],
+  ['tiff', 'TIFF'],
+  ['heif', 'AVIF'],
+]);
 
 // One thread an image, many images at once; nothing is decoded twice, so caching would be waste.
 sharp.cache(false);
@@ -30,6 +38,8 @@ export const LONGEST = 4;
 
 /** An image as it was decoded, and what is odd about it. */
 interface DecodedFile extends DecodedImage {
+  /** Before it was made smaller, upright. */
+  readonly original: { readonly height: number; readonly width: number };
   readonly oddities: readonly Oddity[];
 }
 
@@ -43,13 +53,10 @@ interface DecodedFile extends DecodedImage {
 export async function decodeImage(bytes: Buffer, shortSide: number): Promise<DecodedFile> {
   try {
     const thumbnail = await decodeThumbnail(bytes, shortSide);
-    if (thumbnail !== undefined) return { ...thumbnail, oddities: odditiesOf(thumbnail, thumbnail, false) };
-    refuse(textRefusal(bytes) ?? tiffRefusal(bytes));
-    const image = sharp(bytes, INPUT);
-    const metadata = await image.metadata();
-    const { format, compression, autoOrient } = metadata;
-    if (!FORMATS.has(format)) refuse(`its content is of the kind ${format}, which is not accepted`);
-    if (format === 'heif' && compression !== 'av1') refuse(HEIC);
+    if (thumbnail !== undefined)
+      return { ...thumbnail, original: thumbnail, oddities: odditiesOf(thumbnail, thumbnail, false) };
+    const { image, metadata } = await openImage(bytes);
+    const { format, autoOrient } = metadata;
     const short = Math.min(autoOrient.width, autoOrient.height);
     const downscaled = short > shortSide;
     const scaled = (side: number) => (downscaled ? Math.round((side * shortSide) / short) : side);
@@ -66,11 +73,82 @@ export async function decodeImage(bytes: Buffer, shortSide: number): Promise<Dec
       image.extract({ left, top, ...kept });
     }
     const decoded = { ...(await pixelsOf(image)), downscaled };
-    return { ...decoded, oddities: odditiesOf(decoded, autoOrient, metadata.depth === 'ushort') };
+    const oddities = odditiesOf(decoded, autoOrient, metadata.depth === 'ushort');
+    return { ...decoded, original: autoOrient, oddities };
   } catch (error) {
-    if (error instanceof RefusedImage) throw error;
-    throw new Error(decodeReason(error), { cause: error });
+    throw explained(error);
   }
+}
+
+/** What an image file holds, without its pixels. */
+export interface ImageFacts {
+  /** JPEG, PNG, WebP, GIF, TIFF or AVIF, whatever the file is called. */
+  readonly format: string;
+  /** How colours are stored, such as «grey», «RGB, alpha» or «RGB, 16 bit». */
+  readonly colours: string;
+  /** In pixels, upright. */
+  readonly height: number;
+  readonly width: number;
+  readonly oddities: readonly Oddity[];
+}
+
+/**
+ * Looks at an image without decoding all of its pixels where its format allows that, and gives its facts with a grey copy of it,
+ * drawn to a square of `side` pixels. Refuses what {@link decodeImage} refuses, with the same reasons.
+ */
+export async function examineImage(
+  bytes: Buffer,
+  side: number,
+): Promise<ImageFacts & { readonly grey: Uint8Array }> {
+  try {
+    const { image, metadata } = await openImage(bytes);
+    const { autoOrient, depth } = metadata;
+    toEightBits(upright(image), metadata).resize(side, side, { fit: 'fill' });
+    const small = { ...(await pixelsOf(image)), downscaled: true };
+    return {
+      format: FORMATS.get(metadata.format) ?? metadata.format,
+      colours: coloursOf(metadata),
+      ...{ height: autoOrient.height, width: autoOrient.width },
+      oddities: odditiesOf(small, autoOrient, depth === 'ushort'),
+      grey: greyOf(small.pixels),
+    };
+  } catch (error) {
+    throw explained(error);
+  }
+}
+
+function coloursOf({ space, hasAlpha, depth }: Metadata): string {
+  const kind = /^(b-w|grey16)$/u.test(space) ? 'grey' : space === 'cmyk' ? 'CMYK' : 'RGB';
+  const deep = depth === 'ushort' ? '16 bit' : depth === 'uchar' ? '' : depth;
+  return [kind, hasAlpha ? 'alpha' : '', deep].filter((part) => part !== '').join(', ');
+}
+
+/** The brightness of RGB pixels (ITU-R BT.601, section 2.5.1). */
+function greyOf(pixels: Uint8Array): Uint8Array {
+  return Uint8Array.from(
+    { length: pixels.length / 3 },
+    (_, i) =>
+      0.299 * (pixels[3 * i] ?? 0) +
+      0.587 * (pixels[3 * i + 1] ?? 0) +
+      0.114 * (pixels[3 * i + 2] ?? 0) +
+      0.5,
+  );
+}
+
+/** Reads an image's header. Throws what {@link explained} puts into words where it is none that is taken. */
+async function openImage(bytes: Buffer): Promise<{ image: Sharp; metadata: Metadata }> {
+  refuse(textRefusal(bytes) ?? tiffRefusal(bytes));
+  const image = sharp(bytes, INPUT);
+  const metadata = await image.metadata();
+  const { format, compression } = metadata;
+  if (!FORMATS.has(format)) refuse(`its content is of the kind ${format}, which is not accepted`);
+  if (format === 'heif' && compression !== 'av1') refuse(HEIC);
+  return { image, metadata };
+}
+
+/** What went wrong with an image, in words for the user. */
+function explained(error: unknown): Error {
+  return error instanceof RefusedImage ? error : new Error(decodeReason(error), { cause: error });
 }
 
 /** Bytes of a file, and pixels of an image, up to which it is tried as a thumbnail. */

@@ -27,6 +27,7 @@ const WITHOUT_DEFAULT = [
   'rates',
   'report',
   'resume',
+  'run',
   'stemStride',
   'steps',
   'target',
