@@ -297,6 +297,10 @@ export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): 
     for (const { path, reason } of images.skipped)
       emit({ type: 'warning', text: `skipped ${path}: ${reason}` });
     for (const text of images.notes) emit({ type: 'warning', text });
+    if (images.skipped.length + images.notes.length > 0) {
+      const check = shellLine(['onecycle', 'data', 'check', settings.data]);
+      emit({ type: 'note', text: `more on these images: ${check}` });
+    }
     return coming.failed.aborted ? benchOf(images) : { ...bench, images };
   });
   const whole = settled.then((settledBench) => {

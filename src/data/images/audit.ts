@@ -3,6 +3,9 @@ import type { PreparedSample } from '../folder/image-folder.js';
 /** What makes an image doubtful, though it can be decoded. */
 export type Oddity = 'tiny' | 'long' | 'one colour' | 'faint';
 
+/** What a note may be due about: an image that is odd, or smaller than the network's input. */
+export type Remark = Oddity | 'small';
+
 /** Training images of the largest class over those of the smallest, from which on a note is due. */
 const IMBALANCE = 2;
 /** Examples named in a note. */
@@ -13,7 +16,7 @@ export function datasetNotes(
   classNames: readonly string[],
   train: readonly PreparedSample[],
   valid: readonly PreparedSample[],
-  odditiesOf: (sample: PreparedSample) => readonly Oddity[],
+  remarksOn: (sample: PreparedSample) => readonly Remark[],
 ): string[] {
   const all = [...train, ...valid];
   const contradictions = contradictingLabels(all);
@@ -22,7 +25,7 @@ export function datasetNotes(
     sharedNote(train, valid, new Set(contradictions.flat())),
     unevenClasses(classNames, train),
     ...ODDITIES.map(([oddity, ...words]) => {
-      const odd = all.filter((sample) => odditiesOf(sample).includes(oddity)).map(({ path }) => path);
+      const odd = all.filter((sample) => remarksOn(sample).includes(oddity)).map(({ path }) => path);
       return oddityNote(odd, all.length, words);
     }),
   ].filter((note) => note !== undefined);
@@ -97,7 +100,8 @@ function unevenClasses(classNames: readonly string[], train: readonly PreparedSa
 }
 
 /** What is odd, with its verb for one image and for several, and what it means. */
-const ODDITIES: readonly (readonly [Oddity, string, string, string])[] = [
+const ODDITIES: readonly (readonly [Remark, string, string, string])[] = [
+  ['small', 'is', 'are', "smaller than the network's input, and enlarged"],
   ['tiny', 'is', 'are', 'less than 8 pixels high or wide, too small to tell anything from'],
   [
     'long',

@@ -317,8 +317,8 @@ export async function largestSide({ root, train }: ImageFolder): Promise<number>
   return Math.max(0, ...sides.map((side) => side ?? 0));
 }
 
-/** Up to this many pixels a side an image is kept to the pixel. */
-const SMALL = 64;
+/** Pixels of the longer side up to which an image is a thumbnail, and a copy of it is kept to the pixel. */
+export const SMALL = 64;
 
 /**
  * A small copy of an image as a data URI, upright, on white, at most `side` pixels a side and never enlarged; null where

@@ -10,9 +10,9 @@ import type {
   SkippedFile,
   StoredSample,
 } from '../folder/image-folder.js';
-import { datasetNotes, type Oddity } from './audit.js';
+import { datasetNotes, type Oddity, type Remark } from './audit.js';
 import type { ImageSet } from './batches.js';
-import { decodeImage, readImageFile } from './decode.js';
+import { decodeImage, readImageFile, SMALL } from './decode.js';
 import { ImageStoreWriter, type StoreOptions } from './store-writer.js';
 
 /** Short side of a decoded image over the image size: room for crops without enlarging. */
@@ -59,7 +59,11 @@ interface ComingImages {
 }
 
 type Outcome =
-  | { readonly sha256: string; readonly oddities: readonly Oddity[] }
+  | {
+      readonly sha256: string;
+      readonly oddities: readonly Oddity[];
+      readonly original: { readonly height: number; readonly width: number };
+    }
   | { readonly reason: string; readonly from: 'file' | 'decoder' };
 
 /**
@@ -116,7 +120,7 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
       if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder') await prepare(sample);
     }
     options.signal?.throwIfAborted();
-    return judged(folder, { train, valid }, outcomes, options.strict === true);
+    return judged(folder, { train, valid }, outcomes, options);
   };
   const done = prepareAll().then(
     (usable) => ({ classNames, ...usable, store, labels: folder.labels }),
@@ -175,7 +179,11 @@ async function prepareOne(
     return { reason: messageOf(error), from: 'decoder' };
   }
   writer.put(image, decoded);
-  return { sha256: createHash('sha256').update(bytes).digest('hex'), oddities: decoded.oddities };
+  const { oddities, original } = decoded;
+  return {
+    ...{ sha256: createHash('sha256').update(bytes).digest('hex'), oddities },
+    original: { height: original.height, width: original.width },
+  };
 }
 
 /** The images that can be used, the files that cannot, and the notes. Throws UsageError where too many cannot. */
@@ -183,7 +191,7 @@ function judged(
   folder: ImageFolder,
   listed: Pick<ImageSet, 'train' | 'valid'>,
   outcomes: readonly Outcome[],
-  strict: boolean,
+  { strict = false, imageSize }: PrepareOptions,
 ): Pick<PreparedImages, 'train' | 'valid' | 'skipped' | 'notes'> {
   const ready = (samples: readonly StoredSample[]) =>
     samples.flatMap((sample): PreparedSample[] => {
@@ -199,13 +207,20 @@ function judged(
   if (strict) requireNoneSkipped(folder.root, skipped);
   requireEveryClass(folder, train, 'training', failed);
   requireEveryClass(folder, valid, 'validation', failed);
-  const odditiesOf = ({ image }: StoredSample) => {
+  // Thumbnails are enlarged on purpose, and nothing is to be said of a set of them.
+  const photographs = outcomes.some(
+    (one) => 'original' in one && Math.max(one.original.height, one.original.width) > SMALL,
+  );
+  const remarksOn = ({ image }: StoredSample): Remark[] => {
     const outcome = outcomes[image];
-    return outcome !== undefined && 'oddities' in outcome ? outcome.oddities : [];
+    if (outcome === undefined || 'reason' in outcome) return [];
+    const { height, width } = outcome.original;
+    const small = photographs && Math.min(height, width) < imageSize;
+    return small ? ['small', ...outcome.oddities] : [...outcome.oddities];
   };
   return {
     ...{ train, valid, skipped },
-    notes: [...folder.notes, ...datasetNotes(folder.classNames, train, valid, odditiesOf)],
+    notes: [...folder.notes, ...datasetNotes(folder.classNames, train, valid, remarksOn)],
   };
 }
 

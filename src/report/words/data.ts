@@ -47,9 +47,9 @@ function leakText({ leaks: { exact, near }, dataset: { valid } }: Checked): stri
   if (exact + near === 0) return null;
   const kinds = [
     exact > 0 ? `${formatCount(exact)} byte for byte` : '',
-    near > 0 ? `${formatCount(near)} as a near duplicate` : '',
+    near > 0 ? `${formatCount(near)} nearly` : '',
   ].filter((text) => text !== '');
-  const are = exact + near === 1 ? 'is also a training image' : 'are also training images';
+  const are = exact + near === 1 ? 'is a copy of a training image' : 'are copies of training images';
   return `leak: ${formatCount(exact + near)} of ${counted(valid, 'validation image')} ${are} (${kinds.join(', ')}), so the validation accuracy flatters`;
 }
 
