@@ -139,7 +139,7 @@ function duplicateList(
     if (group.images.length > MEMBERS) members.push(`and ${group.images.length - MEMBERS} more`);
     const [first = '', ...others] = members;
     return [
-      paragraph(`${first}  (${likeness(group)})`, width, '  '),
+      paragraph(`${first} (${likeness(group)})`, width, '  '),
       ...others.map((path) => paragraph(path, width, '= ')),
     ].join('\n');
   });

@@ -28,7 +28,10 @@ function noise(seed: number, low = 0, range = 256): Uint8Array {
     return low + Math.floor((state / 2 ** 32) * range);
   });
 }
-const bits = ([high, low]: Hash) => [...high.toString(2).padStart(32, '0'), ...low.toString(2).padStart(32, '0')];
+const bits = ([high, low]: Hash) => [
+  ...high.toString(2).padStart(32, '0'),
+  ...low.toString(2).padStart(32, '0'),
+];
 
 describe('the perceptual hash', () => {
   /** The transform by its definition, one coefficient at a time. */
@@ -39,7 +42,8 @@ describe('the perceptual hash', () => {
         let sum = 0;
         grey.forEach((level, i) => {
           const [x, y] = [i % SIDE, Math.floor(i / SIDE)];
-          sum += level * Math.cos(((2 * x + 1) * u * Math.PI) / 64) * Math.cos(((2 * y + 1) * v * Math.PI) / 64);
+          sum +=
+            level * Math.cos(((2 * x + 1) * u * Math.PI) / 64) * Math.cos(((2 * y + 1) * v * Math.PI) / 64);
         });
         values.push(sum);
       }
