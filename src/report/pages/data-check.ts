@@ -1,7 +1,7 @@
 import type { DataCheckDocument, DuplicateImages, LabelDoubt } from '../../runs/documents.js';
 import { joinBlocks, paint, paintLines, paragraph, type ReportLayout } from '../text/layout.js';
 import { counted, formatCount, formatDuration, formatFraction } from '../text/numbers.js';
-import { fittingTable, table, type TableColumn } from '../text/table.js';
+import { table, type TableColumn, tableWidth } from '../text/table.js';
 import { lastPart } from '../text/width.js';
 
 /** Groups, and images of a list, that a terminal shows; the document and the page have all or more of them. */
@@ -43,7 +43,7 @@ export function dataReport(document: DataCheckDocument, layout: ReportLayout): s
     ),
     ...labelTables(document, layout),
     [
-      paint(verdictOf(document), 'bold', colour),
+      paintLines(paragraph(verdictOf(document), width), 'bold', colour),
       ...findings.map(({ serious, text }) =>
         paintLines(paragraph(text, width, serious ? '! ' : '- '), serious ? 'red' : 'yellow', colour),
       ),
@@ -136,11 +136,12 @@ function duplicateList(
   if (groups.length === 0) return undefined;
   const blocks = groups.slice(0, GROUPS).map((group) => {
     const members = group.images.slice(0, MEMBERS).map(({ path }) => path);
-    if (group.images.length > MEMBERS) members.push(`and ${group.images.length - MEMBERS} more`);
     const [first = '', ...others] = members;
+    const more = group.images.length - MEMBERS;
     return [
       paragraph(`${first} (${likeness(group)})`, width, '  '),
       ...others.map((path) => paragraph(path, width, '= ')),
+      ...(more > 0 ? [`  and ${formatCount(more)} more`] : []),
     ].join('\n');
   });
   if (groups.length > GROUPS) blocks.push(`  and ${counted(groups.length - GROUPS, 'more group')}`);
@@ -184,18 +185,31 @@ function labelTables({ labels }: DataCheckDocument, layout: ReportLayout): (stri
       ? undefined
       : [
           paintLines(paragraph(title, layout.width), 'bold', layout.colour),
-          fittingTable(...doubtRows(doubts.slice(0, IMAGES), severalRuns), layout),
+          doubtList(doubts.slice(0, IMAGES), severalRuns, layout),
         ].join('\n');
   return [
     block(
-      `doubtful labels: the highest loss among ${counted(labels.valid.length, 'validation image')} taken for another class`,
+      `doubtful labels: the highest loss of ${counted(labels.valid.length, 'validation image')} taken for another class`,
       labels.valid,
       labels.runs.length > 1,
     ),
     block(
-      `doubtful labels: the highest loss of ${labels.model ?? ''} among ${counted(labels.train.length, 'other image')} taken for another class`,
+      `doubtful labels: the highest loss of ${counted(labels.train.length, 'other image')} that ${labels.model ?? ''} takes for another class`,
       labels.train,
       false,
     ),
   ];
+}
+
+/** A line an image where that fits, else two. */
+function doubtList(doubts: readonly LabelDoubt[], severalRuns: boolean, layout: ReportLayout): string {
+  const [columns, rows] = doubtRows(doubts, severalRuns);
+  if (tableWidth(columns, rows) <= layout.width) return table(columns, rows, layout);
+  return rows
+    .map(([path = '', own = '', says = '', probability = '', loss = '', wrong]) => {
+      const runs = wrong === undefined ? '' : `, ${wrong} runs wrong`;
+      const told = `${own}, taken for ${says} with ${probability}; loss ${loss}${runs}`;
+      return `${paragraph(path, layout.width)}\n${paragraph(told, layout.width, '  ')}`;
+    })
+    .join('\n');
 }

@@ -6,12 +6,15 @@ import { backendRow, backendRows, doctorEnd, machineText } from '../../../src/re
 import { findLrReport, rateReport } from '../../../src/report/pages/find-lr.js';
 import { confusionOf } from '../../../src/stats/classes.js';
 import { exportReport, judgedReport, predictionTable } from '../../../src/report/pages/models.js';
+import { dataReport } from '../../../src/report/pages/data-check.js';
 import { dryRunReport, planReport } from '../../../src/report/pages/plan.js';
 import { runsReport } from '../../../src/report/pages/runs.js';
 import { trainReport } from '../../../src/report/pages/train.js';
+import { dataFindings } from '../../../src/report/words/data.js';
 import type { ReportLayout } from '../../../src/report/text/layout.js';
 import type {
   CompareDryRun,
+  DataCheckDocument,
   DoctorDocument,
   ExportDocument,
   ListedRun,
@@ -48,6 +51,7 @@ const reports: Record<string, (layout: ReportLayout) => string> = {
   runs: (layout) => runsReport(sampleList(), Date.parse('2026-11-29T12:00:00Z'), layout),
   predict: (layout) => predictReport(layout),
   export: (layout) => exportReport(EXPORTED, layout),
+  'data-check': (layout) => dataReport(sampleCheck(), layout),
   doctor: (layout) => doctorReport(layout),
 };
 
@@ -106,6 +110,78 @@ function sampleList(): RunsDocument {
     runs: [...runs, test],
     passedOver,
   };
+}
+
+/** Thirty uneven classes with something of everything. */
+function sampleCheck(): DataCheckDocument {
+  const file = (part: 'train' | 'valid', name: string, number: number) => ({
+    path: `${part === 'valid' ? 'val' : 'train'}/${name}/a photograph of ${name} ${number}.jpg`,
+    ...{ class: name, part, sha256: String(number).padStart(64, '0') },
+  });
+  const names = Array.from({ length: 30 }, (_, i) => `class ${String(i).padStart(2, '0')}`);
+  const counts = names.map((name, i) => ({ class: name, train: 1200 - 40 * i, valid: 50 }));
+  const train = counts.reduce((sum, count) => sum + count.train, 0);
+  const [a, b] = ['class 00', 'class 01'];
+  const doubt = (part: 'train' | 'valid', number: number) => ({
+    ...file(part, a, number),
+    ...{ says: b, probability: 0.99 - number / 50, loss: 4.6 - number / 4, wrong: 3, runs: 3 },
+  });
+  const checked: Omit<DataCheckDocument, 'findings' | 'seconds'> = {
+    ...{ schemaVersion: 1, command: 'data check', status: 'completed' },
+    ...{ data: '/home/anna/photographs of ants and bees', root: '/home/anna/photographs of ants and bees' },
+    config: { valSplit: 0.2, splitSeed: 0, followLinks: false, imageSize: 224 },
+    dataset: { classes: names, train, valid: 1500, counts, skipped: [] },
+    taken: 'photographs of ants and bees: train/ as training part, val/ as validation part',
+    unreadable: Array.from({ length: 14 }, (_, i) => ({
+      ...file('train', b, i),
+      reason: i === 0 ? 'the file is empty' : 'damaged or cut short (VipsJpeg: premature end of JPEG image)',
+    })),
+    duplicates: [
+      {
+        ...{ kind: 'exact', similarity: 1, mirrored: false, acrossParts: false, acrossClasses: true },
+        images: [file('train', a, 1), file('train', b, 2)],
+      },
+      {
+        ...{ kind: 'near', similarity: 0.912, mirrored: true, acrossParts: true, acrossClasses: false },
+        images: Array.from({ length: 6 }, (_, i) => file(i === 5 ? 'valid' : 'train', a, i)),
+      },
+      ...Array.from({ length: 9 }, (_, i) => ({
+        ...({
+          kind: 'exact',
+          similarity: 1,
+          mirrored: false,
+          acrossParts: false,
+          acrossClasses: false,
+        } as const),
+        images: [file('train', b, 2 * i), file('train', b, 2 * i + 1)],
+      })),
+    ],
+    leaks: { exact: 0, near: 1 },
+    search: { bits: 11, similarity: 0.85, plain: 3 },
+    formats: [
+      { name: 'JPEG', images: train },
+      { name: 'PNG', images: 1500 },
+    ],
+    colours: [
+      { name: 'RGB', images: train },
+      { name: 'grey, 16 bit', images: 1500 },
+    ],
+    sizes: {
+      shortSide: { least: 5, median: 374.5, greatest: 1944 },
+      longSide: { least: 193, median: 500, greatest: 2592 },
+    },
+    odd: [
+      { kind: 'small', images: Array.from({ length: 3 }, (_, i) => file('train', a, i)) },
+      { kind: 'tiny', images: [file('valid', a, 7)] },
+    ],
+    labels: {
+      runs: ['runs/1cycle-seed0', 'runs/1cycle-seed1', 'runs/1cycle-seed2'],
+      ...{ model: 'runs/1cycle-seed1', judged: { valid: 1500, train } },
+      valid: Array.from({ length: 14 }, (_, i) => doubt('valid', i)),
+      train: [{ ...doubt('train', 3), wrong: 1, runs: 1 }],
+    },
+  };
+  return { ...checked, findings: dataFindings(checked, []), seconds: 83.2 };
 }
 
 /** Every tenth image taken for the next class, and one that lies in no class folder. */
