@@ -5,6 +5,7 @@ import { messageOf, RunError } from '../../errors.js';
 import { openNamelessFile } from '../images/store-writer.js';
 import { HashIndex } from './hash-index.js';
 import {
+  cutHash,
   type Cuts,
   cutOut,
   detailOf,
@@ -40,6 +41,9 @@ const WINDOWS: readonly Cuts[] = [
   { ...WHOLE, top: 0.08 },
   { ...WHOLE, bottom: 0.08 },
 ];
+
+/** The hashes of all windows but the first. */
+const CUT_HASHES = WINDOWS.slice(1).map(cutHash);
 
 /** Two pictures that show the same. */
 export interface NearPair {
@@ -87,7 +91,7 @@ export class Pictures {
     this.known[picture] = 1;
     this.copies.put(picture, grey);
     const { plain, mirrored } = perceptualHashes(grey);
-    const cut = WINDOWS.slice(1).map((window) => perceptualHashes(cutOut(grey, window)).plain);
+    const cut = CUT_HASHES.map((hashOf) => hashOf(grey));
     this.words.set([plain, ...cut, mirrored].flat(), 2 * picture * (WINDOWS.length + 1));
   }
 

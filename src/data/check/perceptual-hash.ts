@@ -7,10 +7,11 @@ const FREQUENCIES = 8;
 /** A 64-bit hash as two words of 32 bits. */
 export type Hash = readonly [high: number, low: number];
 
-/** COSINES[k][x]: the (k + 1)-th frequency of the discrete cosine transform (DCT-II) at pixel x. */
-const COSINES = Array.from({ length: FREQUENCIES }, (_, k) =>
-  Float64Array.from({ length: SIDE }, (_, x) => Math.cos((Math.PI * (k + 1) * (2 * x + 1)) / (2 * SIDE))),
-);
+/** The 8 x SIDE values that the frequencies 1 to 8 of the discrete cosine transform (DCT-II) have at the pixels, row by row. */
+const COSINES = Float64Array.from({ length: FREQUENCIES * SIDE }, (_, i) => {
+  const [frequency, x] = [Math.floor(i / SIDE) + 1, i % SIDE];
+  return Math.cos((Math.PI * frequency * (2 * x + 1)) / (2 * SIDE));
+});
 
 /**
  * The hash of a picture and that of its mirror image: which of the 8 x 8 lowest frequencies of its cosine transform lie above
@@ -18,31 +19,49 @@ const COSINES = Array.from({ length: FREQUENCIES }, (_, k) =>
  * that look alike have hashes that differ in few bits, whatever their size, brightness and compression.
  * @param grey SIDE x SIDE levels, rows top to bottom
  */
-export function perceptualHashes(grey: ArrayLike<number>): { readonly plain: Hash; readonly mirrored: Hash } {
-  const spectrum = lowFrequencies(grey);
+export function perceptualHashes(grey: Uint8Array): { readonly plain: Hash; readonly mirrored: Hash } {
+  const spectrum = lowFrequencies(grey, COSINES, COSINES);
   // Mirroring turns the sign of every other frequency across, the first of them included.
   const mirrored = spectrum.map((value, i) => (i % 2 === 0 ? -value : value));
   return { plain: aboveMedian(spectrum), mirrored: aboveMedian(mirrored) };
 }
 
+/** What hashes what is left of any picture behind certain cuts; the same as the hash of {@link cutOut}. */
+export function cutHash({ left, top, right, bottom }: Cuts): (grey: Uint8Array) => Hash {
+  const [across, down] = [cutCosines(left, right), cutCosines(top, bottom)];
+  return (grey) => aboveMedian(lowFrequencies(grey, across, down));
+}
+
+/** The cosines of a cut and enlarged picture, as they fall on the pixels of the whole one. */
+function cutCosines(before: number, behind: number): Float64Array {
+  const cosines = new Float64Array(FREQUENCIES * SIDE);
+  positions(before, behind).forEach((position, i) => {
+    const pixel = Math.min(SIDE - 2, Math.floor(position));
+    for (let k = 0; k < FREQUENCIES * SIDE; k += SIDE) {
+      const cosine = COSINES[k + i] ?? 0;
+      cosines[k + pixel] = (cosines[k + pixel] ?? 0) + cosine * (1 - position + pixel);
+      cosines[k + pixel + 1] = (cosines[k + pixel + 1] ?? 0) + cosine * (position - pixel);
+    }
+  });
+  return cosines;
+}
+
 /** Frequencies 1 to 8 down, and within each of them 1 to 8 across. */
-function lowFrequencies(grey: ArrayLike<number>): Float64Array {
-  const across = new Float64Array(SIDE * FREQUENCIES);
+function lowFrequencies(grey: Uint8Array, across: Float64Array, down: Float64Array): Float64Array {
+  const rows = new Float64Array(SIDE * FREQUENCIES);
   for (let y = 0; y < SIDE; y++) {
     for (let k = 0; k < FREQUENCIES; k++) {
-      const cosine = COSINES[k] ?? [];
       let sum = 0;
-      for (let x = 0; x < SIDE; x++) sum += (grey[y * SIDE + x] ?? 0) * (cosine[x] ?? 0);
-      across[y * FREQUENCIES + k] = sum;
+      for (let x = 0; x < SIDE; x++) sum += (grey[y * SIDE + x] ?? 0) * (across[k * SIDE + x] ?? 0);
+      rows[y * FREQUENCIES + k] = sum;
     }
   }
   const spectrum = new Float64Array(FREQUENCIES * FREQUENCIES);
-  for (let down = 0; down < FREQUENCIES; down++) {
-    const cosine = COSINES[down] ?? [];
+  for (let v = 0; v < FREQUENCIES; v++) {
     for (let k = 0; k < FREQUENCIES; k++) {
       let sum = 0;
-      for (let y = 0; y < SIDE; y++) sum += (across[y * FREQUENCIES + k] ?? 0) * (cosine[y] ?? 0);
-      spectrum[down * FREQUENCIES + k] = sum;
+      for (let y = 0; y < SIDE; y++) sum += (rows[y * FREQUENCIES + k] ?? 0) * (down[v * SIDE + y] ?? 0);
+      spectrum[v * FREQUENCIES + k] = sum;
     }
   }
   return spectrum;
@@ -83,7 +102,7 @@ export interface Cuts {
 export const WHOLE: Cuts = { left: 0, top: 0, right: 0, bottom: 0 };
 
 /** What is left of a grey copy behind cuts, enlarged to SIDE x SIDE by linear interpolation. */
-export function cutOut(grey: ArrayLike<number>, { left, top, right, bottom }: Cuts): Float32Array {
+export function cutOut(grey: Uint8Array, { left, top, right, bottom }: Cuts): Float32Array {
   const out = new Float32Array(SIDE * SIDE);
   const columns = positions(left, right);
   const rows = positions(top, bottom);
@@ -130,7 +149,7 @@ const STEPS = COARSE - 1;
  * The slopes of a grey copy: how much brighter each place is than its neighbours to the left and above, at half the size, less the
  * mean slope. Neither brightness nor an even shade from one side to the other counts.
  */
-export function slopesOf(grey: ArrayLike<number>): Float32Array {
+export function slopesOf(grey: Uint8Array | Float32Array): Float32Array {
   const coarse = new Float32Array(COARSE * COARSE);
   for (let y = 0; y < COARSE; y++) {
     for (let x = 0; x < COARSE; x++) {

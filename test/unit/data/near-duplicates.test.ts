@@ -6,6 +6,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { HashIndex } from '../../../src/data/check/hash-index.js';
 import { Groups, Pictures } from '../../../src/data/check/near-duplicates.js';
 import {
+  cutHash,
+  cutOut,
   detailOf,
   type Hash,
   hammingDistance,
@@ -14,6 +16,7 @@ import {
   SIDE,
   slopeCorrelation,
   slopesOf,
+  WHOLE,
 } from '../../../src/data/check/perceptual-hash.js';
 import { examineImage } from '../../../src/data/images/decode.js';
 import { ROOT } from '../../integration/run-cli.js';
@@ -58,6 +61,16 @@ describe('the perceptual hash', () => {
     expect(bits(plain)).toEqual(byDefinition(grey));
     expect(bits(mirrored)).toEqual(byDefinition(mirrorImage(grey)));
     expect(bits(plain).filter((bit) => bit === '1')).toHaveLength(32);
+  });
+
+  it('behind cuts is that of what is left', () => {
+    const grey = noise(6);
+    const cuts = { left: 0.06, top: 0, right: 0.02, bottom: 0.11 };
+    // Levels are rounded here, which may turn a bit that lies at the median.
+    const left = Uint8Array.from(cutOut(grey, cuts), Math.round);
+    expect(hammingDistance(cutHash(cuts)(grey), perceptualHashes(left).plain)).toBeLessThanOrEqual(2);
+    expect(hammingDistance(cutHash(cuts)(grey), perceptualHashes(grey).plain)).toBeGreaterThan(10);
+    expect(cutHash(WHOLE)(grey)).toEqual(perceptualHashes(grey).plain);
   });
 
   it('does not depend on brightness and contrast', () => {
