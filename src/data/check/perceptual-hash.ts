@@ -78,11 +78,6 @@ function aboveMedian(values: Float64Array): Hash {
   return [word(0), word(32)];
 }
 
-/** Bits in which two hashes differ, from 0 to 64. */
-export function hammingDistance([a, b]: Hash, [c, d]: Hash): number {
-  return bitsSet(a ^ c) + bitsSet(b ^ d);
-}
-
 /** Ones in a word of 32 bits (Warren, «Hacker's Delight», 2nd edition, section 5-1). */
 export function bitsSet(word: number): number {
   let bits = word - ((word >>> 1) & 0x55555555);
