@@ -151,17 +151,6 @@ export function buildProgram(): Command {
       const { runExport } = await import('./models.js');
       await runExport(run, flags);
     });
-  const data = program
-    .command('data')
-    .description('look through a data folder')
-    .showHelpAfterError('(see onecycle data --help)')
-    .exitOverride();
-  addOptions(data.command('check'), 'data check', settings, rates)
-    .argument('[dir]', 'the data folder; without it, the bundled data set')
-    .action(async (dir: string | undefined, flags: RawFlags) => {
-      const { runDataCheck } = await import('./data-check.js');
-      await runDataCheck(dir, flags);
-    });
   plainCommand(program, 'show')
     .description("print a run's page again, or take its numbers elsewhere")
     .argument('<run>', 'the folder of a run of train or find-lr')
@@ -173,7 +162,7 @@ export function buildProgram(): Command {
     });
   const data = program
     .command('data')
-    .description('data sets by name: which there are, and fetching them')
+    .description('data sets by name: which there are, and fetching them; checking a data folder')
     .showHelpAfterError('(see onecycle data --help)')
     .exitOverride();
   plainCommand(data, 'list')
@@ -188,6 +177,12 @@ export function buildProgram(): Command {
     .action(async (name: string, flags: RawFlags) => {
       const { runDataPull } = await import('./data.js');
       await runDataPull(name, flags);
+    });
+  addOptions(data.command('check'), 'data check', settings, rates)
+    .argument('[dir]', 'the data folder; without it, the bundled data set')
+    .action(async (dir: string | undefined, flags: RawFlags) => {
+      const { runDataCheck } = await import('./data-check.js');
+      await runDataCheck(dir, flags);
     });
   plainCommand(program, 'runs')
     .description('list recorded runs, and free the checkpoints of those that are finished')
