@@ -27,7 +27,7 @@ const SUMMARY: Record<CommandName, string> = {
 const TOPICS: Topics = {
   'lr-curve': 'how find-lr measures a rate; reading its curve',
   '1cycle': 'the schedule, its options, and what it brings',
-  data: 'folders as they may be; tables of labels',
+  data: 'folders as they may be, tables of labels, data check',
   'data-sets': 'data sets by name, the cache, working offline',
   'batch-norm': 'training batch norm, small images, random weights',
   statistics: 'what compare claims, and on what grounds',
