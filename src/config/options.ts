@@ -63,7 +63,7 @@ export const OPTION_GROUPS = {
     labels: {
       type: 'path',
       argument: 'FILE',
-      commands: ALL,
+      commands: READING,
       description:
         'a CSV file that says the class of each image: file,label or file,label,split; without --data the images lie beside it',
     },
@@ -72,7 +72,7 @@ export const OPTION_GROUPS = {
       min: 1,
       max: 20,
       argument: 'N',
-      commands: ALL,
+      commands: READING,
       description: 'how many folders name a class: 2 where animals/cats is one',
     },
     valSplit: {

@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
@@ -29,7 +30,9 @@ async function modulesOf(args: readonly string[]) {
   return { ...result, modules: readFileSync(file, 'utf8') };
 }
 
-const COMMANDS = ['find-lr', 'train', 'compare', 'predict', 'export'] as const;
+const COMMANDS = ['find-lr', 'train', 'compare', 'predict', 'export', 'data check'] as const;
+/** Commands whose examples name a run or a folder without an option. */
+const WITH_OPERANDS: readonly string[] = ['predict', 'export', 'data check'];
 const HEAVY = [
   '@tensorflow',
   'zod',
@@ -89,7 +92,7 @@ describe('nothing heavy is loaded', () => {
 
 describe('help', () => {
   test.each(COMMANDS)('of %s lists its options, and theirs alone', async (name) => {
-    const { code, stdout, stderr } = await runCli([name, '--help']);
+    const { code, stdout, stderr } = await runCli([...name.split(' '), '--help']);
     expect(code).toBe(0);
     expect(stderr).toBe('');
     const specs: [string, OptionSpec][] = Object.entries(OPTIONS);
@@ -103,13 +106,13 @@ describe('help', () => {
   });
 
   test.each(COMMANDS)('of %s has them under their headings', async (name) => {
-    const { stdout } = await runCli([name, '--help']);
+    const { stdout } = await runCli([...name.split(' '), '--help']);
     const headings = stdout.split('\n').filter((line) => /^[A-Z][a-z ]+:$/.test(line));
     const groups: [string, Record<string, OptionSpec>][] = Object.entries(OPTION_GROUPS);
     const own = groups.filter(([, options]) =>
       Object.values(options).some(({ commands }) => commands.includes(name)),
     );
-    const arguments_ = ['compare', 'predict', 'export'].includes(name) ? ['Arguments:'] : [];
+    const arguments_ = ['compare', ...WITH_OPERANDS].includes(name) ? ['Arguments:'] : [];
     expect(headings).toEqual([...arguments_, ...own.map(([group]) => `${group}:`), 'Examples:']);
     for (const [group, options] of own) {
       const section = stdout.split(`\n${group}:\n`)[1]?.split('\n\n')[0] ?? '';
@@ -122,17 +125,22 @@ describe('help', () => {
   });
 
   test.each(COMMANDS)('of %s ends with three examples, which parse', async (name) => {
-    const { stdout } = await runCli([name, '--help']);
+    const { stdout } = await runCli([...name.split(' '), '--help']);
     const lines = (stdout.split('\nExamples:\n')[1] ?? '').split('\n');
     // A command line, and what it is for.
     expect(lines).toHaveLength(6);
-    const command = buildProgram().commands.find((known) => known.name() === name)!;
+    const words = name.split(' ');
+    const command = words.reduce<Command>(
+      (outer, word) => outer.commands.find((known) => known.name() === word)!,
+      buildProgram(),
+    );
     for (const line of lines.filter((_, i) => i % 2 === 0)) {
-      const [program, verb, ...args] = line.trim().split(' ');
-      expect([program, verb]).toEqual(['onecycle', name]);
+      const [program, ...typed] = line.trim().split(' ');
+      expect([program, ...typed.slice(0, words.length)]).toEqual(['onecycle', ...words]);
+      const args = typed.slice(words.length);
       const { operands, unknown } = command.parseOptions(args);
       expect(unknown).toEqual([]);
-      expect(operands.length > 0).toBe(name === 'predict' || name === 'export');
+      expect(operands.length > 0).toBe(WITH_OPERANDS.includes(name));
       const flags = Object.entries(command.opts<Record<string, string | boolean>>());
       const settings = flags.map(([key, value]) => [
         key,
@@ -146,7 +154,7 @@ describe('help', () => {
   test('of the program names its commands', async () => {
     const { code, stdout, stderr } = await runCli(['--help']);
     expect([code, stderr]).toEqual([0, '']);
-    for (const name of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
+    for (const name of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${name.split(' ')[0]} `, 'm'));
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
