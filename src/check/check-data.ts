@@ -68,8 +68,8 @@ export async function checkData(request: DataCheckRequest): Promise<DataCheckDoc
 }
 
 function configOf({ settings, imageSize }: Survey): DataCheckDocument['config'] {
-  const { valSplit, splitSeed, followLinks } = settings;
-  return { valSplit, splitSeed, followLinks, imageSize };
+  const { labels = null, classDepth, valSplit, splitSeed, followLinks } = settings;
+  return { labels, classDepth, valSplit, splitSeed, followLinks, imageSize };
 }
 
 /** Counts of what can be read. */

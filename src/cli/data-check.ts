@@ -1,3 +1,4 @@
+import { classFlags } from '../config/run-config.js';
 import { checkData } from '../check/check-data.js';
 import { dataReport } from '../report/pages/data-check.js';
 import type { DataCheckDocument } from '../runs/documents.js';
@@ -33,12 +34,12 @@ export function runDataCheck(dir: string | undefined, flags: RawFlags): Promise<
 
 /** The page where something was found that can be looked at, else a range test on the data. */
 function afterCheck(
-  { data, findings, duplicates, odd, labels }: DataCheckDocument,
+  { data, config, findings, duplicates, odd, labels }: DataCheckDocument,
   page: string | undefined,
 ): string[] {
   const pictures = duplicates.length + odd.length + (labels?.valid.length ?? 0) + (labels?.train.length ?? 0);
   if (page === undefined && findings.length > 0 && pictures > 0) {
     return [...sameAgain(['strict']), '--report', 'data-page'];
   }
-  return ['find-lr', '--data', data];
+  return ['find-lr', '--data', data, ...classFlags(config)];
 }

@@ -74,6 +74,14 @@ export interface ClassesConfig {
   readonly classDepth?: number;
 }
 
+/** What says the classes, as words of a command line; none where that are the outermost folders. */
+export function classFlags({ labels = null, classDepth = 1 }: ClassesConfig): string[] {
+  return [
+    ...(labels === null ? [] : ['--labels', labels]),
+    ...(classDepth === 1 ? [] : ['--class-depth', String(classDepth)]),
+  ];
+}
+
 /** One training run, resolved: every number that was used, as config.json holds it. */
 export interface RunConfig extends RunSettings, ClassesConfig, NetworkConfig, LossConfig {
   /** Pixels a side of the network's input. */

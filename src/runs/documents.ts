@@ -707,7 +707,8 @@ export interface DataCheckDocument {
   /** The folder as it was named, and as an absolute path. */
   readonly data: string;
   readonly root: string;
-  readonly config: Pick<Settings, 'valSplit' | 'splitSeed' | 'followLinks'> & { readonly imageSize: number };
+  readonly config: Pick<Settings, 'valSplit' | 'splitSeed' | 'followLinks'> &
+    ClassesConfig & { readonly imageSize: number };
   readonly dataset: DatasetSummary;
   readonly seconds: number;
   /** What was taken as the parts and classes. */

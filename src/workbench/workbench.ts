@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { nearest, shellLine } from '../config/options.js';
-import { effectiveViews, type NetworkConfig, type RunConfig } from '../config/run-config.js';
+import { classFlags, effectiveViews, type NetworkConfig, type RunConfig } from '../config/run-config.js';
 import { FRESH_WEIGHTS, readDefaults, type Settings } from '../config/settings.js';
 import { allDataSets, BUNDLED_DATA, findDataSet } from '../data/catalog/catalog.js';
 import type { ImageFolder } from '../data/folder/image-folder.js';
@@ -301,7 +301,7 @@ export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): 
       emit({ type: 'warning', text: `skipped ${path}: ${reason}` });
     for (const text of images.notes) emit({ type: 'warning', text });
     if (images.skipped.length + images.notes.length > 0) {
-      const check = shellLine(['onecycle', 'data', 'check', settings.data]);
+      const check = shellLine(['onecycle', 'data', 'check', settings.data, ...classFlags(settings)]);
       emit({ type: 'note', text: `more on these images: ${check}` });
     }
     return coming.failed.aborted ? benchOf(images) : { ...bench, images };

@@ -100,6 +100,14 @@ describe('a table of labels', () => {
     expect(stdout).toMatch(/accuracy \d\.\d{3} \(\d+\/18\)/);
   });
 
+  test('says the classes for data check as well, which leads on with it', async () => {
+    const { stdout, stderr } = await done('data', 'check', '--labels', 'flat/labels.csv', '--json');
+    const { dataset, config } = JSON.parse(stdout);
+    expect([dataset.classes, dataset.train, dataset.valid]).toEqual([['ants', 'bees'], 12, 6]);
+    expect(config).toMatchObject({ labels: 'flat/labels.csv', classDepth: 1 });
+    expect(stderr).toMatch(/--labels flat\/labels\.csv/);
+  });
+
   test('may move between two parts of a run, and may not change', async () => {
     cpSync(join(home, 'flat'), join(home, 'first'), { recursive: true });
     await done('train', '--labels', 'first/labels.csv', '--out', 'moved', ...SMALL);
