@@ -320,7 +320,7 @@ export function writeRecomputed(
   channels: number,
 ): RecomputedPlan {
   const depth = source.channels;
-  const moments = heap.allocate((depth + depth * depth) * Float64Array.BYTES_PER_ELEMENT);
+  const moments = heap.allocate(depth * (1 + depth + channels) * Float64Array.BYTES_PER_ELEMENT);
   const [center, constant] = [panelColumns(depth), panelColumns(depth)].map((count) =>
     heap.allocateFloats(count),
   );

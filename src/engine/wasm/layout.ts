@@ -25,10 +25,10 @@ const MOST_ROWS = 32;
 /** Parts of a batch at least: threads wait for each other after every unit, and the fewer the parts, the longer. */
 const LEAST_PARTS = 4;
 /**
- * Inputs up to which a pointwise convolution is computed anew where a wide map would have to be kept for it: by measurement, the
- * widest that takes less time than reading and writing the map.
+ * Inputs, or outputs in the backward pass, up to which a pointwise convolution is computed anew where a wide map would have to be
+ * kept for it. With 8, 16 and 24 of them a step takes the same time to the accuracy of measurement; memory is what is gained.
  */
-const MOST_RECOMPUTED = Number(process.env['RECOMPUTE'] ?? 16);
+const MOST_RECOMPUTED = 16;
 /** Evaluations come in batches of this many. */
 const LEAST_CAPACITY = 64;
 
@@ -151,16 +151,24 @@ function layOutArena(
  * the block's input that is still to be added.
  */
 function sharedBuffers(units: readonly UnitPlan[], floats: (count: number) => number): number[] {
-  const largest = Math.max(0, ...units.map(({ outFloats }) => outFloats));
-  const buffers = Array.from({ length: Math.min(3, units.length) }, () => floats(largest));
-  const outs: number[] = [];
+  const sizes = [0, 0, 0];
+  const places: number[] = [];
   let kept = -1;
-  units.forEach(({ blockEnd }, i) => {
+  units.forEach(({ blockEnd, outFloats }, i) => {
     if (blockEnd !== null) kept = i - 1;
-    const taken = [outs[i - 1], outs[kept]];
-    outs.push(buffers.find((buffer) => !taken.includes(buffer)) ?? 0);
+    places.push(growPlace(sizes, outFloats, [places[i - 1], places[kept]]));
   });
-  return outs;
+  const addresses = sizes.map(floats);
+  return places.map((place) => addresses[place] ?? 0);
+}
+
+/** Of the places that are not taken, the one that has to grow least to hold so many floats; it grows. */
+function growPlace(sizes: number[], floats: number, taken: readonly (number | undefined)[]): number {
+  const growth = (place: number) => Math.max(0, floats - (sizes[place] ?? 0));
+  const free = sizes.map((_, place) => place).filter((place) => !taken.includes(place));
+  const [place = 0] = free.toSorted((a, b) => growth(a) - growth(b));
+  sizes[place] = Math.max(sizes[place] ?? 0, floats);
+  return place;
 }
 
 function scratchBytes(kernels: TrainingKernels, { frozen, trained, head }: Units, imageSize: number): number {
@@ -233,8 +241,7 @@ interface Kept {
  * depthwise one before a pointwise convolution of few outputs. All of them have batch norm.
  */
 function whatIsKept(units: readonly PlacedUnit[]): Kept[] {
-  return units.map((placed, i) => {
-    const { unit, inChannels, outChannels, adds } = placed;
+  return units.map(({ unit, inChannels, outChannels, adds }, i) => {
     const [before, next] = [units[i - 1], units[i + 1]];
     const normalized = unit.batchNorm !== undefined;
     const nextNormalized = next?.unit.batchNorm !== undefined;
@@ -271,25 +278,24 @@ function gradientPlaces(
   allocate: (floats: number) => number,
 ): number[] {
   const sizes = [0, 0, 0];
-  const taken: (number | undefined)[] = [];
+  const places: (number | undefined)[] = [];
+  // Of the gradient that the next one is computed from.
   let source: number | undefined;
   for (let i = units.length - 1; i >= 0; i--) {
     if (!kept[i]?.gradient) continue;
-    const size = units[i]?.outFloats ?? 0;
     const end = units[i + 1]?.blockEnd ?? null;
     const around = units.findLast(
       (unit, begin) => begin <= i + 1 && unit.blockEnd !== null && unit.blockEnd > i,
     );
-    const block = around?.blockEnd ?? null;
-    const growth = (place: number) => Math.max(0, size - (sizes[place] ?? 0));
-    const free = [0, 1, 2].filter((place) => place !== source && (block === null || place !== taken[block]));
-    const place = end === null ? (free.toSorted((a, b) => growth(a) - growth(b))[0] ?? 0) : (taken[end] ?? 0);
-    taken[i] = place;
-    source = place;
-    sizes[place] = Math.max(sizes[place] ?? 0, size);
+    const second = around?.blockEnd ?? null;
+    source =
+      end === null
+        ? growPlace(sizes, units[i]?.outFloats ?? 0, [source, second === null ? undefined : places[second]])
+        : places[end];
+    places[i] = source;
   }
   const addresses = sizes.map(allocate);
-  return units.map((_, i) => (taken[i] === undefined ? 0 : (addresses[taken[i]] ?? 0)));
+  return units.map((_, i) => (places[i] === undefined ? 0 : (addresses[places[i]] ?? 0)));
 }
 
 /** A unit as evaluations compute it: with the same weights, or with such as batch norm is folded into. */

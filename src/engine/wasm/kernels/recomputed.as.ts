@@ -21,7 +21,7 @@ export class Recomputed {
   source: Layer;
   /** [source channels]: the source's mean over the batch. */
   center: usize;
-  /** Of the batch, float64: the source's mean, then [source channels, source channels] the sum of centred x x^T. */
+  /** Of the batch, float64: the source's mean, then S, [source channels, source channels], then S W, [source channels, channels]. */
   moments: usize;
   /** W times scale, [source channels, channels], as it lies, packed, and its transpose packed, 0 where the source needs no gradient. */
   scaled: usize;
@@ -161,13 +161,20 @@ export function finishRecomputed(
       put(spread, i * depth + j, double(spread, i * depth + j) - product);
     }
   }
+  const products = spread + 2 * floats(depth * depth);
+  memory.fill(products, 0, 2 * floats(depth * channels));
+  for (let i = 0; i < depth; i++) {
+    for (let j = 0; j < depth; j++) {
+      addRow(products + 2 * floats(i * channels), double(spread, i * depth + j), filter + floats(j * channels), channels);
+    }
+  }
   for (let c = 0; c < channels; c++) {
     let mean: f64 = 0;
     let squares: f64 = 0;
     for (let i = 0; i < depth; i++) {
       const weight = single(filter, i * channels + c);
       mean += weight * double(r.moments, i);
-      squares += weight * spreadOf(spread, filter, i, depth, channels, c);
+      squares += weight * double(products, i * channels + c);
     }
     const variance = max<f64>(0, squares / count);
     const factor = single(gamma, c) / Math.sqrt(variance + epsilon);
@@ -186,12 +193,17 @@ export function finishRecomputed(
   if (r.transposed != 0) packTransposed(r.scaled, r.transposed, channels, depth);
 }
 
-/** One number of S W. */
-@inline
-function spreadOf(spread: usize, filter: usize, i: i32, depth: i32, channels: i32, c: i32): f64 {
-  let sum: f64 = 0;
-  for (let j = 0; j < depth; j++) sum += double(spread, i * depth + j) * single(filter, j * channels + c);
-  return sum;
+/** sums[count], float64, += factor row[count]. */
+function addRow(sums: usize, factor: f64, row: usize, count: i32): void {
+  const pair = f64x2.splat(factor);
+  let c = 0;
+  for (; c + 2 <= count; c += 2) {
+    const product = f64x2.mul(pair, f64x2.promote_low_f32x4(v128.load64_zero(row)));
+    v128.store(sums, f64x2.add(v128.load(sums), product));
+    sums += 16;
+    row += 8;
+  }
+  if (c < count) add(sums, factor * <f64>load<f32>(row));
 }
 
 /**
@@ -253,7 +265,7 @@ export function finishRecomputedBackward(
   const r = recomputed(layer);
   const depth = r.source.channels;
   const channels = layer.channels;
-  const spread = r.moments + 2 * floats(depth);
+  const products = r.moments + 2 * floats(depth + depth * depth);
   for (let c = 0; c < channels; c++) {
     let sum: f64 = 0;
     for (let part = 0; part < parts; part++) sum += double(sums + <usize>(part * sumBytes), c);
@@ -275,7 +287,7 @@ export function finishRecomputedBackward(
       const index = i * channels + c;
       const all = ofParts(dFilter, parts, rowBytes, index);
       for (let part = 1; part < parts; part++) store<f32>(dFilter + <usize>(part * rowBytes) + floats(index), 0);
-      store<f32>(dFilter + floats(index), <f32>(gain * all + slope * spreadOf(spread, filter, i, depth, channels, c)));
+      store<f32>(dFilter + floats(index), <f32>(gain * all + slope * double(products, i * channels + c)));
     }
   }
   if (r.source.gradient == 0) return;
