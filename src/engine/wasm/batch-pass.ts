@@ -149,13 +149,25 @@ export class BatchPass {
   finishForward(index: number, parts: number, images: number): void {
     const { batchNorm, kernel } = this.unit(index);
     if (batchNorm === null) return;
-    const { layer, sums, positions, recomputed } = this.layer(index);
+    const { layer, sums, sumCount, positions, recomputed } = this.layer(index);
     const { gamma, beta, epsilon, batchMoments } = batchNorm;
     const count = images * positions;
     if (recomputed === null) {
       this.kernels.finishForward(layer, sums, parts, count, gamma, beta, epsilon, batchMoments);
     } else {
-      this.kernels.finishRecomputed(layer, kernel, sums, parts, count, gamma, beta, epsilon, batchMoments);
+      const sumBytes = sumCount * Float64Array.BYTES_PER_ELEMENT;
+      this.kernels.finishRecomputed(
+        layer,
+        kernel,
+        sums,
+        sumBytes,
+        parts,
+        count,
+        gamma,
+        beta,
+        epsilon,
+        batchMoments,
+      );
     }
   }
 

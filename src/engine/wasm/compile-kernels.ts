@@ -187,6 +187,7 @@ export interface TrainingKernels {
     layer: number,
     filter: number,
     sums: number,
+    sumBytes: number,
     parts: number,
     count: number,
     gamma: number,

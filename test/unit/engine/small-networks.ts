@@ -21,8 +21,8 @@ const depthwise = (name: string, channels: number, stride: 1 | 2): ConvUnit => (
 });
 
 /** An inverted residual of V2: expand, depthwise, project without an activation. */
-function inverted(name: string, from: number, to: number, stride: 1 | 2): Block {
-  const wide = 2 * from;
+function inverted(name: string, from: number, to: number, stride: 1 | 2, expansion = 2): Block {
+  const wide = expansion * from;
   const units = [
     conv(`${name}/expand`, [1, 1, from, wide], 1, true),
     depthwise(`${name}/depthwise`, wide, stride),
@@ -61,7 +61,7 @@ function withSizes(block: Block, sizes: Readonly<Record<number, number>>): Block
 
 /** MobileNets of a few channels with every kind of block that the real ones have. */
 export const NETWORKS: Readonly<
-  Record<'V1' | 'V2' | 'wide V2' | 'narrow V2' | 'narrow V2 of 8 channels', Backbone>
+  Record<'V1' | 'V2' | 'wide V2' | 'sixfold V2' | 'narrow V2' | 'narrow V2 of 8 channels', Backbone>
 > = {
   V1: {
     version: 1,
@@ -88,6 +88,14 @@ export const NETWORKS: Readonly<
       inverted('b', 20, 24, 2),
       withSizes(last, { 10: 24 }),
     ],
+    features: 14,
+  },
+  // As much wider inside as the real ones.
+  'sixfold V2': {
+    version: 2,
+    alpha: 1,
+    trainedSize: 16,
+    blocks: [withSizes(stem, { 6: 8 }), inverted('a', 8, 8, 1, 6), inverted('b', 8, 10, 2, 6), last],
     features: 14,
   },
   'narrow V2': {

@@ -33,7 +33,7 @@ function batchOf(engine: WasmEngine, images: number, seed: number): FeatureBatch
   return { values, labels, input: { kind: 'features', values, shape } };
 }
 
-const CASES = (['V1', 'V2', 'wide V2', 'narrow V2'] as const)
+const CASES = (['V1', 'V2', 'wide V2', 'sixfold V2', 'narrow V2'] as const)
   .flatMap((network) =>
     [16, 17].flatMap((size) =>
       (['all', 'every second'] as const).flatMap((normalized) =>
@@ -41,7 +41,7 @@ const CASES = (['V1', 'V2', 'wide V2', 'narrow V2'] as const)
       ),
     ),
   )
-  .filter(([network, , , normalized]) => network !== 'wide V2' || normalized === 'all');
+  .filter(([network, , , normalized]) => !/wide|sixfold/u.test(network) || normalized === 'all');
 
 describe('three steps are those of plain operations on the whole mini-batch', () => {
   test.each(CASES)(
@@ -113,6 +113,7 @@ describe('with batch norm in training mode', () => {
     ['V2', 3, 'all'],
     ['V2', 4, 'every second'],
     ['wide V2', 0, 'all'],
+    ['sixfold V2', 0, 'all'],
     ['narrow V2', 0, 'all'],
   ] as const)(
     '%s trained from block %i, in %s: the bits are the same whichever threads compute',

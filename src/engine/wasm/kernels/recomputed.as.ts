@@ -126,13 +126,14 @@ function joinProducts(sums: usize, count: f64, origin: usize, total: usize, prod
 /**
  * From the moments of the source, of all parts of a batch, to a layer's scale and shift, and to what computes it anew.
  * @param filter [source channels, channels]
- * @param sums as `sourceMoments` leaves them, of each part
+ * @param sums as `sourceMoments` leaves them, of each part; they lie `sumBytes` apart
  * @param moments [2, channels], float64: mean and biased variance of the batch are written there
  */
 export function finishRecomputed(
   layer: Layer,
   filter: usize,
   sums: usize,
+  sumBytes: i32,
   parts: i32,
   count: f64,
   gamma: usize,
@@ -143,10 +144,9 @@ export function finishRecomputed(
   const r = recomputed(layer);
   const depth = r.source.channels;
   const channels = layer.channels;
-  const step = 2 * floats(depth + depth * depth);
   for (let i = 0; i < depth + depth * depth; i++) {
     let sum: f64 = 0;
-    for (let part = 0; part < parts; part++) sum += double(sums + <usize>part * step, i);
+    for (let part = 0; part < parts; part++) sum += double(sums + <usize>(part * sumBytes), i);
     put(r.moments, i, sum);
   }
   const spread = r.moments + 2 * floats(depth);
