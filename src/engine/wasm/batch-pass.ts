@@ -1,3 +1,4 @@
+import { panelColumns } from '../shapes.js';
 import type { TrainingKernels } from './compile-kernels.js';
 import { floatsAt, type Heap } from './heap.js';
 import type {
@@ -6,6 +7,7 @@ import type {
   BatchPlan,
   LayerPlan,
   NetworkPlan,
+  RecomputedPlan,
   UnitPlan,
 } from './network-plan.js';
 import type { SlicePass } from './slice-pass.js';
@@ -47,7 +49,9 @@ export class BatchPass {
     const { scratch } = this.arena;
     const sums = this.clearSums(own, part);
     this.addResidual(index - 1, from, images);
-    if (kind === 'conv') {
+    if (own.recomputed !== null) {
+      this.kernels.sourceMoments(before, from, images, sums, scratch);
+    } else if (kind === 'conv') {
       this.kernels.convLayer(geometry, own.layer, before, from, images, panels, panelBias, sums, scratch);
     } else {
       const { zeros } = this.plan;
@@ -83,41 +87,120 @@ export class BatchPass {
 
   /** A unit's gradients of a part into its row, and the gradient of the unit before. */
   backward(index: number, { index: part, from, images }: Part, row: number): void {
-    const { kind, geometry, kernel, bias, transposed, blockEnd, batchNorm } = this.unit(index);
+    const { kind, geometry, kernel, bias, transposed, batchNorm } = this.unit(index);
     const { weights, zeros } = this.plan;
-    const own = this.layer(index).layer;
+    const { layer: own, recomputed } = this.layer(index);
+    const { scratch } = this.arena;
     const before = this.layerBefore(index);
     const sums = index === 0 ? 0 : this.clearSums(this.layer(index - 1), part);
-    const hasSecond = index > 0 && blockEnd !== null;
+    if (recomputed !== null) {
+      // Its own gradient has gone where it belongs, but for a correction.
+      if (index > 0) this.kernels.correctSource(own, from, images, sums, scratch);
+      return;
+    }
     const dKernel = row + kernel - weights;
     const dBias = batchNorm === null ? row + bias - weights : 0;
-    const { scratch } = this.arena;
     const { convLayerBackward, depthwiseLayerBackward } = this.kernels;
-    const backward = kind === 'conv' ? convLayerBackward : depthwiseLayerBackward;
-    const filter = kind === 'conv' ? transposed : kernel;
-    backward(geometry, own, before, hasSecond, from, images, filter, dKernel, dBias, zeros, sums, scratch);
+    if (kind === 'conv') {
+      const hasSecond = this.hasSecond(index);
+      convLayerBackward(
+        geometry,
+        own,
+        before,
+        hasSecond,
+        from,
+        images,
+        transposed,
+        dKernel,
+        dBias,
+        zeros,
+        sums,
+        scratch,
+      );
+    } else {
+      // A layer before that is not kept hands its gradient on in the same pass.
+      const isKept = index === 0 || this.layer(index - 1).recomputed === null;
+      const hasSecond = this.hasSecond(isKept ? index : index - 1);
+      const dBefore = isKept ? 0 : row + this.unit(index - 1).kernel - weights;
+      depthwiseLayerBackward(
+        geometry,
+        own,
+        before,
+        hasSecond,
+        from,
+        images,
+        kernel,
+        dKernel,
+        dBias,
+        zeros,
+        sums,
+        scratch,
+        dBefore,
+      );
+    }
+  }
+
+  /** Whether a unit's input has a second gradient: that of the sum at the end of the block that begins there. */
+  private hasSecond(index: number): boolean {
+    return index > 0 && this.unit(index).blockEnd !== null;
   }
 
   /** From the moments of all parts to a unit's scale and shift, and the batch's mean and variance. */
   finishForward(index: number, parts: number, images: number): void {
-    const { batchNorm } = this.unit(index);
+    const { batchNorm, kernel } = this.unit(index);
     if (batchNorm === null) return;
-    const { layer, sums, positions } = this.layer(index);
+    const { layer, sums, sumCount, positions, recomputed } = this.layer(index);
     const { gamma, beta, epsilon, batchMoments } = batchNorm;
     const count = images * positions;
-    this.kernels.finishForward(layer, sums, parts, count, gamma, beta, epsilon, batchMoments);
+    if (recomputed === null) {
+      this.kernels.finishForward(layer, sums, parts, count, gamma, beta, epsilon, batchMoments);
+    } else {
+      const sumBytes = sumCount * Float64Array.BYTES_PER_ELEMENT;
+      this.kernels.finishRecomputed(
+        layer,
+        kernel,
+        sums,
+        sumBytes,
+        parts,
+        count,
+        gamma,
+        beta,
+        epsilon,
+        batchMoments,
+      );
+    }
   }
 
   /** From the sums of all parts to the gradients of gamma and beta, in the first row, and what makes the gradient of z. */
   finishBackward(index: number, parts: number, images: number): void {
-    const { batchNorm } = this.unit(index);
+    const { batchNorm, kernel } = this.unit(index);
     if (batchNorm === null) return;
-    const { layer, sums, positions } = this.layer(index);
+    const { layer, sums, sumCount, positions, recomputed } = this.layer(index);
     const { gamma, epsilon, batchMoments, gammaOffset, betaOffset } = batchNorm;
-    const { rows } = this.plan;
+    const { rows, weights, parameterFloats } = this.plan;
     const [dGamma, dBeta] = [rows + gammaOffset * 4, rows + betaOffset * 4];
     const count = images * positions;
-    this.kernels.finishBackward(layer, sums, parts, count, gamma, epsilon, batchMoments, dGamma, dBeta);
+    if (recomputed === null) {
+      this.kernels.finishBackward(layer, sums, parts, count, gamma, epsilon, batchMoments, dGamma, dBeta);
+      return;
+    }
+    const dKernel = rows + kernel - weights;
+    const [sumBytes, rowBytes] = [sumCount * Float64Array.BYTES_PER_ELEMENT, parameterFloats * 4];
+    this.kernels.finishRecomputedBackward(
+      layer,
+      kernel,
+      sums,
+      sumBytes,
+      parts,
+      dKernel,
+      rowBytes,
+      count,
+      gamma,
+      epsilon,
+      batchMoments,
+      dGamma,
+      dBeta,
+    );
   }
 
   /** Moves a unit's running statistics on towards those of the batch: `images` of it. */
@@ -167,8 +250,8 @@ export class BatchPass {
     this.kernels.addBlockInput(this.layer(index).layer, this.layerBefore(adds + 1), from, images);
   }
 
-  private clearSums({ sums, channels }: LayerPlan, part: number): number {
-    const bytes = 2 * channels * Float64Array.BYTES_PER_ELEMENT;
+  private clearSums({ sums, sumCount }: LayerPlan, part: number): number {
+    const bytes = sumCount * Float64Array.BYTES_PER_ELEMENT;
     this.kernels.clear(sums + part * bytes, bytes / Float32Array.BYTES_PER_ELEMENT);
     return sums + part * bytes;
   }
@@ -193,13 +276,23 @@ export class BatchPass {
 
 /** Place of a layer's values and of its bounds among the words that the kernels read, as the class in kernels/batch-norm.as.ts has them. */
 const VALUES = 1;
-const BOUNDS = 12;
+const BOUNDS = 15;
 /** Scale, shift, mean, gain, slope and offset, one number a channel each. */
 export const VECTORS = 6;
+export const LAYER_BYTES = (BOUNDS + 2) * 4;
+
+/** What a layer is, beside its addresses. */
+type LayerTerms = Omit<LayerPlan, 'layer' | 'sums' | 'sumCount'> &
+  Pick<UnitPlan, 'low' | 'high'> & {
+    readonly normalized: boolean;
+    /** Where the gradient is computed anew: the layer of the pointwise convolution that follows, and its packed transposed filter. */
+    readonly follower: { readonly layer: number; readonly panels: number } | null;
+  };
 
 /** Writes a layer where the kernels read it. */
 export function writeLayer(
-  heap: Heap,
+  { memory: { buffer } }: Heap,
+  address: number,
   {
     z,
     values,
@@ -209,12 +302,12 @@ export function writeLayer(
     positions,
     channels,
     normalized,
+    recomputed,
+    follower,
     low,
     high,
-  }: Omit<LayerPlan, 'layer' | 'sums'> & Pick<UnitPlan, 'low' | 'high'> & { readonly normalized: boolean },
-): number {
-  const address = heap.allocate((BOUNDS + 2) * 4);
-  const { buffer } = heap.memory;
+  }: LayerTerms,
+): void {
   const places = Array.from({ length: VECTORS }, (_, i) => vectors + i * vectorFloats * 4);
   new Uint32Array(buffer, address, BOUNDS).set([
     z,
@@ -224,9 +317,40 @@ export function writeLayer(
     positions,
     channels,
     normalized ? 1 : 0,
+    recomputed?.address ?? 0,
+    follower?.layer ?? 0,
+    follower?.panels ?? 0,
   ]);
   new Float32Array(buffer, address + BOUNDS * 4, 2).set([low, high]);
-  return address;
+}
+
+/** Writes what computes a unit's z anew, from the layer `source`, where the kernels read it. */
+export function writeRecomputed(
+  heap: Heap,
+  { panels, transposed, panelBias }: Pick<UnitPlan, 'panels' | 'transposed' | 'panelBias'>,
+  source: { readonly layer: number; readonly channels: number },
+  channels: number,
+): RecomputedPlan {
+  const depth = source.channels;
+  const moments = heap.allocate(depth * (1 + depth + channels) * Float64Array.BYTES_PER_ELEMENT);
+  const [center, constant] = [panelColumns(depth), panelColumns(depth)].map((count) =>
+    heap.allocateFloats(count),
+  );
+  const scaled = heap.allocateFloats(depth * Math.max(depth, channels));
+  const correction = heap.allocateFloats(depth * panelColumns(depth));
+  const address = heap.allocate(9 * 4);
+  new Uint32Array(heap.memory.buffer, address, 9).set([
+    source.layer,
+    center ?? 0,
+    moments,
+    scaled,
+    panels,
+    transposed,
+    panelBias,
+    correction,
+    constant ?? 0,
+  ]);
+  return { address, channels: depth };
 }
 
 function present<T>(value: T | undefined): T {

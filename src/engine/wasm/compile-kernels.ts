@@ -179,7 +179,38 @@ export interface TrainingKernels {
     zeros: number,
     sums: number,
     scratch: number,
+    dBefore: number,
   ): void;
+  recomputedScratchBytes(depth: number, channels: number): number;
+  sourceMoments(source: number, firstImage: number, images: number, sums: number, scratch: number): void;
+  finishRecomputed(
+    layer: number,
+    filter: number,
+    sums: number,
+    sumBytes: number,
+    parts: number,
+    count: number,
+    gamma: number,
+    beta: number,
+    epsilon: number,
+    moments: number,
+  ): void;
+  finishRecomputedBackward(
+    layer: number,
+    filter: number,
+    sums: number,
+    sumBytes: number,
+    parts: number,
+    dFilter: number,
+    rowBytes: number,
+    count: number,
+    gamma: number,
+    epsilon: number,
+    moments: number,
+    dGamma: number,
+    dBeta: number,
+  ): void;
+  correctSource(layer: number, firstImage: number, images: number, sums: number, scratch: number): void;
   finishForward(
     layer: number,
     sums: number,

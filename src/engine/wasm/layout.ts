@@ -1,7 +1,7 @@
 import { type Backbone, type Block, type ConvUnit, HEAD } from '../../model/network.js';
 import { type NetworkSetup, termsOf } from '../params.js';
 import { featureShape, outputSide, panelColumns, writeGeometry } from '../shapes.js';
-import { VECTORS, writeLayer } from './batch-pass.js';
+import { LAYER_BYTES, VECTORS, writeLayer, writeRecomputed } from './batch-pass.js';
 import type { TrainingKernels } from './compile-kernels.js';
 import { floatsAt, type Heap } from './heap.js';
 import { imageTableBytes } from './input-area.js';
@@ -24,6 +24,11 @@ import type {
 const MOST_ROWS = 32;
 /** Parts of a batch at least: threads wait for each other after every unit, and the fewer the parts, the longer. */
 const LEAST_PARTS = 4;
+/**
+ * Inputs, or outputs in the backward pass, up to which a pointwise convolution is computed anew where a wide map would have to be
+ * kept for it. With 8, 16 and 24 of them a step takes the same time to the accuracy of measurement; memory is what is gained.
+ */
+const MOST_RECOMPUTED = 16;
 /** Evaluations come in batches of this many. */
 const LEAST_CAPACITY = 64;
 
@@ -146,16 +151,24 @@ function layOutArena(
  * the block's input that is still to be added.
  */
 function sharedBuffers(units: readonly UnitPlan[], floats: (count: number) => number): number[] {
-  const largest = Math.max(0, ...units.map(({ outFloats }) => outFloats));
-  const buffers = Array.from({ length: Math.min(3, units.length) }, () => floats(largest));
-  const outs: number[] = [];
+  const sizes = [0, 0, 0];
+  const places: number[] = [];
   let kept = -1;
-  units.forEach(({ blockEnd }, i) => {
+  units.forEach(({ blockEnd, outFloats }, i) => {
     if (blockEnd !== null) kept = i - 1;
-    const taken = [outs[i - 1], outs[kept]];
-    outs.push(buffers.find((buffer) => !taken.includes(buffer)) ?? 0);
+    places.push(growPlace(sizes, outFloats, [places[i - 1], places[kept]]));
   });
-  return outs;
+  const addresses = sizes.map(floats);
+  return places.map((place) => addresses[place] ?? 0);
+}
+
+/** Of the places that are not taken, the one that has to grow least to hold so many floats; it grows. */
+function growPlace(sizes: number[], floats: number, taken: readonly (number | undefined)[]): number {
+  const growth = (place: number) => Math.max(0, floats - (sizes[place] ?? 0));
+  const free = sizes.map((_, place) => place).filter((place) => !taken.includes(place));
+  const [place = 0] = free.toSorted((a, b) => growth(a) - growth(b));
+  sizes[place] = Math.max(sizes[place] ?? 0, floats);
+  return place;
 }
 
 function scratchBytes(kernels: TrainingKernels, { frozen, trained, head }: Units, imageSize: number): number {
@@ -164,79 +177,125 @@ function scratchBytes(kernels: TrainingKernels, { frozen, trained, head }: Units
   return Math.max(
     kernels.imageInputScratchBytes(imageSize),
     ...convolutions.map(({ geometry }) => kernels.convScratchBytes(geometry)),
-    ...layers.map(({ geometry, kind }) => kernels.layerScratchBytes(geometry, kind === 'depthwise')),
+    ...layers.map(({ geometry, kind, outChannels }) => {
+      const extra = kind === 'depthwise' ? kernels.recomputedScratchBytes(MOST_RECOMPUTED, outChannels) : 0;
+      return kernels.layerScratchBytes(geometry, kind === 'depthwise') + extra;
+    }),
+    kernels.recomputedScratchBytes(MOST_RECOMPUTED, MOST_RECOMPUTED),
   );
 }
 
 /** The parts in which a batch moves through the trained units, and all that is kept of it. */
 function planBatch(
   heap: Heap,
-  { featureShape: [side, , channels], featureFloats }: PlacedNetwork,
+  { featureShape: [side, , channels], featureFloats, trained: placed }: PlacedNetwork,
   trained: readonly TrainedUnitPlan[],
   { sliceSize, batchSize }: Pick<Layout, 'sliceSize' | 'batchSize'>,
 ): BatchPlan {
   const slicesEach = Math.ceil(Math.ceil(batchSize / sliceSize) / MOST_ROWS);
   const partSize = Math.min(slicesEach * sliceSize, Math.ceil(batchSize / LEAST_PARTS));
   const parts = Math.ceil(batchSize / partSize);
-  const gradients = gradientPlaces(trained, (floats) => heap.allocateFloats(batchSize * floats));
-  return {
-    partSize,
-    features: heap.allocateFloats(batchSize * featureFloats),
-    featureLayer: writeLayer(heap, {
-      ...{ z: 0, values: 0, gradient: 0, vectors: 0, vectorFloats: 0, positions: side ** 2, channels },
-      ...{ normalized: false, low: -Infinity, high: Infinity },
-    }),
-    layers: trained.map((unit, i) =>
-      planLayer(heap, unit, { batchSize, parts, gradient: gradients[i] ?? 0 }),
-    ),
+  const kept = whatIsKept(placed);
+  const floats = (count: number) => heap.allocateFloats(batchSize * count);
+  const gradients = gradientPlaces(trained, kept, floats);
+  const featureLayer = heap.allocate(LAYER_BYTES);
+  writeLayer(heap, featureLayer, {
+    ...{ z: 0, values: 0, gradient: 0, vectors: 0, vectorFloats: 0, positions: side ** 2, channels },
+    ...{ normalized: false, recomputed: null, follower: null, low: -Infinity, high: Infinity },
+  });
+  const addresses = trained.map(() => heap.allocate(LAYER_BYTES));
+  const planLayer = (unit: TrainedUnitPlan, i: number): LayerPlan => {
+    const { outFloats, outChannels, low, high, adds, batchNorm } = unit;
+    const layer = addresses[i] ?? 0;
+    const vectorFloats = panelColumns(outChannels);
+    const vectors = heap.allocateFloats(VECTORS * vectorFloats);
+    // The scale; without batch norm it stays so.
+    writeFloats(heap, vectors, new Float32Array(outChannels).fill(1));
+    const depth = placed[i]?.inChannels ?? 0;
+    const source = { layer: addresses[i - 1] ?? featureLayer, channels: depth };
+    const next = { layer: addresses[i + 1] ?? 0, panels: trained[i + 1]?.transposed ?? 0 };
+    const places = {
+      z: kept[i]?.output ? floats(outFloats) : 0,
+      values: adds === null ? 0 : floats(outFloats),
+      gradient: gradients[i] ?? 0,
+      recomputed: kept[i]?.output ? null : writeRecomputed(heap, unit, source, outChannels),
+      ...{ vectors, vectorFloats, positions: outFloats / outChannels, channels: outChannels },
+    };
+    const follower = kept[i]?.output && !kept[i]?.gradient ? next : null;
+    writeLayer(heap, layer, { ...places, follower, normalized: batchNorm !== null, low, high });
+    const sumCount = Math.max(2 * outChannels, kept[i]?.output ? 0 : depth + depth * depth);
+    const sums = heap.allocate(parts * sumCount * Float64Array.BYTES_PER_ELEMENT);
+    return { ...places, layer, sums, sumCount };
   };
+  return { partSize, features: floats(featureFloats), featureLayer, layers: trained.map(planLayer) };
 }
 
-function planLayer(
-  heap: Heap,
-  { outFloats, outChannels: channels, low, high, adds, batchNorm }: TrainedUnitPlan,
-  { batchSize, parts, gradient }: { batchSize: number; parts: number; gradient: number },
-): LayerPlan {
-  const vectorFloats = panelColumns(channels);
-  const vectors = heap.allocateFloats(VECTORS * vectorFloats);
-  // The scale; without batch norm it stays so.
-  writeFloats(heap, vectors, new Float32Array(channels).fill(1));
-  const z = heap.allocateFloats(batchSize * outFloats);
-  const values = adds === null ? 0 : heap.allocateFloats(batchSize * outFloats);
-  const places = { z, values, gradient, vectors, vectorFloats, positions: outFloats / channels, channels };
-  const layer = writeLayer(heap, { ...places, normalized: batchNorm !== null, low, high });
-  return {
-    ...places,
-    layer,
-    sums: heap.allocate(parts * 2 * channels * Float64Array.BYTES_PER_ELEMENT),
-  };
+/** What is kept of a unit's map for a whole mini-batch: what its convolution gave, and its gradient. */
+interface Kept {
+  readonly output: boolean;
+  readonly gradient: boolean;
 }
 
 /**
- * Addresses for the gradients of the units' outputs. Three places are enough for all: a gradient must overwrite neither the one that
- * it is computed from nor that of the block's end, which is still to be added; to this the gradient of the block's input is added
- * in place. Of the free places the one is taken that has to grow least.
+ * Not the outputs of a pointwise convolution of few inputs without activation, before a depthwise one; and not the gradients of a
+ * depthwise one before a pointwise convolution of few outputs. All of them have batch norm.
  */
-function gradientPlaces(units: readonly TrainedUnitPlan[], allocate: (floats: number) => number): number[] {
+function whatIsKept(units: readonly PlacedUnit[]): Kept[] {
+  return units.map(({ unit, inChannels, outChannels, adds }, i) => {
+    const [before, next] = [units[i - 1], units[i + 1]];
+    const normalized = unit.batchNorm !== undefined;
+    const nextNormalized = next?.unit.batchNorm !== undefined;
+    const output =
+      normalized &&
+      isPointwise(unit) &&
+      inChannels <= Math.min(outChannels, MOST_RECOMPUTED) &&
+      adds === null &&
+      !(before?.unit.relu6 ?? false) &&
+      nextNormalized &&
+      next?.unit.kind === 'depthwise';
+    const gradient =
+      normalized &&
+      unit.kind === 'depthwise' &&
+      next !== undefined &&
+      isPointwise(next.unit) &&
+      next.outChannels <= Math.min(MOST_RECOMPUTED, outChannels);
+    return { output: !output, gradient: !output && !gradient };
+  });
+}
+
+function isPointwise({ kind, stride, filterShape: [height, width] }: ConvUnit): boolean {
+  return kind === 'conv' && height * width * stride === 1;
+}
+
+/**
+ * Addresses for the gradients of the units' outputs, 0 where they are not kept. Three places are enough for all: a gradient must
+ * overwrite neither the one that it is computed from nor that of the block's end, which is still to be added; to this the gradient of
+ * the block's input is added in place. Of the free places the one is taken that has to grow least.
+ */
+function gradientPlaces(
+  units: readonly TrainedUnitPlan[],
+  kept: readonly Kept[],
+  allocate: (floats: number) => number,
+): number[] {
   const sizes = [0, 0, 0];
-  const taken: number[] = [];
+  const places: (number | undefined)[] = [];
+  // Of the gradient that the next one is computed from.
+  let source: number | undefined;
   for (let i = units.length - 1; i >= 0; i--) {
-    const size = units[i]?.outFloats ?? 0;
+    if (!kept[i]?.gradient) continue;
     const end = units[i + 1]?.blockEnd ?? null;
     const around = units.findLast(
       (unit, begin) => begin <= i + 1 && unit.blockEnd !== null && unit.blockEnd > i,
     );
-    const kept = around?.blockEnd ?? null;
-    const growth = (place: number) => Math.max(0, size - (sizes[place] ?? 0));
-    const free = [0, 1, 2].filter(
-      (place) => place !== taken[i + 1] && (kept === null || place !== taken[kept]),
-    );
-    const place = end === null ? (free.toSorted((a, b) => growth(a) - growth(b))[0] ?? 0) : (taken[end] ?? 0);
-    taken[i] = place;
-    sizes[place] = Math.max(sizes[place] ?? 0, size);
+    const second = around?.blockEnd ?? null;
+    source =
+      end === null
+        ? growPlace(sizes, units[i]?.outFloats ?? 0, [source, second === null ? undefined : places[second]])
+        : places[end];
+    places[i] = source;
   }
   const addresses = sizes.map(allocate);
-  return taken.map((place) => addresses[place] ?? 0);
+  return units.map((_, i) => (places[i] === undefined ? 0 : (addresses[places[i]] ?? 0)));
 }
 
 /** A unit as evaluations compute it: with the same weights, or with such as batch norm is folded into. */

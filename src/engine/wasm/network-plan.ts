@@ -79,19 +79,36 @@ export interface StatisticPlan {
 export interface LayerPlan {
   /** Where the kernels read it: see the class in kernels/batch-norm.as.ts. */
   readonly layer: number;
-  /** [batch, positions, channels]: what the convolution gave. */
+  /** [batch, positions, channels]: what the convolution gave; 0 where it is computed anew as it is read. */
   readonly z: number;
   /** [batch, positions, channels]: the unit's outputs, at a residual block's end; else 0, and they are computed from z. */
   readonly values: number;
-  /** [batch, positions, channels]: the gradient of what came before the activation. Units share it with units that are done. */
+  /**
+   * [batch, positions, channels]: the gradient of what came before the activation; 0 where it is not kept. Units share it with
+   * units that are done.
+   */
   readonly gradient: number;
+  /** What computes z anew. */
+  readonly recomputed: RecomputedPlan | null;
   /** Six numbers a channel, float32, `vectorFloats` apart: scale, shift, mean, gain, slope and offset. */
   readonly vectors: number;
   readonly vectorFloats: number;
   readonly positions: number;
   readonly channels: number;
-  /** Of each part of a batch [2, channels], float64: sums of z and of its squares, later of gradients. */
+  /**
+   * Of each part of a batch, float64: sums of z and of its squares [2, channels], or where z is computed anew of what it is made
+   * from and of the products of that; later of gradients.
+   */
   readonly sums: number;
+  /** Numbers of a part among them. */
+  readonly sumCount: number;
+}
+
+/** What makes a unit's z anew, by address: see the class in kernels/recomputed.as.ts. */
+export interface RecomputedPlan {
+  readonly address: number;
+  /** Of the source. */
+  readonly channels: number;
 }
 
 /** How a whole mini-batch moves through the trained units, one unit after another. */

@@ -21,8 +21,8 @@ const depthwise = (name: string, channels: number, stride: 1 | 2): ConvUnit => (
 });
 
 /** An inverted residual of V2: expand, depthwise, project without an activation. */
-function inverted(name: string, from: number, to: number, stride: 1 | 2): Block {
-  const wide = 2 * from;
+function inverted(name: string, from: number, to: number, stride: 1 | 2, expansion = 2): Block {
+  const wide = expansion * from;
   const units = [
     conv(`${name}/expand`, [1, 1, from, wide], 1, true),
     depthwise(`${name}/depthwise`, wide, stride),
@@ -50,8 +50,19 @@ const narrow: Block = {
   residual: true,
 };
 
+/** A block with other numbers of channels in place of some. */
+function withSizes(block: Block, sizes: Readonly<Record<number, number>>): Block {
+  const units = block.units.map((unit) => {
+    const [height, width, from, to] = unit.filterShape.map((size) => sizes[size] ?? size);
+    return { ...unit, filterShape: [height!, width!, from!, to!] as const };
+  });
+  return { ...block, units };
+}
+
 /** MobileNets of a few channels with every kind of block that the real ones have. */
-export const NETWORKS: Readonly<Record<'V1' | 'V2' | 'narrow V2' | 'narrow V2 of 8 channels', Backbone>> = {
+export const NETWORKS: Readonly<
+  Record<'V1' | 'V2' | 'wide V2' | 'sixfold V2' | 'narrow V2' | 'narrow V2 of 8 channels', Backbone>
+> = {
   V1: {
     version: 1,
     alpha: 1,
@@ -66,6 +77,27 @@ export const NETWORKS: Readonly<Record<'V1' | 'V2' | 'narrow V2' | 'narrow V2 of
     blocks: [stem, inverted('a', 6, 6, 1), inverted('b', 6, 10, 2), inverted('c', 10, 10, 1), last],
     features: 14,
   },
+  // More channels than are computed anew.
+  'wide V2': {
+    version: 2,
+    alpha: 1,
+    trainedSize: 16,
+    blocks: [
+      withSizes(stem, { 6: 20 }),
+      inverted('a', 20, 20, 1),
+      inverted('b', 20, 24, 2),
+      withSizes(last, { 10: 24 }),
+    ],
+    features: 14,
+  },
+  // As much wider inside as the real ones.
+  'sixfold V2': {
+    version: 2,
+    alpha: 1,
+    trainedSize: 16,
+    blocks: [withSizes(stem, { 6: 8 }), inverted('a', 8, 8, 1, 6), inverted('b', 8, 10, 2, 6), last],
+    features: 14,
+  },
   'narrow V2': {
     version: 2,
     alpha: 0.25,
@@ -78,13 +110,7 @@ export const NETWORKS: Readonly<Record<'V1' | 'V2' | 'narrow V2' | 'narrow V2 of
     version: 2,
     alpha: 0.25,
     trainedSize: 16,
-    blocks: [stem, narrow, inverted('b', 6, 10, 2), last].map((block) => ({
-      ...block,
-      units: block.units.map((unit) => {
-        const [height, width, from, to] = unit.filterShape.map((size) => (size === 6 ? 8 : size));
-        return { ...unit, filterShape: [height!, width!, from!, to!] as const };
-      }),
-    })),
+    blocks: [stem, narrow, inverted('b', 6, 10, 2), last].map((block) => withSizes(block, { 6: 8 })),
     features: 14,
   },
 };

@@ -1,9 +1,10 @@
 import { activate, addGradientMoments, at, gradientOfSums, isBounded, Layer } from './batch-norm.as';
-import { addColumnSums, addMoments } from './column-sums.as';
+import { addColumnSums, addGradientSums, addMoments } from './column-sums.as';
 import { addFilterGradientOfRows, firstOutput, forwardRows, inputGradient, isFast, lastOutput } from './depthwise.as';
 import { filterDepth, floats, Geometry, isPointwise } from './geometry.as';
 import { gatherPatches } from './patches.as';
 import { accumulateOuter, multiplyRows, OUTER_ROWS, outerScratchBytes } from './product.as';
+import { handOn, recompute, recomputeGradient } from './recomputed.as';
 import { TILE_ROWS } from './tile.as';
 import { addInPlace, maskInPlace } from './update.as';
 
@@ -109,6 +110,12 @@ export function convLayerBackward(
     if (!direct) gatherPatches(g, before.values, input, from, count);
     else activate(before, from, count, input);
     accumulateOuter(input, gradient, dFilter, count, width, columns, rest);
+    if (before.follower != 0) {
+      // Its gradient is not kept, only summed.
+      multiplyRows(gradient, panels, zeros, input, count, columns, width, before.low, before.high, bounded);
+      addGradientSums(input, at(before, before.z, from), before.mean, sums, count, width);
+      continue;
+    }
     if (before.gradient == 0) continue;
     if (hasSecond && bounded) maskInPlace(target, input, count * width, before.low, before.high);
     multiplyRows(gradient, panels, zeros, input, count, columns, width, before.low, before.high, bounded);
@@ -156,6 +163,7 @@ export function depthwiseLayer(
 ): void {
   const rows = outputRows(g);
   const rowBytes = floats(g.inWidth * g.inChannels);
+  const rest = scratch + depthwiseScratchBytes(g);
   for (let image = firstImage; image < firstImage + images; image++) {
     const from = image * before.positions;
     const z = at(own, own.z, image * own.positions);
@@ -169,7 +177,8 @@ export function depthwiseLayer(
         const top = max(0, row * g.stride - g.padTop);
         const bottom = min(g.inHeight, (to - 1) * g.stride - g.padTop + g.filterHeight);
         moveRows(scratch, top - first, end - top, rowBytes);
-        activate(before, from + end * g.inWidth, (bottom - end) * g.inWidth, scratch + <usize>(end - top) * rowBytes);
+        const missing = scratch + <usize>(end - top) * rowBytes;
+        valuesOf(before, from + end * g.inWidth, (bottom - end) * g.inWidth, missing, rest);
         first = top;
         end = bottom;
         input = scratch - <usize>top * rowBytes;
@@ -182,13 +191,23 @@ export function depthwiseLayer(
   }
 }
 
+/** out = the activations of a layer at positions of a batch. */
+@inline
+function valuesOf(layer: Layer, from: i32, rows: i32, out: usize, scratch: usize): void {
+  if (layer.recomputed != 0) recompute(layer, from, rows, out, scratch);
+  else activate(layer, from, rows, out);
+}
+
 /** Moves `count` rows, if any, from row `skipped` of scratch to its front. */
 @inline
 function moveRows(scratch: usize, skipped: i32, count: i32, rowBytes: usize): void {
   if (skipped > 0 && count > 0) memory.copy(scratch, scratch + <usize>skipped * rowBytes, <usize>count * rowBytes);
 }
 
-/** As `convLayerBackward`, with a depthwise filter as it is. */
+/**
+ * As `convLayerBackward`, with a depthwise filter as it is.
+ * @param dBefore where the layer before is not kept, what `handOn` makes for its filter
+ */
 export function depthwiseLayerBackward(
   g: Geometry,
   own: Layer,
@@ -202,11 +221,13 @@ export function depthwiseLayerBackward(
   zeros: usize,
   sums: usize,
   scratch: usize,
+  dBefore: usize,
 ): void {
   const rows = inputRows(g);
   const inRowBytes = floats(g.inWidth * g.inChannels);
   const outRowBytes = floats(g.outWidth * g.outChannels);
   const place = scratch + <usize>min(g.outHeight, rows + g.filterHeight) * outRowBytes;
+  const rest = scratch + depthwiseScratchBytes(g);
   const inPlace = before.gradient != 0 && !hasSecond;
   for (let image = firstImage; image < firstImage + images; image++) {
     const from = image * before.positions;
@@ -223,7 +244,11 @@ export function depthwiseLayerBackward(
         const top = firstOutput(g, row);
         const bottom = lastOutput(g, to - 1) + 1;
         moveRows(scratch, top - first, end - top, outRowBytes);
-        gradientOfSums(own, outFrom + end * g.outWidth, (bottom - end) * g.outWidth, scratch + <usize>(end - top) * outRowBytes);
+        const missing = scratch + <usize>(end - top) * outRowBytes;
+        const position = outFrom + end * g.outWidth;
+        const count = (bottom - end) * g.outWidth;
+        if (own.follower != 0) recomputeGradient(own, position, count, missing, zeros, rest);
+        else gradientOfSums(own, position, count, missing);
         first = top;
         end = bottom;
         gradient = scratch - <usize>top * outRowBytes;
@@ -232,8 +257,13 @@ export function depthwiseLayerBackward(
       const start = from + row * g.inWidth;
       const input = inPlace ? target : place - <usize>row * inRowBytes;
       const held = input + <usize>row * inRowBytes;
-      activate(before, start, count, held);
+      valuesOf(before, start, count, held, rest);
       addFilterGradientOfRows(g, input, gradient, dFilter, row, to);
+      if (before.recomputed != 0) {
+        inputGradient(g, gradient, filter, input, zeros, before.low, before.high, row, to);
+        handOn(before, start, count, held, hasSecond, dBefore, zeros, sums, rest);
+        continue;
+      }
       if (before.gradient == 0) continue;
       const second = target + <usize>row * inRowBytes;
       if (hasSecond) maskInPlace(second, held, count * g.inChannels, before.low, before.high);

@@ -9,11 +9,11 @@ import { multiplyAdd } from './tile.as';
  */
 @unmanaged
 export class Layer {
-  /** [batch, positions, channels]; 0 where `values` are given instead: the features that the first trained unit reads. */
+  /** [batch, positions, channels]; 0 where `values` are given instead, and where the layer is `recomputed`. */
   z: usize;
   /** The activations themselves, where they lie ready; else 0. */
   values: usize;
-  /** [batch, positions, channels]: the gradient of z scale + shift; 0 where nobody needs it. */
+  /** [batch, positions, channels]: the gradient of z scale + shift; 0 where nobody needs it, and where it is not kept. */
   gradient: usize;
   scale: usize;
   shift: usize;
@@ -26,6 +26,11 @@ export class Layer {
   positions: i32;
   channels: i32;
   normalized: i32;
+  /** What z is computed from where it is not kept, see the class in recomputed.as.ts; else 0. */
+  recomputed: usize;
+  /** The layer that a pointwise convolution makes of this one, and its packed transposed filter, where `gradient` is not kept; else 0. */
+  follower: usize;
+  followerPanels: usize;
   low: f32;
   high: f32;
 }
@@ -110,7 +115,8 @@ export function gradientOfSums(layer: Layer, from: i32, rows: i32, out: usize): 
   }
 }
 
-function gradientOfRows(layer: Layer, z: usize, dy: usize, rows: i32, out: usize): void {
+/** The same for rows of z and dy wherever they lie; `out` may be dy. */
+export function gradientOfRows(layer: Layer, z: usize, dy: usize, rows: i32, out: usize): void {
   const gain = layer.gain;
   const slope = layer.slope;
   const offset = layer.offset;

@@ -34,6 +34,37 @@ function sumOne(column: usize, sums: usize, rows: i32, rowBytes: usize): void {
   store<f32>(sums, load<f32>(sums) + sum);
 }
 
+/** totals[channels], in double precision, += the sum of the rows of values[rows, channels]. */
+export function addColumnTotals(values: usize, totals: usize, rows: i32, channels: i32): void {
+  const rowBytes = <usize>channels << 2;
+  for (let start = 0; start < rows; start += SUM_ROWS) {
+    const count = min(SUM_ROWS, rows - start);
+    const first = values + <usize>start * rowBytes;
+    let c = 0;
+    for (; c + 8 <= channels; c += 8) {
+      let column = first + (<usize>c << 2);
+      let left = f32x4.splat(0);
+      let right = left;
+      for (let row = 0; row < count; row++) {
+        left = f32x4.add(left, v128.load(column));
+        right = f32x4.add(right, v128.load(column, 16));
+        column += rowBytes;
+      }
+      addFour(totals, c, left);
+      addFour(totals, c + 4, right);
+    }
+    for (; c < channels; c++) {
+      let column = first + (<usize>c << 2);
+      let sum: f32 = 0;
+      for (let row = 0; row < count; row++) {
+        sum += load<f32>(column);
+        column += rowBytes;
+      }
+      add(totals, c, <f64>sum);
+    }
+  }
+}
+
 /** Rows of which moments are summed in single precision. */
 const MOMENT_ROWS: i32 = 128;
 

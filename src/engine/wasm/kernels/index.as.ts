@@ -4,5 +4,8 @@ export { convBackward, convForward, convScratchBytes, packFilter, packFilterTran
 export { depthwiseBackward, depthwiseForward } from './depthwise.as';
 export { imageInput, imageInputScratchBytes } from './image-input.as';
 export { poolBackward, poolForward } from './pool.as';
+export {
+  correctSource, finishRecomputed, finishRecomputedBackward, recomputedScratchBytes, sourceMoments,
+} from './recomputed.as';
 export { roundingOfSquare } from './tile.as';
 export { addInPlace, clear, maskInPlace, sgdMomentum } from './update.as';
