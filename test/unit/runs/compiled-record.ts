@@ -20,8 +20,11 @@ export function compileRecord(): CompiledRecord {
   const dir = mkdtempSync(join(tmpdir(), 'onecycle-compiled-'));
   // mkdtemp makes it private; another user is to run it.
   chmodSync(dir, 0o755);
-  const top = readdirSync(SOURCE).filter((name) => name.endsWith('.ts'));
-  const files = [...top, ...readdirSync(join(SOURCE, 'runs')).map((name) => join('runs', name))];
+  const files = ['', 'runs', 'stats'].flatMap((room) =>
+    readdirSync(join(SOURCE, room))
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(room, name)),
+  );
   for (const file of files) {
     const { outputText } = ts.transpileModule(readFileSync(join(SOURCE, file), 'utf8'), {
       compilerOptions: {
