@@ -66,9 +66,11 @@ test('compare --dry-run shows the schedules of all arms', async () => {
     '3',
     '--policies',
     'fixed,1cycle,fixed:cosine',
+    '--rates',
+    '2',
   );
   expect(text).toContain('fixed: 4 epochs of 3 steps with batches of 8, 12 steps in all.');
-  expect(text).toContain('9 runs, 3 seeds an arm. Nothing was trained.');
+  expect(text).toContain('27 runs, 3 seeds an arm at 3 rates each. Nothing was trained.');
   expect(text).toContain(
     'The rate of fixed starts at 1e-2, is highest at step 0 with 1e-2, and ends at 1e-4.',
   );
@@ -78,7 +80,7 @@ test('compare --dry-run shows the schedules of all arms', async () => {
     ['1cycle', 0, 12],
     ['fixed:cosine', 0, 12],
   ]);
-  expectCost(text, document.cost, 9);
+  expectCost(text, document.cost, 27);
 });
 
 test('find-lr --dry-run shows the sweep', async () => {

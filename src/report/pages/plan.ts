@@ -69,12 +69,14 @@ function dryRunSchedules(document: TrainDryRun | CompareDryRun | FinderDryRun, l
     case 'train':
       return planReport(document, layout);
     case 'compare': {
-      const { arms, cost } = document;
+      const { arms, cost, config: settings } = document;
       const plans = arms.map(({ config, stepsPerEpoch, steps }) => {
         const { arm, epochs, batchSize } = config;
         return `${arm}: ${counted(epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${batchSize}${weightsText(config)}, ${counted(steps.length, 'step')} in all.`;
       });
-      const runs = `${counted(cost.runs, 'run')}, ${counted(cost.runs / Math.max(1, arms.length), 'seed')} an arm.`;
+      const { seeds, rates = 0 } = settings;
+      const each = rates === 0 ? '' : ` at ${rates + 1} rates each`;
+      const runs = `${counted(cost.runs, 'run')}, ${counted(seeds, 'seed')} an arm${each}.`;
       const named = arms.map(({ config, steps }) => ({ name: config.arm, steps }));
       return schedules(`${plans.join(' ')} ${runs} Nothing was trained.`, named, layout);
     }
