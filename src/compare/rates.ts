@@ -49,7 +49,9 @@ function chosenRuns(runs: readonly AnyRun[], metric: Metric): AnyRun[] {
       runs.filter((run) => run.pair !== pair),
       metric,
     );
-    const own = runs.filter((run) => run.pair === pair).sort((a, b) => distance(a) - distance(b));
+    const own = runs
+      .filter((run) => run.pair === pair)
+      .sort((a, b) => logDistance(a.lrFactor) - logDistance(b.lrFactor));
     return own.find(({ lrFactor }) => lrFactor === factor) ?? own[0] ?? [];
   });
 }
@@ -104,10 +106,6 @@ export function overSeeds<Run>(runs: readonly Run[], value: (run: Run) => number
   return runs.length === 0 || known.length < values.length
     ? { mean: null, sd: null, low: null, high: null }
     : summarize(known);
-}
-
-function distance({ lrFactor }: AnyRun): number {
-  return logDistance(lrFactor);
 }
 
 function logDistance(factor: number): number {
