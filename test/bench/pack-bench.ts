@@ -92,7 +92,7 @@ function torch(one: Case): Row {
     ...one,
     engine,
     device: 'cuda',
-    msPerImage: msPerImage.median,
+    msPerImage: msPerImage.all,
     lateMsPerImage: null,
     failure: null,
   };

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the packed benchmark, or with --doctor and --onecycle the packed program, on this machine.
-# usage: run.sh [benchmark options] | run.sh --doctor | run.sh --onecycle train ...
+# usage: run.sh [benchmark options] | run.sh --profile CASE... | run.sh --doctor | run.sh --onecycle train ...
 here=$(cd "$(dirname "$0")" && pwd)
 
 # The NVIDIA driver's Vulkan, where containers put it.
@@ -26,5 +26,6 @@ export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/local/nvidia/l
 case "$1" in
   --doctor) shift; "$here/bin/node" "$here/app/bin/onecycle.js" doctor "$@" ;;
   --onecycle) shift; "$here/bin/node" "$here/app/bin/onecycle.js" "$@" ;;
+  --profile) shift; "$here/bin/node" "$here/app/test/bench/pack-profile.js" "$@" ;;
   *) "$here/bin/node" "$here/app/test/bench/pack-bench.js" "$@" ;;
 esac

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Makes one archive for a GPU machine that is reached by copying files alone: node, the built program with its packages,
 # Dawn, the Vulkan loader from Debian's packages, and a benchmark of all backends beside PyTorch.
-# usage: pack.sh [OUT.tar.gz]       there: tar -xzf onecycle-gpu.tar.gz && sh onecycle-gpu/run.sh
+# usage: pack.sh [OUT.tar.xz]       there: tar -xJf onecycle-gpu.tar.xz && sh onecycle-gpu/run.sh
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-out=$(realpath -m "${1:-$root/node_modules/.cache/onecycle/onecycle-gpu.tar.gz}")
+out=$(realpath -m "${1:-$root/node_modules/.cache/onecycle/onecycle-gpu.tar.xz}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 pack=$work/onecycle-gpu app=$work/onecycle-gpu/app
@@ -42,10 +42,10 @@ npm ls --omit=dev --all --parseable 2>/dev/null | sed -n "s#^$root/##p" | grep '
     esac
   done
 find "$app/node_modules" \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.md' \) -delete
-rm -rf "$app"/node_modules/{echarts,zrender}/dist
+rm -rf "$app"/node_modules/{echarts,zrender}/dist "$app"/node_modules/h5wasm/dist/{esm,iife}
 
 # The benchmark, as JavaScript over the built program.
-for script in pack-bench random-mobilenet; do
+for script in pack-bench pack-profile random-mobilenet; do
   node -e '
     const { ModuleKind, ScriptTarget, transpileModule } = require("typescript");
     const source = require("fs").readFileSync(process.argv[1], "utf8").replaceAll("../../src/", "../../dist/");
@@ -62,7 +62,7 @@ debs=(libvulkan1 libegl1 libglvnd0 libglx0 libgl1 libopengl0 libgles2 libx11-6 l
 for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/unpacked"; done
 find "$work/unpacked" -name '*.so.*' -exec cp -a {} "$pack/lib/" \;
 
-tar -c -C "$work" onecycle-gpu | gzip -9 >"$out"
+tar -c -C "$work" onecycle-gpu | xz -T0 -6 >"$out"
 size=$(stat -c %s "$out")
 echo "$out: $((size / 1000000)) MB"
 [ "$size" -lt 60000000 ] || { echo 'pack.sh: the archive is larger than 60 MB' >&2; exit 1; }
