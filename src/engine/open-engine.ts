@@ -1,7 +1,7 @@
 import { backendTraits, requireFits } from './backends/current.js';
 import type { Engine } from './engine.js';
 import type { NetworkSetup } from './params.js';
-import { activationBytes, largestActivationBytes, sliceSize } from './shapes.js';
+import { activationBytes, largestActivationBytes, sliceSize, smallestTrainedMap } from './shapes.js';
 import { WasmEngine } from './wasm/engine.js';
 
 /**
@@ -17,11 +17,12 @@ export async function openEngine(setup: NetworkSetup, batchSize: number, workers
   const normalizes = backbone.blocks.some(({ units }) =>
     units.some(({ batchNorm }) => batchNorm !== undefined),
   );
+  const load = {
+    bytes: activationBytes(backbone, firstTrained, imageSize),
+    positions: smallestTrainedMap(backbone, firstTrained, imageSize),
+  };
   // Threads normalize their slices together; elsewhere the batch is one slice.
-  const slice =
-    normalizes && !traits.threads
-      ? batchSize
-      : sliceSize(activationBytes(backbone, firstTrained, imageSize), batchSize, traits);
+  const slice = normalizes && !traits.threads ? batchSize : sliceSize(load, batchSize, traits);
   requireFits(largestActivationBytes(backbone, imageSize), slice);
   if (traits.threads) {
     const threads = Math.min(workers, Math.ceil(batchSize / slice));

@@ -57,18 +57,32 @@ function unitOutputs(
   );
 }
 
+/** What a training step has of one image. */
+interface ImageLoad {
+  /** See `activationBytes`. */
+  readonly bytes: number;
+  /** See `smallestTrainedMap`. */
+  readonly positions: number;
+}
+
 /**
  * Images per slice. On a backend a batch is always cut alike, by network, image size and batch size alone, never by
  * cores or free memory: so the sums, and with them every bit of a run, are the same on any machine.
- * @param bytesPerImage activations kept for one image, see activationBytes
  * @param traits of the backend that computes
  */
 export function sliceSize(
-  bytesPerImage: number,
+  { bytes, positions }: ImageLoad,
   batchSize: number,
-  { maxSlice, sliceBytes }: Pick<BackendTraits, 'maxSlice' | 'sliceBytes'>,
+  { maxSlice, sliceBytes, slicePositions }: Omit<BackendTraits, 'threads' | 'lossEvery'>,
 ): number {
-  return Math.max(1, Math.min(batchSize, maxSlice, Math.floor(sliceBytes / bytesPerImage)));
+  const enough = Math.ceil(slicePositions / positions);
+  return Math.max(1, Math.min(batchSize, maxSlice, enough, Math.floor(sliceBytes / bytes)));
+}
+
+/** Positions of the smallest map that is trained, of one image: 1 where the head alone is, on pooled vectors. */
+export function smallestTrainedMap(backbone: Backbone, firstTrained: number, imageSize: number): number {
+  const trained = unitOutputs(backbone, imageSize).filter(({ block }) => block >= firstTrained);
+  return trained.length === 0 ? 1 : Math.min(...trained.map(({ side }) => side ** 2));
 }
 
 /** The slices of n images as [from, to) in order. */

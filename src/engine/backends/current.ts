@@ -23,12 +23,20 @@ export interface BackendTraits {
   /** Most images of a slice, and the most bytes that its activations may take. */
   readonly maxSlice: number;
   readonly sliceBytes: number;
+  /** Positions of the smallest trained map after which a slice with more images is no faster. */
+  readonly slicePositions: number;
 }
 
-/** Small slices stay in the cache, and those of several threads fit beside each other on a heap of 4 GB. */
-const PROCESSOR: BackendTraits = { threads: false, lossEvery: 1, maxSlice: 8, sliceBytes: 400e6 };
+/** Small slices stay in the cache, give work to more threads and fit beside each other on a heap of 4 GB. */
+const PROCESSOR: BackendTraits = {
+  ...{ threads: false, lossEvery: 1 },
+  ...{ maxSlice: 8, sliceBytes: 400e6, slicePositions: 64 },
+};
 /** A device wants as much work as one launch can hold. */
-const DEVICE: BackendTraits = { threads: false, lossEvery: 10, maxSlice: 64, sliceBytes: 2e9 };
+const DEVICE: BackendTraits = {
+  ...{ threads: false, lossEvery: 10 },
+  ...{ maxSlice: 64, sliceBytes: 2e9, slicePositions: Infinity },
+};
 
 /** The traits of a backend by name, or of the current one. They depend on the name alone, never on the machine. */
 export function backendTraits(name: string = currentBackend()): BackendTraits {

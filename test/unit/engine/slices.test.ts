@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { backendTraits } from '../../../src/engine/backends/current.js';
-import { sliceSize, slicesOf } from '../../../src/engine/shapes.js';
+import { sliceSize, slicesOf, smallestTrainedMap } from '../../../src/engine/shapes.js';
+import { freshNetwork } from '../../../src/model/load/backbone.js';
 
 describe('images per slice', () => {
   test.each([
@@ -20,8 +21,30 @@ describe('images per slice', () => {
     [1e6, 8, 8],
     [1e6, 9, 8],
     [1e6, 1, 1],
-  ])('%d bytes an image in batches of %i: %i', (bytesPerImage, batchSize, expected) => {
-    expect(sliceSize(bytesPerImage, batchSize, backendTraits('wasm'))).toBe(expected);
+  ])('%d bytes an image in batches of %i: %i', (bytes, batchSize, expected) => {
+    expect(sliceSize({ bytes, positions: 1 }, batchSize, backendTraits('wasm'))).toBe(expected);
+  });
+
+  // More threads get work where fewer images do: MobileNet at 96, 128, 160, 224 and 512 pixels.
+  test.each([
+    [3 ** 2, 8],
+    [4 ** 2, 4],
+    [5 ** 2, 3],
+    [7 ** 2, 2],
+    [16 ** 2, 1],
+  ])('with %i positions in the smallest map: %i on a processor, 64 on a device', (positions, expected) => {
+    const load = { bytes: 1e6, positions };
+    expect(sliceSize(load, 256, backendTraits('wasm'))).toBe(expected);
+    expect(sliceSize(load, 256, backendTraits('webgpu'))).toBe(64);
+  });
+
+  test('the smallest trained map: the last one of the network, one position where the head alone is trained', () => {
+    const { backbone } = freshNetwork(0.35, 0);
+    const { length } = backbone.blocks;
+    expect([0, length - 2, length].map((first) => smallestTrainedMap(backbone, first, 224))).toEqual([
+      49, 49, 1,
+    ]);
+    expect(smallestTrainedMap(backbone, 0, 96)).toBe(9);
   });
 });
 
