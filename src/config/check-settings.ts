@@ -89,7 +89,8 @@ const KINDS = {
         ? Object.fromEntries(text.split(',').map(rateOfArm))
         : numberOr(text),
     schema: () => z.union([rate, z.record(z.string(), rate)]),
-    expected: () => 'a rate above 0, auto, from:RUN, or one of these per arm as in fixed=1e-3,1cycle=5e-3',
+    expected: () =>
+      'a rate above 0, auto, from:RUN, or one of these per arm as in fixed=1e-3,1cycle=5e-3 (in a file: { "fixed": 1e-3, "1cycle": 5e-3 })',
   },
   trainable: {
     read: asIs,

@@ -264,11 +264,12 @@ export async function findLearningRate(
 /** What range tests say together; where they were interrupted they recommend nothing. */
 export function foundRate(
   curves: readonly RangeCurve[],
-  { steps, seeds, trim: [start, end], trainingSteps, trainable }: FinderConfig,
+  { steps, seeds, trim: [start, end], trainingSteps, trainable, batchNorm }: FinderConfig,
   { classes, interrupted }: { readonly classes: number; readonly interrupted: boolean },
 ): FoundRate {
   const suggestions = suggestOverSeeds(curves, { plannedSteps: steps, trim: { start, end } });
-  const advice = recommend(curves, { steps: trainingSteps, headAlone: trainable === 'head' });
+  const blocks = batchNorm === 'train' ? 'normalized' : 'folded';
+  const advice = recommend(curves, { steps: trainingSteps, part: trainable === 'head' ? 'head' : blocks });
   const { agreement } = advice;
   if (interrupted) {
     const done = curves.reduce((sum, { points }) => sum + points.length, 0);

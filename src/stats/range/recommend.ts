@@ -49,14 +49,15 @@ interface Agreement {
 export interface Training {
   /** Mini-batches. */
   readonly steps: number;
-  /** Whether the new head is all that is trained. */
-  readonly headAlone: boolean;
+  /** The new head alone, or blocks with it: with their batch norm folded, or in training mode. */
+  readonly part: 'head' | 'folded' | 'normalized';
 }
 
 /**
  * Weighs the range tests of several seeds. Where the training is as long as the range test, 1cycle's maximum is a fixed
  * multiple of the rate by which half of the descent is done, though not far beyond the lowest loss; half of that where it is
- * 2.7 times as long, and so on. A fixed rate is two thirds of it, or as high where the head alone is trained.
+ * 2.7 times as long, and so on. With batch norm in training mode it is less. A fixed rate is two thirds of it, or as high where
+ * the head alone is trained.
  * Refuses where the loss shows no clear descent, or never rises again, or explodes at once. Does not depend on the
  * unit of the loss.
  */
@@ -96,12 +97,17 @@ const halfwayBears = 5.8;
 /** And never more than this multiple of the rate of the lowest loss, beyond which the loss rises. */
 const lowestBears = 1.25;
 /**
+ * What of that a trained part bears. Batch norm in training mode widens the range of rates that train at all, up to ten times
+ * beyond the best one; the best one lies lower in it (`npm run bench:find-lr -- --batch-norm train`, three data sets).
+ */
+const partBears = { head: 1, folded: 1, normalized: 0.45 };
+/**
  * A rate that is cut in steps, in shares of 1cycle's maximum. A network is held back by the rates it bears; a head alone, which bears
  * much more, by how far it gets: a third of the steps at the full rate is less than what a cycle sums up to. Measured with ten
  * seeds on six data sets: the best fixed rate of a head was two thirds of 1cycle's recommended maximum over 160 steps, and four
  * thirds over 40 to 65 (`onecycle help lr-curve`).
  */
-const fixedBears = { head: 1, blocks: 2 / 3 };
+const fixedBears = { head: 1, folded: 2 / 3, normalized: 2 / 3 };
 /** A descent is clear where its evidence reaches this, and its depth this share of the loss. */
 const clearEvidence = 6;
 const clearShare = 0.02;
@@ -136,8 +142,9 @@ function judge(curves: readonly RangeCurve[], training: Training): RangeFinding 
 
   const length = testLength(pooled, lowest) / Math.max(shortestSteps, training.steps);
   const atTestLength = Math.min(halfwayBears * halfway, lowestBears * lowest);
-  const learningRate = Math.min(atTestLength * length ** lengthPower, highestRate);
-  const fixedLearningRate = fixedBears[training.headAlone ? 'head' : 'blocks'] * learningRate;
+  const { part } = training;
+  const learningRate = Math.min(partBears[part] * atTestLength * length ** lengthPower, highestRate);
+  const fixedLearningRate = fixedBears[part] * learningRate;
   if (fixedLearningRate < lowestRate) return { kind: 'below-range', rate: fixedLearningRate, lowestRate };
   const rates = { learningRate, fixedLearningRate };
   return { kind: 'rate', rates, seeds: curves.length, trainingSteps: training.steps, halfway, lowest };

@@ -41,7 +41,7 @@ describe('adviceReason', () => {
   it.each(measured)(
     'and the page has one steepest rate, in the descent: $name',
     ({ curves, classes, steps }) => {
-      const advice = recommend(curves, { steps, headAlone: false });
+      const advice = recommend(curves, { steps, part: 'folded' });
       const reason = adviceReason(advice, classes);
       const suggestions = suggestOverSeeds(curves, {
         plannedSteps: Math.max(...curves.map((c) => c.points.length)),

@@ -32,7 +32,7 @@ const sound: [string, Sweep][] = [
 ];
 
 // Five epochs of 1000 images in batches of 32.
-const training = { steps: 160, headAlone: false };
+const training = { steps: 160, part: 'folded' } as const;
 const rateOf = (...curves: RangeCurve[]) => recommend(curves, training).recommended?.learningRate;
 
 describe('recommend', () => {
@@ -50,8 +50,12 @@ describe('recommend', () => {
       expect(learningRate / (0.72 * rates.lowest)).toBeLessThan(1.5);
       expect(fixedLearningRate / learningRate).toBeCloseTo(2 / 3, 12);
       // Of a head alone a fixed rate is as high as 1cycle's.
-      const head = recommend([asCurve(sweep)], { ...training, headAlone: true });
+      const head = recommend([asCurve(sweep)], { ...training, part: 'head' });
       expect(head.recommended).toEqual({ learningRate, fixedLearningRate: learningRate });
+      // Batch norm in training mode is trained best well below what it bears.
+      const normalized = recommend([asCurve(sweep)], { ...training, part: 'normalized' }).recommended!;
+      expect(normalized.learningRate / learningRate).toBeCloseTo(0.45, 12);
+      expect(normalized.fixedLearningRate / normalized.learningRate).toBeCloseTo(2 / 3, 12);
       expect(learningRate).toBeLessThan(rates.collapse / 1.5);
     },
   );
@@ -259,7 +263,7 @@ describe('suggestOverSeeds', () => {
     // A head swept in 200 steps: one of three seeds fell most steeply by chance at 2.5e-7, 2,500 times too early.
     const { curves } = measured.find(({ name }) => name === 'bundled, head, sweep of 200')!;
     const { steepest } = suggestOverSeeds(curves, { plannedSteps: 200 });
-    const { finding } = recommend(curves, { ...training, headAlone: true });
+    const { finding } = recommend(curves, { ...training, part: 'head' });
     const halfway = finding.kind === 'rate' ? finding.halfway : NaN;
     for (const rate of [steepest.low!, steepest.median!, steepest.high!]) {
       expect(rate).toBeGreaterThan(halfway / 3);
