@@ -9,7 +9,7 @@ import {
   type ConvOptions,
 } from '../../src/engine/tfjs/conv.js';
 import { addInPlace } from '../../src/engine/tfjs/local-engine.js';
-import { sgdUpdate } from '../../src/engine/tfjs/sgd.js';
+import { rateTensor, sgdUpdate } from '../../src/engine/tfjs/sgd.js';
 import { randomStream } from '../../src/random.js';
 import { BACKEND, onCpu, relativeError, startBoth } from './backend-under-test.js';
 
@@ -79,12 +79,16 @@ describe('convolutions', () => {
     const filter = tf.ones<tf.Rank.R4>([1, 1, 3, 2]);
     const bias = tf.zeros<tf.Rank.R1>([2]);
     const y = convForward(x, filter, bias, { kind: 'conv', stride: 1, relu6: false });
-    const gradients = convBackward({ x, y, dy: y, filter }, { kind: 'conv', stride: 1, relu6: false }, false);
+    const gradients = convBackward(
+      { x, y, dy: y, filter },
+      { kind: 'conv', stride: 1, relu6: false },
+      { input: false, bias: true },
+    );
     expect(gradients.dx).toBeUndefined();
     // 16 positions, y = 3 everywhere: each weight gets 16 * 1 * 3, each bias 16 * 3.
     expect(await readValues(gradients.dFilter)).toEqual(new Float32Array(6).fill(48));
-    expect(await readValues(gradients.dBias)).toEqual(new Float32Array(2).fill(48));
-    tf.dispose([x, filter, bias, y, gradients.dFilter, gradients.dBias]);
+    expect(await readValues(gradients.dBias!)).toEqual(new Float32Array(2).fill(48));
+    tf.dispose([x, filter, bias, y, gradients.dFilter, gradients.dBias!]);
     expect(tf.memory().numTensors).toBe(before);
   });
 });
@@ -121,15 +125,22 @@ describe('updates', () => {
     const weight = tf.variable(tf.tensor1d([1, -2, 0.5]));
     const velocity = tf.variable(tf.zeros([3]));
     const gradient = tf.tensor1d([0.5, 1, -1]);
-    const rates = { learningRate: 0.1, momentum: 0.9, weightDecay: 0.01 };
-    sgdUpdate(weight, velocity, gradient, rates);
+    const rates = { learningRate: 0.1, momentum: 0.9 };
+    const onDevice = rateTensor(rates);
+    const update = () =>
+      sgdUpdate(
+        { weight, velocity, gradient },
+        { ...rates, onDevice },
+        { rateMultiplier: 1, weightDecay: 0.01 },
+      );
+    update();
     // v = g + 0.01 w = [0.51, 0.98, -0.995]; w -= 0.1 v
     expect(relativeError(await readValues(weight), [0.949, -2.098, 0.5995])).toBeLessThan(1e-6);
-    sgdUpdate(weight, velocity, gradient, rates);
+    update();
     // v = 0.9 v + g + 0.01 w = [0.96849, 1.86102, -1.889505]
     expect(relativeError(await readValues(velocity), [0.96849, 1.86102, -1.889505])).toBeLessThan(1e-6);
     expect(relativeError(await readValues(weight), [0.852151, -2.284102, 0.7884505])).toBeLessThan(1e-6);
-    tf.dispose([weight, velocity, gradient]);
+    tf.dispose([weight, velocity, gradient, onDevice]);
   });
 
   test('sums in place, more values than one dispatch has threads', async () => {
@@ -205,14 +216,17 @@ async function gradientsOf(inputs: ConvInputs, options: ConvOptions) {
   const [x, filter, dy] = [inputs.x, inputs.filter, inputs.dy].map((part) => load<tf.Rank.R4>(part));
   const bias = load<tf.Rank.R1>(inputs.bias);
   const y = convForward(x!, filter!, bias, options);
-  const { dx, dFilter, dBias } = convBackward({ x: x!, y, dy: dy!, filter: filter! }, options, true);
+  const { dx, dFilter, dBias } = convBackward({ x: x!, y, dy: dy!, filter: filter! }, options, {
+    input: true,
+    bias: true,
+  });
   const read = {
     y: await readValues(y),
     dx: await readValues(dx!),
     dFilter: await readValues(dFilter),
-    dBias: await readValues(dBias),
+    dBias: await readValues(dBias!),
   };
-  tf.dispose([x!, filter!, dy!, bias, y, dx!, dFilter, dBias]);
+  tf.dispose([x!, filter!, dy!, bias, y, dx!, dFilter, dBias!]);
   expect(tf.memory().numTensors, 'tensors left').toBe(before);
   return read;
 }

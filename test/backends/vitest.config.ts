@@ -6,7 +6,12 @@ const numerics = process.env['BACKEND'] === 'wasm' ? [] : ['test/backends/numeri
 // One backend at a time, named by BACKEND: run-backends.mjs sets it and what the backend needs to be found.
 export default defineConfig({
   test: {
-    include: [...numerics, 'test/backends/training.ts', 'test/backends/failures.ts'],
+    include: [
+      ...numerics,
+      'test/backends/replay.ts',
+      'test/backends/training.ts',
+      'test/backends/failures.ts',
+    ],
     testTimeout: 300_000,
     hookTimeout: 120_000,
     maxWorkers: 1,

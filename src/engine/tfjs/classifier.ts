@@ -205,9 +205,7 @@ export class Classifier {
     const { batchNorm, relu6 } = unit;
     if (batchNorm === undefined) return undefined;
     const z = convForward(x, this.kernel(unit), undefined, { ...unit, relu6: false });
-    const step = batchNormForward(z, this.batchNormTensors(unit), { ...batchNorm, relu6 });
-    z.dispose();
-    return step;
+    return batchNormForward(z, this.batchNormTensors(unit), { ...batchNorm, relu6 });
   }
 
   private kernel({ name }: ConvUnit): tf.Tensor4D {
@@ -265,15 +263,17 @@ export class Classifier {
     const { name } = unit;
     const filter = this.kernel(unit);
     if (normalized === undefined) {
-      const { dx, dFilter, dBias } = convBackward({ x, y: out, dy, filter }, unit, needInput);
+      const wanted = { input: needInput, bias: true };
+      const { dx, dFilter, dBias } = convBackward({ x, y: out, dy, filter }, unit, wanted);
       gradients.set(`${name}/kernel`, dFilter);
-      gradients.set(`${name}/bias`, dBias);
+      if (dBias) gradients.set(`${name}/bias`, dBias);
       return dx;
     }
     const { dz, dGamma, dBeta } = batchNormBackward(dy, out, normalized, this.vector(`${name}/gamma`), unit);
     const linear = { ...unit, relu6: false };
-    const { dx, dFilter, dBias } = convBackward({ x, y: dz, dy: dz, filter }, linear, needInput);
-    tf.dispose([dz, dBias]);
+    const wanted = { input: needInput, bias: false };
+    const { dx, dFilter } = convBackward({ x, y: dz, dy: dz, filter }, linear, wanted);
+    dz.dispose();
     gradients.set(`${name}/kernel`, dFilter);
     gradients.set(`${name}/gamma`, dGamma);
     gradients.set(`${name}/beta`, dBeta);

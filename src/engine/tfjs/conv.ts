@@ -64,27 +64,35 @@ interface ConvTensors {
   readonly filter: Tensor4D;
 }
 
-/** Its gradients; dx is left out where it was not asked for. */
+/** Its gradients; those are left out that were not asked for. */
 interface ConvGradients {
-  readonly dx?: Tensor4D;
+  readonly dx?: Tensor4D | undefined;
   readonly dFilter: Tensor4D;
   /** [out channels]. */
-  readonly dBias: Tensor1D;
+  readonly dBias?: Tensor1D | undefined;
+}
+
+/** Which gradients of a convolution are wanted beside its filter's. */
+export interface Wanted {
+  readonly input: boolean;
+  readonly bias: boolean;
 }
 
 /**
- * The gradients of `convForward`, in one kernel where the backend has it. The input's is left out unless `needInput`: the
- * first trainable layer has no use for it. An activation at its corner, 0 or 6, passes no gradient. Keeps nothing else.
+ * The gradients of `convForward`, in one kernel where the backend has it. The first trainable layer has no use for its input's, a
+ * layer before batch norm has no bias. An activation at its corner, 0 or 6, passes no gradient. Keeps nothing else.
  */
-export function convBackward(tensors: ConvTensors, options: ConvOptions, needInput: boolean): ConvGradients {
+export function convBackward(tensors: ConvTensors, options: ConvOptions, wanted: Wanted): ConvGradients {
   const { x, y, dy, filter } = tensors;
   const { kind } = options;
   const attributes = attributesOf(options);
   if (getKernel('ConvBackward', getBackend())) {
-    const all = { ...attributes, activation: activationOf(options), kind, needInput };
-    const gradients = engine().runKernel('ConvBackward', { x, y, dy, filter }, all);
-    const [dFilter, dBias, dx] = gradients as unknown as [Tensor4D, Tensor1D, Tensor4D?];
-    return dx ? { dx, dFilter, dBias } : { dFilter, dBias };
+    const [needInput, needBias] = [wanted.input, wanted.bias];
+    const all = { ...attributes, activation: activationOf(options), kind, needInput, needBias };
+    const gradients: unknown = engine().runKernel('ConvBackward', { x, y, dy, filter }, all);
+    const [dFilter, ...others] = gradients as [Tensor4D, ...(Tensor1D | Tensor4D)[]];
+    const dBias = needBias ? (others.shift() as Tensor1D) : undefined;
+    return { dFilter, dBias, dx: others[0] as Tensor4D | undefined };
   }
   return tidy(() => {
     const dPre = options.relu6 ? mul<Tensor4D>(dy, relu6Slope(y)) : dy;
@@ -93,8 +101,8 @@ export function convBackward(tensors: ConvTensors, options: ConvOptions, needInp
       { x, dy: dPre },
       { ...attributes, filterShape: filter.shape },
     );
-    const dBias = sum<Tensor1D>(dPre, [0, 1, 2]);
-    if (!needInput) return { dFilter, dBias };
+    const dBias = wanted.bias ? sum<Tensor1D>(dPre, [0, 1, 2]) : undefined;
+    if (!wanted.input) return { dFilter, dBias };
     const dx: Tensor4D = engine().runKernel(
       inputKernel[kind],
       { dy: dPre, filter },
@@ -134,10 +142,12 @@ interface NormOptions extends Pick<ConvOptions, 'relu6'> {
   readonly momentum: number;
 }
 
-/** What a training step's batch norm keeps for its gradients; the caller disposes both. */
+/** What a training step's batch norm keeps for its gradients; the caller disposes all. */
 export interface Normalized {
-  /** (z - mean) / sqrt(variance + epsilon), [batch, height, width, channels]. */
-  readonly values: Tensor4D;
+  /** Its input, [batch, height, width, channels]. */
+  readonly z: Tensor4D;
+  /** Of the batch, [channels]. */
+  readonly mean: Tensor1D;
   /** 1 / sqrt(variance + epsilon), [channels]. */
   readonly scale: Tensor1D;
 }
@@ -154,17 +164,27 @@ export function batchNormForward(
 ): { readonly y: Tensor4D; readonly normalized: Normalized } {
   const n = positions(z);
   if (n < 2) throw new RangeError('batch norm in training mode needs more than one value a channel');
-  return tidy(() => {
-    const mean = mul<Tensor1D>(columnSums(z), 1 / n);
+  if (getKernel('BatchNormForward', getBackend())) {
+    const inputs = { z, ...norm, runningMean: norm.mean, runningVariance: norm.variance };
+    const results: unknown = engine().runKernel('BatchNormForward', inputs, {
+      epsilon,
+      momentum,
+      relu6: activated,
+    });
+    const [y, mean, scale] = results as [Tensor4D, Tensor1D, Tensor1D];
+    return { y, normalized: { z, mean, scale } };
+  }
+  const { y, mean, scale } = tidy(() => {
+    const mean = mul<Tensor1D>(sum(z, [0, 1, 2]), 1 / n);
     const centred = sub<Tensor4D>(z, mean);
-    const variance = mul<Tensor1D>(columnSums(square(centred)), 1 / n);
+    const variance = mul<Tensor1D>(sum(square(centred), [0, 1, 2]), 1 / n);
     const scale = rsqrt<Tensor1D>(add(variance, epsilon));
-    const values = mul<Tensor4D>(centred, scale);
-    const linear = add<Tensor4D>(mul(values, norm.gamma), norm.beta);
+    const linear = add<Tensor4D>(mul(mul(centred, scale), norm.gamma), norm.beta);
     takeIn(norm.mean, mean, momentum);
     takeIn(norm.variance, mul(variance, n / (n - 1)), momentum);
-    return { y: activated ? relu6(linear) : linear, normalized: { values, scale } };
+    return { y: activated ? relu6<Tensor4D>(linear) : linear, mean, scale };
   });
+  return { y, normalized: { z, mean, scale } };
 }
 
 /** running = momentum running + (1 - momentum) batch. */
@@ -176,15 +196,22 @@ function takeIn(running: Variable<Rank.R1>, batch: Tensor1D, momentum: number): 
 export function batchNormBackward(
   dy: Tensor4D,
   y: Tensor4D,
-  { values, scale }: Normalized,
+  { z, mean, scale }: Normalized,
   gamma: Tensor1D,
   options: Pick<ConvOptions, 'relu6'>,
 ): { readonly dz: Tensor4D; readonly dGamma: Tensor1D; readonly dBeta: Tensor1D } {
+  if (getKernel('BatchNormBackward', getBackend())) {
+    const inputs = { dy, y, z, mean, scale, gamma };
+    const results: unknown = engine().runKernel('BatchNormBackward', inputs, { relu6: options.relu6 });
+    const [dz, dGamma, dBeta] = results as [Tensor4D, Tensor1D, Tensor1D];
+    return { dz, dGamma, dBeta };
+  }
   const n = positions(dy);
   return tidy(() => {
+    const values = mul<Tensor4D>(sub(z, mean), scale);
     const dLinear = options.relu6 ? mul<Tensor4D>(dy, relu6Slope(y)) : dy;
-    const dBeta = columnSums(dLinear);
-    const dGamma = columnSums(mul(dLinear, values));
+    const dBeta = sum<Tensor1D>(dLinear, [0, 1, 2]);
+    const dGamma = sum<Tensor1D>(mul(dLinear, values), [0, 1, 2]);
     const throughStatistics = mul(add(mul(values, dGamma), dBeta), 1 / n);
     const dz = mul<Tensor4D>(sub(dLinear, throughStatistics), mul(gamma, scale));
     return { dz, dGamma, dBeta };
@@ -203,12 +230,6 @@ export function foldedFilter(
     const aligned = kind === 'conv' ? scale : reshape(scale, [scale.size, 1]);
     return { filter: mul<Tensor4D>(filter, aligned), bias: sub<Tensor1D>(beta, mul(mean, scale)) };
   });
-}
-
-/** Sums over all but the last axis. */
-function columnSums(x: Tensor4D): Tensor1D {
-  if (getKernel('ColumnSums', getBackend())) return engine().runKernel('ColumnSums', { x });
-  return sum<Tensor1D>(x, [0, 1, 2]);
 }
 
 function positions({ shape: [batch, height, width] }: Tensor4D): number {

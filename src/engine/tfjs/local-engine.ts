@@ -16,7 +16,9 @@ import {
 } from '../engine.js';
 import type { NetworkSetup, TrainedState } from '../params.js';
 import { featureShape, slicesOf } from '../shapes.js';
-import { Replica } from './replica.js';
+import { Replica, type SliceTensors } from './replica.js';
+import { Replays } from './replays.js';
+import { rateTensor } from './sgd.js';
 
 /** The engine of a tfjs backend: slice after slice; a batch for batch norm in training mode is a single slice. */
 export class LocalEngine implements Engine {
@@ -24,8 +26,9 @@ export class LocalEngine implements Engine {
   readonly featureShape: FeatureShape;
   readonly late: LateSteps | undefined;
   private readonly replica: Replica;
-  /** Loss sums of slices that nobody has read yet. */
-  private readonly unread = new Set<tf.Scalar>();
+  private readonly replays = new Replays();
+  /** Loss sums of slices that nobody has taken yet, and their reading once that has begun. */
+  private readonly unread = new Map<tf.Tensor, (() => Promise<Float32Array>) | undefined>();
 
   constructor(
     setup: NetworkSetup,
@@ -58,46 +61,60 @@ export class LocalEngine implements Engine {
 
   async restore(state: TrainedState): Promise<void> {
     this.replica.restore(state);
+    this.replays.clear();
   }
 
   async dispose(): Promise<void> {
-    this.forget([...this.unread]);
+    this.forget([...this.unread.keys()]);
+    this.replays.clear();
     this.replica.dispose();
   }
 
   private begin(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<BegunStep> {
     return onDevice(async () => {
-      const total = new Map<string, tf.Variable>();
-      const losses: tf.Scalar[] = [];
-      try {
-        const weight = this.replica.weightOf(labels);
-        const size = this.replica.normalizes ? labels.length : this.sliceSize;
-        for (const { from, to } of slicesOf(labels.length, size)) {
-          const slice = this.replica.gradients(
-            sliceInput(input, from, to),
-            labels.subarray(from, to),
-            weight,
-          );
-          losses.push(slice.lossSum);
-          this.unread.add(slice.lossSum);
-          addGradients(total, slice.gradients);
-        }
-        const used = this.replica.update(total, rates);
-        return { loss: () => this.meanLoss(losses, weight), rates: used };
-      } catch (error) {
-        this.forget(losses);
-        throw error;
-      } finally {
-        tf.dispose([...total.values()]);
-      }
+      const weight = this.replica.weightOf(labels);
+      const size = this.replica.normalizes ? labels.length : this.sliceSize;
+      let used = rates;
+      const losses = tf.tidy(() => {
+        const slices = slicesOf(labels.length, size).map(({ from, to }) =>
+          this.replica.prepared(sliceInput(input, from, to), labels.subarray(from, to), weight),
+        );
+        const each = slices[0]?.length ?? 0;
+        return this.replays.run([rateTensor(rates), ...slices.flat()], ([onDevice, ...tensors]) => {
+          const own = slices.map((_, i) => tensors.slice(i * each, (i + 1) * each));
+          const done = this.compute(own as unknown as SliceTensors[], weight, rates, onDevice as tf.Tensor1D);
+          used = done.rates;
+          return done.losses;
+        });
+      });
+      for (const loss of losses) this.unread.set(loss, undefined);
+      return { loss: () => this.meanLoss(losses, weight), rates: used };
     });
   }
 
-  private meanLoss(losses: readonly tf.Scalar[], weight: number): Promise<number> {
+  /** Gradients slice by slice, summed in order, and one update; the losses' sums of the slices. */
+  private compute(slices: readonly SliceTensors[], weight: number, rates: Rates, onDevice: tf.Tensor1D) {
+    const total = new Map<string, tf.Variable>();
+    try {
+      const losses = slices.map((slice) => {
+        const { lossSum, gradients } = this.replica.gradients(slice, weight);
+        addGradients(total, gradients);
+        return lossSum;
+      });
+      return { losses, rates: this.replica.update(total, rates, onDevice) };
+    } finally {
+      tf.dispose([...total.values()]);
+    }
+  }
+
+  private meanLoss(losses: readonly tf.Tensor[], weight: number): Promise<number> {
     return onDevice(async () => {
+      // Device and host wait for each other once, whatever the number of losses.
+      for (const [loss, reading] of this.unread)
+        if (!reading) this.unread.set(loss, settled(readValues(loss)));
       let sum = 0;
       try {
-        for (const loss of losses) sum += (await readValues(loss))[0] ?? NaN;
+        for (const loss of losses) sum += (await this.unread.get(loss)?.())?.[0] ?? NaN;
       } finally {
         this.forget(losses);
       }
@@ -105,7 +122,7 @@ export class LocalEngine implements Engine {
     });
   }
 
-  private forget(losses: readonly tf.Scalar[]): void {
+  private forget(losses: readonly tf.Tensor[]): void {
     for (const loss of losses) if (this.unread.delete(loss)) loss.dispose();
   }
 
@@ -123,6 +140,12 @@ export class LocalEngine implements Engine {
       return joined(parts);
     });
   }
+}
+
+/** A promise that may fail before anybody waits for it. */
+function settled<T>(promise: Promise<T>): () => Promise<T> {
+  promise.catch(() => undefined);
+  return () => promise;
 }
 
 /** Adds one slice's gradients to the batch's and frees them. */

@@ -55,21 +55,25 @@ export class Replica {
     return tf.tidy(() => this.classifier.logits(this.features(input)));
   }
 
+  /** A slice as {@link gradients} wants it; the caller disposes the tensors. */
+  prepared(input: NetworkInput, labels: Int32Array, weight: number): SliceTensors {
+    const classes = this.setup.head.bias.length;
+    return [this.features(input), ...lossTensors(labels, classes, this.setup, weight)];
+  }
+
   /**
    * Loss sum of a slice and its share of the gradient of the batch's mean loss; the caller disposes both. Batch norm in training
-   * mode takes the slice for the batch.
-   * @param weight of the whole batch, as `batchWeight` has it
+   * mode takes the slice for the batch. Nothing that differs from step to step comes in but by the tensors.
+   * @param weight of the whole batch, as `batchWeight` has it; used where all classes count alike
    */
   gradients(
-    input: NetworkInput,
-    labels: Int32Array,
+    [features, ...targets]: SliceTensors,
     weight: number,
   ): { lossSum: tf.Scalar; gradients: Map<string, tf.Tensor> } {
     // The passes free their tensors themselves as they go; the tidy is for a pass that throws half way.
     const { lossSum, named } = tf.tidy(() => {
-      const features = this.features(input);
       const { logits, tape } = this.classifier.forward(features);
-      const loss = softmaxCrossEntropy(logits, labels, this.setup, weight);
+      const loss = crossEntropy(logits, targets, weight);
       const gradients = this.classifier.backward(tape, loss.dLogits);
       return { lossSum: loss.lossSum, named: Object.fromEntries(gradients) };
     });
@@ -77,8 +81,8 @@ export class Replica {
   }
 
   /** Updates the weights; answers the rates as the update used them. */
-  update(gradients: ReadonlyMap<string, tf.Tensor>, rates: Rates): Rates {
-    return this.sgd.apply(gradients, rates);
+  update(gradients: ReadonlyMap<string, tf.Tensor>, rates: Rates, onDevice: tf.Tensor1D): Rates {
+    return this.sgd.apply(gradients, rates, onDevice);
   }
 
   async snapshot(): Promise<TrainedState> {
@@ -141,25 +145,55 @@ interface SliceLoss {
 export function softmaxCrossEntropy(
   logits: tf.Tensor2D,
   labels: Int32Array,
-  { labelSmoothing: smoothing, classWeights }: Pick<NetworkSetup, 'labelSmoothing' | 'classWeights'>,
+  terms: Pick<NetworkSetup, 'labelSmoothing' | 'classWeights'>,
   weight: number,
 ): SliceLoss {
-  const classes = logits.shape[1];
   const [lossSum, dLogits] = tf.tidy(() => {
-    // The wasm backend rounds oneHot's own on and off values to integers.
-    const oneHot = tf.cast(tf.oneHot(tf.tensor1d(labels, 'int32'), classes), 'float32');
-    const targets = tf.add(tf.mul(oneHot, 1 - smoothing), smoothing / classes);
+    const loss = crossEntropy(logits, lossTensors(labels, logits.shape[1], terms, weight), weight);
+    return [loss.lossSum, loss.dLogits] as const;
+  });
+  return { lossSum, dLogits };
+}
+
+/** What a loss is computed from beside the logits: the targets [n, classes]; where classes count differently then two of {@link ImageWeights}. */
+type LossTensors = readonly [targets: tf.Tensor2D, ...ImageWeights];
+/** What each image counts, and that as a share of the batch, [n, 1] each; nothing where all count alike. */
+type ImageWeights = readonly [] | readonly [weights: tf.Tensor2D, shares: tf.Tensor2D];
+
+/** A slice's features and what its loss is computed from. */
+export type SliceTensors = readonly [features: tf.Tensor4D, ...LossTensors];
+
+/** The same values as float32 arithmetic on the device would give. */
+function lossTensors(
+  labels: Int32Array,
+  classes: number,
+  { labelSmoothing, classWeights }: Pick<NetworkSetup, 'labelSmoothing' | 'classWeights'>,
+  weight: number,
+): LossTensors {
+  const elsewhere = Math.fround(labelSmoothing / classes);
+  const targets = new Float32Array(labels.length * classes).fill(elsewhere);
+  labels.forEach((label, i) => {
+    if (label >= 0 && label < classes)
+      targets[i * classes + label] = Math.fround(1 - labelSmoothing) + elsewhere;
+  });
+  const tensor = tf.tensor2d(targets, [labels.length, classes]);
+  if (classWeights === undefined) return [tensor];
+  const weights = Float32Array.from(labels, (label) => weightOf(label, classWeights));
+  const shares = weights.map((own) => own * Math.fround(1 / weight));
+  return [tensor, tf.tensor2d(weights, [labels.length, 1]), tf.tensor2d(shares, [labels.length, 1])];
+}
+
+function crossEntropy(
+  logits: tf.Tensor2D,
+  [targets, weights, shares]: LossTensors,
+  weight: number,
+): SliceLoss {
+  const [lossSum, dLogits] = tf.tidy(() => {
     const logProbabilities = tf.logSoftmax(logits);
     const losses = tf.mul<tf.Tensor2D>(targets, logProbabilities);
     const gradient = tf.sub<tf.Tensor2D>(tf.exp(logProbabilities), targets);
-    if (classWeights === undefined)
-      return [tf.neg<tf.Scalar>(tf.sum(losses)), tf.mul(gradient, 1 / weight)] as const;
-    const weights = Float32Array.from(labels, (label) => weightOf(label, classWeights));
-    const column = tf.tensor2d(weights, [labels.length, 1]);
-    return [
-      tf.neg<tf.Scalar>(tf.sum(tf.mul(losses, column))),
-      tf.mul(gradient, tf.mul(column, 1 / weight)),
-    ] as const;
+    const counted = weights === undefined ? losses : tf.mul(losses, weights);
+    return [tf.neg<tf.Scalar>(tf.sum(counted)), tf.mul<tf.Tensor2D>(gradient, shares ?? 1 / weight)] as const;
   });
   return { lossSum, dLogits };
 }

@@ -25,18 +25,19 @@ export class Sgd {
   /**
    * One update from gradients by parameter name, which the caller keeps. Answers the rate and momentum that every weight was
    * updated with: records quote them.
+   * @param onDevice the same rates as {@link rateTensor} has them, for a backend that reads them from there; made where left out
    */
-  apply(gradients: ReadonlyMap<string, tf.Tensor>, { learningRate, momentum }: Rates): Rates {
-    for (const [name, weight] of this.variables) {
-      const gradient = gradients.get(name);
-      if (gradient === undefined) throw new Error(`no gradient for ${name}`);
-      const { rateMultiplier, weightDecay } = termsOf(name, this.terms);
-      sgdUpdate(weight, this.velocityOf(name), gradient, {
-        learningRate: learningRate * rateMultiplier,
-        momentum,
-        weightDecay,
-      });
-    }
+  apply(gradients: ReadonlyMap<string, tf.Tensor>, rates: Rates, onDevice?: tf.Tensor1D): Rates {
+    const { learningRate, momentum } = rates;
+    tf.tidy(() => {
+      const read = { learningRate, momentum, onDevice: onDevice ?? rateTensor(rates) };
+      for (const [name, weight] of this.variables) {
+        const gradient = gradients.get(name);
+        if (gradient === undefined) throw new Error(`no gradient for ${name}`);
+        const tensors = { weight, velocity: this.velocityOf(name), gradient };
+        sgdUpdate(tensors, read, termsOf(name, this.terms));
+      }
+    });
     return { learningRate, momentum };
   }
 
@@ -56,35 +57,36 @@ export class Sgd {
   }
 }
 
-/** The numbers of one step of SGD. */
-interface SgdRates {
-  readonly learningRate: number;
-  readonly momentum: number;
-  readonly weightDecay: number;
+/** Learning rate and momentum as a tensor [2]; the caller disposes it. */
+export function rateTensor({ learningRate, momentum }: Rates): tf.Tensor1D {
+  return tf.tensor1d([learningRate, momentum], 'float32');
+}
+
+/** What one step of SGD reads and changes, of one shape. */
+interface SgdTensors {
+  readonly weight: tf.Variable;
+  readonly velocity: tf.Variable;
+  readonly gradient: tf.Tensor;
 }
 
 /**
  * One step of SGD with momentum in float32, as torch.optim.SGD does it (dampening 0, no Nesterov): g += weightDecay w;
- * v = momentum v + g; w -= learningRate v. Weight and velocity change, the gradient does not.
+ * v = momentum v + g; w -= learningRate rateMultiplier v. Weight and velocity change, the gradient does not. Where the backend has a
+ * kernel for it the rates are read on the device alone.
  */
 export function sgdUpdate(
-  weight: tf.Variable,
-  velocity: tf.Variable,
-  gradient: tf.Tensor,
-  rates: SgdRates,
+  { weight, velocity, gradient }: SgdTensors,
+  { learningRate, momentum, onDevice }: Rates & { readonly onDevice: tf.Tensor1D },
+  { rateMultiplier, weightDecay }: ReturnType<typeof termsOf>,
 ): void {
-  const { learningRate, momentum, weightDecay } = rates;
   if (tf.getKernel('SgdMomentum', tf.getBackend())) {
-    tf.engine().runKernel(
-      'SgdMomentum',
-      { weight, velocity, gradient },
-      { learningRate, momentum, weightDecay },
-    );
+    const inputs = { weight, velocity, gradient, rates: onDevice };
+    tf.engine().runKernel('SgdMomentum', inputs, { rateMultiplier, weightDecay });
     return;
   }
   tf.tidy(() => {
     const decayed = tf.add(gradient, tf.mul(weight, weightDecay));
     velocity.assign(tf.add(tf.mul(velocity, momentum), decayed));
-    weight.assign(tf.sub(weight, tf.mul(velocity, learningRate)));
+    weight.assign(tf.sub(weight, tf.mul(velocity, learningRate * rateMultiplier)));
   });
 }

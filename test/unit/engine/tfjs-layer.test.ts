@@ -4,8 +4,10 @@ import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convBackward, convForward } from '../../../src/engine/tfjs/conv.js';
 import { addInPlace } from '../../../src/engine/tfjs/local-engine.js';
-import { sgdUpdate } from '../../../src/engine/tfjs/sgd.js';
+import { rateTensor, sgdUpdate } from '../../../src/engine/tfjs/sgd.js';
 import { relativeError, spread } from './guarded-heap.js';
+
+const ALL = { input: true, bias: true };
 
 tf.enableProdMode();
 
@@ -20,7 +22,10 @@ test('SGD follows the rule with momentum and weight decay', () => {
   const before = tf.memory().numTensors;
   // lr 0.5, momentum 0.5, decay 0.25, all exact in binary. g + decay w = [0.75, 0.5, -0.125];
   // v = 0.5 v + that = [0.75, 0.75, -0.625]; w - 0.5 v = [0.625, -2.375, 0.8125].
-  sgdUpdate(weight, velocity, gradient, { learningRate: 0.5, momentum: 0.5, weightDecay: 0.25 });
+  const rates = { learningRate: 0.5, momentum: 0.5 };
+  const onDevice = rateTensor(rates);
+  sgdUpdate({ weight, velocity, gradient }, { ...rates, onDevice }, { rateMultiplier: 1, weightDecay: 0.25 });
+  onDevice.dispose();
   expect([...velocity.dataSync()]).toEqual([0.75, 0.75, -0.625]);
   expect([...weight.dataSync()]).toEqual([0.625, -2.375, 0.8125]);
   expect([...gradient.dataSync()]).toEqual([0.5, 1, -0.25]);
@@ -50,9 +55,9 @@ describe.each([
     };
     const y = convForward(x, filter, bias, { kind, stride, relu6 });
     const dy = tf.tensor4d(spread(y.size, -1, 1, 4), y.shape);
-    const { dx, dFilter, dBias } = convBackward({ x, y, dy, filter }, { kind, stride, relu6 }, true);
+    const { dx, dFilter, dBias } = convBackward({ x, y, dy, filter }, { kind, stride, relu6 }, ALL);
     const expected = [plain(x, filter, bias), ...tf.grads(plain)([x, filter, bias], dy)];
-    [y, dx!, dFilter, dBias].forEach((found, i) => {
+    [y, dx!, dFilter, dBias!].forEach((found, i) => {
       const [values, reference] = [found, expected[i]!].map((tensor) => Float32Array.from(tensor.dataSync()));
       expect(relativeError(values!, reference!), `result ${i}`).toBeLessThan(1e-5);
     });
@@ -66,11 +71,15 @@ describe.each([
       const options = { kind, stride: 2, relu6: step !== 1 };
       const y = convForward(x, filter as tf.Tensor4D, bias as tf.Tensor1D, options);
       const tensors = { x, y, dy: y, filter: filter as tf.Tensor4D };
-      const { dx, dFilter, dBias } = convBackward(tensors, options, step > 0);
+      const { dx, dFilter, dBias } = convBackward(tensors, options, { input: step > 0, bias: true });
       expect(dx?.shape).toEqual(step > 0 ? x.shape : undefined);
       expect(dFilter.shape).toEqual(filter.shape);
-      expect(dBias.shape).toEqual(bias.shape);
-      sgdUpdate(filter, velocity, dFilter, { learningRate: 0.1, momentum: 0.9, weightDecay: 0 });
+      expect(dBias?.shape).toEqual(bias.shape);
+      const rates = { learningRate: 0.1, momentum: 0.9 };
+      const onDevice = rateTensor(rates);
+      const changed = { weight: filter, velocity, gradient: dFilter };
+      sgdUpdate(changed, { ...rates, onDevice }, { rateMultiplier: 1, weightDecay: 0 });
+      onDevice.dispose();
       for (const tensor of [y, dx, dFilter, dBias]) tensor?.dispose();
     }
     expect(tf.memory().numTensors).toBe(before.numTensors);

@@ -1,25 +1,8 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { launch } from './program.js';
+import { type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { launch, launchMany } from './program.js';
 
 const FLAT = { workgroup: [64, 1, 1] as const };
-
-/** dy where 0 < y < ceiling, else 0: the gradient of ReLU6 (ceiling 6) or ReLU (no ceiling) from its output y. */
-export function reluGradient(
-  backend: WebGPUBackend,
-  dy: TensorInfo,
-  y: TensorInfo,
-  ceiling: number,
-): TensorInfo {
-  return launch(backend, {
-    ...FLAT,
-    key: 'relu-gradient',
-    inputs: { dy, y },
-    floats: { ceiling },
-    output: dy.shape,
-    code: perValue('result[index] = select(0.0, dy[index], y[index] > 0.0 && y[index] < uniforms.ceiling);'),
-  });
-}
 
 /** target += source. */
 export function addInPlace(backend: WebGPUBackend, target: TensorInfo, source: TensorInfo): void {
@@ -32,32 +15,40 @@ export function addInPlace(backend: WebGPUBackend, target: TensorInfo, source: T
   });
 }
 
-/** One step of SGD with momentum in place: g += weightDecay w; v = momentum v + g; w -= learningRate v. */
+/** What one step of SGD with momentum reads and changes: weight and velocity of one shape. */
+export interface SgdTensors {
+  readonly weight: TensorInfo;
+  readonly velocity: TensorInfo;
+  readonly gradient: TensorInfo;
+  /** [2]: learning rate and momentum, in a buffer so that a recorded step finds new ones there. */
+  readonly rates: TensorInfo;
+}
+
+/** One step of SGD with momentum in place: g += weightDecay w; v = momentum v + g; w -= learningRate rateMultiplier v. */
 export function sgdMomentum(
   backend: WebGPUBackend,
-  { weight, velocity, gradient }: { weight: TensorInfo; velocity: TensorInfo; gradient: TensorInfo },
-  rates: { learningRate: number; momentum: number; weightDecay: number },
+  { weight, velocity, gradient, rates }: SgdTensors,
+  terms: { readonly rateMultiplier: number; readonly weightDecay: number },
 ): void {
-  launch(backend, {
+  launchMany(backend, {
     ...FLAT,
-    key: 'sgd-velocity',
-    inputs: { weight, gradient },
-    floats: { momentum: rates.momentum, weightDecay: rates.weightDecay },
-    output: velocity,
-    code: perValue(
-      'result[index] = uniforms.momentum * result[index] + (gradient[index] + uniforms.weightDecay * weight[index]);',
-    ),
-  });
-  launch(backend, {
-    ...FLAT,
-    key: 'sgd-weight',
-    inputs: { velocity },
-    floats: { learningRate: rates.learningRate },
-    output: weight,
-    code: perValue('result[index] -= uniforms.learningRate * velocity[index];'),
+    key: 'sgd',
+    inputs: { gradient, rates },
+    floats: terms,
+    outputs: { weight, velocity },
+    code: perValue(`
+      let w = weight[index];
+      let v = rates[1] * velocity[index] + (gradient[index] + uniforms.weightDecay * w);
+      velocity[index] = v;
+      weight[index] = w - rates[0] * uniforms.rateMultiplier * v;`),
   });
 }
 
 function perValue(statement: string): string {
   return `fn main(index : i32) { if (index < uniforms.size) { ${statement} } }`;
+}
+
+/** Whether a program may go over a tensor by vectors of four. */
+export function byFours({ shape }: TensorInfo): boolean {
+  return util.sizeFromShape(shape) % 4 === 0;
 }

@@ -12,9 +12,12 @@ import {
   type TensorInfo,
   unregisterKernel,
 } from '@tensorflow/tfjs-core';
-import { addInPlace, reluGradient, sgdMomentum } from './elementwise.js';
+import { setRecorder } from '../replay.js';
+import { batchNormBackward, batchNormForward } from './batch-norm.js';
+import { addInPlace, sgdMomentum } from './elementwise.js';
 import { depthwiseFilterGradient, filterGradient } from './filter-gradients.js';
-import { columnSums } from './sums.js';
+import { webGpuRecorder } from './recording.js';
+import { columnSums, reluColumnSums } from './sums.js';
 
 type Arguments = Parameters<KernelFunc>[0];
 type Attributes = NonNullable<Arguments['attrs']>;
@@ -22,21 +25,45 @@ type Attributes = NonNullable<Arguments['attrs']>;
 /** Where ReLU6 stops passing gradients. */
 const CEILING = 6;
 
-/** Gives the WebGPU backend kernels for training that use the whole device: its own take one thread per weight. */
-export function registerTrainingKernels(): void {
+/**
+ * Gives the WebGPU backend kernels for training that use the whole device, where its own take one thread per weight, and what
+ * records a step.
+ */
+export function registerTrainingKernels(backend: WebGPUBackend): void {
+  setRecorder(backend, webGpuRecorder(backend));
   replace('ConvBackward', convBackward);
   replace('SgdMomentum', ({ backend, inputs, attrs }) => {
-    const rates = {
-      learningRate: Number(attrs?.['learningRate']),
-      momentum: Number(attrs?.['momentum']),
+    const [weight, velocity, gradient, rates] = all(inputs, ['weight', 'velocity', 'gradient', 'rates']);
+    const terms = {
+      rateMultiplier: Number(attrs?.['rateMultiplier']),
       weightDecay: Number(attrs?.['weightDecay']),
     };
-    const weight = given(inputs['weight']);
-    const velocity = given(inputs['velocity']);
-    sgdMomentum(webGpu(backend), { weight, velocity, gradient: given(inputs['gradient']) }, rates);
+    sgdMomentum(webGpu(backend), { weight, velocity, gradient, rates }, terms);
     return [];
   });
-  replace('ColumnSums', ({ backend, inputs }) => columnSums(webGpu(backend), given(inputs['x'])));
+  replace('BatchNormForward', ({ backend, inputs, attrs }) => {
+    const names = ['z', 'gamma', 'beta', 'runningMean', 'runningVariance'] as const;
+    const [z, gamma, beta, runningMean, runningVariance] = all(inputs, names);
+    const { y, mean, scale } = batchNormForward(
+      webGpu(backend),
+      { z, gamma, beta, runningMean, runningVariance },
+      {
+        epsilon: Number(attrs?.['epsilon']),
+        momentum: Number(attrs?.['momentum']),
+        relu6: attrs?.['relu6'] === true,
+      },
+    );
+    return [y, mean, scale];
+  });
+  replace('BatchNormBackward', ({ backend, inputs, attrs }) => {
+    const [dy, y, z, mean, scale, gamma] = all(inputs, ['dy', 'y', 'z', 'mean', 'scale', 'gamma']);
+    const { dz, dGamma, dBeta } = batchNormBackward(
+      webGpu(backend),
+      { dy, y, z, mean, scale, gamma },
+      attrs?.['relu6'] === true,
+    );
+    return [dz, dGamma, dBeta];
+  });
   replace('AddInPlace', ({ backend, inputs }) => {
     addInPlace(webGpu(backend), given(inputs['target']), given(inputs['source']));
     return [];
@@ -53,16 +80,17 @@ export function registerTrainingKernels(): void {
   });
 }
 
-/** All gradients of a fused convolution: { x, y, dy, filter } -> [dFilter, dBias], and dx where `needInput`. */
+/** The gradients of a fused convolution: { x, y, dy, filter } -> [dFilter], then dBias where `needBias`, dx where `needInput`. */
 function convBackward({ backend, inputs, attrs = {} }: Arguments): TensorInfo[] {
   const gpu = webGpu(backend);
-  const [x, y, dy, filter] = ['x', 'y', 'dy', 'filter'].map((name) => given(inputs[name]));
-  if (!x || !y || !dy || !filter) throw new Error('ConvBackward wants x, y, dy and filter.');
+  const [x, y, dy, filter] = all(inputs, ['x', 'y', 'dy', 'filter']);
   const depthwise = attrs['kind'] === 'depthwise';
   const info = convInfo(x.shape, filter.shape, attrs, depthwise);
-  const dPre = attrs['activation'] === 'relu6' ? reluGradient(gpu, dy, y, CEILING) : dy;
-  const dFilter = (depthwise ? depthwiseFilterGradient : filterGradient)(gpu, x, dPre, info);
-  const gradients = [dFilter, columnSums(gpu, dPre)];
+  const relu = attrs['activation'] === 'relu6' ? reluColumnSums(gpu, dy, y, CEILING) : undefined;
+  const dPre = relu?.through ?? dy;
+  const gradients = [(depthwise ? depthwiseFilterGradient : filterGradient)(gpu, x, dPre, info)];
+  if (attrs['needBias'] === true) gradients.push(relu?.sums ?? columnSums(gpu, dy));
+  else if (relu) gpu.disposeData(relu.sums.dataId);
   if (attrs['needInput'] === true) gradients.push(inputGradient(gpu, dPre, filter, info, depthwise, attrs));
   if (dPre !== dy) gpu.disposeData(dPre.dataId);
   return gradients;
@@ -151,6 +179,15 @@ function shapeIn(attributes: Attributes, name: string): number[] {
 function given(tensor: TensorInfo | undefined): TensorInfo {
   if (tensor === undefined) throw new Error('An input of the kernel is missing.');
   return tensor;
+}
+
+/** The inputs of these names, in their order. */
+function all<const Names extends readonly string[]>(
+  inputs: Arguments['inputs'],
+  names: Names,
+): { readonly [i in keyof Names]: TensorInfo } {
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- one for each name
+  return names.map((name) => given(inputs[name])) as unknown as { readonly [i in keyof Names]: TensorInfo };
 }
 
 function webGpu(backend: unknown): WebGPUBackend {

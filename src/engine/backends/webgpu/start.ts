@@ -82,7 +82,8 @@ async function useDevice({ gpu, globals, adapter }: FoundAdapter, device: GPUDev
     writable: true,
   });
   // tfjs takes a while to load: not where there is no adapter.
-  const { enableProdMode, env, ready, registerBackend, setBackend } = await import('@tensorflow/tfjs-core');
+  const { backend, enableProdMode, env, ready, registerBackend, setBackend } =
+    await import('@tensorflow/tfjs-core');
   const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
   enableProdMode();
   await unregister();
@@ -91,7 +92,9 @@ async function useDevice({ gpu, globals, adapter }: FoundAdapter, device: GPUDev
   if (!(await setBackend('webgpu'))) throw new Error('TensorFlow.js refused it');
   await ready();
   const { registerTrainingKernels } = await import('./register.js');
-  registerTrainingKernels();
+  const started = backend();
+  if (!(started instanceof WebGPUBackend)) throw new Error('TensorFlow.js took another backend');
+  registerTrainingKernels(started);
 }
 
 async function unregister(): Promise<void> {
