@@ -40,6 +40,11 @@ const CASES: readonly Case[] = [
   ['conv', 1, 1, [8, 1, 1], [1280, 10], false],
   ['conv', 1, 1, [4, 14, 14], [96, 32], true],
   ['conv', 1, 1, [2, 3, 3], [112, 448], true],
+  ['conv', 1, 1, [3, 15, 11], [36, 68], true],
+  ['conv', 1, 1, [2, 31, 33], [24, 144], false],
+  // So many positions that a workgroup takes 64 or 128 of them.
+  ['conv', 1, 1, [1, 181, 182], [4, 8], true],
+  ['conv', 1, 1, [1, 257, 256], [8, 4], false],
   ['conv', 1, 1, [3, 100, 100], [7, 5], true],
   ['conv', 3, 2, [2, 32, 32], [3, 16], true],
   ['conv', 3, 2, [2, 33, 31], [3, 17], true],

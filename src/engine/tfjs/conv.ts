@@ -50,6 +50,10 @@ export function convForward(
 ): Tensor4D {
   const attributes = { ...attributesOf(options), activation: activationOf(options) };
   const inputs = { x, filter, ...(bias !== undefined && { bias }) };
+  if (getKernel('ConvForward', getBackend())) {
+    const results: unknown = engine().runKernel('ConvForward', inputs, { ...attributes, kind: options.kind });
+    return (results as [Tensor4D])[0];
+  }
   return engine().runKernel(forwardKernel[options.kind], inputs, attributes);
 }
 

@@ -70,7 +70,8 @@ export class LocalEngine implements Engine {
     this.replica.dispose();
   }
 
-  private begin(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<BegunStep> {
+  /** A step whose loss is read later. */
+  begin(input: NetworkInput, labels: Int32Array, rates: Rates): Promise<BegunStep> {
     return onDevice(async () => {
       const weight = this.replica.weightOf(labels);
       const size = this.replica.normalizes ? labels.length : this.sliceSize;

@@ -55,7 +55,7 @@ export function launchMany<Name extends string>(
   launched: LaunchOfMany<Name>,
 ): Record<Name, TensorInfo> {
   const { inputs, integers = {}, floats = {} } = launched;
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- private only by declaration
+
   const internals = backend as unknown as Internals;
   const results = Object.entries<Output>(launched.outputs).map(([name, output]) => {
     const inPlace = 'dataId' in output;
@@ -97,7 +97,7 @@ export function launchMany<Name extends string>(
     forgetCopy(backend, tensor.dataId);
     noted?.add(tensor.dataId);
   }
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- made of the same names
+
   return outputs as Record<Name, TensorInfo>;
 }
 

@@ -2,6 +2,7 @@ import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { tensor as tensorOf, type Tensor, tidy, util } from '@tensorflow/tfjs-core';
 import type { Recorder, Recording } from '../replay.js';
 import { forgetCopy, watchChanges } from './program.js';
+import { Uploads } from './uploads.js';
 
 /** One program as it was issued: its buffers are in the bind group. */
 interface Dispatch {
@@ -25,7 +26,8 @@ export function webGpuRecorder(backend: WebGPUBackend): Recorder {
       const buffers = new RecordedBuffers(backend.device);
       try {
         const inputs = given.map(({ shape }) => buffers.place(shape));
-        submit(backend, (encoder) => fill(backend, encoder, inputs, given));
+        submit(backend, (encoder) => fill(backend, encoder, buffers.uploads, { places: inputs, given }));
+        buffers.uploads.submitted();
         const changed = new Set<object>();
         const dispatches: Dispatch[] = [];
         const restore = [
@@ -75,7 +77,7 @@ class WebGpuRecording implements Recording {
     const { inputs, dispatches, changed } = this.recorded;
     flush(this.backend);
     const results = submit(this.backend, (encoder) => {
-      fill(this.backend, encoder, inputs, given);
+      fill(this.backend, encoder, this.buffers.uploads, { places: inputs, given });
       const pass = encoder.beginComputePass();
       let current: GPUComputePipeline | undefined;
       for (const { pipeline, bindGroup, groups } of dispatches) {
@@ -87,6 +89,7 @@ class WebGpuRecording implements Recording {
       pass.end();
       return this.results(encoder);
     });
+    this.buffers.uploads.submitted();
     for (const dataId of changed) forgetCopy(this.backend, dataId);
     return results;
   }
@@ -126,7 +129,6 @@ function flush(backend: WebGPUBackend): void {
 
 /** Frees what earlier work left for reuse: a recording has its own buffers. */
 function freeUnused({ bufferManager }: WebGPUBackend): void {
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- private only by declaration
   const manager = bufferManager as unknown as {
     readonly freeBuffers: Map<string, GPUBuffer[]>;
     numFreeBuffers: number;
@@ -143,10 +145,10 @@ function freeUnused({ bufferManager }: WebGPUBackend): void {
 
 /** Puts tensors into places: from the host where they are not on the device yet. */
 function fill(
-  { device, tensorMap }: WebGPUBackend,
+  { tensorMap }: WebGPUBackend,
   encoder: GPUCommandEncoder,
-  places: readonly Place[],
-  given: readonly Tensor[],
+  uploads: Uploads,
+  { places, given }: { readonly places: readonly Place[]; readonly given: readonly Tensor[] },
 ): void {
   places.forEach(({ buffer, shape }, i) => {
     const tensor = given[i];
@@ -154,17 +156,9 @@ function fill(
       throw new Error(`a recording made for [${shape.join(', ')}] was given something else`);
     const { resource, values } = tensorMap.get(tensor.dataId);
     if (resource instanceof GPUBuffer) encoder.copyBufferToBuffer(resource, 0, buffer, 0, buffer.size);
-    else if (values instanceof Float32Array) device.queue.writeBuffer(buffer, 0, unshared(values));
+    else if (values instanceof Float32Array) uploads.write(encoder, buffer, values);
     else throw new Error('an input of a recording has no values');
   });
-}
-
-/** Dawn refuses memory that threads share. */
-function unshared(values: Float32Array): Float32Array<ArrayBuffer> {
-  const { buffer, byteOffset, length } = values;
-  return buffer instanceof ArrayBuffer
-    ? new Float32Array(buffer, byteOffset, length)
-    : new Float32Array(values);
 }
 
 function placeOf({ tensorMap }: WebGPUBackend, { dataId, shape }: Tensor): Place {
@@ -175,12 +169,15 @@ function placeOf({ tensorMap }: WebGPUBackend, { dataId, shape }: Tensor): Place
 
 /** Buffers of one recording: those of passing tensors are used again within it, nobody else gets them. */
 class RecordedBuffers {
+  readonly uploads: Uploads;
   private readonly all = new Set<GPUBuffer>();
   private readonly free = new Map<string, GPUBuffer[]>();
   /** Written once, by the host: what a program reads there must stand there at every replay. */
   private readonly constant = new Set<GPUBuffer>();
 
-  constructor(private readonly device: GPUDevice) {}
+  constructor(private readonly device: GPUDevice) {
+    this.uploads = new Uploads(device);
+  }
 
   owns(buffer: GPUBuffer): boolean {
     return this.all.has(buffer);
@@ -212,6 +209,7 @@ class RecordedBuffers {
   destroy(): void {
     for (const buffer of this.all) buffer.destroy();
     this.all.clear();
+    this.uploads.destroy();
   }
 }
 

@@ -5,7 +5,8 @@ import {
   Conv2DBackpropFilter,
   Conv2DBackpropInput,
   DepthwiseConv2dNativeBackpropFilter,
-  DepthwiseConv2dNativeBackpropInput,
+  FusedConv2D,
+  FusedDepthwiseConv2D,
   getKernel,
   type KernelFunc,
   registerKernel,
@@ -15,7 +16,15 @@ import {
 import { setRecorder } from '../replay.js';
 import { batchNormBackward, batchNormForward } from './batch-norm.js';
 import { addInPlace, sgdMomentum } from './elementwise.js';
+import { depthwiseInputGradient } from './depthwise.js';
 import { depthwiseFilterGradient, filterGradient } from './filter-gradients.js';
+import {
+  isPacked,
+  pointwiseFilterGradient,
+  pointwiseForward,
+  pointwiseInputGradient,
+  type PointwiseSizes,
+} from './products.js';
 import { webGpuRecorder } from './recording.js';
 import { columnSums, reluColumnSums } from './sums.js';
 
@@ -31,6 +40,7 @@ const CEILING = 6;
  */
 export function registerTrainingKernels(backend: WebGPUBackend): void {
   setRecorder(backend, webGpuRecorder(backend));
+  replace('ConvForward', convForward);
   replace('ConvBackward', convBackward);
   replace('SgdMomentum', ({ backend, inputs, attrs }) => {
     const [weight, velocity, gradient, rates] = all(inputs, ['weight', 'velocity', 'gradient', 'rates']);
@@ -88,7 +98,11 @@ function convBackward({ backend, inputs, attrs = {} }: Arguments): TensorInfo[] 
   const info = convInfo(x.shape, filter.shape, attrs, depthwise);
   const relu = attrs['activation'] === 'relu6' ? reluColumnSums(gpu, dy, y, CEILING) : undefined;
   const dPre = relu?.through ?? dy;
-  const gradients = [(depthwise ? depthwiseFilterGradient : filterGradient)(gpu, x, dPre, info)];
+  const sizes = depthwise ? undefined : pointwiseSizes(info);
+  const gradients: TensorInfo[] = [];
+  if (sizes !== undefined && isPacked(sizes.inChannels, sizes.outChannels))
+    gradients.push(pointwiseFilterGradient(gpu, { x, dy: dPre }, sizes));
+  else gradients.push((depthwise ? depthwiseFilterGradient : filterGradient)(gpu, x, dPre, info));
   if (attrs['needBias'] === true) gradients.push(relu?.sums ?? columnSums(gpu, dy));
   else if (relu) gpu.disposeData(relu.sums.dataId);
   if (attrs['needInput'] === true) gradients.push(inputGradient(gpu, dPre, filter, info, depthwise, attrs));
@@ -104,18 +118,37 @@ function inputGradient(
   depthwise: boolean,
   attributes: Attributes,
 ): TensorInfo {
+  if (depthwise) return depthwiseInputGradient(backend, dy, filter, info);
   const inputShape = info.inShape;
-  const pointwise =
-    info.filterHeight * info.filterWidth === 1 && info.strideHeight === 1 && info.strideWidth === 1;
-  if (!depthwise && pointwise) {
-    const rows = info.batchSize * info.inHeight * info.inWidth;
-    const a = { ...dy, shape: [1, rows, info.outChannels] };
-    const b = { ...filter, shape: [1, info.inChannels, info.outChannels] };
-    const product = run(BatchMatMul, { a, b }, { transposeA: false, transposeB: true }, backend);
-    return { ...product, shape: inputShape };
-  }
-  const kernel = depthwise ? DepthwiseConv2dNativeBackpropInput : Conv2DBackpropInput;
-  return run(kernel, { dy, filter }, { ...attributes, inputShape }, backend);
+  const sizes = pointwiseSizes(info);
+  if (sizes === undefined)
+    return run(Conv2DBackpropInput, { dy, filter }, { ...attributes, inputShape }, backend);
+  if (isPacked(sizes.inChannels, sizes.outChannels))
+    return pointwiseInputGradient(backend, { dy, filter }, sizes);
+  const a = { ...dy, shape: [1, sizes.rows, info.outChannels] };
+  const b = { ...filter, shape: [1, info.inChannels, info.outChannels] };
+  const product = run(BatchMatMul, { a, b }, { transposeA: false, transposeB: true }, backend);
+  return { ...product, shape: inputShape };
+}
+
+/** Of a 1 x 1 convolution with stride 1; undefined for another. */
+function pointwiseSizes(info: backend_util.Conv2DInfo): PointwiseSizes | undefined {
+  const { filterHeight, filterWidth, strideHeight, strideWidth, inChannels, outChannels } = info;
+  if (filterHeight * filterWidth * strideHeight * strideWidth !== 1) return undefined;
+  return { rows: info.batchSize * info.inHeight * info.inWidth, inChannels, outChannels };
+}
+
+/** A convolution with bias and ReLU6, if any: { x, filter, bias? } -> [y]. */
+function convForward({ backend, inputs, attrs = {} }: Arguments): TensorInfo[] {
+  const gpu = webGpu(backend);
+  const [x, filter] = all(inputs, ['x', 'filter']);
+  const bias = inputs['bias'];
+  const depthwise = attrs['kind'] === 'depthwise';
+  const sizes = depthwise ? undefined : pointwiseSizes(convInfo(x.shape, filter.shape, attrs, false));
+  if (sizes !== undefined && isPacked(sizes.inChannels, sizes.outChannels))
+    return [pointwiseForward(gpu, { x, filter, bias }, sizes, attrs['activation'] === 'relu6')];
+  const given = { x, filter, ...(bias !== undefined && { bias }) };
+  return [run(depthwise ? FusedDepthwiseConv2D : FusedConv2D, given, attrs, gpu)];
 }
 
 function run(
@@ -186,7 +219,6 @@ function all<const Names extends readonly string[]>(
   inputs: Arguments['inputs'],
   names: Names,
 ): { readonly [i in keyof Names]: TensorInfo } {
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- one for each name
   return names.map((name) => given(inputs[name])) as unknown as { readonly [i in keyof Names]: TensorInfo };
 }
 
