@@ -102,6 +102,8 @@ describe('batch norm in training mode', () => {
   test.each<[image: readonly number[], channels: number, relu6: boolean]>([
     [[2, 7, 7], 16, true],
     [[3, 5, 9], 33, false],
+    [[3, 20, 21], 24, false],
+    [[2, 9, 7], 96, true],
     [[4, 1, 1], 5, true],
     // Of so many values some are so near an end of ReLU6 that rounding decides whether they pass a gradient: here none is cut.
     [[3, 100, 100], 7, false],

@@ -1,7 +1,7 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { launch, launchMany } from './program.js';
-import { COLUMNS, overRows, ROWS, rowPass, SUM_OF_ROWS } from './sums.js';
+import { overRows, type RowPass, rowPass, sumOfRows, THROUGH_RELU6 } from './sums.js';
 
 /** What batch norm is computed with besides its input z, each [channels]; the running statistics change in place. */
 export interface NormTensors {
@@ -19,83 +19,85 @@ export interface NormTerms {
   readonly relu6: boolean;
 }
 
-/** WGSL of `sumOfChunks`: the sum of one of two kinds of partial sums [chunks, 2, channels] of a channel. Every thread must call it. */
-const SUM_OF_CHUNKS = `
-      ${SUM_OF_ROWS}
-      fn sumOfChunks(kind : i32, channel : i32) -> f32 {
-        var own = 0.0;
-        if (channel < uniforms.channels) {
-          for (var chunk = i32(localId.y); chunk < uniforms.count; chunk += ${ROWS}) {
-            own += partial[(2 * chunk + kind) * uniforms.channels + channel];
+/** WGSL of `sumOfChunks`: the sum of one of two kinds of partial sums [chunks, 2, columns] of a column. Every thread must call it. */
+function sumOfChunks(side: RowPass['side']): string {
+  return `
+      ${sumOfRows(side)}
+      fn sumOfChunks(kind : i32, column : i32) -> T {
+        var own = T(0.0);
+        if (column < uniforms.columns) {
+          for (var chunk = i32(localId.y); chunk < uniforms.count; chunk += ${side.rows}) {
+            own += partial[(2 * chunk + kind) * uniforms.columns + column];
           }
         }
         return sumOfRows(own);
       }`;
+}
 
 /**
- * Batch norm of a training step in three passes: z to y, the mean and 1 / sqrt(variance + epsilon) of each channel; the running
- * statistics take in the batch's. Sums of differences from each channel's first value: a difference of plain squares would lose its digits.
+ * Batch norm of a training step in three passes: z to y, the mean and 1 / sqrt(variance + epsilon) of each column; the running
+ * statistics take in the batch's. Sums of differences from each column's first value: a difference of plain squares would lose its digits.
  */
 export function batchNormForward(
   backend: WebGPUBackend,
   { z, gamma, beta, runningMean, runningVariance }: NormTensors,
   { epsilon, momentum, relu6 }: NormTerms,
 ): { readonly y: TensorInfo; readonly mean: TensorInfo; readonly scale: TensorInfo } {
-  const { channels, rows, chunks, launch: shared } = rowPass(z);
+  const { rows, chunks, columns, packed, side, pass, totals } = rowPass(z);
+  const channels = z.shape.at(-1) ?? 1;
   const partial = launch(backend, {
-    ...shared,
-    key: 'moments',
+    ...pass,
+    key: `moments-${side.columns}`,
     inputs: { z },
     output: [chunks.count, 2, channels],
-    code: overRows(
-      `var sum = 0.0;
-       var squares = 0.0;
-       let first = z[min(channel, uniforms.channels - 1)];`,
+    code: overRows(side, [
+      `var sum = T(0.0);
+       var squares = T(0.0);
+       let first = z[min(column, uniforms.columns - 1)];`,
       `let d = z[index] - first;
        sum += d;
        squares += d * d;`,
       `let allSum = sumOfRows(sum);
        let allSquares = sumOfRows(squares);
        if (firstRow) {
-         result[2 * chunk * uniforms.channels + channel] = allSum;
-         result[(2 * chunk + 1) * uniforms.channels + channel] = allSquares;
+         result[2 * chunk * uniforms.columns + column] = allSum;
+         result[(2 * chunk + 1) * uniforms.columns + column] = allSquares;
        }`,
-    ),
+    ]),
   });
   const { mean, scale } = launchMany(backend, {
-    key: 'moments-total',
+    ...totals,
+    key: `moments-total-${side.columns}`,
     inputs: { partial, z },
-    integers: { channels, count: chunks.count },
     floats: { positions: rows, epsilon, momentum },
     outputs: { mean: [channels], scale: [channels], runningMean, runningVariance },
-    workgroup: [COLUMNS, ROWS, 1],
-    groups: [Math.ceil(channels / COLUMNS), 1, 1],
     code: `
-      ${SUM_OF_CHUNKS}
+      ${sumOfChunks(side)}
       fn main() {
-        let channel = i32(workgroupId.x) * ${COLUMNS} + i32(localId.x);
-        let shift = sumOfChunks(0, channel) / uniforms.positions;
-        let square = sumOfChunks(1, channel) / uniforms.positions;
-        if (localId.y != 0u || channel >= uniforms.channels) { return; }
-        let batchMean = z[channel] + shift;
-        let batchVariance = max(square - shift * shift, 0.0);
-        mean[channel] = batchMean;
-        scale[channel] = inverseSqrt(batchVariance + uniforms.epsilon);
+        let column = i32(workgroupId.x) * ${side.columns} + i32(localId.x);
+        let shift = sumOfChunks(0, column) / uniforms.positions;
+        let square = sumOfChunks(1, column) / uniforms.positions;
+        if (localId.y != 0u || column >= uniforms.columns) { return; }
+        let batchMean = z[column] + shift;
+        let batchVariance = max(square - shift * shift, T(0.0));
+        mean[column] = batchMean;
+        scale[column] = inverseSqrt(batchVariance + uniforms.epsilon);
         let unbiased = batchVariance * (uniforms.positions / (uniforms.positions - 1.0));
-        runningMean[channel] = uniforms.momentum * runningMean[channel] + (1.0 - uniforms.momentum) * batchMean;
-        runningVariance[channel] =
-          uniforms.momentum * runningVariance[channel] + (1.0 - uniforms.momentum) * unbiased;
+        runningMean[column] = uniforms.momentum * runningMean[column] + (1.0 - uniforms.momentum) * batchMean;
+        runningVariance[column] =
+          uniforms.momentum * runningVariance[column] + (1.0 - uniforms.momentum) * unbiased;
       }`,
   });
   backend.disposeData(partial.dataId);
-  const linear = '(z[index] - mean[channel]) * scale[channel] * gamma[channel] + beta[channel]';
+  const linear = '(z[index] - mean[column]) * scale[column] * gamma[column] + beta[column]';
   const y = launch(backend, {
     key: `normalize-${relu6 ? 'relu6' : 'linear'}`,
     inputs: { z, mean, scale, gamma, beta },
-    integers: { channels },
+    packed,
+    integers: { columns },
     output: z.shape,
     workgroup: [64, 1, 1],
-    code: perChannel(`result[index] = ${relu6 ? `clamp(${linear}, 0.0, 6.0)` : linear};`),
+    code: perColumn(`result[index] = ${relu6 ? `clamp(${linear}, T(0.0), T(6.0))` : linear};`),
   });
   return { y, mean, scale };
 }
@@ -116,19 +118,20 @@ export function batchNormBackward(
   { dy, y, z, mean, scale, gamma }: NormGradientTensors,
   relu6: boolean,
 ): { readonly dz: TensorInfo; readonly dGamma: TensorInfo; readonly dBeta: TensorInfo } {
-  const { channels, rows, chunks, launch: shared } = rowPass(dy);
+  const { rows, chunks, columns, packed, side, pass, totals } = rowPass(dy);
+  const channels = dy.shape.at(-1) ?? 1;
   const variant = relu6 ? 'relu6' : 'linear';
-  const passed = relu6 ? 'select(0.0, dy[index], y[index] > 0.0 && y[index] < 6.0)' : 'dy[index]';
+  const passed = relu6 ? THROUGH_RELU6 : 'dy[index]';
   const maps = relu6 ? { dy, y, z } : { dy, z };
   const partial = launch(backend, {
-    ...shared,
-    key: `norm-sums-${variant}`,
+    ...pass,
+    key: `norm-sums-${variant}-${side.columns}`,
     inputs: { ...maps, mean, scale },
     output: [chunks.count, 2, channels],
-    code: overRows(
-      `var beta = 0.0;
-       var gamma = 0.0;
-       let own = min(channel, uniforms.channels - 1);
+    code: overRows(side, [
+      `var beta = T(0.0);
+       var gamma = T(0.0);
+       let own = min(column, uniforms.columns - 1);
        let centre = mean[own];
        let factor = scale[own];`,
       `let g = ${passed};
@@ -137,57 +140,56 @@ export function batchNormBackward(
       `let allBeta = sumOfRows(beta);
        let allGamma = sumOfRows(gamma);
        if (firstRow) {
-         result[2 * chunk * uniforms.channels + channel] = allBeta;
-         result[(2 * chunk + 1) * uniforms.channels + channel] = allGamma;
+         result[2 * chunk * uniforms.columns + column] = allBeta;
+         result[(2 * chunk + 1) * uniforms.columns + column] = allGamma;
        }`,
-    ),
+    ]),
   });
   const { dGamma, dBeta, terms } = launchMany(backend, {
-    key: 'norm-sums-total',
+    ...totals,
+    key: `norm-sums-total-${side.columns}`,
     inputs: { partial, mean, scale, gamma },
-    integers: { channels, count: chunks.count },
     floats: { positions: rows },
-    // Of each channel: factors of the gradient and of the centred input, the mean, and what is added.
+    // Of each column: factors of the gradient and of the centred input, the mean, and what is added.
     outputs: { dGamma: [channels], dBeta: [channels], terms: [4, channels] },
-    workgroup: [COLUMNS, ROWS, 1],
-    groups: [Math.ceil(channels / COLUMNS), 1, 1],
     code: `
-      ${SUM_OF_CHUNKS}
+      ${sumOfChunks(side)}
       fn main() {
-        let channel = i32(workgroupId.x) * ${COLUMNS} + i32(localId.x);
-        let beta = sumOfChunks(0, channel);
-        let products = sumOfChunks(1, channel);
-        if (localId.y != 0u || channel >= uniforms.channels) { return; }
-        dGamma[channel] = products;
-        dBeta[channel] = beta;
-        let factor = gamma[channel] * scale[channel];
-        terms[channel] = factor;
-        terms[uniforms.channels + channel] = -factor * products * scale[channel] / uniforms.positions;
-        terms[2 * uniforms.channels + channel] = mean[channel];
-        terms[3 * uniforms.channels + channel] = -factor * beta / uniforms.positions;
+        let column = i32(workgroupId.x) * ${side.columns} + i32(localId.x);
+        let beta = sumOfChunks(0, column);
+        let products = sumOfChunks(1, column);
+        if (localId.y != 0u || column >= uniforms.columns) { return; }
+        dGamma[column] = products;
+        dBeta[column] = beta;
+        let factor = gamma[column] * scale[column];
+        terms[column] = factor;
+        terms[uniforms.columns + column] = -factor * products * scale[column] / uniforms.positions;
+        terms[2 * uniforms.columns + column] = mean[column];
+        terms[3 * uniforms.columns + column] = -factor * beta / uniforms.positions;
       }`,
   });
   backend.disposeData(partial.dataId);
   const dz = launch(backend, {
     key: `norm-gradient-${variant}`,
     inputs: { ...maps, terms },
-    integers: { channels },
+    packed,
+    integers: { columns },
     output: dy.shape,
     workgroup: [64, 1, 1],
-    code: perChannel(`
-      result[index] = terms[channel] * ${passed}
-        + terms[uniforms.channels + channel] * (z[index] - terms[2 * uniforms.channels + channel])
-        + terms[3 * uniforms.channels + channel];`),
+    code: perColumn(`
+      result[index] = terms[column] * ${passed}
+        + terms[uniforms.columns + column] * (z[index] - terms[2 * uniforms.columns + column])
+        + terms[3 * uniforms.columns + column];`),
   });
   backend.disposeData(terms.dataId);
   return { dz, dGamma, dBeta };
 }
 
-function perChannel(statement: string): string {
+function perColumn(statement: string): string {
   return `
       fn main(index : i32) {
         if (index >= uniforms.size) { return; }
-        let channel = index % uniforms.channels;
+        let column = index % uniforms.columns;
         ${statement}
       }`;
 }

@@ -1,5 +1,5 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { type backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import type { backend_util, TensorInfo } from '@tensorflow/tfjs-core';
 import { launch } from './program.js';
 
 /**
@@ -14,13 +14,12 @@ export function depthwiseInputGradient(
 ): TensorInfo {
   const { filterHeight, filterWidth, strideHeight, strideWidth, inChannels } = info;
   const packed = inChannels % 4 === 0;
-  const type = packed ? 'vec4<f32>' : 'f32';
   const channels = packed ? inChannels / 4 : inChannels;
   const range = (length: number): number[] => Array.from({ length }, (_, i) => i);
   return launch(backend, {
-    key: `depthwise-input-gradient-${filterHeight}x${filterWidth}-${strideHeight}x${strideWidth}-${type}`,
+    key: `depthwise-input-gradient-${filterHeight}x${filterWidth}-${strideHeight}x${strideWidth}`,
     inputs: { dy, weights: filter },
-    vectors: packed ? ['dy', 'weights', 'result'] : [],
+    packed,
     integers: {
       channels,
       inHeight: info.inHeight,
@@ -31,7 +30,6 @@ export function depthwiseInputGradient(
       left: info.padInfo.left,
     },
     output: info.inShape,
-    threads: util.sizeFromShape(info.inShape) / (packed ? 4 : 1),
     workgroup: [64, 1, 1],
     code: `
       fn main(index : i32) {
@@ -42,7 +40,7 @@ export function depthwiseInputGradient(
         let row = position / uniforms.inWidth;
         let y = row % uniforms.inHeight + uniforms.top;
         let image = row / uniforms.inHeight;
-        var sum = ${type}(0.0);
+        var sum = T(0.0);
         ${range(filterHeight)
           .map(
             (ky) => `

@@ -1,6 +1,6 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { launch, launchMany } from './program.js';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { isPacked, launch, launchMany } from './program.js';
 
 const FLAT = { workgroup: [64, 1, 1] as const };
 
@@ -9,6 +9,7 @@ export function addInPlace(backend: WebGPUBackend, target: TensorInfo, source: T
   launch(backend, {
     ...FLAT,
     key: 'add-in-place',
+    packed: isPacked(source),
     inputs: { source },
     output: target,
     code: perValue('result[index] += source[index];'),
@@ -46,9 +47,4 @@ export function sgdMomentum(
 
 function perValue(statement: string): string {
   return `fn main(index : i32) { if (index < uniforms.size) { ${statement} } }`;
-}
-
-/** Whether a program may go over a tensor by vectors of four. */
-export function byFours({ shape }: TensorInfo): boolean {
-  return util.sizeFromShape(shape) % 4 === 0;
 }

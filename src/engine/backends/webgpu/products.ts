@@ -130,14 +130,14 @@ function product(backend: WebGPUBackend, made: Product): TensorInfo {
   return launch(backend, {
     key: `product-${a.dense}-${b.dense}-${height}x${width}${end}`,
     inputs: { a: a.tensor, b: b.tensor, ...(bias && { bias }) },
-    vectors: ['a', 'b', 'bias', 'result'],
+    packed: true,
     integers: { rows, columns, inner, depth: chunks.rows },
     output,
     workgroup: [threads[0], threads[1], 1],
     groups: [Math.ceil(rows / height), Math.ceil(columns / width), chunks.count],
     code: `
-      var<workgroup> aSlab : array<vec4<f32>, ${(SLAB * height) / 4}>;
-      var<workgroup> bSlab : array<vec4<f32>, ${(SLAB * width) / 4}>;
+      var<workgroup> aSlab : array<T, ${(SLAB * height) / 4}>;
+      var<workgroup> bSlab : array<T, ${(SLAB * width) / 4}>;
 
       fn main() {
         let firstRow = i32(workgroupId.x) * ${height};
@@ -146,7 +146,7 @@ function product(backend: WebGPUBackend, made: Product): TensorInfo {
         let end = min(first + uniforms.depth, uniforms.inner);
         let tx = i32(localId.x);
         let ty = i32(localId.y);
-        ${sums.map((i) => `var sum${i} = vec4<f32>(0.0);`).join(' ')}
+        ${sums.map((i) => `var sum${i} = T(0.0);`).join(' ')}
         // Barriers want a loop that is plainly the same for all threads: over uniforms alone.
         for (var slab = 0; slab < uniforms.depth; slab += ${SLAB}) {
           ${load('a', a.dense, height, threads[0] * threads[1])}
@@ -178,7 +178,7 @@ function product(backend: WebGPUBackend, made: Product): TensorInfo {
 
 function finished(sum: string, bias: boolean, relu6: boolean): string {
   const linear = bias ? `${sum} + bias[column / 4]` : sum;
-  return relu6 ? `clamp(${linear}, vec4<f32>(0.0), vec4<f32>(6.0))` : linear;
+  return relu6 ? `clamp(${linear}, T(0.0), T(6.0))` : linear;
 }
 
 /** WGSL that brings a slab of an operand into shared memory as [inner, outer]. */
@@ -189,7 +189,7 @@ function load(name: 'a' | 'b', dense: Operand['dense'], side: number, threads: n
           for (var e = i32(localIndex); e < ${(SLAB * side) / 4}; e += ${threads}) {
             let inner = first + slab + e / ${side / 4};
             let outer = ${first} + 4 * (e % ${side / 4});
-            var values = vec4<f32>(0.0);
+            var values = T(0.0);
             if (inner < end && outer < ${bound}) { values = ${name}[(inner * ${bound} + outer) / 4]; }
             ${name}Slab[e] = values;
           }`;
@@ -202,7 +202,7 @@ function load(name: 'a' | 'b', dense: Operand['dense'], side: number, threads: n
             let block = e / ${SLAB / 4};
             let outer = ${first} + 4 * block;
             let place0 = (outer * uniforms.inner + inner) / 4;
-            ${four.map((i) => `var row${i} = vec4<f32>(0.0);`).join(' ')}
+            ${four.map((i) => `var row${i} = T(0.0);`).join(' ')}
             if (inner < end) {
               ${four.map((i) => `if (outer + ${i} < ${bound}) { row${i} = ${name}[place0 + ${i} * (uniforms.inner / 4)]; }`).join(' ')}
             }

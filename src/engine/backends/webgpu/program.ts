@@ -10,18 +10,17 @@ interface Program {
   readonly key: string;
   /** Buffers by the names that the code uses; they must be distinct from the outputs'. */
   readonly inputs: Readonly<Record<string, TensorInfo>>;
-  /** Inputs and outputs that the code reads and writes by vectors of four; their sizes must be multiples of it. */
-  readonly vectors?: readonly string[];
+  /** All buffers hold vectors of four, so their sizes are multiples of it; the code calls their type T, else T is a float. */
+  readonly packed?: boolean;
   /** Integers and floats by the names that the code reads as `uniforms.name`. */
   readonly integers?: Readonly<Record<string, number>>;
   readonly floats?: Readonly<Record<string, number>>;
   readonly workgroup: readonly [number, number, number];
   /**
-   * Workgroups in each direction; or so many threads along x, for `fn main(index : i32)` with `uniforms.size`. Left out: a thread
-   * for each value of the first output.
+   * Workgroups in each direction; left out for `fn main(index : i32)`, a thread for each T of the first output, `uniforms.size` in
+   * all.
    */
   readonly groups?: readonly [number, number, number];
-  readonly threads?: number;
   readonly code: string;
 }
 
@@ -33,6 +32,11 @@ export interface Launch extends Program {
 /** A program with outputs by the names that its code uses. */
 export interface LaunchOfMany<Name extends string> extends Program {
   readonly outputs: Readonly<Record<Name, Output>>;
+}
+
+/** Whether a program can go over the last axis by vectors of four. */
+export function isPacked({ shape }: TensorInfo): boolean {
+  return (shape.at(-1) ?? 1) % 4 === 0;
 }
 
 /** What is used of the backend that its types keep private: it tells when work on a tensor is under way. */
@@ -63,7 +67,7 @@ export function launchMany<Name extends string>(
     return { name, tensor, inPlace };
   });
   const outputs = Object.fromEntries(results.map(({ name, tensor }) => [name, tensor]));
-  const size = launched.threads ?? util.sizeFromShape(results[0]?.tensor.shape ?? []);
+  const size = util.sizeFromShape(results[0]?.tensor.shape ?? []) / (launched.packed === true ? 4 : 1);
   const groups = launched.groups ?? flatGroups(backend.device, Math.ceil(size / launched.workgroup[0]));
   const pipeline = pipelineOf(backend.device, launched, Object.keys(outputs));
   const tensors = [...Object.values(inputs), ...Object.values(outputs)];
@@ -121,30 +125,31 @@ const pipelines = new WeakMap<GPUDevice, Map<string, GPUComputePipeline>>();
 function pipelineOf(device: GPUDevice, program: Program, outputs: readonly string[]): GPUComputePipeline {
   const known = pipelines.get(device) ?? new Map<string, GPUComputePipeline>();
   pipelines.set(device, known);
-  const made = known.get(program.key);
+  const key = `${program.key}${program.packed === true ? '-packed' : ''}`;
+  const made = known.get(key);
   if (made !== undefined) return made;
-  const label = `onecycle-${program.key}`;
+  const label = `onecycle-${key}`;
   const module = device.createShaderModule({ code: shader(program, outputs), label });
   const pipeline = device.createComputePipeline({
     compute: { module, entryPoint: 'entry' },
     label,
     layout: 'auto',
   });
-  known.set(program.key, pipeline);
+  known.set(key, pipeline);
   return pipeline;
 }
 
 /** The program's code with its bindings before it: inputs, outputs, uniforms. */
 function shader(program: Program, outputs: readonly string[]): string {
-  const { inputs, vectors = [], integers = {}, floats = {}, workgroup, groups, code } = program;
-  const type = (name: string): string => (vectors.includes(name) ? 'array<vec4<f32>>' : 'array<f32>');
+  const { inputs, packed = false, integers = {}, floats = {}, workgroup, groups, code } = program;
   const names = Object.keys(inputs);
   const buffers = [
-    ...names.map((name) => `var<storage, read> ${name} : ${type(name)};`),
-    ...outputs.map((name) => `var<storage, read_write> ${name} : ${type(name)};`),
+    ...names.map((name) => `var<storage, read> ${name} : array<T>;`),
+    ...outputs.map((name) => `var<storage, read_write> ${name} : array<T>;`),
     'var<uniform> uniforms : Uniforms;',
   ];
   return `
+    alias T = ${packed ? 'vec4<f32>' : 'f32'};
     struct Uniforms {
       size : i32,
       ${Object.keys(integers)

@@ -26,13 +26,10 @@ import {
   type PointwiseSizes,
 } from './products.js';
 import { webGpuRecorder } from './recording.js';
-import { columnSums, reluColumnSums } from './sums.js';
+import { columnSums, relu6ColumnSums } from './sums.js';
 
 type Arguments = Parameters<KernelFunc>[0];
 type Attributes = NonNullable<Arguments['attrs']>;
-
-/** Where ReLU6 stops passing gradients. */
-const CEILING = 6;
 
 /**
  * Gives the WebGPU backend kernels for training that use the whole device, where its own take one thread per weight, and what
@@ -96,7 +93,7 @@ function convBackward({ backend, inputs, attrs = {} }: Arguments): TensorInfo[] 
   const [x, y, dy, filter] = all(inputs, ['x', 'y', 'dy', 'filter']);
   const depthwise = attrs['kind'] === 'depthwise';
   const info = convInfo(x.shape, filter.shape, attrs, depthwise);
-  const relu = attrs['activation'] === 'relu6' ? reluColumnSums(gpu, dy, y, CEILING) : undefined;
+  const relu = attrs['activation'] === 'relu6' ? relu6ColumnSums(gpu, dy, y) : undefined;
   const dPre = relu?.through ?? dy;
   const sizes = depthwise ? undefined : pointwiseSizes(info);
   const gradients: TensorInfo[] = [];

@@ -1,6 +1,6 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { launch, launchMany } from './program.js';
+import { isPacked, launch, launchMany } from './program.js';
 
 /** Enough workgroups to fill a large graphics card. A constant: results must not depend on the device. */
 const WANTED_GROUPS = 1024;
@@ -33,20 +33,25 @@ export function sumChunks(
 ): TensorInfo {
   if (count === 1) return { ...partial, shape: [...shape] };
   const length = util.sizeFromShape([...shape]);
+  const packed = length % 4 === 0;
+  const columns = packed ? length / 4 : length;
+  // Of few chunks each sum has a thread of its own.
+  const side: Side = count <= 8 ? { columns: 64, rows: 1 } : { columns: 16, rows: 16 };
   const total = launch(backend, {
-    key: 'sum-chunks',
+    key: `sum-chunks-${side.columns}x${side.rows}`,
+    packed,
     inputs: { parts: partial },
-    integers: { length, count },
+    integers: { length: columns, count },
     output: shape,
-    workgroup: [COLUMNS, ROWS, 1],
-    groups: spread(Math.ceil(length / COLUMNS)),
+    workgroup: [side.columns, side.rows, 1],
+    groups: spread(Math.ceil(columns / side.columns)),
     code: `
-      ${SUM_OF_ROWS}
+      ${sumOfRows(side)}
       fn main() {
-        let column = i32(workgroupId.y * ${SPREAD}u + workgroupId.x) * ${COLUMNS} + i32(localId.x);
-        var own = 0.0;
+        let column = i32(workgroupId.y * ${SPREAD}u + workgroupId.x) * ${side.columns} + i32(localId.x);
+        var own = T(0.0);
         if (column < uniforms.length) {
-          for (var chunk = i32(localId.y); chunk < uniforms.count; chunk += ${ROWS}) {
+          for (var chunk = i32(localId.y); chunk < uniforms.count; chunk += ${side.rows}) {
             own += parts[chunk * uniforms.length + column];
           }
         }
@@ -59,78 +64,99 @@ export function sumChunks(
 }
 
 /** Workgroups in a row of a dispatch that has more than one row. */
-export const SPREAD = 32768;
+const SPREAD = 32768;
 
 /** So many workgroups, in rows of SPREAD. */
-export function spread(groups: number): readonly [number, number, number] {
+function spread(groups: number): readonly [number, number, number] {
   return [Math.min(groups, SPREAD), Math.ceil(groups / SPREAD), 1];
 }
 
-/** Columns, and rows at a time, of a workgroup that sums over rows. */
-export const COLUMNS = 16;
-export const ROWS = 16;
+/** Threads of a workgroup that sums over rows: columns, and rows at a time. */
+interface Side {
+  readonly columns: number;
+  readonly rows: number;
+}
 
 /** WGSL of `sumOfRows`: the sum of a value over the threads of one column of a workgroup. Every thread must call it. */
-export const SUM_OF_ROWS = `
-      var<workgroup> rowSums : array<f32, ${COLUMNS * ROWS}>;
+export function sumOfRows({ columns, rows }: Side): string {
+  if (rows === 1) return 'fn sumOfRows(own : T) -> T { return own; }';
+  return `
+      var<workgroup> rowSums : array<T, ${columns * rows}>;
 
-      fn sumOfRows(own : f32) -> f32 {
+      fn sumOfRows(own : T) -> T {
         workgroupBarrier();
         rowSums[localIndex] = own;
         workgroupBarrier();
-        var sum = 0.0;
-        for (var row = 0; row < ${ROWS}; row++) { sum += rowSums[row * ${COLUMNS} + i32(localId.x)]; }
+        var sum = T(0.0);
+        for (var row = 0; row < ${rows}; row++) { sum += rowSums[row * ${columns} + i32(localId.x)]; }
         return sum;
       }`;
+}
 
 /** A pass over [rows, channels] that ends in sums over the rows. */
 export interface RowPass {
-  readonly channels: number;
   readonly rows: number;
   readonly chunks: Chunks;
-  /** Of the program: the chunks lie along y. */
-  readonly launch: {
-    readonly integers: Readonly<Record<'total' | 'channels' | 'rows', number>>;
-    readonly workgroup: readonly [number, number, number];
-    readonly groups: readonly [number, number, number];
-  };
+  /** Channels, or vectors of four of them. */
+  readonly columns: number;
+  readonly packed: boolean;
+  readonly side: Side;
+  /** Of a program that goes over all rows: the chunks lie along y. */
+  readonly pass: RowProgram & { readonly integers: Readonly<Record<'total' | 'columns' | 'rows', number>> };
+  /** Of one that goes over the sums of the chunks. */
+  readonly totals: RowProgram & { readonly integers: Readonly<Record<'columns' | 'count', number>> };
+}
+
+interface RowProgram {
+  readonly packed: boolean;
+  readonly workgroup: readonly [number, number, number];
+  readonly groups: readonly [number, number, number];
 }
 
 /** Shares out a pass over all but the last axis. */
-export function rowPass({ shape }: TensorInfo): RowPass {
-  const channels = shape.at(-1) ?? 1;
-  const rows = util.sizeFromShape(shape) / channels;
-  const groups = Math.ceil(channels / COLUMNS);
-  const chunks = chunksOf(rows, groups, 8 * ROWS);
+export function rowPass(x: TensorInfo): RowPass {
+  const channels = x.shape.at(-1) ?? 1;
+  const rows = util.sizeFromShape(x.shape) / channels;
+  const packed = isPacked(x);
+  const columns = packed ? channels / 4 : channels;
+  // A workgroup of 256 threads, without many of them beside the last column.
+  const wide = [16, 8, 4].find((width) => columns % width === 0) ?? (columns > 32 ? 16 : 8);
+  const side = { columns: wide, rows: 256 / wide };
+  const groups = Math.ceil(columns / wide);
+  const chunks = chunksOf(rows, groups, 8 * side.rows);
+  const shared = { packed, workgroup: [side.columns, side.rows, 1] as const };
   return {
-    channels,
     rows,
     chunks,
-    launch: {
-      integers: { total: rows, channels, rows: chunks.rows },
-      workgroup: [COLUMNS, ROWS, 1],
+    columns,
+    packed,
+    side,
+    pass: {
+      ...shared,
+      integers: { total: rows, columns, rows: chunks.rows },
       groups: [groups, chunks.count, 1],
     },
+    totals: { ...shared, integers: { columns, count: chunks.count }, groups: [groups, 1, 1] },
   };
 }
 
 /**
- * WGSL of a row pass's main: `each` is done for every value, at `index` of `channel`, and `end` by every thread of the workgroup,
- * where `firstRow` says which of them write a channel's sums.
+ * WGSL of a row pass's main: `each` is done for every value, at `index` of `column`, and `end` by every thread of the workgroup,
+ * where `firstRow` says which of them write a column's sums.
  */
-export function overRows(before: string, each: string, end: string): string {
+export function overRows(side: Side, [before, each, end]: readonly [string, string, string]): string {
   return `
-      ${SUM_OF_ROWS}
+      ${sumOfRows(side)}
       fn main() {
-        let channel = i32(workgroupId.x) * ${COLUMNS} + i32(localId.x);
+        let column = i32(workgroupId.x) * ${side.columns} + i32(localId.x);
         let chunk = i32(workgroupId.y);
         let end = min((chunk + 1) * uniforms.rows, uniforms.total);
-        let within = channel < uniforms.channels;
+        let within = column < uniforms.columns;
         let firstRow = within && localId.y == 0u;
         ${before}
         if (within) {
-          for (var row = chunk * uniforms.rows + i32(localId.y); row < end; row += ${ROWS}) {
-            let index = row * uniforms.channels + channel;
+          for (var row = chunk * uniforms.rows + i32(localId.y); row < end; row += ${side.rows}) {
+            let index = row * uniforms.columns + column;
             ${each}
           }
         }
@@ -140,44 +166,47 @@ export function overRows(before: string, each: string, end: string): string {
 
 /** Sums over all but the last axis: a bias's gradient [channels] from that of [..., channels]. */
 export function columnSums(backend: WebGPUBackend, dy: TensorInfo): TensorInfo {
-  const { channels, chunks, launch: shared } = rowPass(dy);
+  const { chunks, side, pass } = rowPass(dy);
+  const channels = dy.shape.at(-1) ?? 1;
   const partial = launch(backend, {
-    ...shared,
-    key: 'column-sums',
+    ...pass,
+    key: `column-sums-${side.columns}`,
     inputs: { dy },
     output: [chunks.count, channels],
-    code: overRows(
-      'var own = 0.0;',
+    code: overRows(side, [
+      'var own = T(0.0);',
       'own += dy[index];',
       `let sum = sumOfRows(own);
-       if (firstRow) { result[chunk * uniforms.channels + channel] = sum; }`,
-    ),
+       if (firstRow) { result[chunk * uniforms.columns + column] = sum; }`,
+    ]),
   });
   return sumChunks(backend, partial, chunks.count, [channels]);
 }
 
-/** What passes through ReLU6 (ceiling 6), from its output y, and its sums over all but the last axis, in one pass. */
-export function reluColumnSums(
+/** WGSL: what of the gradient at `index` passes through ReLU6, from its output y. */
+export const THROUGH_RELU6 = 'select(T(0.0), dy[index], (y[index] > T(0.0)) & (y[index] < T(6.0)))';
+
+/** What passes through ReLU6, from its output y, and the sums of that over all but the last axis, in one pass. */
+export function relu6ColumnSums(
   backend: WebGPUBackend,
   dy: TensorInfo,
   y: TensorInfo,
-  ceiling: number,
 ): { readonly through: TensorInfo; readonly sums: TensorInfo } {
-  const { channels, chunks, launch: shared } = rowPass(dy);
+  const { chunks, side, pass } = rowPass(dy);
+  const channels = dy.shape.at(-1) ?? 1;
   const { through, partial } = launchMany(backend, {
-    ...shared,
-    key: 'relu-column-sums',
+    ...pass,
+    key: `relu6-column-sums-${side.columns}`,
     inputs: { dy, y },
-    floats: { ceiling },
     outputs: { through: dy.shape, partial: [chunks.count, channels] },
-    code: overRows(
-      'var own = 0.0;',
-      `let g = select(0.0, dy[index], y[index] > 0.0 && y[index] < uniforms.ceiling);
+    code: overRows(side, [
+      'var own = T(0.0);',
+      `let g = ${THROUGH_RELU6};
        through[index] = g;
        own += g;`,
       `let sum = sumOfRows(own);
-       if (firstRow) { partial[chunk * uniforms.channels + channel] = sum; }`,
-    ),
+       if (firstRow) { partial[chunk * uniforms.columns + column] = sum; }`,
+    ]),
   });
   return { through, sums: sumChunks(backend, partial, chunks.count, [channels]) };
 }
