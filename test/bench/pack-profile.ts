@@ -1,5 +1,5 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { backend as currentBackend, type TensorInfo } from '@tensorflow/tfjs-core';
+import { backend as currentBackend, env, type TensorInfo } from '@tensorflow/tfjs-core';
 import { Session } from 'node:inspector/promises';
 import { startBackend } from '../../src/engine/backends/choose.js';
 import { openEngine } from '../../src/engine/open-engine.js';
@@ -30,6 +30,9 @@ interface Row {
 /** Steps of each measurement, and times that a program is run in one. */
 const STEPS = 20;
 const REPEATS = 200;
+
+/** Programs after which TensorFlow.js gives them to the device. */
+const SUBMITTED = 'WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE';
 
 const { globals } = await import('webgpu');
 const { requestDevice } = globals.GPUAdapter.prototype;
@@ -81,6 +84,11 @@ async function profile(one: string): Promise<void> {
   replays.run = (inputs, work) => [...work(inputs)];
   for (let i = 0; i < 2; i++) await engine.step(input, labels, rates);
   await steps('as it comes', 5);
+  const often = env().getNumber(SUBMITTED);
+  env().set(SUBMITTED, 250);
+  await engine.step(input, labels, rates);
+  await steps('as it comes, submitted every 250 programs', 5);
+  env().set(SUBMITTED, often);
   replays.run = plain;
   for (let i = 0; i < 3; i++) await engine.step(input, labels, rates);
   await steps('replayed', STEPS);

@@ -16,8 +16,8 @@ import {
 import { setRecorder } from '../replay.js';
 import { batchNormBackward, batchNormForward } from './batch-norm.js';
 import { addInPlace, sgdMomentum } from './elementwise.js';
-import { depthwiseInputGradient } from './depthwise.js';
-import { depthwiseFilterGradient, filterGradient } from './filter-gradients.js';
+import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise.js';
+import { filterGradient } from './filter-gradients.js';
 import {
   isPacked,
   pointwiseFilterGradient,
