@@ -34,9 +34,11 @@ const REPEATS = 200;
 /** Programs after which TensorFlow.js gives them to the device. */
 const SUBMITTED = 'WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE';
 
-const { globals } = await import('webgpu');
-const { requestDevice } = globals.GPUAdapter.prototype;
-globals.GPUAdapter.prototype.requestDevice = async function (this: GPUAdapter, wanted) {
+const webgpuPackage = await import('webgpu');
+ 
+const { GPUAdapter: adapterClass } = webgpuPackage.globals as { GPUAdapter: typeof GPUAdapter };
+const { requestDevice } = adapterClass.prototype;
+adapterClass.prototype.requestDevice = async function (this: GPUAdapter, wanted?: GPUDeviceDescriptor) {
   const clock: GPUFeatureName[] = this.features.has('timestamp-query') ? ['timestamp-query'] : [];
   return requestDevice.call(this, { ...wanted, requiredFeatures: clock });
 };

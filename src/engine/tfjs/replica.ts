@@ -3,16 +3,13 @@ import type { CropBox, DecodedImage } from '../../data/images/image.js';
 import type { Rates } from '../../schedule/schedule.js';
 import { readValues } from '../backends/device-failure.js';
 import type { NetworkInput } from '../engine.js';
-import {
-  batchWeight,
-  matchState,
-  matchStatistics,
-  type NetworkSetup,
-  type TrainedState,
-  weightOf,
-} from '../params.js';
+import { batchWeight, matchState, matchStatistics, type NetworkSetup, type TrainedState } from '../params.js';
 import { Classifier } from './classifier.js';
+import { crossEntropy, type LossTensors, lossTensors } from './loss.js';
 import { Sgd } from './sgd.js';
+
+/** A slice's features and what its loss is computed from. */
+export type SliceTensors = readonly [features: tf.Tensor4D, ...LossTensors];
 
 /** One copy of network and optimizer on this thread's tfjs backend. */
 export class Replica {
@@ -124,78 +121,6 @@ async function download(variables: ReadonlyMap<string, tf.Variable>): Promise<Ma
 
 function upload(variable: tf.Variable, values: Float32Array): void {
   tf.tidy(() => variable.assign(tf.tensor(values, variable.shape, 'float32')));
-}
-
-/** Loss of a slice of a batch and where the backward pass starts. */
-interface SliceLoss {
-  /** Sum of the images' losses, each times its weight; a scalar. */
-  readonly lossSum: tf.Scalar;
-  /** Gradient of the batch's mean loss with respect to this slice's logits, [n, classes]. */
-  readonly dLogits: tf.Tensor2D;
-}
-
-/**
- * Softmax cross-entropy with label smoothing: the target is 1 - s + s / classes for the image's class and
- * s / classes for every other (Szegedy et al., arXiv 1512.00567, section 7).
- *
- * @param logits [n, classes]
- * @param labels class of each image, n of them
- * @param weight of the whole batch, by which the loss is divided: see `batchWeight`
- */
-export function softmaxCrossEntropy(
-  logits: tf.Tensor2D,
-  labels: Int32Array,
-  terms: Pick<NetworkSetup, 'labelSmoothing' | 'classWeights'>,
-  weight: number,
-): SliceLoss {
-  const [lossSum, dLogits] = tf.tidy(() => {
-    const loss = crossEntropy(logits, lossTensors(labels, logits.shape[1], terms, weight), weight);
-    return [loss.lossSum, loss.dLogits] as const;
-  });
-  return { lossSum, dLogits };
-}
-
-/** What a loss is computed from beside the logits: the targets [n, classes]; where classes count differently then two of {@link ImageWeights}. */
-type LossTensors = readonly [targets: tf.Tensor2D, ...ImageWeights];
-/** What each image counts, and that as a share of the batch, [n, 1] each; nothing where all count alike. */
-type ImageWeights = readonly [] | readonly [weights: tf.Tensor2D, shares: tf.Tensor2D];
-
-/** A slice's features and what its loss is computed from. */
-export type SliceTensors = readonly [features: tf.Tensor4D, ...LossTensors];
-
-/** The same values as float32 arithmetic on the device would give. */
-function lossTensors(
-  labels: Int32Array,
-  classes: number,
-  { labelSmoothing, classWeights }: Pick<NetworkSetup, 'labelSmoothing' | 'classWeights'>,
-  weight: number,
-): LossTensors {
-  const elsewhere = Math.fround(labelSmoothing / classes);
-  const targets = new Float32Array(labels.length * classes).fill(elsewhere);
-  labels.forEach((label, i) => {
-    if (label >= 0 && label < classes)
-      targets[i * classes + label] = Math.fround(1 - labelSmoothing) + elsewhere;
-  });
-  const tensor = tf.tensor2d(targets, [labels.length, classes]);
-  if (classWeights === undefined) return [tensor];
-  const weights = Float32Array.from(labels, (label) => weightOf(label, classWeights));
-  const shares = weights.map((own) => own * Math.fround(1 / weight));
-  return [tensor, tf.tensor2d(weights, [labels.length, 1]), tf.tensor2d(shares, [labels.length, 1])];
-}
-
-function crossEntropy(
-  logits: tf.Tensor2D,
-  [targets, weights, shares]: LossTensors,
-  weight: number,
-): SliceLoss {
-  const [lossSum, dLogits] = tf.tidy(() => {
-    const logProbabilities = tf.logSoftmax(logits);
-    const losses = tf.mul<tf.Tensor2D>(targets, logProbabilities);
-    const gradient = tf.sub<tf.Tensor2D>(tf.exp(logProbabilities), targets);
-    const counted = weights === undefined ? losses : tf.mul(losses, weights);
-    return [tf.neg<tf.Scalar>(tf.sum(counted)), tf.mul<tf.Tensor2D>(gradient, shares ?? 1 / weight)] as const;
-  });
-  return { lossSum, dLogits };
 }
 
 /**

@@ -51,8 +51,9 @@ describe('by hand', () => {
     const { y, normalized } = batchNormForward(z, tensors, options);
     // mean 3, biased variance (4 + 1 + 0 + 9) / 4 = 3.5, and 1 / sqrt(3.5 + 0.5) = 0.5.
     expect([...normalized.scale.dataSync()]).toEqual([0.5]);
-    expect([...normalized.values.dataSync()]).toEqual([-1, -0.5, 0, 1.5]);
-    // 2 x + 1 = -1, 0, 1, 4, of which ReLU6 cuts the first.
+    expect([...normalized.mean.dataSync()]).toEqual([3]);
+    expect(normalized.z).toBe(z);
+    // x = [-1, -0.5, 0, 1.5], 2 x + 1 = -1, 0, 1, 4, of which ReLU6 cuts the first.
     expect([...y.dataSync()]).toEqual([0, 0, 1, 4]);
     // 0.75 x 0 + 0.25 x 3, and of the unbiased variance 14 / 3: 0.75 x 1 + 0.25 x 14 / 3.
     expect([...tensors.mean.dataSync()]).toEqual([0.75]);
@@ -65,7 +66,7 @@ describe('by hand', () => {
     expect([...gradients.dGamma.dataSync()]).toEqual([3]);
     // gamma scale = 1 times [0, 0, 1, 2] less (3 + 3 x) / 4 = [0, 0.375, 0.75, 1.875].
     expect([...gradients.dz.dataSync()]).toEqual([0, -0.375, 0.25, 0.125]);
-    tf.dispose([y, dy, ...Object.values(normalized), ...Object.values(gradients)]);
+    tf.dispose([y, dy, normalized.mean, normalized.scale, ...Object.values(gradients)]);
     expect(tf.memory().numTensors).toBe(before);
     tf.dispose([z, ...Object.values(tensors)]);
   });

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readFileSync } from 'node:fs';
 import { batchWeight } from '../../../src/engine/params.js';
-import { softmaxCrossEntropy } from '../../../src/engine/tfjs/replica.js';
+import { crossEntropy, lossTensors } from '../../../src/engine/tfjs/loss.js';
 import { softmaxCrossEntropyInPlace } from '../../../src/engine/wasm/slice-pass.js';
 
 tf.enableProdMode();
@@ -47,14 +47,11 @@ type LossOf = (
 
 const onTfjs: LossOf = (logits, classes, labels, labelSmoothing, weight, classWeights) => {
   const made = tf.tensor2d([...logits], [labels.length, classes]);
-  const { lossSum, dLogits } = softmaxCrossEntropy(
-    made,
-    Int32Array.from(labels),
-    { labelSmoothing, ...(classWeights && { classWeights }) },
-    weight,
-  );
+  const terms = { labelSmoothing, ...(classWeights && { classWeights }) };
+  const given = lossTensors(Int32Array.from(labels), classes, terms, weight);
+  const { lossSum, dLogits } = crossEntropy(made, given, weight);
   const values = { lossSum: lossSum.dataSync()[0]!, gradient: [...dLogits.dataSync()] };
-  tf.dispose([made, lossSum, dLogits]);
+  tf.dispose([made, ...given, lossSum, dLogits]);
   return values;
 };
 
@@ -158,13 +155,9 @@ describe.each([
 
 test('keeps no other tensors', () => {
   const logits = tf.tensor2d([1, 2, 3, 4], [2, 2]);
+  const given = lossTensors(Int32Array.of(0, 1), 2, { labelSmoothing: 0.1, classWeights: [1, 3] }, 4);
   const before = tf.memory().numTensors;
-  const { lossSum, dLogits } = softmaxCrossEntropy(
-    logits,
-    Int32Array.of(0, 1),
-    { labelSmoothing: 0.1, classWeights: [1, 3] },
-    4,
-  );
+  const { lossSum, dLogits } = crossEntropy(logits, given, 4);
   expect(tf.memory().numTensors).toBe(before + 2);
   tf.dispose([logits, lossSum, dLogits]);
 });
