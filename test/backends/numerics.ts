@@ -151,7 +151,7 @@ describe('updates', () => {
   });
 
   test('sums in place, more values than one dispatch has threads', async () => {
-    const n = 70_000 * 64;
+    const n = 70_000 * 64 + 1;
     const target = tf.variable(tf.fill([n], 1.5));
     const source = tf.fill([n], 0.25);
     addInPlace(target, source);
