@@ -127,16 +127,22 @@ export class LocalEngine implements Engine {
     for (const loss of losses) if (this.unread.delete(loss)) loss.dispose();
   }
 
+  /** Reads one slice's results while the device computes the next. */
   private bySlice(input: NetworkInput, compute: (slice: NetworkInput) => tf.Tensor): Promise<Float32Array> {
     return onDevice(async () => {
       const parts: Float32Array[] = [];
-      for (const { from, to } of slicesOf(inputLength(input), this.sliceSize)) {
-        const result = compute(sliceInput(input, from, to));
-        try {
-          parts.push(await readValues(result));
-        } finally {
-          result.dispose();
+      let before = async (): Promise<Float32Array> => new Float32Array();
+      try {
+        for (const { from, to } of slicesOf(inputLength(input), this.sliceSize)) {
+          const result = compute(sliceInput(input, from, to));
+          const reading = settled(readValues(result).finally(() => result.dispose()));
+          parts.push(await before());
+          before = reading;
         }
+        parts.push(await before());
+      } finally {
+        // After a failure too, so that its tensor is given back.
+        await before().catch(() => undefined);
       }
       return joined(parts);
     });
