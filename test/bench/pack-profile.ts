@@ -35,7 +35,7 @@ const REPEATS = 200;
 const SUBMITTED = 'WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE';
 
 const webgpuPackage = await import('webgpu');
- 
+
 const { GPUAdapter: adapterClass } = webgpuPackage.globals as { GPUAdapter: typeof GPUAdapter };
 const { requestDevice } = adapterClass.prototype;
 adapterClass.prototype.requestDevice = async function (this: GPUAdapter, wanted?: GPUDeviceDescriptor) {
