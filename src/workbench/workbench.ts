@@ -8,7 +8,8 @@ import type { ImageFolder } from '../data/folder/image-folder.js';
 import { dataFolder, scanImageFolder } from '../data/folder/scan.js';
 import { batchesPerEpoch, type ImageSet, trainingOrder } from '../data/images/batches.js';
 import { largestSide } from '../data/images/decode.js';
-import { beginPreparing, type PreparedImages } from '../data/images/prepare.js';
+import { decodedConditions } from '../data/images/decoded-cache.js';
+import { beginPreparing, decodedShortSide, type PreparedImages } from '../data/images/prepare.js';
 import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { featureShape, fewestNormalizedValues } from '../engine/shapes.js';
 import { MissingPathError, UsageError } from '../errors.js';
@@ -18,6 +19,7 @@ import { adaptedBackbone, BN_MOMENTUM, firstTrainableBlock } from '../model/netw
 import type { DatasetDocument, DatasetSummary, Environment } from '../runs/documents.js';
 import type { Emit } from './events.js';
 import { FeatureStore } from './features.js';
+import { KeptFeatures } from './kept-features.js';
 
 /** What the runs of one experiment share: decoded images, weights, and the frozen part's features. */
 export interface Workbench<Images extends ImageSet = PreparedImages> {
@@ -28,7 +30,8 @@ export interface Workbench<Images extends ImageSet = PreparedImages> {
   /** Index of the first trained block. */
   readonly firstTrained: number;
   /** Features of (image, view) and of the validation images; absent where nothing is frozen. */
-  readonly features: { readonly train: FeatureStore; readonly valid: FeatureStore } | undefined;
+  readonly features:
+    { readonly train: FeatureStore; readonly valid: FeatureStore; readonly kept: KeptFeatures } | undefined;
   /** Frees caches and removes temporary files. */
   close(): void;
 }
@@ -284,14 +287,17 @@ export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): 
     signal,
     onProgress: (done, total) => emit({ type: 'decode', done, total }),
   });
-  const stores: FeatureStore[] = [];
+  const opened: NonNullable<Workbench['features']>[] = [];
   const close = () => {
     coming.close();
-    for (const store of stores) store.close({ remove: true });
+    for (const { train, valid, kept } of opened) {
+      for (const store of [train, valid]) store.close({ remove: true });
+      kept.close();
+    }
   };
   const benchOf = <Images extends ImageSet>(images: Images): Workbench<Images> => {
     const features = firstTrained === 0 ? undefined : openFeatureStores(images);
-    stores.push(...Object.values(features ?? {}));
+    if (features !== undefined) opened.push(features);
     return { images, weights, imageSize, firstTrained, features, close };
   };
   const bench = benchOf(coming.listed);
@@ -319,6 +325,7 @@ export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): 
     return {
       train: FeatureStore.create(shape, train.length * effectiveViews(settings), cacheBytes()),
       valid: FeatureStore.create(shape, valid.length, cacheBytes()),
+      kept: new KeptFeatures(decodedConditions(decodedShortSide(imageSize))),
     };
   }
 }

@@ -13,6 +13,7 @@ import type {
 import { datasetNotes, type Oddity, type Remark } from './audit.js';
 import type { ImageSet } from './batches.js';
 import { decodeImage, readImageFile, SMALL } from './decode.js';
+import { DecodedCache } from './decoded-cache.js';
 import { ImageStoreWriter, type StoreOptions } from './store-writer.js';
 
 /** Short side of a decoded image over the image size: room for crops without enlarging. */
@@ -96,33 +97,35 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
   const shortSide = decodedShortSide(options.imageSize);
   const outcomes: Outcome[] = [];
 
-  const prepare = async ({ path, image }: StoredSample) => {
+  const prepare = async ({ path, image }: StoredSample, cache: DecodedCache) => {
     options.signal?.throwIfAborted();
     stop.signal.throwIfAborted();
-    const outcome = await prepareOne(join(folder.root, path), image, writer, shortSide);
+    const outcome = await prepareOne(join(folder.root, path), image, { writer, shortSide, cache });
     outcomes[image] = outcome;
     if ('sha256' in outcome) arrivals.announce(image);
     else failed.abort(new Error(`${path} cannot be decoded`));
   };
-  const prepareAll = async () => {
+  const prepareAll = async (cache: DecodedCache) => {
     const first = Array.from(options.order ?? train.keys(), (i) => train[i]).filter(
       (one) => one !== undefined,
     );
     const all = [...first, ...valid];
     let done = 0;
     await forEachBounded(all, imagesAtATime(), async (sample) => {
-      await prepare(sample);
+      await prepare(sample, cache);
       options.onProgress?.(++done, all.length);
     });
     // The decoder's threads share one buffer for error messages. To get an image's own, it is decoded again with no other beside it.
     for (const sample of [...train, ...valid]) {
       const outcome = outcomes[sample.image];
-      if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder') await prepare(sample);
+      if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder') {
+        await prepare(sample, cache);
+      }
     }
     options.signal?.throwIfAborted();
     return judged(folder, { train, valid }, outcomes, options);
   };
-  const done = prepareAll().then(
+  const done = DecodedCache.using(shortSide, prepareAll).then(
     (usable) => ({ classNames, ...usable, store, labels: folder.labels }),
     (error: unknown) => {
       failed.abort(error);
@@ -160,8 +163,7 @@ function numbered(samples: readonly Sample[], first: number): StoredSample[] {
 async function prepareOne(
   file: string,
   image: number,
-  writer: ImageStoreWriter,
-  shortSide: number,
+  { writer, shortSide, cache }: { writer: ImageStoreWriter; shortSide: number; cache: DecodedCache },
 ): Promise<Outcome> {
   let bytes;
   try {
@@ -172,16 +174,20 @@ async function prepareOne(
     if (limit !== undefined) throw limit;
     return { reason: messageOf(error), from: 'file' };
   }
-  let decoded;
-  try {
-    decoded = await decodeImage(bytes, shortSide);
-  } catch (error) {
-    return { reason: messageOf(error), from: 'decoder' };
+  const hash = createHash('sha256').update(bytes).digest();
+  let decoded = cache.get(hash);
+  if (decoded === undefined) {
+    try {
+      decoded = await decodeImage(bytes, shortSide);
+    } catch (error) {
+      return { reason: messageOf(error), from: 'decoder' };
+    }
+    cache.put(hash, decoded);
   }
-  writer.put(image, decoded);
+  writer.put(image, decoded, hash);
   const { oddities, original } = decoded;
   return {
-    ...{ sha256: createHash('sha256').update(bytes).digest('hex'), oddities },
+    ...{ sha256: hash.toString('hex'), oddities },
     original: { height: original.height, width: original.width },
   };
 }
