@@ -5,7 +5,7 @@ import { type RunContext, trainRun } from '../train/run.js';
 import { limitReached } from '../system.js';
 import type { ExperimentEvent } from '../workbench/events.js';
 import { attachWorkbench } from '../workbench/share.js';
-import { wholeBench, type Workbench } from '../workbench/workbench.js';
+import { wholeBench, type Workbench } from '../workbench/bench.js';
 import type { RunTask, RunWorkerData, RunWorkerReply, RunWorkerRequest } from './pool.js';
 
 // A thread that trains whole runs, one at a time, with a backend of its own.

@@ -12,7 +12,7 @@ import { median } from '../stats/describe.js';
 import { networkBatches, unstored } from './features.js';
 import type { Work, Worked } from './events.js';
 import { type TrainingBatch, trainSteps } from './steps.js';
-import type { Workbench } from './workbench.js';
+import type { Workbench } from './bench.js';
 
 /** Images evaluated at a time. The engine slices large batches, so the number does not matter much. */
 const EVALUATION_BATCH = 64;

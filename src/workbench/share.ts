@@ -3,7 +3,7 @@ import { type ImageStoreHandle, openImageStore } from '../data/images/store.js';
 import type { Conditions } from '../fetch/value-cache.js';
 import { FeatureStore, type FeatureStoreHandle } from './features.js';
 import { KeptFeatures } from './kept-features.js';
-import type { Workbench } from './workbench.js';
+import type { Workbench } from './bench.js';
 
 /** A workbench as plain data, for other threads of the process: they share its memory. */
 export interface WorkbenchHandle extends Omit<Workbench, 'images' | 'features' | 'close'> {

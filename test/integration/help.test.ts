@@ -2,11 +2,12 @@ import type { Command } from 'commander';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { buildProgram } from '../../src/cli/program.js';
 import { checkSettings, readFlag } from '../../src/config/check-settings.js';
 import { flagName, OPTION_GROUPS, OPTIONS, type OptionSpec } from '../../src/config/options.js';
 import { displayWidth } from '../../src/report/text/width.js';
+import { unpackRuns } from './recorded-fixture.js';
 import { ROOT, runCli, scratchFolder } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
 
@@ -28,6 +29,18 @@ async function modulesOf(args: readonly string[]) {
   const file = join(await scratchFolder(), 'modules.txt');
   const result = await runCli(args, { env: { NODE_OPTIONS: `--import=${recorder(file)}` } });
   return { ...result, modules: readFileSync(file, 'utf8') };
+}
+
+/** What a built module loads with it: paths of ours, names of packages. */
+function closureOf(file: string, found = new Set<string>()): Set<string> {
+  if (found.has(file)) return found;
+  found.add(file);
+  const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export)\s[^;]*?from\s*'([^']+)'/gmsu);
+  for (const [, name = ''] of imports) {
+    if (name.startsWith('.')) closureOf(resolve(dirname(file), name), found);
+    else if (!name.startsWith('node:')) found.add(name);
+  }
+  return found;
 }
 
 const COMMANDS = ['find-lr', 'train', 'compare', 'predict', 'export', 'data check'] as const;
@@ -76,6 +89,35 @@ describe('nothing heavy is loaded', () => {
     const { code, modules } = await modulesOf(['train', '--data', 'no/such/folder', '--backend', 'cpu']);
     expect(code).toBe(2);
     for (const name of ['@tensorflow', 'zod', 'sharp']) expect(modules).toContain(name);
+  });
+
+  test('by a comparison of recorded runs neither what decodes, nor what trains', async () => {
+    const home = await unpackRuns();
+    const { code, modules, stderr } = await modulesOf(['compare', join(home, 'runs')]);
+    expect(code, stderr).toBe(0);
+    expect(modules).toContain('/dist/report/pages/compare.js');
+    for (const name of [
+      '@tensorflow',
+      'zod',
+      'sharp',
+      'csv-parse',
+      '/dist/model/',
+      '/dist/engine/wasm/engine.js',
+      '/dist/workbench/features.js',
+    ])
+      expect(modules, name).not.toContain(name);
+  });
+
+  test('by a thread of a comparison no decoder, nor what reads weights', () => {
+    const loaded = [...closureOf(join(ROOT, 'dist/compare/worker.js'))];
+    expect(loaded).toContain(join(ROOT, 'dist/engine/wasm/engine.js'));
+    expect(
+      loaded.filter((name) => /zod|sharp|csv-parse|dist\/(model\/load|data\/folder)\//u.test(name)),
+    ).toEqual([]);
+    // The same way finds them where they are.
+    expect([...closureOf(join(ROOT, 'dist/compare/compare.js'))]).toEqual(
+      expect.arrayContaining(['zod', 'sharp']),
+    );
   });
 
   test('on the processor no TensorFlow.js, also for the whole of a training', async () => {

@@ -9,6 +9,7 @@ import { readWholeFile } from '../../files.js';
 import { HEIC } from '../folder/file-kinds.js';
 import type { ImageFolder } from '../folder/image-folder.js';
 import type { Oddity } from './audit.js';
+import { LONGEST } from './crop.js';
 import type { DecodedImage } from './image.js';
 import { tiffRefusal } from './tiff-header.js';
 
@@ -30,13 +31,6 @@ const FORMATS: ReadonlyMap<string, string> = new Map([
 // One thread an image, many images at once; nothing is decoded twice, so caching would be waste.
 sharp.cache(false);
 sharp.concurrency(1);
-
-/**
- * Longest side kept, in short sides. Training crops of half the area and at most 4:3 fit only while an
- * image is no longer than 8/3 of its short side; beyond that all crops are at the centre. So the ends
- * of longer images are never looked at, and a 20 x 5,000,000 one need not be kept.
- */
-export const LONGEST = 4;
 
 /** An image as it was decoded, and what is odd about it. */
 export interface DecodedFile extends DecodedImage {

@@ -12,12 +12,11 @@ import type {
 } from '../folder/image-folder.js';
 import { datasetNotes, type Oddity, type Remark } from './audit.js';
 import type { ImageSet } from './batches.js';
+import { decodedShortSide } from './crop.js';
 import { decodeImage, readImageFile, SMALL } from './decode.js';
 import { DecodedCache } from './decoded-cache.js';
 import { ImageStoreWriter, type StoreOptions } from './store-writer.js';
 
-/** Short side of a decoded image over the image size: room for crops without enlarging. */
-const ROOM = 1.25;
 /** Images under way for each thread of Node's pool, which reads and decodes: enough that it need not wait for the main thread. */
 const LANES = 3;
 /** Threads of the pool where UV_THREADPOOL_SIZE names no other number. */
@@ -143,11 +142,6 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
       store.close();
     },
   };
-}
-
-/** The short side in pixels that larger images are shrunk to. */
-export function decodedShortSide(imageSize: number): number {
-  return Math.round(ROOM * imageSize);
 }
 
 /** How many images are read and decoded side by side. */
