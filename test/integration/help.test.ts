@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { buildProgram } from '../../src/cli/program.js';
 import { checkSettings, readFlag } from '../../src/config/check-settings.js';
 import { flagName, OPTION_GROUPS, OPTIONS, type OptionSpec } from '../../src/config/options.js';
+import { helpWidth } from '../../src/cli/terminal.js';
 import { displayWidth } from '../../src/report/text/width.js';
 import { unpackRuns } from './recorded-fixture.js';
 import { ROOT, runCli, scratchFolder } from './run-cli.js';
@@ -58,14 +59,20 @@ const HEAVY = [
 ];
 
 describe('nothing heavy is loaded', () => {
+  test.each(['--help', '-h', 'train --help', 'compare -h', 'data check --help', 'completion --help'])(
+    'by onecycle %s, but a text that the build has written',
+    async (line) => {
+      const { code, modules, stdout, stderr } = await modulesOf(line.split(' '));
+      expect([code, stderr]).toEqual([0, '']);
+      expect(modules).not.toMatch(/node_modules|\/dist\//u);
+      // The same as the program would say.
+      const said = await execa(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...line.split(' ')]);
+      expect(stdout).toBe(said.stdout);
+    },
+  );
+
   test.each([
-    ['--help', 0],
     ['--version', 0],
-    ['train --help', 0],
-    ['find-lr --help', 0],
-    ['compare --help', 0],
-    ['predict --help', 0],
-    ['export --help', 0],
     ['help', 0],
     ['help train', 0],
     ['train --no-such-option', 2],
@@ -133,6 +140,25 @@ describe('nothing heavy is loaded', () => {
 });
 
 describe('help', () => {
+  test.each(['onecycle --help', 'data-check --help', 'no-such --help', '../x --help', 'train --lr --help'])(
+    'is what the program says where there is no such command: %s',
+    async (line) => {
+      const words = line.split(' ');
+      const [fast, said] = [
+        await runCli(words),
+        await execa(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...words], { reject: false }),
+      ];
+      expect(fast).toEqual({ code: said.exitCode, stdout: said.stdout, stderr: said.stderr });
+    },
+  );
+
+  test('is set for the next smaller of some widths, and for all columns where there are few', () => {
+    const columns = [40, 60, 79, 80, 99, 100, 119, 120, 300];
+    const widths = columns.map((there) => helpWidth({ isTTY: true, columns: there }));
+    expect(widths).toEqual([40, 60, 60, 80, 80, 100, 100, 120, 120]);
+    expect(helpWidth({ isTTY: false, columns: 200 })).toBe(80);
+  });
+
   test.each(COMMANDS)('of %s lists its options, and theirs alone', async (name) => {
     const { code, stdout, stderr } = await runCli([...name.split(' '), '--help']);
     expect(code).toBe(0);
