@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // CommonJS, because Node reads an ES module with the very threads that are counted here, and their number is fixed at first use.
 const { existsSync, readFileSync } = require('node:fs');
-const { enableCompileCache } = require('node:module');
 const { availableParallelism } = require('node:os');
 const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
@@ -20,8 +19,6 @@ if (help !== undefined) {
 } else if (existsSync(main)) {
   // These threads decode images. Node starts 4, however many cores there are.
   process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism()));
-  // From Node 22.1 on the modules' compiled code is kept from one start to the next.
-  enableCompileCache?.();
   import(pathToFileURL(main));
 } else {
   process.stderr.write('onecycle: It is not built yet. Run "npm run build" in its folder.\n');
