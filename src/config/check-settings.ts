@@ -7,10 +7,8 @@ import { flagName, nearest, type OptionName, OPTIONS, type OptionSpec } from './
 type KindName = OptionSpec['type'];
 type SpecOf<Name extends KindName> = Extract<OptionSpec, { type: Name }>;
 
-/** A rate as the user may state it for one arm: a number, `auto` or `from:RUN`. */
-type ArmRate = number | 'auto' | `from:${string}`;
-/** The same for all arms, or one for each. */
-export type RateSetting = ArmRate | Readonly<Record<string, ArmRate>>;
+/** A rate as the user may state it: a number, `auto`, `from:RUN`, or one of these for each arm. */
+export type RateSetting = string | number | Readonly<Record<string, string | number>>;
 
 /** `all`, `head` or `last:N`. */
 export type Trainable = 'all' | 'head' | `last:${number}`;
@@ -117,7 +115,7 @@ const KINDS: { readonly [Name in KindName]: Kind<Name> } = {
         : numberOr(text),
     check(value) {
       if (typeof value !== 'object' || value === null || Array.isArray(value)) return armRate(value);
-      const rates = Object.entries(value).flatMap(([arm, stated]): [string, ArmRate][] => {
+      const rates = Object.entries(value).flatMap(([arm, stated]): [string, string | number][] => {
         const rate = armRate(stated);
         return rate === undefined ? [] : [[arm, rate]];
       });
@@ -155,7 +153,7 @@ function isTrainable(value: unknown): value is Trainable {
   return typeof value === 'string' && /^(all|head|last:[1-9]\d*)$/.test(value);
 }
 
-function armRate(value: unknown): ArmRate | undefined {
+function armRate(value: unknown): string | number | undefined {
   if (value === 'auto') return value;
   if (isNumber(value)) return value > 0 ? value : undefined;
   const run =

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf, UsageError } from '../../errors.js';
 import { limitReached } from '../../system.js';
 import type {
@@ -268,6 +270,9 @@ interface Awaited {
   readonly fail: (reason: unknown) => void;
 }
 
+/** Milliseconds after which others have a turn. */
+const TURN = 10;
+
 /**
  * Visits all items with at most `limit` visits under way. After a failure no further visit begins, and
  * the first error is thrown once those under way have ended: nothing runs on behind the caller's back.
@@ -279,8 +284,14 @@ export async function forEachBounded<T>(
 ): Promise<void> {
   const queue = items.entries();
   const errors: unknown[] = [];
+  let begun = performance.now();
   const lane = async () => {
     for (const [index, item] of queue) {
+      // Visits that wait for nothing would let nobody else have a turn: signals, bars, a training beside them.
+      if (performance.now() - begun > TURN) {
+        await nextTurn();
+        begun = performance.now();
+      }
       try {
         await visit(item, index);
       } catch (error) {

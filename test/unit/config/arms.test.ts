@@ -81,7 +81,7 @@ describe('rates per arm', () => {
   test.each([
     [undefined, ['1cycle']],
     [0.1, ['1cycle']],
-    ['auto' as const, ['1cycle']],
+    ['auto', ['1cycle']],
     [{ fixed: 1, '1cycle': 2 }, ['fixed', '1cycle:linear']],
     // A policy that is not trained may be named: one file serves train and compare.
     [{ fixed: 1 }, ['1cycle']],
