@@ -21,14 +21,19 @@ export function datasetNotes(
 ): string[] {
   const all = [...train, ...valid];
   const contradictions = contradictingLabels(all);
+  const odd = new Map<Remark, string[]>();
+  for (const sample of all) {
+    for (const remark of remarksOn(sample)) {
+      const paths = odd.get(remark);
+      if (paths === undefined) odd.set(remark, [sample.path]);
+      else paths.push(sample.path);
+    }
+  }
   return [
     contradictionNote(contradictions, train, valid),
     sharedNote(train, valid, new Set(contradictions.flat())),
     unevenClasses(classNames, train),
-    ...REMARKS.map(([oddity, ...words]) => {
-      const odd = all.filter((sample) => remarksOn(sample).includes(oddity)).map(({ path }) => path);
-      return oddityNote(odd, all.length, words);
-    }),
+    ...REMARKS.map(([oddity, ...words]) => oddityNote(odd.get(oddity) ?? [], all.length, words)),
   ].filter((note) => note !== undefined);
 }
 
