@@ -13,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import { UsageError } from '../errors.js';
 import { makeFolders } from '../files.js';
 import { isRunning, MACHINE_TAG } from '../system.js';
@@ -173,14 +174,17 @@ function openPacks(folder: string): Pack[] {
   });
 }
 
-/** A pack that is open for reading. */
+/**
+ * A pack to read from. The main thread keeps the file open; a comparison's many other threads, which read far less, would come to more
+ * open files than a process may have.
+ */
 class Pack {
   /** Values that were read. */
   hits = 0;
 
   private constructor(
     private readonly path: string,
-    private readonly file: number,
+    private readonly file: number | undefined,
     readonly size: number,
     private readonly table: Buffer,
   ) {}
@@ -192,8 +196,10 @@ class Pack {
       file = openSync(path, 'r');
       const { size } = fstatSync(file);
       const table = readTable(file, size);
-      if (table !== undefined) return new Pack(path, file, size, table);
-      rmSync(path, { force: true });
+      if (table === undefined) rmSync(path, { force: true });
+      else if (isMainThread) return new Pack(path, file, size, table);
+      closeSync(file);
+      return table && new Pack(path, undefined, size, table);
     } catch {
       // Another process has removed it, or it cannot be read.
     }
@@ -216,16 +222,14 @@ class Pack {
 
   /** The value of a row; undefined where it is not what was written, and then no later command meets this pack. */
   read(row: number): Uint8Array<ArrayBuffer> | undefined {
+    const check = this.table.subarray(row + KEY_BYTES, row + OFFSET_AT);
+    const [offset, length] = [
+      this.table.readDoubleLE(row + OFFSET_AT),
+      this.table.readUInt32LE(row + LENGTH_AT),
+    ];
     try {
-      const value = readAt(
-        this.file,
-        this.table.readDoubleLE(row + OFFSET_AT),
-        this.table.readUInt32LE(row + LENGTH_AT),
-      );
-      if (
-        value !== undefined &&
-        this.table.compare(checksum(value), 0, CHECK_BYTES, row + KEY_BYTES, row + OFFSET_AT) === 0
-      ) {
+      const value = this.withFile((file) => readAt(file, offset, length));
+      if (value !== undefined && checksum(value).equals(check)) {
         this.hits++;
         return value;
       }
@@ -236,8 +240,18 @@ class Pack {
     return undefined;
   }
 
+  private withFile<Result>(read: (file: number) => Result): Result {
+    if (this.file !== undefined) return read(this.file);
+    const file = openSync(this.path, 'r');
+    try {
+      return read(file);
+    } finally {
+      closeSync(file);
+    }
+  }
+
   close(): void {
-    closeSync(this.file);
+    if (this.file !== undefined) closeSync(this.file);
     if (this.hits === 0) return;
     const now = new Date();
     try {

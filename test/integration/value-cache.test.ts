@@ -71,6 +71,26 @@ test('what commands keep for later ones changes no bit, not even after a file ha
   expect(await train('damaged', '1G')).toEqual(changed);
 }, 180_000);
 
+test("a comparison's threads take what another has computed, and compute the rest", async () => {
+  const cwd = await scratchFolder();
+  const cache = join(cwd, 'cache');
+  await tinyImages(join(cwd, 'data'));
+  const compare = async (out: string, size: string, seeds: string) => {
+    const args = ['compare', '--data', 'data', '--out', out, '--seeds', seeds, '--jobs', '2', ...OPTIONS];
+    const env = { ONECYCLE_CACHE: cache, ONECYCLE_CACHE_SIZE: size };
+    const { code, stderr } = await runCli(args, { cwd, env });
+    expect(code, stderr).toBe(0);
+    const runs = readdirSync(join(cwd, out)).filter((name) => !name.startsWith('find-lr'));
+    return runs.sort().map((run) => traceOf(join(cwd, out, run)));
+  };
+  const plain = await compare('plain', '0', '2');
+  expect(await compare('first', '1G', '2')).toEqual(plain);
+  const first = kept(cache);
+  expect(first['features']).toBeGreaterThan(0);
+  expect(await compare('second', '1G', '2')).toEqual(plain);
+  expect(kept(cache)).toEqual(first);
+}, 180_000);
+
 test('an image that cannot be decoded is named every time', async () => {
   const cwd = await scratchFolder();
   await tinyImages(join(cwd, 'data'));
