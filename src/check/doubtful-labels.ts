@@ -9,7 +9,7 @@ import { openRunClassifier, predict, type RunClassifier } from '../predict/predi
 import { type DoubtfulLabels, type LabelDoubt, type Prediction, RUN_FILES } from '../runs/documents.js';
 import { isJsonObject, type JsonObject } from '../runs/json.js';
 import { readRun } from '../runs/read-run.js';
-import type { BenchContext } from '../workbench/workbench.js';
+import type { BenchContext } from '../workbench/bench.js';
 
 /** What a check works with. */
 export interface DataCheckRequest extends BenchContext {

@@ -1,14 +1,14 @@
 import { basename, dirname } from 'node:path';
-import { compare, type CompareOutcome, compareRecorded } from '../compare/compare.js';
-import { isRangeTest } from '../compare/read.js';
 import { compareDocument } from '../compare/document.js';
+import { type CompareOutcome, compareRecorded } from '../compare/outcome.js';
+import { isRangeTest } from '../compare/read.js';
 import { expandHome } from '../config/check-settings.js';
 import type { Settings } from '../config/settings.js';
 import { counted } from '../report/text/numbers.js';
 import type { CompareDocument } from '../runs/documents.js';
 import { listRuns } from '../runs/read-run.js';
 import { prepareOut } from '../runs/run-folder.js';
-import { describeEnvironment } from '../workbench/workbench.js';
+import { describeEnvironment } from '../workbench/bench.js';
 import { afterComparison, sameAgain } from './closing.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, inSession, type RawFlags, type Session } from './session.js';
@@ -53,6 +53,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
     }
     // Read before the runs train: after hours of it another version may lie in these files' place.
     loadReport().catch(() => undefined);
+    const { compare } = await import('../compare/compare.js');
     const outcome = await compare(request);
     const { target, metric } = settings;
     const context = { target, metric, seconds: seconds(), trainedHere: { ...environment } };

@@ -1,7 +1,7 @@
 import { planFinder, runFinder } from '../find-lr/find-lr.js';
 import { findLrReport } from '../report/pages/find-lr.js';
 import { prepareOut } from '../runs/run-folder.js';
-import { describeEnvironment } from '../workbench/workbench.js';
+import { describeEnvironment } from '../workbench/bench.js';
 import { afterRangeTest, rangeTestPlaces, sameAgain } from './closing.js';
 import { checkReportFolder, inSession, type RawFlags } from './session.js';
 import { printBesides } from './terminal.js';

@@ -10,6 +10,7 @@ import {
 import { printableLines } from '../printable.js';
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import { requireOpenFiles } from '../system.js';
+import { helpWidth } from './terminal.js';
 import type { Topics } from './help.js';
 import type { RawFlags } from './session.js';
 
@@ -117,7 +118,11 @@ export function buildProgram(): Command {
     .showHelpAfterError('(see onecycle --help)')
     .helpCommand(false)
     .addHelpText('after', topicHelp)
-    .configureOutput({ writeErr: (text) => process.stderr.write(printableLines(text)) })
+    .configureOutput({
+      writeErr: (text) => process.stderr.write(printableLines(text)),
+      getOutHelpWidth: () => helpWidth(process.stdout),
+      getErrHelpWidth: () => helpWidth(process.stderr),
+    })
     .hook('preAction', requireOpenFiles)
     .exitOverride();
 

@@ -4,6 +4,15 @@ import type { ReportLayout } from '../report/text/layout.js';
 
 const DEFAULT_WIDTH = 80;
 
+/** The widths in columns that --help is set for; bin/onecycle.js knows them too. */
+export const HELP_WIDTHS = [120, 100, 80, 60] as const;
+
+/** The columns that --help takes: the next of these, or all where there are fewer. */
+export function helpWidth({ isTTY, columns }: Pick<NodeJS.WriteStream, 'isTTY' | 'columns'>): number {
+  const there = isTTY ? columns : DEFAULT_WIDTH;
+  return HELP_WIDTHS.find((width) => width <= there) ?? there;
+}
+
 /** Width and colour of a stream; NO_COLOR and FORCE_COLOR as their sites define them. */
 export function layout(settings: Pick<Settings, 'color'>, stream: NodeJS.WriteStream): ReportLayout {
   const { NO_COLOR, FORCE_COLOR, COLUMNS } = process.env;
@@ -87,7 +96,8 @@ export function outliveReaders(): void {
   outlives = true;
 }
 
-async function tellFailedOutput(error: Error): Promise<void> {
+/** Says that stdout could not be written. */
+export async function tellFailedOutput(error: Error): Promise<void> {
   const { writeFailure } = await import('../runs/atomic.js');
   say(
     `onecycle: Could not write to stdout: ${writeFailure(error)}. Files that the command wrote are whole; ` +

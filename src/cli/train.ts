@@ -8,7 +8,7 @@ import { prepareOut } from '../runs/run-folder.js';
 import { openResumable, planResume, resumeTraining } from '../train/resume.js';
 import { planTraining, train } from '../train/train.js';
 import type { ExperimentEvent } from '../workbench/events.js';
-import { describeEnvironment } from '../workbench/workbench.js';
+import { describeEnvironment } from '../workbench/bench.js';
 import { afterTraining, sameAgain } from './closing.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, inSession, type RawFlags } from './session.js';

@@ -19,7 +19,7 @@ import { explainWriteError, writeFileAtomic } from '../runs/atomic.js';
 import type { CompareDocument, DataCheckDocument, RunRecord } from '../runs/documents.js';
 import { isJsonObject } from '../runs/json.js';
 import type { RecordedRun } from '../show/recorded-run.js';
-import { describeCommand } from '../workbench/workbench.js';
+import { describeCommand } from '../workbench/bench.js';
 
 /** Images shown of a run, and in each direction of a comparison. */
 const HARDEST = 24;

@@ -1,7 +1,7 @@
 import type { CompareConfig, CompareDocument, Comparison, Metric } from '../runs/documents.js';
 import { environmentsOf } from '../runs/environments.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
-import type { CompareOutcome } from './compare.js';
+import type { CompareOutcome } from './outcome.js';
 import { atOwnRate } from './fairness.js';
 import type { RecordedRun } from './read.js';
 

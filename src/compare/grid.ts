@@ -7,15 +7,8 @@ import { UsageError } from '../errors.js';
 import type { TrainRequest } from '../train/run.js';
 import { ignoresEarlyStop, refuseImpossible, resolveConfig } from '../train/train.js';
 import { eachTextOnce } from '../workbench/events.js';
-import {
-  decoded,
-  requireBatch,
-  stepsPerEpoch,
-  type Survey,
-  surveyWorkbench,
-  wholeBench,
-  type Workbench,
-} from '../workbench/workbench.js';
+import { stepsPerEpoch, wholeBench, type Workbench } from '../workbench/bench.js';
+import { decoded, requireBatch, type Survey, surveyWorkbench } from '../workbench/workbench.js';
 
 /** A run of a comparison that is about to be trained. */
 export interface PlannedRun {

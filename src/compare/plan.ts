@@ -18,7 +18,7 @@ import { balancedSquares, balancedSums, crossedSums, meanSquares } from '../stat
 import { median } from '../stats/describe.js';
 import { costOfRuns, planOf } from '../train/plan.js';
 import type { TrainRequest } from '../train/run.js';
-import { datasetSummary } from '../workbench/workbench.js';
+import { datasetSummary } from '../workbench/bench.js';
 import { imageDifferences, type Pair, pairsOf } from './conclude.js';
 import { type Grid, planGrid, type PlannedRun } from './grid.js';
 import { isFinished, readForComparison } from './read.js';

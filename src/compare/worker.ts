@@ -5,7 +5,7 @@ import { type RunContext, trainRun } from '../train/run.js';
 import { limitReached } from '../system.js';
 import type { ExperimentEvent } from '../workbench/events.js';
 import { attachWorkbench } from '../workbench/share.js';
-import { wholeBench, type Workbench } from '../workbench/workbench.js';
+import { wholeBench, type Workbench } from '../workbench/bench.js';
 import type { RunTask, RunWorkerData, RunWorkerReply, RunWorkerRequest } from './pool.js';
 
 // A thread that trains whole runs, one at a time, with a backend of its own.
@@ -19,13 +19,16 @@ const started = startBackend(backend);
 async function train({ bench: handle, config, context: given, resume }: RunTask): Promise<void> {
   await started;
   const bench = attachWorkbench(handle);
+  let document;
   try {
     const emit = (event: ExperimentEvent) => reply({ type: 'event', event });
     const context = { ...given, emit, signal: stop.signal };
-    reply({ type: 'done', document: await trained(bench, config, context, resume) });
+    document = await trained(bench, config, context, resume);
   } finally {
     bench.close();
   }
+  // Last: the thread may be ended as soon as this has come.
+  reply({ type: 'done', document });
 }
 
 async function trained(bench: Workbench, config: RunConfig, context: RunContext, resume: string | undefined) {

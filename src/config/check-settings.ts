@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
@@ -8,46 +7,70 @@ import { flagName, nearest, type OptionName, OPTIONS, type OptionSpec } from './
 type KindName = OptionSpec['type'];
 type SpecOf<Name extends KindName> = Extract<OptionSpec, { type: Name }>;
 
+/** A rate as the user may state it: a number, `auto`, `from:RUN`, or one of these for each arm. */
+export type RateSetting = string | number | Readonly<Record<string, string | number>>;
+
+/** `all`, `head` or `last:N`. */
+export type Trainable = 'all' | 'head' | `last:${number}`;
+
+/** What the values of a kind of option are. */
+interface Values {
+  flag: boolean;
+  text: string;
+  path: string;
+  integer: number;
+  number: number;
+  choice: string;
+  texts: readonly string[];
+  pair: readonly [number, number];
+  shares: readonly number[];
+  rate: RateSetting;
+  trainable: Trainable;
+}
+
 /** Everything about one kind of option: what a flag's text means, what is allowed, and how that is said. */
 interface Kind<Name extends KindName> {
   /** The flag's text as a value; what is no value stays as it is, for the error message. */
   read(text: string): unknown;
-  schema(spec: SpecOf<Name>): z.ZodType;
+  /** The value as it is taken; undefined where it is not allowed. */
+  check(value: unknown, spec: SpecOf<Name>): Values[Name] | undefined;
   /** The second half of «expected X for --flag». */
   expected(spec: SpecOf<Name>): string;
 }
 
-/** A name: of an arm, a policy. */
-const text = z.string().regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u);
-/** No file system knows a NUL in a name. */
-const path = z.string().regex(/^[^\0]+$/);
-const rate = z.union([
-  z.number().positive(),
-  z.literal('auto'),
-  z
-    .string()
-    .regex(/^from:[^\0]+$/)
-    .transform((text) => `from:${expandHome(text.slice('from:'.length))}`),
-]);
+/** A kind of option, whatever its values are. */
+interface AnyKind {
+  check(value: unknown, spec: OptionSpec): unknown;
+  expected(spec: OptionSpec): string;
+}
 
-const KINDS = {
-  flag: { read: asIs, schema: () => z.boolean(), expected: () => 'true or false' },
-  text: { read: asIs, schema: () => text, expected: () => 'a text without control characters' },
+const KINDS: { readonly [Name in KindName]: Kind<Name> } = {
+  flag: {
+    read: asIs,
+    check: (value) => (typeof value === 'boolean' ? value : undefined),
+    expected: () => 'true or false',
+  },
+  text: {
+    read: asIs,
+    check: (value) => (isText(value) ? value : undefined),
+    expected: () => 'a text without control characters',
+  },
   path: {
     read: asIs,
-    schema: () => path.transform(expandHome),
+    check: (value) => (isPath(value) ? expandHome(value) : undefined),
     expected: () => 'a path without NUL characters',
   },
   integer: {
     read: numberOr,
-    schema: ({ min, max = Number.MAX_SAFE_INTEGER }) => z.int().min(min).max(max),
+    check: (value, { min, max = Infinity }) =>
+      isNumber(value) && Number.isSafeInteger(value) && value >= min && value <= max ? value : undefined,
     expected: ({ min, max }) =>
       max === undefined ? `a whole number of at least ${min}` : `a whole number from ${min} to ${max}`,
   },
   number: {
     read: numberOr,
-    schema: ({ above = -Infinity, min = -Infinity, below = Infinity, max = Infinity }) =>
-      z.number().gt(above).gte(min).lt(below).lte(max),
+    check: (value, { above = -Infinity, min = -Infinity, below = Infinity, max = Infinity }) =>
+      isNumber(value) && value > above && value >= min && value < below && value <= max ? value : undefined,
     expected: ({ above, min, below, max }) => {
       const bounds = { above, 'of at least': min, below, 'of at most': max };
       const stated = Object.entries(bounds).filter(([, bound]) => bound !== undefined);
@@ -56,30 +79,32 @@ const KINDS = {
   },
   choice: {
     read: asIs,
-    schema: ({ choices }) => z.enum(choices),
+    check: (value, { choices }) => choices.find((choice) => choice === value),
     expected: ({ choices }) => `one of ${choices.join(', ')}`,
   },
   texts: {
     read: listOf(asIs),
-    schema: () => z.array(text).min(1),
+    check: (value) => (isFilled(value) && value.every(isText) ? value : undefined),
     expected: () => 'a list of names',
   },
   pair: {
     read: listOf(numberOr),
-    schema({ min, below = Infinity, falling = false }) {
-      const part = z.number().gte(min).lt(below);
-      return z.tuple([part, part]).refine(([first, second]) => !falling || second <= first);
+    check(value, { min, below = Infinity, falling = false }) {
+      const [first, second, ...more]: unknown[] = Array.isArray(value) ? value : [];
+      if (!isNumber(first) || !isNumber(second) || more.length > 0) return undefined;
+      const allowed = [first, second].every((part) => part >= min && part < below);
+      return allowed && (!falling || second <= first) ? [first, second] : undefined;
     },
     expected: ({ min, below, falling = false }) =>
       `two numbers ${below === undefined ? `of at least ${min}` : `from ${min} to below ${below}`}${falling ? ', the larger first' : ''}`,
   },
   shares: {
     read: listOf(shareOr),
-    schema: () =>
-      z
-        .array(z.number().gt(0).lt(1))
-        .min(1)
-        .refine((shares) => shares.every((share, i) => i === 0 || share > (shares[i - 1] ?? 0))),
+    check(value) {
+      if (!isFilled(value) || !value.every(isNumber)) return undefined;
+      const allowed = value.every((share, i) => share > (value[i - 1] ?? 0) && share < 1);
+      return allowed ? value : undefined;
+    },
     expected: () => 'shares of the budget between 0 and 1 in rising order, as in 1/3,2/3',
   },
   rate: {
@@ -88,33 +113,60 @@ const KINDS = {
       text.includes('=') && !text.startsWith('from:')
         ? Object.fromEntries(text.split(',').map(rateOfArm))
         : numberOr(text),
-    schema: () => z.union([rate, z.record(z.string(), rate)]),
+    check(value) {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return armRate(value);
+      const rates = Object.entries(value).flatMap(([arm, stated]): [string, string | number][] => {
+        const rate = armRate(stated);
+        return rate === undefined ? [] : [[arm, rate]];
+      });
+      return rates.length === Object.keys(value).length ? Object.fromEntries(rates) : undefined;
+    },
     expected: () =>
       'a rate above 0, auto, from:RUN, or one of these per arm as in fixed=1e-3,1cycle=5e-3 (in a file: { "fixed": 1e-3, "1cycle": 5e-3 })',
   },
   trainable: {
     read: asIs,
-    schema: () =>
-      z.custom<'all' | 'head' | `last:${number}`>(
-        (value) => typeof value === 'string' && /^(all|head|last:[1-9]\d*)$/.test(value),
-      ),
+    check: (value) => (isTrainable(value) ? value : undefined),
     expected: () => 'all, head or last:N with N of at least 1',
   },
-} satisfies { readonly [Name in KindName]: Kind<Name> };
+};
 
-type Checked<Name extends KindName> = Readonly<z.output<ReturnType<(typeof KINDS)[Name]['schema']>>>;
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+/** A name: of an arm, a policy. */
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u.test(value);
+}
+
+/** No file system knows a NUL in a name. */
+function isPath(value: unknown): value is string {
+  return typeof value === 'string' && /^[^\0]+$/.test(value);
+}
+
+function isFilled(value: unknown): value is unknown[] {
+  return Array.isArray(value) && value.length > 0;
+}
+
+function isTrainable(value: unknown): value is Trainable {
+  return typeof value === 'string' && /^(all|head|last:[1-9]\d*)$/.test(value);
+}
+
+function armRate(value: unknown): string | number | undefined {
+  if (value === 'auto') return value;
+  if (isNumber(value)) return value > 0 ? value : undefined;
+  const run =
+    typeof value === 'string' && value.startsWith('from:') ? value.slice('from:'.length) : undefined;
+  return isPath(run) ? `from:${expandHome(run)}` : undefined;
+}
+
 type ValueOf<Spec extends OptionSpec> = Spec extends { choices: readonly (infer Choice)[] }
   ? Choice
-  : Checked<Spec['type']>;
+  : Values[Spec['type']];
 
 /** Options as given, by a file or by flags. */
 export type GivenSettings = { readonly [Name in OptionName]?: ValueOf<(typeof OPTIONS)[Name]> };
-
-/** A rate as the user may state it: a number, `auto`, `from:RUN`, or one of these for each arm. */
-export type RateSetting = Checked<'rate'>;
-
-/** `all`, `head` or `last:N`. */
-export type Trainable = Checked<'trainable'>;
 
 function isOptionName(name: string): name is OptionName {
   return Object.hasOwn(OPTIONS, name);
@@ -136,9 +188,9 @@ export function checkSettings(given: Readonly<Record<string, unknown>>, where?: 
       throw new UsageError(`Unknown key "${name}"${place}. ${hint}`);
     }
     const spec: OptionSpec = OPTIONS[name];
-    const kind: Kind<KindName> = KINDS[spec.type];
-    const { success, data } = kind.schema(spec).safeParse(value);
-    if (success) return [name, data];
+    const kind: AnyKind = KINDS[spec.type];
+    const taken = kind.check(value, spec);
+    if (taken !== undefined) return [name, taken];
     const label = where === undefined ? flagName(name) : `"${name}"`;
     const received = typeof value === 'number' ? String(value) : JSON.stringify(value);
     throw new UsageError(

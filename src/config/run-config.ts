@@ -308,3 +308,11 @@ export function checkSweep(
     );
   }
 }
+
+/** How a run and its folder are called: the arm, the seed, and its rate where that is a neighbour of the arm's own. */
+export function runName({ arm, seed, lrFactor }: RunConfig): string {
+  // A leading dot would hide the folder: the arm of ./mine.json is mine.json.
+  const plain = arm.replace(/[^\w@.-]+/g, '-').replace(/^[.-]+/, '');
+  const rate = lrFactor === undefined ? '' : `-lr-x${lrFactor}`;
+  return `${plain === '' ? 'run' : plain}-seed${seed}${rate}`;
+}

@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BackendName, BACKENDS } from '../engine/backends/backend-info.js';
 import { cacheFolder } from '../fetch/cache.js';
+import { cachedBytes, cacheLimit, computedFolder } from '../fetch/value-cache.js';
 import { bundledWeights } from '../model/load/weights.js';
 import type { BackendProbe, DoctorDocument, FolderState } from '../runs/documents.js';
 
@@ -51,6 +52,7 @@ export async function examine(
       weights: await folderState(fileURLToPath(new URL('../../data/weights', import.meta.url))),
       runs: await folderState(process.cwd()),
     },
+    computed: { path: computedFolder(), bytes: cachedBytes(), limit: cacheLimit() },
     bundledWeights: bundledWeights(),
   };
 }

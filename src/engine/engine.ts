@@ -37,6 +37,8 @@ export interface Engine {
   readonly workers: number;
   /** Outputs of the frozen part for one image. */
   readonly featureShape: FeatureShape;
+  /** Equal for engines whose features are bit-identical; absent where a driver or a device may change them. */
+  readonly featureIdentity?: string | undefined;
   /** Outputs of the frozen part, n x h x w x c values. */
   features(input: ImageInput): Promise<Float32Array>;
   /** One mini-batch: gradients slice by slice, summed in order, one update. */

@@ -1,7 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { CENTRE } from '../data/images/crop.js';
-import { LONGEST } from '../data/images/decode.js';
-import { decodedShortSide } from '../data/images/prepare.js';
+import { CENTRE, decodedShortSide, LONGEST } from '../data/images/crop.js';
 import { UsageError } from '../errors.js';
 import { saveLayersModel, type TrainedClassifier } from '../model/save.js';
 import { type ExportFormat, type Preprocessing, SCHEMA_VERSION } from '../runs/documents.js';

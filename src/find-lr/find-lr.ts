@@ -24,16 +24,18 @@ import { suggestOverSeeds } from '../stats/range/suggestions.js';
 import { DeferredFolder } from '../workbench/deferred-folder.js';
 import { frozenWork, measureCost, weightsNote } from '../workbench/run-engine.js';
 import {
-  beginWorkbench,
   type BenchContext,
   datasetDocument,
   datasetSummary,
-  networkConfig,
   type OpenBench,
+  type Workbench,
+} from '../workbench/bench.js';
+import {
+  beginWorkbench,
+  networkConfig,
   openWorkbench,
   surveyWorkbench,
   whileDecoding,
-  type Workbench,
 } from '../workbench/workbench.js';
 import { rangeTest, type RangeTestContext, VALID_SUBSET } from './range-test.js';
 

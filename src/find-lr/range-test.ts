@@ -9,7 +9,7 @@ import { evaluate } from '../workbench/evaluate.js';
 import type { Worked } from '../workbench/events.js';
 import { epochBatches, evaluationBatches, openRunEngine } from '../workbench/run-engine.js';
 import { trainSteps } from '../workbench/steps.js';
-import type { BenchContext, Workbench } from '../workbench/workbench.js';
+import type { BenchContext, Workbench } from '../workbench/bench.js';
 
 /** Validation images behind each point of `--loss valid`: few enough to cost little. */
 export const VALID_SUBSET = 64;

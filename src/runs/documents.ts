@@ -933,6 +933,13 @@ export interface DoctorDocument {
     readonly weights: FolderState;
     readonly runs: FolderState;
   };
+  /** Decoded images and frozen features that commands keep for later ones; absent in documents of versions that kept none. */
+  readonly computed?: {
+    readonly path: string;
+    /** On the disk now, and at most; a most of 0 keeps nothing. */
+    readonly bytes: number;
+    readonly limit: number;
+  };
   readonly bundledWeights: readonly string[];
   readonly terminal: { readonly interactive: boolean; readonly columns: number; readonly colour: boolean };
 }

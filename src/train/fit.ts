@@ -14,7 +14,7 @@ import type { Emit, Worked } from '../workbench/events.js';
 import { epochBatches, evaluationBatches } from '../workbench/run-engine.js';
 import { trainStepGroups } from '../workbench/steps.js';
 import type { DeferredFolder } from '../workbench/deferred-folder.js';
-import { stepsPerEpoch, type Workbench } from '../workbench/workbench.js';
+import { stepsPerEpoch, type Workbench } from '../workbench/bench.js';
 import { isSound, packCheckpoint, type RunCheckpoint, type RunState } from './run-state.js';
 
 /** How the loop ended. */

@@ -4,7 +4,7 @@ import type { RunConfig } from '../config/run-config.js';
 import { SCHEMA_VERSION, type TrainDryRun, type TrainingCost, type TrainPlan } from '../runs/documents.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import { measureCost } from '../workbench/run-engine.js';
-import { datasetSummary, stepsPerEpoch, type Workbench } from '../workbench/workbench.js';
+import { datasetSummary, stepsPerEpoch, type Workbench } from '../workbench/bench.js';
 import type { TrainRequest } from './run.js';
 
 /** A plan with what it takes to carry it out. */

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shiftByPolicies } from '../config/arms.js';
-import type { RunConfig } from '../config/run-config.js';
+import { type RunConfig, runName } from '../config/run-config.js';
 import { InUseError, UsageError } from '../errors.js';
 import { checkpointPath } from '../runs/checkpoint.js';
 import { type Environment, RUN_FILES, type RunRecord } from '../runs/documents.js';
@@ -11,8 +11,8 @@ import { lockedBy } from '../runs/lock.js';
 import { readDocument } from '../runs/read-document.js';
 import { listRuns, readRun, recordKey } from '../runs/read-run.js';
 import type { Emit } from '../workbench/events.js';
-import { datasetDocument, type OpenBench, type Workbench } from '../workbench/workbench.js';
-import { type RunContext, runName } from './run.js';
+import { datasetDocument, type OpenBench, type Workbench } from '../workbench/bench.js';
+import type { RunContext } from './run.js';
 
 /** A recorded run that makes training one from its start needless, or impossible. */
 export interface FoundRun {

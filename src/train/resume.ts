@@ -29,13 +29,8 @@ import { contradicting, readRun } from '../runs/read-run.js';
 import { type HeldRun, holdRun, readResumePoint } from '../runs/run-folder.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import { DeferredFolder } from '../workbench/deferred-folder.js';
-import {
-  datasetDocument,
-  openWorkbench,
-  stepsPerEpoch,
-  wholeBench,
-  type Workbench,
-} from '../workbench/workbench.js';
+import { datasetDocument, stepsPerEpoch, wholeBench, type Workbench } from '../workbench/bench.js';
+import { openWorkbench } from '../workbench/workbench.js';
 import { type RunCheckpoint, type RunState, unpackCheckpoint } from './run-state.js';
 import { planFrom, withCost } from './plan.js';
 import { carryOut, type RunContext, tellWork, type TrainRequest } from './run.js';

@@ -1,5 +1,5 @@
 import { planSchedule } from '../config/plan-schedule.js';
-import type { RunConfig } from '../config/run-config.js';
+import { type RunConfig, runName } from '../config/run-config.js';
 import type { RateTable, Settings } from '../config/settings.js';
 import type { ImageSet } from '../data/images/batches.js';
 import type { Engine } from '../engine/engine.js';
@@ -40,7 +40,7 @@ import {
   type OpenBench,
   stepsPerEpoch,
   type Workbench,
-} from '../workbench/workbench.js';
+} from '../workbench/bench.js';
 import { type RunEnd, runEpochs, type RunStart } from './fit.js';
 import { initialRunState, packCheckpoint, type RunCheckpoint, type RunState } from './run-state.js';
 
@@ -217,14 +217,6 @@ async function pastEvents(dir: string, { step, epochs }: RunState, end: number):
     epochs,
     end,
   );
-}
-
-/** How a run and its folder are called: the arm, the seed, and its rate where that is a neighbour of the arm's own. */
-export function runName({ arm, seed, lrFactor }: RunConfig): string {
-  // A leading dot would hide the folder: the arm of ./mine.json is mine.json.
-  const plain = arm.replace(/[^\w@.-]+/g, '-').replace(/^[.-]+/, '');
-  const rate = lrFactor === undefined ? '' : `-lr-x${lrFactor}`;
-  return `${plain === '' ? 'run' : plain}-seed${seed}${rate}`;
 }
 
 /** A run before its first step. Its folder is made as soon as it is known which images there are. */

@@ -10,6 +10,7 @@ import {
   resolveRun,
   type RunConfig,
   trainedPart,
+  runName,
 } from '../config/run-config.js';
 import { FRESH_WEIGHTS, type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import { dataFolder } from '../data/folder/scan.js';
@@ -21,25 +22,22 @@ import { type RunRecord, type TrainDocument, type TrainDryRun, WITHOUT_RECORD } 
 import { asJson, isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { readRangeTest } from '../runs/range-test-folder.js';
 import { readRun } from '../runs/read-run.js';
+import { datasetDocument, type OpenBench, stepsPerEpoch, wholeBench } from '../workbench/bench.js';
 import {
   beginWorkbench,
-  datasetDocument,
   decoded,
   networkConfig,
-  type OpenBench,
   requireBatch,
-  stepsPerEpoch,
   type Survey,
   surveyWorkbench,
   THUMBNAIL_INPUT,
   whileDecoding,
-  wholeBench,
 } from '../workbench/workbench.js';
 import { eachTextOnce } from '../workbench/events.js';
 import { weightsNote } from '../workbench/run-engine.js';
 import { findAgain, type FoundRun } from './recorded.js';
 import { planOf, withCost } from './plan.js';
-import { type RunContext, runName, tellWork, type TrainRequest, trainRun } from './run.js';
+import { type RunContext, tellWork, type TrainRequest, trainRun } from './run.js';
 
 /**
  * `onecycle train`: one run. Where --out holds the very same one it is taken where it has ended, and gone on with where it was

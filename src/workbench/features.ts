@@ -2,16 +2,18 @@ import { closeSync, readSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Needs } from '../data/images/batches.js';
-import type { Batch } from '../data/images/image.js';
+import { type Batch, WHOLE } from '../data/images/image.js';
 import { openNamelessFile } from '../data/images/store-writer.js';
 import type { Engine, FeatureShape, NetworkInput } from '../engine/engine.js';
 import { messageOf, RunError } from '../errors.js';
+import type { ValueCache } from '../fetch/value-cache.js';
 import type { Worked } from './events.js';
+import { featureKey, type KeptFeatures } from './kept-features.js';
 import type { TrainingBatch } from './steps.js';
 
 /**
  * Turns batches of images into what the network takes: the images themselves, or, where a part is
- * frozen, its features, computed for those not yet in the store and read for the others.
+ * frozen, its features: those in the store, those that an earlier command kept, and those that are computed now.
  */
 export async function* networkBatches(
   engine: Engine,
@@ -19,12 +21,13 @@ export async function* networkBatches(
   features: StoredFeatures | undefined,
   worked: Worked = () => undefined,
 ): AsyncGenerator<TrainingBatch> {
+  const kept = await features?.kept.of(engine);
   for await (const batch of batches) {
     worked('read', batch.images.length);
     const input: NetworkInput =
       features === undefined
         ? { kind: 'images', images: batch.images, boxes: batch.boxes }
-        : await storedFeatures(engine, batch, features, worked);
+        : await storedFeatures(engine, batch, { ...features, cache: kept }, worked);
     yield { input, labels: batch.labels };
     // On wasm and cpu all promises are settled at once: without a turn of the event loop, signals and progress bars would wait.
     await nextTurn();
@@ -36,10 +39,13 @@ interface StoredFeatures {
   readonly store: FeatureStore;
   /** The slot of a view of the image at that position in the list; the view is -1 where images have none. */
   readonly slot: (index: number, view: number) => number;
+  readonly kept: KeptFeatures;
+  /** The SHA-256 of the file of the image at that position in the list. */
+  readonly hash: (index: number) => Uint8Array;
 }
 
 /** The images whose pixels are needed: those whose features are not stored yet. */
-export function unstored({ store, slot }: StoredFeatures): Needs {
+export function unstored({ store, slot }: Pick<StoredFeatures, 'store' | 'slot'>): Needs {
   return (index, view) => !store.has(slot(index, view));
 }
 
@@ -49,11 +55,12 @@ const PATIENCE = 2000;
 async function storedFeatures(
   engine: Engine,
   batch: Batch,
-  { store, slot }: StoredFeatures,
+  { store, slot, hash, cache }: StoredFeatures & { readonly cache: ValueCache | undefined },
   worked: Worked,
 ): Promise<NetworkInput> {
   const slots = batch.images.map((_, i) => slot(batch.indices[i] ?? 0, batch.views[i] ?? -1));
   const absent = () => [...slots.keys()].filter((i) => !store.has(slots[i] ?? 0));
+  const keyOf = (i: number) => featureKey(hash(batch.indices[i] ?? 0), batch.boxes[i] ?? WHOLE);
   const compute = async (chosen: readonly number[]) => {
     if (chosen.length === 0) return;
     const values = await engine.features({
@@ -62,14 +69,23 @@ async function storedFeatures(
       boxes: chosen.flatMap((i) => batch.boxes[i] ?? []),
     });
     const length = values.length / chosen.length;
-    chosen.forEach((i, k) => store.put(slots[i] ?? 0, values.subarray(k * length, (k + 1) * length)));
+    chosen.forEach((i, k) => {
+      const own = values.subarray(k * length, (k + 1) * length);
+      store.put(slots[i] ?? 0, own);
+      cache?.put(keyOf(i), new Uint8Array(own.buffer, own.byteOffset, own.byteLength));
+    });
     worked('frozen', chosen.length);
   };
   // A few at a time: runs side by side need the same images at the same moment, and so each computes a part of them.
   const share = engine.sliceSize * engine.workers;
   let claimed: number[] = [];
   for (const i of absent()) {
-    if (store.claim(slots[i] ?? 0)) claimed.push(i);
+    if (!store.claim(slots[i] ?? 0)) continue;
+    const known = cache?.get(keyOf(i));
+    if (known !== undefined && store.fits(known)) {
+      store.put(slots[i] ?? 0, new Float32Array(known.buffer));
+      worked('frozen', 1);
+    } else claimed.push(i);
     if (claimed.length < share) continue;
     await compute(claimed);
     claimed = [];
@@ -130,6 +146,11 @@ export class FeatureStore {
       memory: inMemory ? new SharedArrayBuffer(bytes) : undefined,
       file: inMemory ? undefined : orRunError(() => openNamelessFile(tmpdir())),
     });
+  }
+
+  /** Whether that many bytes are the features of one image. */
+  fits({ byteLength }: Uint8Array): boolean {
+    return byteLength === this.length * Float32Array.BYTES_PER_ELEMENT;
   }
 
   has(slot: number): boolean {

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { RunConfig } from '../config/run-config.js';
+import type { StoredSample } from '../data/folder/image-folder.js';
 import { type ImageSet, trainingBatches, validationBatches } from '../data/images/batches.js';
 import type { Engine } from '../engine/engine.js';
 import { openEngine } from '../engine/open-engine.js';
@@ -11,7 +12,7 @@ import { median } from '../stats/describe.js';
 import { networkBatches, unstored } from './features.js';
 import type { Work, Worked } from './events.js';
 import { type TrainingBatch, trainSteps } from './steps.js';
-import type { Workbench } from './workbench.js';
+import type { Workbench } from './bench.js';
 
 /** Images evaluated at a time. The engine slices large batches, so the number does not matter much. */
 const EVALUATION_BATCH = 64;
@@ -100,6 +101,7 @@ export function epochBatches(
   const features = bench.features && {
     store: bench.features.train,
     slot: (index: number, view: number) => index * (views ?? 1) + Math.max(0, view),
+    ...keptOf(bench.features, bench.images.train, bench.images),
   };
   const batches = trainingBatches(bench.images, {
     batchSize,
@@ -111,6 +113,15 @@ export function epochBatches(
     needs: features && unstored(features),
   });
   return networkBatches(engine, batches, features, worked);
+}
+
+/** Where earlier commands' features of these images are found. */
+function keptOf(
+  { kept }: NonNullable<Workbench<ImageSet>['features']>,
+  samples: readonly StoredSample[],
+  { store }: ImageSet,
+) {
+  return { kept, hash: (index: number) => store.hash(samples[index]?.image ?? -1) };
 }
 
 /** Steps are timed for so many seconds, or so many of them, whichever comes first; the first one warms up. */
@@ -204,6 +215,7 @@ export function evaluationBatches(
   const features = bench.features && {
     store: bench.features.valid,
     slot: (index: number) => index * stride,
+    ...keptOf(bench.features, images.valid, images),
   };
   const batches = validationBatches(images, EVALUATION_BATCH, features && unstored(features));
   return networkBatches(engine, batches, features, worked);

@@ -1,13 +1,17 @@
 import type { PreparedImages } from '../data/images/prepare.js';
 import { type ImageStoreHandle, openImageStore } from '../data/images/store.js';
+import type { Conditions } from '../fetch/value-cache.js';
 import { FeatureStore, type FeatureStoreHandle } from './features.js';
-import type { Workbench } from './workbench.js';
+import { KeptFeatures } from './kept-features.js';
+import type { Workbench } from './bench.js';
 
 /** A workbench as plain data, for other threads of the process: they share its memory. */
 export interface WorkbenchHandle extends Omit<Workbench, 'images' | 'features' | 'close'> {
   readonly images: Omit<PreparedImages, 'store'>;
   readonly store: ImageStoreHandle;
-  readonly features: { readonly train: FeatureStoreHandle; readonly valid: FeatureStoreHandle } | undefined;
+  readonly features:
+    | { readonly train: FeatureStoreHandle; readonly valid: FeatureStoreHandle; readonly kept: Conditions }
+    | undefined;
 }
 
 /** The handle of a bench, for another thread. */
@@ -24,7 +28,11 @@ export function workbenchHandle({
     weights,
     imageSize,
     firstTrained,
-    features: features && { train: features.train.handle, valid: features.valid.handle },
+    features: features && {
+      train: features.train.handle,
+      valid: features.valid.handle,
+      kept: features.kept.images,
+    },
   };
 }
 
@@ -33,6 +41,7 @@ export function attachWorkbench({ store, features, ...handle }: WorkbenchHandle)
   const stores = features && {
     train: new FeatureStore(features.train),
     valid: new FeatureStore(features.valid),
+    kept: new KeptFeatures(features.kept),
   };
   return {
     ...handle,
@@ -41,6 +50,7 @@ export function attachWorkbench({ store, features, ...handle }: WorkbenchHandle)
     close() {
       stores?.train.close({ remove: false });
       stores?.valid.close({ remove: false });
+      stores?.kept.close();
     },
   };
 }

@@ -1,57 +1,24 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { existsSync } from 'node:fs';
+import { freemem, totalmem } from 'node:os';
 import { nearest, shellLine } from '../config/options.js';
-import { classFlags, effectiveViews, type NetworkConfig, type RunConfig } from '../config/run-config.js';
+import { classFlags, effectiveViews, type NetworkConfig } from '../config/run-config.js';
 import { FRESH_WEIGHTS, readDefaults, type Settings } from '../config/settings.js';
 import { allDataSets, BUNDLED_DATA, findDataSet } from '../data/catalog/catalog.js';
 import type { ImageFolder } from '../data/folder/image-folder.js';
 import { dataFolder, scanImageFolder } from '../data/folder/scan.js';
-import { batchesPerEpoch, type ImageSet, trainingOrder } from '../data/images/batches.js';
+import { type ImageSet, trainingOrder } from '../data/images/batches.js';
+import { decodedShortSide } from '../data/images/crop.js';
 import { largestSide } from '../data/images/decode.js';
-import { beginPreparing, type PreparedImages } from '../data/images/prepare.js';
-import type { BackendInfo } from '../engine/backends/backend-info.js';
+import { decodedConditions } from '../data/images/decoded-cache.js';
+import { beginPreparing } from '../data/images/prepare.js';
 import { featureShape, fewestNormalizedValues } from '../engine/shapes.js';
 import { MissingPathError, UsageError } from '../errors.js';
 import { freshNetwork, loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
 import { availableWeights } from '../model/load/weights.js';
 import { adaptedBackbone, BN_MOMENTUM, firstTrainableBlock } from '../model/network.js';
-import type { DatasetDocument, DatasetSummary, Environment } from '../runs/documents.js';
-import type { Emit } from './events.js';
+import { type BenchContext, type OpenBench, wholeBench, type Workbench } from './bench.js';
 import { FeatureStore } from './features.js';
-
-/** What the runs of one experiment share: decoded images, weights, and the frozen part's features. */
-export interface Workbench<Images extends ImageSet = PreparedImages> {
-  readonly images: Images;
-  readonly weights: LoadedBackbone;
-  /** Pixels a side of the network's input. */
-  readonly imageSize: number;
-  /** Index of the first trained block. */
-  readonly firstTrained: number;
-  /** Features of (image, view) and of the validation images; absent where nothing is frozen. */
-  readonly features: { readonly train: FeatureStore; readonly valid: FeatureStore } | undefined;
-  /** Frees caches and removes temporary files. */
-  close(): void;
-}
-
-/** A workbench to begin on, some of whose images may still be on their way. */
-export interface OpenBench {
-  readonly bench: Workbench<ImageSet>;
-  /** The same with all its images, once they are there; rejects where some will not come. */
-  readonly whole: Promise<Workbench>;
-}
-
-/** A bench all of whose images are there. */
-export function wholeBench(bench: Workbench): OpenBench {
-  return { bench, whole: Promise.resolve(bench) };
-}
-
-/** Mini-batches of an epoch, the last and smaller one included. */
-export function stepsPerEpoch(
-  { images }: Pick<Workbench<ImageSet>, 'images'>,
-  { batchSize }: Pick<RunConfig, 'batchSize'>,
-): number {
-  return batchesPerEpoch(images.train.length, batchSize);
-}
+import { KeptFeatures } from './kept-features.js';
 
 /** A workbench whose images are being decoded. */
 interface DecodingBench {
@@ -63,12 +30,6 @@ interface DecodingBench {
   readonly settled: Promise<Workbench>;
   /** Stops what is under way and closes all benches. */
   close(): void;
-}
-
-/** Whom a bench tells what it does, and who stops it. */
-export interface BenchContext {
-  readonly emit: Emit;
-  readonly signal: AbortSignal;
 }
 
 const MEGABYTE = 1e6;
@@ -284,14 +245,17 @@ export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): 
     signal,
     onProgress: (done, total) => emit({ type: 'decode', done, total }),
   });
-  const stores: FeatureStore[] = [];
+  const opened: NonNullable<Workbench['features']>[] = [];
   const close = () => {
     coming.close();
-    for (const store of stores) store.close({ remove: true });
+    for (const { train, valid, kept } of opened) {
+      for (const store of [train, valid]) store.close({ remove: true });
+      kept.close();
+    }
   };
   const benchOf = <Images extends ImageSet>(images: Images): Workbench<Images> => {
     const features = firstTrained === 0 ? undefined : openFeatureStores(images);
-    stores.push(...Object.values(features ?? {}));
+    if (features !== undefined) opened.push(features);
     return { images, weights, imageSize, firstTrained, features, close };
   };
   const bench = benchOf(coming.listed);
@@ -319,6 +283,7 @@ export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): 
     return {
       train: FeatureStore.create(shape, train.length * effectiveViews(settings), cacheBytes()),
       valid: FeatureStore.create(shape, valid.length, cacheBytes()),
+      kept: new KeptFeatures(decodedConditions(decodedShortSide(imageSize))),
     };
   }
 }
@@ -387,53 +352,4 @@ export async function whileDecoding<Result>(
   } finally {
     close();
   }
-}
-
-/** The data of a workbench in short. */
-export function datasetSummary({ images: { classNames, train, valid, skipped } }: Workbench): DatasetSummary {
-  const counted = classNames.map((name, label) => ({
-    class: name,
-    train: train.filter((sample) => sample.label === label).length,
-    valid: valid.filter((sample) => sample.label === label).length,
-  }));
-  return { classes: classNames, train: train.length, valid: valid.length, counts: counted, skipped };
-}
-
-/** dataset.json: the summary, every file with its hash, and the hash of the weights that training started from. */
-export function datasetDocument(bench: Workbench): DatasetDocument {
-  const files = (samples: Workbench['images']['train']) =>
-    samples.map(({ path, label, sha256 }) => ({ path, label, sha256 }));
-  const { train, valid, labels } = bench.images;
-  return {
-    ...datasetSummary(bench),
-    weightsSha256: bench.weights.sha256,
-    files: { train: files(train), valid: files(valid) },
-    ...(labels === undefined ? {} : { labels }),
-  };
-}
-
-/** Describes this process, and the command that it carries out, with the backend that was started. */
-export function describeEnvironment(backend: BackendInfo): Environment {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return {
-    onecycle: version,
-    node: process.version,
-    platform: `${process.platform}-${process.arch}`,
-    backend: backend.name,
-    device: backend.device,
-    driver: backend.driver,
-    arithmetic: backend.arithmetic ?? null,
-    cores: availableParallelism(),
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    versions: backend.versions,
-    ...describeCommand(),
-  };
-}
-
-/** The command that this process carries out, and when it was given. */
-export function describeCommand(): Required<Pick<Environment, 'commandLine' | 'startedAt'>> {
-  return {
-    commandLine: shellLine(['onecycle', ...process.argv.slice(2)]),
-    startedAt: new Date(Date.now() - 1000 * process.uptime()).toISOString(),
-  };
 }

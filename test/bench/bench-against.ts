@@ -102,7 +102,7 @@ async function train(
   const out = await mkdtemp(join(folder, 'out-'));
   const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const args = ['train', ...flags, '--out', out, '--backend', 'wasm', '--json', '--quiet'];
-  const { stdout, peakMegabytes } = await runOnecycle(args, root);
+  const { stdout, peakMegabytes } = await runOnecycle(args, root, { ONECYCLE_CACHE_SIZE: '0' });
   const { epochs } = JSON.parse(stdout) as { epochs: { seconds: number }[] };
   const later = epochs.slice(1).map(({ seconds }) => (1000 * seconds) / images);
   return { msPerImage: spread(later).median, peakMegabytes };

@@ -30,8 +30,9 @@ export function runScript<T>(name: string, args: readonly string[]): Promise<T> 
 export async function runOnecycle(
   args: readonly string[],
   root = ROOT,
+  env: Record<string, string> = {},
 ): Promise<{ stdout: string; peakMegabytes: number }> {
-  const child = execa(process.execPath, ['bin/onecycle.js', ...args], { cwd: root });
+  const child = execa(process.execPath, ['bin/onecycle.js', ...args], { cwd: root, env });
   let peakMegabytes = NaN;
   const watch = setInterval(() => {
     void highWaterMark(child.pid).then((megabytes) => (peakMegabytes = megabytes ?? peakMegabytes));

@@ -116,9 +116,11 @@ function over(ours: readonly Timed[], theirs: readonly Timed[]): Spread {
 async function onecycleExperiment(trained: Trained, root: string): Promise<Outcome> {
   const options = TRAINED[trained].ours;
   const out = await mkdtemp(join(tmpdir(), 'onecycle-bench-'));
+  // What one command keeps for the next counts, what earlier rounds have kept does not.
+  const env = { ONECYCLE_CACHE: join(out, '.cache') };
   try {
-    const found = await runOnecycle(['find-lr', ...options, '--out', out], root);
-    const compared = await runOnecycle(['compare', ...options, '--json', '--out', out], root);
+    const found = await runOnecycle(['find-lr', ...options, '--out', out], root, env);
+    const compared = await runOnecycle(['compare', ...options, '--json', '--out', out], root, env);
     const { arms }: CompareDocument = JSON.parse(compared.stdout);
     return {
       accuracies: Object.fromEntries(

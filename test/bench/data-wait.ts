@@ -23,6 +23,8 @@ const settings: Settings = {
   data: values.data ?? defaults.data,
   trainable: values.trainable as Settings['trainable'],
 };
+// Nothing that an earlier round has kept.
+process.env['ONECYCLE_CACHE_SIZE'] = '0';
 const bench = await openWorkbench(settings, { emit: () => undefined, signal: new AbortController().signal });
 const config = { ...settings, views: bench.features === undefined ? null : settings.views };
 const engine = await openRunEngine(bench, config, availableParallelism());

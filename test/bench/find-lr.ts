@@ -11,7 +11,8 @@ import { summarize } from '../../src/stats/intervals.js';
 import { evaluate } from '../../src/workbench/evaluate.js';
 import { epochBatches, evaluationBatches, openRunEngine } from '../../src/workbench/run-engine.js';
 import { trainSteps } from '../../src/workbench/steps.js';
-import { openWorkbench, stepsPerEpoch, type Workbench } from '../../src/workbench/workbench.js';
+import { stepsPerEpoch, type Workbench } from '../../src/workbench/bench.js';
+import { openWorkbench } from '../../src/workbench/workbench.js';
 
 // Is the recommended rate a good one? Trains with it and with a grid of rates over four decades, on the same
 // seeds, and compares final accuracies. The grid's best is chosen by the very numbers it is judged by, which

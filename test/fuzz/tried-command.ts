@@ -32,7 +32,13 @@ const LONGEST = 20;
 
 /** Runs the program in `cwd` and judges it. @param watched a folder that changes while there is progress */
 export async function tryCommand({ args, signal }: Try, cwd: string, watched: string): Promise<TriedCommand> {
-  const env = { ...process.env, NO_COLOR: '1', COLUMNS: '80', UV_THREADPOOL_SIZE: '4' };
+  const env = {
+    ...process.env,
+    NO_COLOR: '1',
+    COLUMNS: '80',
+    UV_THREADPOOL_SIZE: '4',
+    ONECYCLE_CACHE: join(cwd, '.cache'),
+  };
   const child = spawn(process.execPath, [BIN, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {

@@ -13,12 +13,8 @@ import type { StepRecord } from '../../src/runs/documents.js';
 import { fixed } from '../../src/schedule/fixed.js';
 import { epochBatches, openRunEngine } from '../../src/workbench/run-engine.js';
 import { trainSteps } from '../../src/workbench/steps.js';
-import {
-  describeEnvironment,
-  openWorkbench,
-  wholeBench,
-  type Workbench,
-} from '../../src/workbench/workbench.js';
+import { describeEnvironment, wholeBench, type Workbench } from '../../src/workbench/bench.js';
+import { openWorkbench } from '../../src/workbench/workbench.js';
 import { tinyImages } from './tiny-images.js';
 
 const quiet = { emit: () => undefined, signal: new AbortController().signal };

@@ -2,11 +2,13 @@ import type { Command } from 'commander';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { buildProgram } from '../../src/cli/program.js';
 import { checkSettings, readFlag } from '../../src/config/check-settings.js';
 import { flagName, OPTION_GROUPS, OPTIONS, type OptionSpec } from '../../src/config/options.js';
+import { helpWidth } from '../../src/cli/terminal.js';
 import { displayWidth } from '../../src/report/text/width.js';
+import { unpackRuns } from './recorded-fixture.js';
 import { ROOT, runCli, scratchFolder } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
 
@@ -30,6 +32,18 @@ async function modulesOf(args: readonly string[]) {
   return { ...result, modules: readFileSync(file, 'utf8') };
 }
 
+/** What a built module loads with it: paths of ours, names of packages. */
+function closureOf(file: string, found = new Set<string>()): Set<string> {
+  if (found.has(file)) return found;
+  found.add(file);
+  const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export)\s[^;]*?from\s*'([^']+)'/gmsu);
+  for (const [, name = ''] of imports) {
+    if (name.startsWith('.')) closureOf(resolve(dirname(file), name), found);
+    else if (!name.startsWith('node:')) found.add(name);
+  }
+  return found;
+}
+
 const COMMANDS = ['find-lr', 'train', 'compare', 'predict', 'export', 'data check'] as const;
 /** Commands whose examples name a run or a folder without an option. */
 const WITH_OPERANDS: readonly string[] = ['predict', 'export', 'data check'];
@@ -45,14 +59,20 @@ const HEAVY = [
 ];
 
 describe('nothing heavy is loaded', () => {
+  test.each(['--help', '-h', 'train --help', 'compare -h', 'data check --help', 'completion --help'])(
+    'by onecycle %s, but a text that the build has written',
+    async (line) => {
+      const { code, modules, stdout, stderr } = await modulesOf(line.split(' '));
+      expect([code, stderr]).toEqual([0, '']);
+      expect(modules).not.toMatch(/node_modules|\/dist\//u);
+      // The same as the program would say.
+      const said = await execa(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...line.split(' ')]);
+      expect(stdout).toBe(said.stdout);
+    },
+  );
+
   test.each([
-    ['--help', 0],
     ['--version', 0],
-    ['train --help', 0],
-    ['find-lr --help', 0],
-    ['compare --help', 0],
-    ['predict --help', 0],
-    ['export --help', 0],
     ['help', 0],
     ['help train', 0],
     ['train --no-such-option', 2],
@@ -78,6 +98,35 @@ describe('nothing heavy is loaded', () => {
     for (const name of ['@tensorflow', 'zod', 'sharp']) expect(modules).toContain(name);
   });
 
+  test('by a comparison of recorded runs neither what decodes, nor what trains', async () => {
+    const home = await unpackRuns();
+    const { code, modules, stderr } = await modulesOf(['compare', join(home, 'runs')]);
+    expect(code, stderr).toBe(0);
+    expect(modules).toContain('/dist/report/pages/compare.js');
+    for (const name of [
+      '@tensorflow',
+      'zod',
+      'sharp',
+      'csv-parse',
+      '/dist/model/',
+      '/dist/engine/wasm/engine.js',
+      '/dist/workbench/features.js',
+    ])
+      expect(modules, name).not.toContain(name);
+  });
+
+  test('by a thread of a comparison no decoder, nor what reads weights', () => {
+    const loaded = [...closureOf(join(ROOT, 'dist/compare/worker.js'))];
+    expect(loaded).toContain(join(ROOT, 'dist/engine/wasm/engine.js'));
+    expect(
+      loaded.filter((name) => /zod|sharp|csv-parse|dist\/(model\/load|data\/folder)\//u.test(name)),
+    ).toEqual([]);
+    // The same way finds them where they are.
+    expect([...closureOf(join(ROOT, 'dist/compare/compare.js'))]).toEqual(
+      expect.arrayContaining(['zod', 'sharp']),
+    );
+  });
+
   test('on the processor no TensorFlow.js, also for the whole of a training', async () => {
     const dir = await scratchFolder();
     await tinyImages(dir);
@@ -91,6 +140,25 @@ describe('nothing heavy is loaded', () => {
 });
 
 describe('help', () => {
+  test.each(['onecycle --help', 'data-check --help', 'no-such --help', '../x --help', 'train --lr --help'])(
+    'is what the program says where there is no such command: %s',
+    async (line) => {
+      const words = line.split(' ');
+      const [fast, said] = [
+        await runCli(words),
+        await execa(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...words], { reject: false }),
+      ];
+      expect(fast).toEqual({ code: said.exitCode, stdout: said.stdout, stderr: said.stderr });
+    },
+  );
+
+  test('is set for the next smaller of some widths, and for all columns where there are few', () => {
+    const columns = [40, 60, 79, 80, 99, 100, 119, 120, 300];
+    const widths = columns.map((there) => helpWidth({ isTTY: true, columns: there }));
+    expect(widths).toEqual([40, 60, 60, 80, 80, 100, 100, 120, 120]);
+    expect(helpWidth({ isTTY: false, columns: 200 })).toBe(80);
+  });
+
   test.each(COMMANDS)('of %s lists its options, and theirs alone', async (name) => {
     const { code, stdout, stderr } = await runCli([...name.split(' '), '--help']);
     expect(code).toBe(0);

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { compareRecorded } from '../../src/compare/compare.js';
+import { compareRecorded } from '../../src/compare/outcome.js';
 import { readDefaults } from '../../src/config/settings.js';
 import { readRun } from '../../src/runs/read-run.js';
 import { ROOT, runCli } from './run-cli.js';

@@ -8,7 +8,7 @@ import { startBackend } from '../../src/engine/backends/choose.js';
 import { runFinder } from '../../src/find-lr/find-lr.js';
 import { train } from '../../src/train/train.js';
 import type { ExperimentEvent } from '../../src/workbench/events.js';
-import { describeEnvironment } from '../../src/workbench/workbench.js';
+import { describeEnvironment } from '../../src/workbench/bench.js';
 import { lines, runFolders } from './interrupted-run.js';
 import { tinyImages } from './tiny-images.js';
 

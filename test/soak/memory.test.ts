@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { readDefaults } from '../../src/config/settings.js';
 import { startBackend } from '../../src/engine/backends/choose.js';
 import { train } from '../../src/train/train.js';
-import { describeEnvironment } from '../../src/workbench/workbench.js';
+import { describeEnvironment } from '../../src/workbench/bench.js';
 import { scratchFolder } from '../integration/run-cli.js';
 import { tinyImages } from '../integration/tiny-images.js';
 import { leastSquares } from './least-squares.js';

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { compareRecorded } from '../../src/compare/compare.js';
+import { compareRecorded } from '../../src/compare/outcome.js';
 import { compareDocument } from '../../src/compare/document.js';
 import type { GivenSettings } from '../../src/config/check-settings.js';
 import { UsageError } from '../../src/errors.js';
@@ -9,7 +9,8 @@ import { RUN_FILES } from '../../src/runs/documents.js';
 import { openResumable, resumeTraining } from '../../src/train/resume.js';
 import { trainRun } from '../../src/train/run.js';
 import { planTraining, train } from '../../src/train/train.js';
-import { openWorkbench, wholeBench } from '../../src/workbench/workbench.js';
+import { wholeBench } from '../../src/workbench/bench.js';
+import { openWorkbench } from '../../src/workbench/workbench.js';
 import { outcome } from '../integration/interrupted-run.js';
 import { seededRandom } from '../integration/seeded-random.js';
 import { type TinyHome, tinyHome, tinyRequest } from '../unit/compare/tiny-comparison.js';

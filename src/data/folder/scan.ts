@@ -17,7 +17,6 @@ import {
   walkClassFolder,
 } from './folders.js';
 import type { FoundImages, ImageFolder, PathsByClass, Sample, SkippedFile } from './image-folder.js';
-import { findLabelled } from './labelled.js';
 import {
   decideLayout,
   depthNotes,
@@ -63,7 +62,7 @@ export async function dataFolder(data: string): Promise<string> {
 
 /**
  * Lists the images of DIR/<part>/<class>, or of DIR/<class> with a seeded split, see {@link decideLayout}; or those that a file of
- * labels names, see {@link findLabelled}.
+ * labels names, see labelled.ts.
  *
  * Class names are brought to Unicode form NFC, since some file systems decompose them.
  * Throws UsageError where a run on this folder would make no sense, or not the sense that was meant.
@@ -87,7 +86,7 @@ export async function scanImageFolder(dir: string, options: ScanOptions): Promis
   const { learnt, judged, skipped, taken, notes, labels } =
     options.labels === undefined
       ? await findInFolders(reading, classDepthOf(options))
-      : await findLabelled(reading, options.labels);
+      : await (await import('./labelled.js')).findLabelled(reading, options.labels);
 
   const classNames = [...learnt.keys()].sort(byCodeUnit);
   const sides = classNames.map((name) => {

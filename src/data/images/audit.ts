@@ -1,7 +1,8 @@
 import type { PreparedSample } from '../folder/image-folder.js';
 
 /** What makes an image doubtful, though it can be decoded. */
-export type Oddity = 'tiny' | 'long' | 'one colour' | 'faint';
+export const ODDITIES = ['tiny', 'long', 'one colour', 'faint'] as const;
+export type Oddity = (typeof ODDITIES)[number];
 
 /** What a note may be due about: an image that is odd, or smaller than the network's input. */
 export type Remark = Oddity | 'small';
@@ -20,14 +21,19 @@ export function datasetNotes(
 ): string[] {
   const all = [...train, ...valid];
   const contradictions = contradictingLabels(all);
+  const odd = new Map<Remark, string[]>();
+  for (const sample of all) {
+    for (const remark of remarksOn(sample)) {
+      const paths = odd.get(remark);
+      if (paths === undefined) odd.set(remark, [sample.path]);
+      else paths.push(sample.path);
+    }
+  }
   return [
     contradictionNote(contradictions, train, valid),
     sharedNote(train, valid, new Set(contradictions.flat())),
     unevenClasses(classNames, train),
-    ...ODDITIES.map(([oddity, ...words]) => {
-      const odd = all.filter((sample) => remarksOn(sample).includes(oddity)).map(({ path }) => path);
-      return oddityNote(odd, all.length, words);
-    }),
+    ...REMARKS.map(([oddity, ...words]) => oddityNote(odd.get(oddity) ?? [], all.length, words)),
   ].filter((note) => note !== undefined);
 }
 
@@ -100,7 +106,7 @@ function unevenClasses(classNames: readonly string[], train: readonly PreparedSa
 }
 
 /** What is odd, with its verb for one image and for several, and what it means. */
-const ODDITIES: readonly (readonly [Remark, string, string, string])[] = [
+const REMARKS: readonly (readonly [Remark, string, string, string])[] = [
   ['small', 'is', 'are', "smaller than the network's input, and enlarged"],
   ['tiny', 'is', 'are', 'less than 8 pixels high or wide, too small to tell anything from'],
   [

@@ -11,6 +11,21 @@ const TRIES = 10;
 /** Share of the short side that validation sees: the same magnification as an average training crop. */
 export const CENTRE = 0.875;
 
+/**
+ * Longest side kept, in short sides. Training crops of half the area and at most 4:3 fit only while an
+ * image is no longer than 8/3 of its short side; beyond that all crops are at the centre. So the ends
+ * of longer images are never looked at, and a 20 x 5,000,000 one need not be kept.
+ */
+export const LONGEST = 4;
+
+/** Short side of a decoded image over the image size: room for crops without enlarging. */
+const ROOM = 1.25;
+
+/** The short side in pixels that larger images are shrunk to. */
+export function decodedShortSide(imageSize: number): number {
+  return Math.round(ROOM * imageSize);
+}
+
 /** A rectangle of whole pixels. */
 interface PixelRect {
   readonly top: number;

@@ -1,12 +1,15 @@
 import sharp from 'sharp';
 import type { Metadata, Sharp } from 'sharp';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { isAbsolute, join, relative } from 'node:path';
 import { messageOf } from '../../errors.js';
+import type { Conditions } from '../../fetch/value-cache.js';
 import { readWholeFile } from '../../files.js';
 import { HEIC } from '../folder/file-kinds.js';
 import type { ImageFolder } from '../folder/image-folder.js';
 import type { Oddity } from './audit.js';
+import { LONGEST } from './crop.js';
 import type { DecodedImage } from './image.js';
 import { tiffRefusal } from './tiff-header.js';
 
@@ -29,18 +32,25 @@ const FORMATS: ReadonlyMap<string, string> = new Map([
 sharp.cache(false);
 sharp.concurrency(1);
 
-/**
- * Longest side kept, in short sides. Training crops of half the area and at most 4:3 fit only while an
- * image is no longer than 8/3 of its short side; beyond that all crops are at the centre. So the ends
- * of longer images are never looked at, and a 20 x 5,000,000 one need not be kept.
- */
-export const LONGEST = 4;
-
 /** An image as it was decoded, and what is odd about it. */
-interface DecodedFile extends DecodedImage {
+export interface DecodedFile extends DecodedImage {
   /** Before it was made smaller, upright. */
   readonly original: { readonly height: number; readonly width: number };
   readonly oddities: readonly Oddity[];
+}
+
+let decoder: Conditions | undefined;
+
+/** What makes a decoded image what it is, besides its file and the size: the code of this module, and the libraries under it. */
+export function decoderConditions(): Conditions {
+  decoder ??= {
+    code: createHash('sha256')
+      .update(readFileSync(new URL(import.meta.url)))
+      .digest('hex'),
+    libraries: sharp.versions,
+    platform: `${process.platform}-${process.arch}`,
+  };
+  return decoder;
 }
 
 /**

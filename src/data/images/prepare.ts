@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf, UsageError } from '../../errors.js';
 import { limitReached } from '../../system.js';
 import type {
@@ -12,11 +14,11 @@ import type {
 } from '../folder/image-folder.js';
 import { datasetNotes, type Oddity, type Remark } from './audit.js';
 import type { ImageSet } from './batches.js';
+import { decodedShortSide } from './crop.js';
 import { decodeImage, readImageFile, SMALL } from './decode.js';
+import { DecodedCache } from './decoded-cache.js';
 import { ImageStoreWriter, type StoreOptions } from './store-writer.js';
 
-/** Short side of a decoded image over the image size: room for crops without enlarging. */
-const ROOM = 1.25;
 /** Images under way for each thread of Node's pool, which reads and decodes: enough that it need not wait for the main thread. */
 const LANES = 3;
 /** Threads of the pool where UV_THREADPOOL_SIZE names no other number. */
@@ -96,33 +98,35 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
   const shortSide = decodedShortSide(options.imageSize);
   const outcomes: Outcome[] = [];
 
-  const prepare = async ({ path, image }: StoredSample) => {
+  const prepare = async ({ path, image }: StoredSample, cache: DecodedCache) => {
     options.signal?.throwIfAborted();
     stop.signal.throwIfAborted();
-    const outcome = await prepareOne(join(folder.root, path), image, writer, shortSide);
+    const outcome = await prepareOne(join(folder.root, path), image, { writer, shortSide, cache });
     outcomes[image] = outcome;
     if ('sha256' in outcome) arrivals.announce(image);
     else failed.abort(new Error(`${path} cannot be decoded`));
   };
-  const prepareAll = async () => {
+  const prepareAll = async (cache: DecodedCache) => {
     const first = Array.from(options.order ?? train.keys(), (i) => train[i]).filter(
       (one) => one !== undefined,
     );
     const all = [...first, ...valid];
     let done = 0;
     await forEachBounded(all, imagesAtATime(), async (sample) => {
-      await prepare(sample);
+      await prepare(sample, cache);
       options.onProgress?.(++done, all.length);
     });
     // The decoder's threads share one buffer for error messages. To get an image's own, it is decoded again with no other beside it.
     for (const sample of [...train, ...valid]) {
       const outcome = outcomes[sample.image];
-      if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder') await prepare(sample);
+      if (outcome !== undefined && 'reason' in outcome && outcome.from === 'decoder') {
+        await prepare(sample, cache);
+      }
     }
     options.signal?.throwIfAborted();
     return judged(folder, { train, valid }, outcomes, options);
   };
-  const done = prepareAll().then(
+  const done = DecodedCache.using(shortSide, prepareAll).then(
     (usable) => ({ classNames, ...usable, store, labels: folder.labels }),
     (error: unknown) => {
       failed.abort(error);
@@ -142,11 +146,6 @@ export function beginPreparing(folder: ImageFolder, options: PrepareOptions): Co
   };
 }
 
-/** The short side in pixels that larger images are shrunk to. */
-export function decodedShortSide(imageSize: number): number {
-  return Math.round(ROOM * imageSize);
-}
-
 /** How many images are read and decoded side by side. */
 export function imagesAtATime(): number {
   return LANES * (Number(process.env['UV_THREADPOOL_SIZE']) || POOL);
@@ -160,8 +159,7 @@ function numbered(samples: readonly Sample[], first: number): StoredSample[] {
 async function prepareOne(
   file: string,
   image: number,
-  writer: ImageStoreWriter,
-  shortSide: number,
+  { writer, shortSide, cache }: { writer: ImageStoreWriter; shortSide: number; cache: DecodedCache },
 ): Promise<Outcome> {
   let bytes;
   try {
@@ -172,16 +170,20 @@ async function prepareOne(
     if (limit !== undefined) throw limit;
     return { reason: messageOf(error), from: 'file' };
   }
-  let decoded;
-  try {
-    decoded = await decodeImage(bytes, shortSide);
-  } catch (error) {
-    return { reason: messageOf(error), from: 'decoder' };
+  const hash = createHash('sha256').update(bytes).digest();
+  let decoded = cache.get(hash);
+  if (decoded === undefined) {
+    try {
+      decoded = await decodeImage(bytes, shortSide);
+    } catch (error) {
+      return { reason: messageOf(error), from: 'decoder' };
+    }
+    cache.put(hash, decoded);
   }
-  writer.put(image, decoded);
+  writer.put(image, decoded, hash);
   const { oddities, original } = decoded;
   return {
-    ...{ sha256: createHash('sha256').update(bytes).digest('hex'), oddities },
+    ...{ sha256: hash.toString('hex'), oddities },
     original: { height: original.height, width: original.width },
   };
 }
@@ -268,6 +270,9 @@ interface Awaited {
   readonly fail: (reason: unknown) => void;
 }
 
+/** Milliseconds after which others have a turn. */
+const TURN = 10;
+
 /**
  * Visits all items with at most `limit` visits under way. After a failure no further visit begins, and
  * the first error is thrown once those under way have ended: nothing runs on behind the caller's back.
@@ -279,8 +284,14 @@ export async function forEachBounded<T>(
 ): Promise<void> {
   const queue = items.entries();
   const errors: unknown[] = [];
+  let begun = performance.now();
   const lane = async () => {
     for (const [index, item] of queue) {
+      // Visits that wait for nothing would let nobody else have a turn: signals, bars, a training beside them.
+      if (performance.now() - begun > TURN) {
+        await nextTurn();
+        begun = performance.now();
+      }
       try {
         await visit(item, index);
       } catch (error) {

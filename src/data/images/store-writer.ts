@@ -5,7 +5,7 @@ import { constrainedMemory } from 'node:process';
 import { messageOf, RunError } from '../../errors.js';
 import { isRunning, MACHINE_TAG } from '../../system.js';
 import type { DecodedImage } from './image.js';
-import { ABSENT, ImageStore, type ImageStoreHandle, IN_FILE } from './store.js';
+import { ABSENT, HASH_BYTES, ImageStore, type ImageStoreHandle, IN_FILE } from './store.js';
 
 /** Bytes of one piece of shared memory: large, so that 100,000 thumbnails need only a few. */
 const CHUNK_BYTES = 32 * 2 ** 20;
@@ -49,12 +49,16 @@ export class ImageStoreWriter {
       height: new Int32Array(new SharedArrayBuffer(4 * count)),
       width: new Int32Array(new SharedArrayBuffer(4 * count)),
       downscaled: new Uint8Array(new SharedArrayBuffer(count)),
+      hashes: new Uint8Array(new SharedArrayBuffer(HASH_BYTES * count)),
     };
     this.store = new ImageStore(this.tables);
   }
 
-  /** Throws RunError where the temporary file cannot be written, and Error where the store is closed. */
-  put(image: number, { pixels, height, width, downscaled }: DecodedImage): void {
+  /**
+   * @param hash the SHA-256 of the image's file, 32 bytes
+   * @throws RunError where the temporary file cannot be written, and Error where the store is closed
+   */
+  put(image: number, { pixels, height, width, downscaled }: DecodedImage, hash: Uint8Array): void {
     if (this.store.closed) throw new Error('the image store is closed');
     const { chunk, offset } = this.tables;
     const memory = this.memoryFor(pixels.length);
@@ -68,6 +72,7 @@ export class ImageStoreWriter {
     this.tables.height[image] = height;
     this.tables.width[image] = width;
     this.tables.downscaled[image] = downscaled ? 1 : 0;
+    this.tables.hashes.set(hash, HASH_BYTES * image);
     chunk[image] = memory === undefined ? IN_FILE : this.chunks.length - 1;
   }
 

@@ -9,6 +9,9 @@ export const ABSENT = -1;
 /** Value of `chunk` for an image in the temporary file. */
 export const IN_FILE = -2;
 
+/** Bytes of a SHA-256. */
+export const HASH_BYTES = 32;
+
 /** An image store as plain data that may cross threads of one process; all of it shared, nothing copied. */
 export interface ImageStoreHandle {
   readonly chunks: readonly SharedArrayBuffer[];
@@ -20,6 +23,8 @@ export interface ImageStoreHandle {
   readonly width: Int32Array;
   /** 1 where decoding made the image smaller. */
   readonly downscaled: Uint8Array;
+  /** For each image the SHA-256 of its file, 32 bytes. */
+  readonly hashes: Uint8Array;
   /** Descriptor of the temporary file; descriptors are valid in all threads of a process. */
   readonly file: number | undefined;
 }
@@ -52,6 +57,12 @@ export class ImageStore {
     const { height, width, downscaled } = this.handle;
     if (!this.has(image)) throw new RangeError(`the image store has no image ${image}`);
     return { height: height[image] ?? 0, width: width[image] ?? 0, downscaled: downscaled[image] === 1 };
+  }
+
+  /** The SHA-256 of an image's file, 32 bytes. Throws RangeError where there is no such image. */
+  hash(image: number): Uint8Array {
+    if (!this.has(image)) throw new RangeError(`the image store has no image ${image}`);
+    return this.handle.hashes.subarray(HASH_BYTES * image, HASH_BYTES * (image + 1));
   }
 
   /** One image: a view of shared memory, or fresh memory for an image in the file. */

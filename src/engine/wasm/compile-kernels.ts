@@ -1,11 +1,14 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { UsageError } from '../../errors.js';
 import type { Arithmetic } from '../backends/backend-info.js';
 
 /** The kernels' code, and how it adds a product to a sum. */
-interface CompiledKernels {
+export interface CompiledKernels {
   readonly module: WebAssembly.Module;
+  /** Of the module's bytes, in hexadecimal. */
+  readonly sha256: string;
   readonly arithmetic: Arithmetic;
 }
 
@@ -38,7 +41,8 @@ async function fastest(): Promise<CompiledKernels> {
 
 /** The build that rounds a product before it is added, which works everywhere. */
 export async function compileSeparate(): Promise<CompiledKernels> {
-  return { module: await WebAssembly.compile(await read('kernels.wasm')), arithmetic: 'separate' };
+  const bytes = await read('kernels.wasm');
+  return { module: await WebAssembly.compile(bytes), sha256: sha256Of(bytes), arithmetic: 'separate' };
 }
 
 /** The build that does not; undefined where the processor or V8 cannot do it. */
@@ -50,7 +54,7 @@ export async function compileFused(): Promise<CompiledKernels | undefined> {
     if (!WebAssembly.validate(bytes)) return undefined;
   }
   const module = await WebAssembly.compile(bytes);
-  return (await fuses(module)) ? { module, arithmetic: 'fused' } : undefined;
+  return (await fuses(module)) ? { module, sha256: sha256Of(bytes), arithmetic: 'fused' } : undefined;
 }
 
 /** Relaxed SIMD leaves it to the processor: what it cannot fuse has the other build's bits, and that is what it is called then. */
@@ -60,6 +64,8 @@ async function fuses(module: WebAssembly.Module): Promise<boolean> {
   // (1 + 2^-12)^2 = 1 + 2^-11 + 2^-24, of which float32 cannot hold the last.
   return roundingOfSquare(1 + 2 ** -12) === 2 ** -24;
 }
+
+const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 async function read(name: string): Promise<Uint8Array<ArrayBuffer>> {
   const file = new URL(name, folder);

@@ -14,6 +14,7 @@ import { batchWeight, matchState, matchStatistics, type NetworkSetup, type Train
 import { slicesOf } from '../shapes.js';
 import { compileKernels, instantiateKernels } from './compile-kernels.js';
 import { floatsAt, Heap } from './heap.js';
+import { featureIdentity } from './identity.js';
 import { InputArea } from './input-area.js';
 import { InputKind, type Job, JobBoard, Op } from './job-board.js';
 import { type Layout, layOutNetwork } from './layout.js';
@@ -44,6 +45,7 @@ export class WasmEngine implements Engine {
     private readonly board: JobBoard,
     private readonly member: TeamMember,
     private readonly team: Team,
+    readonly featureIdentity: string,
   ) {
     this.sliceSize = plan.sliceSize;
     this.featureShape = plan.featureShape;
@@ -56,13 +58,14 @@ export class WasmEngine implements Engine {
   static async open(setup: NetworkSetup, layout: Layout): Promise<WasmEngine> {
     const heap = new Heap();
     try {
-      const { module } = await compileKernels();
+      const compiled = await compileKernels();
+      const { module } = compiled;
       const kernels = await instantiateKernels(module, heap.memory);
       const plan = layOutNetwork(heap, kernels, setup, layout);
       const board = new JobBoard(heap.memory, plan.board);
       const member = new TeamMember(heap.memory, kernels, plan, board, 0);
       const team = new Team(heap.memory, module, plan, board, member);
-      return new WasmEngine(heap, plan, board, member, team);
+      return new WasmEngine(heap, plan, board, member, team, featureIdentity(setup, compiled));
     } catch (error) {
       heap.close();
       throw error;

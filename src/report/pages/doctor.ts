@@ -50,7 +50,7 @@ function row(cells: readonly string[]): string {
 
 /** What follows the table: what is missing for more, and the folders. */
 export function doctorEnd(document: DoctorDocument, { width, colour }: ReportLayout): string {
-  const { backends, automatic, folders, terminal } = document;
+  const { backends, automatic, folders, computed, terminal } = document;
   return joinBlocks([
     paragraph(
       'Images per second: training all of the bundled network on images of 96 x 96, over two seconds.',
@@ -74,12 +74,19 @@ export function doctorEnd(document: DoctorDocument, { width, colour }: ReportLay
       ]),
       { width, colour },
     ),
+    ...(computed === undefined ? [] : [paragraph(computedText(computed), width)]),
     paragraph(`Bundled weights: ${document.bundledWeights.join(', ') || 'none'}.`, width),
     paragraph(
       `Terminal: ${terminal.interactive ? 'interactive' : 'not interactive (lines instead of bars)'}, ${terminal.columns} columns, ${terminal.colour ? 'colours' : 'no colours'}.`,
       width,
     ),
   ]);
+}
+
+function computedText({ path, bytes, limit }: NonNullable<DoctorDocument['computed']>): string {
+  const what = 'Decoded images and frozen features of earlier commands';
+  if (limit === 0) return `${what} are not kept: ONECYCLE_CACHE_SIZE is 0.`;
+  return `${what}: ${(bytes / 1e9).toFixed(2)} of at most ${(limit / 1e9).toFixed(1)} GB, in ${path} (ONECYCLE_CACHE_SIZE).`;
 }
 
 function deviceOf({ device, arithmetic, limits }: Extract<BackendProbe, { works: true }>['info']): string {

@@ -1,7 +1,8 @@
 import { cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compare, compareRecorded } from '../../../src/compare/compare.js';
+import { compare } from '../../../src/compare/compare.js';
+import { compareRecorded } from '../../../src/compare/outcome.js';
 import { InUseError, RunError, UsageError } from '../../../src/errors.js';
 import { lockRun } from '../../../src/runs/lock.js';
 import { rewriteRun } from '../runs/rewrite-run.js';

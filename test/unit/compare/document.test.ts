@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { compareRecorded } from '../../../src/compare/compare.js';
+import { compareRecorded } from '../../../src/compare/outcome.js';
 import { compareDocument } from '../../../src/compare/document.js';
 import { readDefaults } from '../../../src/config/settings.js';
 import { freshFolder } from '../runs/fresh-folder.js';

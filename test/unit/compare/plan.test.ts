@@ -1,7 +1,8 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { compare, compareRecorded } from '../../../src/compare/compare.js';
+import { compare } from '../../../src/compare/compare.js';
+import { compareRecorded } from '../../../src/compare/outcome.js';
 import { planComparison } from '../../../src/compare/plan.js';
 import { checkSettings, readFlag } from '../../../src/config/check-settings.js';
 import { readDefaults } from '../../../src/config/settings.js';

@@ -7,7 +7,7 @@ import { InUseError, RunError, UsageError } from '../../../src/errors.js';
 import { lockRun } from '../../../src/runs/lock.js';
 import { trainRun } from '../../../src/train/run.js';
 import { workbenchHandle } from '../../../src/workbench/share.js';
-import { wholeBench } from '../../../src/workbench/workbench.js';
+import { wholeBench } from '../../../src/workbench/bench.js';
 import { asEarlierVersion, rewriteRun } from '../runs/rewrite-run.js';
 import { type TinyHome, tinyHome, type TinyRequest, tinyRequest } from './tiny-comparison.js';
 

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { compareRecorded } from '../../../src/compare/compare.js';
+import { compareRecorded } from '../../../src/compare/outcome.js';
 import { readRuns, runFoldersAt } from '../../../src/compare/read.js';
 import { readDefaults } from '../../../src/config/settings.js';
 import { UsageError } from '../../../src/errors.js';

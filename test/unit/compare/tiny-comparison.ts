@@ -6,7 +6,7 @@ import { readDefaults, type Settings } from '../../../src/config/settings.js';
 import { startBackend } from '../../../src/engine/backends/choose.js';
 import type { TrainRequest } from '../../../src/train/run.js';
 import type { ExperimentEvent } from '../../../src/workbench/events.js';
-import { describeEnvironment } from '../../../src/workbench/workbench.js';
+import { describeEnvironment } from '../../../src/workbench/bench.js';
 import { tinyImages, type TinyImages } from '../../integration/tiny-images.js';
 
 /** A folder that holds a data set, and room for runs. */

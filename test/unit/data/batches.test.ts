@@ -21,12 +21,8 @@ function prepared(n: number, m: number, cacheBytes = 1e6): PreparedImages {
   const writer = new ImageStoreWriter(100 + n + m, { cacheBytes });
   const samples = Array.from({ length: n + m }, (_, i): PreparedSample => {
     const [width, height] = [10 + (i % 7), 12 + (i % 3)];
-    writer.put(100 + i, {
-      pixels: new Uint8Array(noise(width, height, i)),
-      width,
-      height,
-      downscaled: i % 2 === 0,
-    });
+    const pixels = new Uint8Array(noise(width, height, i));
+    writer.put(100 + i, { pixels, width, height, downscaled: i % 2 === 0 }, new Uint8Array(32));
     return { path: `x/${i}.jpg`, label: i % 3, sha256: '', image: 100 + i };
   });
   const store = writer.store;

@@ -18,13 +18,15 @@ const image = (number: number, width = 10 + number, height = 8): DecodedImage =>
   downscaled: number % 2 === 1,
 });
 
+const hashOf = (image: number) => new Uint8Array(32).fill(image + 1);
+
 function filled(
   images: readonly DecodedImage[],
   options: { cacheBytes: number; cacheDir?: string },
 ): ImageStore {
   const writer = new ImageStoreWriter(images.length, options);
   // Backwards: the order of arrival must not matter.
-  images.map((_, i) => images.length - 1 - i).forEach((i) => writer.put(i, images[i]!));
+  images.map((_, i) => images.length - 1 - i).forEach((i) => writer.put(i, images[i]!, hashOf(i)));
   return writer.store;
 }
 
@@ -80,16 +82,20 @@ describe('an image store', () => {
   it('says so where the file cannot be written', () => {
     const cacheDir = join(folderWith({}), 'missing');
     const writer = new ImageStoreWriter(1, { cacheBytes: 0, cacheDir });
-    expect(() => writer.put(0, image(0))).toThrow(RunError);
-    expect(() => writer.put(0, image(0))).toThrow(/temporary file in .*missing.*TMPDIR/);
+    expect(() => writer.put(0, image(0), hashOf(0))).toThrow(RunError);
+    expect(() => writer.put(0, image(0), hashOf(0))).toThrow(/temporary file in .*missing.*TMPDIR/);
   });
 
   it('knows which images it has', async () => {
     const writer = new ImageStoreWriter(3, { cacheBytes: 1e6 });
-    writer.put(1, image(1));
+    writer.put(1, image(1), hashOf(1));
     const store = writer.store;
     expect(await store.readAhead(1)).toEqual(image(1));
-    for (const missing of [-1, 0, 2, 3]) await expect(store.readAhead(missing)).rejects.toThrow(RangeError);
+    expect([...store.hash(1)]).toEqual([...hashOf(1)]);
+    for (const missing of [-1, 0, 2, 3]) {
+      await expect(store.readAhead(missing)).rejects.toThrow(RangeError);
+      expect(() => store.hash(missing)).toThrow(RangeError);
+    }
   });
 
   it('is bounded by default', () => {

@@ -265,4 +265,21 @@ describe('visits in parallel', () => {
     expect(underWay).toBe(0);
     expect(ended).toBeLessThan(10);
   });
+
+  it('lets others have their turn while visits wait for nothing', async () => {
+    let turns = 0;
+    let done = false;
+    const others = () => {
+      if (done) return;
+      turns++;
+      setImmediate(others);
+    };
+    setImmediate(others);
+    const busy = async () => {
+      for (const end = performance.now() + 2; performance.now() < end;);
+    };
+    await forEachBounded([...Array(50).keys()], 3, busy);
+    done = true;
+    expect(turns).toBeGreaterThan(1);
+  });
 });

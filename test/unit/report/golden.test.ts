@@ -248,6 +248,7 @@ function doctorReport(layout: ReportLayout): string {
       weights: folder('data/weights'),
       runs: folder('/home/anna'),
     },
+    computed: { path: '/home/anna/.cache/onecycle/computed', bytes: 2.5e8, limit: 4e9 },
     bundledWeights: ['mobilenet_v2_0.35_224'],
     terminal: { interactive: true, columns: layout.width, colour: false },
   };

@@ -9,7 +9,8 @@ import { lockPath, lockRun } from '../../../src/runs/lock.js';
 import { openResumable, planResume, resumeTraining } from '../../../src/train/resume.js';
 import { trainRun } from '../../../src/train/run.js';
 import { planTraining, train } from '../../../src/train/train.js';
-import { openWorkbench, wholeBench } from '../../../src/workbench/workbench.js';
+import { wholeBench } from '../../../src/workbench/bench.js';
+import { openWorkbench } from '../../../src/workbench/workbench.js';
 import { type TinyHome, tinyHome, tinyRequest } from '../compare/tiny-comparison.js';
 
 let tiny: TinyHome;

@@ -8,7 +8,8 @@ import { runFinder } from '../../../src/find-lr/find-lr.js';
 import { lockRun } from '../../../src/runs/lock.js';
 import { trainRun } from '../../../src/train/run.js';
 import { planTraining, train } from '../../../src/train/train.js';
-import { openWorkbench, wholeBench } from '../../../src/workbench/workbench.js';
+import { wholeBench } from '../../../src/workbench/bench.js';
+import { openWorkbench } from '../../../src/workbench/workbench.js';
 import { type TinyHome, tinyHome, type TinyRequest, tinyRequest } from '../compare/tiny-comparison.js';
 
 let tiny: TinyHome;

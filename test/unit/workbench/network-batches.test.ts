@@ -1,8 +1,12 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Batch } from '../../../src/data/images/image.js';
 import { type Engine, inputLength } from '../../../src/engine/engine.js';
 import { WasmEngine } from '../../../src/engine/wasm/engine.js';
 import { FeatureStore, networkBatches } from '../../../src/workbench/features.js';
+import { KeptFeatures } from '../../../src/workbench/kept-features.js';
 import { opened } from '../engine/engine-runs.js';
 import { randomBatch } from '../engine/random-batch.js';
 import { smallSetup } from '../engine/small-networks.js';
@@ -22,9 +26,9 @@ async function* one(): AsyncGenerator<Batch> {
 }
 
 /** A real engine that counts the images whose features it computes. */
-async function counting(): Promise<{ engine: Engine; counted: () => number }> {
+async function counting(setup = smallSetup('V2', 3)): Promise<{ engine: Engine; counted: () => number }> {
   const layout = { sliceSize: 4, batchSize: IMAGES, threads: 1 };
-  const real = await opened(WasmEngine.open(smallSetup('V2', 3), layout));
+  const real = await opened(WasmEngine.open(setup, layout));
   let images = 0;
   const features: Engine['features'] = (input) => {
     images += inputLength(input);
@@ -40,9 +44,11 @@ function storeFor({ featureShape }: Engine): FeatureStore {
   return store;
 }
 
-async function valuesOf(engine: Engine, store: FeatureStore): Promise<number[]> {
+async function valuesOf(engine: Engine, store: FeatureStore, kept = new KeptFeatures({})): Promise<number[]> {
   const found: number[] = [];
-  for await (const { input } of networkBatches(engine, one(), { store, slot: (index) => index })) {
+  const hash = (index: number) => new Uint8Array(32).fill(index);
+  const features = { store, slot: (index: number) => index, kept, hash };
+  for await (const { input } of networkBatches(engine, one(), features)) {
     if (input.kind !== 'features') throw new Error('not features');
     found.push(...input.values);
   }
@@ -74,4 +80,36 @@ test('what a dead thread claimed is computed after a while', async () => {
   expect(await valuesOf(engine, store)).toEqual(await valuesOf(alone.engine, storeFor(alone.engine)));
   expect(counted()).toBe(IMAGES);
   expect(store.has(7)).toBe(true);
+});
+
+/** Computes features with a cache that is closed afterwards, as one command does. */
+async function command(images: object, setup = smallSetup('V2', 3)) {
+  const { engine, counted } = await counting(setup);
+  const kept = new KeptFeatures({ images });
+  const values = await valuesOf(engine, storeFor(engine), kept);
+  kept.close();
+  return { values, computed: counted() };
+}
+
+test('what an earlier command has computed is taken, to the bit, and nothing else is', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kept-features-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  vi.stubEnv('ONECYCLE_CACHE', folder);
+  vi.stubEnv('ONECYCLE_CACHE_SIZE', '1G');
+  onTestFinished(() => void vi.unstubAllEnvs());
+
+  const first = await command({ size: 40 });
+  const second = await command({ size: 40 });
+  expect(first.computed).toBe(IMAGES);
+  expect(second).toEqual({ values: first.values, computed: 0 });
+  // Images that were decoded otherwise, other weights, another part that is frozen.
+  expect((await command({ size: 48 })).computed).toBe(IMAGES);
+  const setup = smallSetup('V2', 3);
+  const [name = '', kernel] = [...setup.parameters][0] ?? [];
+  const values = Float32Array.from(kernel?.values ?? [], (weight) => weight + 1);
+  const parameters = new Map([...setup.parameters, [name, { shape: kernel?.shape ?? [], values }]]);
+  expect((await command({ size: 40 }, { ...setup, parameters })).computed).toBe(IMAGES);
+  expect((await command({ size: 40 }, { ...setup, firstTrained: 2 })).computed).toBe(IMAGES);
+  vi.stubEnv('ONECYCLE_CACHE_SIZE', '0');
+  expect(await command({ size: 40 })).toEqual(first);
 });
