@@ -125,13 +125,15 @@ export class JobBoard {
     return { signal, number: Atomics.add(this.integers, JOINED, 1) };
   }
 
-  /** Waits until the signal differs from the one seen, and answers the new one. */
+  /**
+   * Waits until the signal differs from the one seen, and answers the new one. Being woken is no proof of that: a thread that saw a
+   * signal, did its job and sleeps again is woken by that same signal where the first thread was held up before it could wake anybody.
+   */
   awaitSignal(seen: number): number {
-    for (let i = 0; i < SPINS; i++) {
-      if (Atomics.load(this.integers, SIGNAL) !== seen) break;
-    }
-    Atomics.wait(this.integers, SIGNAL, seen);
-    return Atomics.load(this.integers, SIGNAL);
+    const signal = () => Atomics.load(this.integers, SIGNAL);
+    for (let i = 0; i < SPINS && signal() === seen; i++);
+    while (signal() === seen) Atomics.wait(this.integers, SIGNAL, seen);
+    return signal();
   }
 
   /** The current job; it stays until all who take part have finished. */

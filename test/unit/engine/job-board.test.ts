@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { Heap } from '../../../src/engine/wasm/heap.js';
 import {
@@ -120,4 +123,30 @@ describe('the wait for others', () => {
     mine.post(JOB);
     expect(mine.awaitFinish(1, 1)).toBe(false);
   });
+});
+
+test('a thread that is woken without a new signal goes back to sleep', async () => {
+  const heap = new Heap();
+  const address = heap.allocate(BOARD_BYTES);
+  const mine = new JobBoard(heap.memory, address);
+  const waiting = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    import(workerData.module).then(({ JobBoard }) => {
+      const board = new JobBoard(workerData.memory, workerData.address);
+      const { number, signal } = board.join();
+      parentPort.postMessage([number, signal, board.awaitSignal(signal)]);
+    });`;
+  const module = new URL('../../../dist/engine/wasm/job-board.js', import.meta.url).href;
+  const worker = new Worker(waiting, { eval: true, workerData: { module, memory: heap.memory, address } });
+  const answer = once(worker, 'message') as Promise<[[number, number, number]]>;
+  let answered = false;
+  void answer.then(() => (answered = true));
+  // The signal comes after the fields of a job. Woken once, the thread either answers or sleeps again and is woken again.
+  const integers = new Int32Array(heap.memory.buffer, address);
+  for (let woken = 0; woken < 2 && !answered; woken += Atomics.notify(integers, Object.keys(JOB).length))
+    await nextTurn();
+  mine.post(JOB);
+  const [[number, before, after]] = await answer;
+  expect([takesPart(number, before), takesPart(number, after)]).toEqual([false, true]);
+  expect(after).not.toBe(before);
 });
