@@ -170,7 +170,7 @@ function experimentReport(trained: string, experiment: Experiment): string {
   return overs.length === 0 ? sides : `${sides}\n\nThis build over ${overs.join('; over ')}.`;
 }
 
-function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 

@@ -8,6 +8,7 @@ import { benchPipeline } from './bench-pipeline.js';
 import { benchReport, type BenchDocument, type ByKey } from './bench-report.js';
 import type { Spread } from './bench-spread.js';
 import { benchStart } from './bench-start.js';
+import { benchRoofline } from './bench-roofline.js';
 import { benchSteps, CASES, type StepBench } from './bench-steps.js';
 
 // Speed beside peers on the same machine in the same minutes: one child process a measurement, taken in turns, so that a
@@ -26,6 +27,8 @@ const { values: options } = parseArgs({
     against: { type: 'string' },
     /** Without PyTorch, tfjs-node and one thread alone. */
     'no-peers': { type: 'boolean', default: false },
+    /** Instead: each kernel of the steps in --only beside what arithmetic and memory allow. */
+    roofline: { type: 'boolean', default: false },
   },
 });
 const parts = options.only.split(',');
@@ -35,6 +38,12 @@ const unknown = parts.filter((part) => !known.includes(part));
 if (unknown.length > 0) {
   say(`Expected some of ${known.join(', ')} for --only but received ${unknown.join(', ')}.`);
   process.exit(2);
+}
+
+if (options.roofline) {
+  const cases = CASES.filter(({ key }) => parts.includes('steps') || parts.includes(key));
+  console.log(await benchRoofline(cases, say));
+  process.exit();
 }
 
 const other = options.against && resolve(options.against);

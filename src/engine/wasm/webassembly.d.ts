@@ -14,6 +14,6 @@ declare namespace WebAssembly {
   function compile(bytes: Uint8Array<ArrayBuffer>): Promise<Module>;
   function instantiate(
     module: Module,
-    imports: { readonly env: { readonly memory: Memory } },
+    imports: { readonly env?: { readonly memory: Memory } },
   ): Promise<{ readonly exports: object }>;
 }

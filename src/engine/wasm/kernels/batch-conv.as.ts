@@ -1,6 +1,8 @@
 import { activate, addGradientMoments, at, gradientOfSums, isBounded, Layer } from './batch-norm.as';
 import { addColumnSums, addGradientSums, addMoments } from './column-sums.as';
-import { addFilterGradientOfRows, firstOutput, forwardRows, inputGradient, isFast, lastOutput } from './depthwise.as';
+import {
+  addFilterGradient, firstOutput, forwardRows, HELD_BYTES, inputGradient, inputRows, isFast, lastOutput,
+} from './depthwise.as';
 import { filterDepth, floats, Geometry, isPointwise } from './geometry.as';
 import { gatherPatches } from './patches.as';
 import { accumulateOuter, multiplyRows, OUTER_ROWS, outerScratchBytes } from './product.as';
@@ -124,19 +126,10 @@ export function convLayerBackward(
   }
 }
 
-/** Bytes of the rows of an image that a depthwise pass has in hand at a time: a quarter of an L2 cache of 512 KiB. */
-const BAND_BYTES: i32 = 131072;
-
 /** Rows of a depthwise convolution's output that a forward pass takes at a time; all of them where the vector kernels do not apply. */
 function outputRows(g: Geometry): i32 {
   if (!isFast(g)) return g.outHeight;
-  return min(g.outHeight, max(4, BAND_BYTES / (4 * g.inWidth * g.inChannels) / g.stride - 2));
-}
-
-/** Rows of its input that a backward pass takes at a time; at stride 2 an even number. */
-function inputRows(g: Geometry): i32 {
-  if (!isFast(g)) return g.inHeight;
-  return min(g.inHeight, max(4, BAND_BYTES / (4 * g.inWidth * g.inChannels) & -2));
+  return min(g.outHeight, max(4, HELD_BYTES / (4 * g.inWidth * g.inChannels) / g.stride - 2));
 }
 
 /** Scratch for either pass of a depthwise convolution, in bytes. */
@@ -258,7 +251,7 @@ export function depthwiseLayerBackward(
       const input = inPlace ? target : place - <usize>row * inRowBytes;
       const held = input + <usize>row * inRowBytes;
       valuesOf(before, start, count, held, rest);
-      addFilterGradientOfRows(g, input, gradient, dFilter, row, to);
+      addFilterGradient(g, input, gradient, dFilter, zeros, row, to);
       if (before.recomputed != 0) {
         inputGradient(g, gradient, filter, input, zeros, before.low, before.high, row, to);
         handOn(before, start, count, held, hasSecond, dBefore, zeros, sums, rest);

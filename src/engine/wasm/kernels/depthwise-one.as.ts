@@ -2,8 +2,9 @@ import { floats, Geometry } from './geometry.as';
 import { finish, multiplyAdd } from './tile.as';
 
 /**
- * Rows `fromRow` to `toRow` - 1 and columns `from` to `to` - 1 of a depthwise convolution of 3 x 3, stride 1, padding 1, of one
- * image. Each input is loaded once for the three outputs that it goes into.
+ * Rows `fromRow` to `toRow` - 1, columns `from` to `to` - 1 and bytes `fromByte` to `toByte` - 1 of each position, of a depthwise
+ * convolution of 3 x 3, stride 1, padding 1, of one image. Two rows of outputs at a time, and each input is loaded once for all that
+ * it goes into of these.
  */
 export function bandStrideOne(
   g: Geometry,
@@ -12,6 +13,8 @@ export function bandStrideOne(
   toRow: i32,
   from: i32,
   to: i32,
+  fromByte: usize,
+  toByte: usize,
   filter: usize,
   bias: usize,
   zeros: usize,
@@ -20,7 +23,7 @@ export function bandStrideOne(
   high: f32,
 ): void {
   const tapStep = floats(g.inChannels);
-  band(g, image, fromRow, toRow, from, to, filter, tapStep, bias, zeros, out, low, high, false);
+  band(g, image, fromRow, toRow, from, to, fromByte, toByte, filter, tapStep, bias, zeros, out, low, high, false);
 }
 
 /**
@@ -34,6 +37,8 @@ export function bandStrideOneBack(
   toRow: i32,
   from: i32,
   to: i32,
+  fromByte: usize,
+  toByte: usize,
   filter: usize,
   zeros: usize,
   out: usize,
@@ -42,7 +47,7 @@ export function bandStrideOneBack(
 ): void {
   const pixelBytes = floats(g.inChannels);
   const last = filter + 8 * pixelBytes;
-  band(g, image, fromRow, toRow, from, to, last, <usize>0 - pixelBytes, 0, zeros, out, low, high, true);
+  band(g, image, fromRow, toRow, from, to, fromByte, toByte, last, <usize>0 - pixelBytes, 0, zeros, out, low, high, true);
 }
 
 /**
@@ -57,6 +62,8 @@ function band(
   toRow: i32,
   from: i32,
   to: i32,
+  fromByte: usize,
+  toByte: usize,
   tap: usize,
   tapStep: usize,
   bias: usize,
@@ -72,7 +79,7 @@ function band(
   const width = g.inWidth;
   const pixelBytes = floats(g.inChannels);
   const rowBytes = <usize>width * pixelBytes;
-  for (let at: usize = 0; at < pixelBytes; at += 16) {
+  for (let at = fromByte; at < toByte; at += 16) {
     let w = tap + at;
     const w00 = v128.load(w);
     const w01 = v128.load((w += tapStep));
@@ -85,7 +92,62 @@ function band(
     const w22 = v128.load((w += tapStep));
     const start = back ? f32x4.splat(0) : v128.load(bias + at);
     const first = at + <usize>from * pixelBytes;
-    for (let row = fromRow; row < toRow; row++) {
+    let row = fromRow;
+    for (; row + 1 < toRow; row += 2) {
+      let r0 = rowOr(zeros, image, row - 1, height, rowBytes) + first;
+      let r1 = image + <usize>row * rowBytes + first;
+      let r2 = r1 + rowBytes;
+      let r3 = rowOr(zeros, image, row + 2, height, rowBytes) + first;
+      let target = out + <usize>row * rowBytes + first;
+      let x0 = v128.load(r0);
+      let x1 = v128.load(r1);
+      let x2 = v128.load(r2);
+      let x3 = v128.load(r3);
+      // The outputs of this column and of the next one, summed over the inputs that were read so far.
+      let current = addColumn(start, x0, x1, x2, w01, w11, w21);
+      let lowerCurrent = addColumn(start, x1, x2, x3, w01, w11, w21);
+      let next = addColumn(start, x0, x1, x2, w00, w10, w20);
+      let lowerNext = addColumn(start, x1, x2, x3, w00, w10, w20);
+      if (from > 0) {
+        x0 = v128.load(r0 - pixelBytes);
+        x1 = v128.load(r1 - pixelBytes);
+        x2 = v128.load(r2 - pixelBytes);
+        x3 = v128.load(r3 - pixelBytes);
+        current = addColumn(current, x0, x1, x2, w00, w10, w20);
+        lowerCurrent = addColumn(lowerCurrent, x1, x2, x3, w00, w10, w20);
+      }
+      for (let c = from + 1; c < to; c++) {
+        r0 += pixelBytes;
+        r1 += pixelBytes;
+        r2 += pixelBytes;
+        r3 += pixelBytes;
+        x0 = v128.load(r0);
+        x1 = v128.load(r1);
+        x2 = v128.load(r2);
+        x3 = v128.load(r3);
+        const sum = addColumn(current, x0, x1, x2, w02, w12, w22);
+        const lowerSum = addColumn(lowerCurrent, x1, x2, x3, w02, w12, w22);
+        v128.store(target, finish(sum, target, floor, ceiling, back));
+        v128.store(target + rowBytes, finish(lowerSum, target + rowBytes, floor, ceiling, back));
+        current = addColumn(next, x0, x1, x2, w01, w11, w21);
+        lowerCurrent = addColumn(lowerNext, x1, x2, x3, w01, w11, w21);
+        next = addColumn(start, x0, x1, x2, w00, w10, w20);
+        lowerNext = addColumn(start, x1, x2, x3, w00, w10, w20);
+        target += pixelBytes;
+      }
+      if (to < width) {
+        x0 = v128.load(r0 + pixelBytes);
+        x1 = v128.load(r1 + pixelBytes);
+        x2 = v128.load(r2 + pixelBytes);
+        x3 = v128.load(r3 + pixelBytes);
+        current = addColumn(current, x0, x1, x2, w02, w12, w22);
+        lowerCurrent = addColumn(lowerCurrent, x1, x2, x3, w02, w12, w22);
+      }
+      v128.store(target, finish(current, target, floor, ceiling, back));
+      v128.store(target + rowBytes, finish(lowerCurrent, target + rowBytes, floor, ceiling, back));
+    }
+    // A last row alone.
+    for (; row < toRow; row++) {
       let r0 = rowOr(zeros, image, row - 1, height, rowBytes) + first;
       let r1 = image + <usize>row * rowBytes + first;
       let r2 = rowOr(zeros, image, row + 1, height, rowBytes) + first;
@@ -93,7 +155,6 @@ function band(
       let x0 = v128.load(r0);
       let x1 = v128.load(r1);
       let x2 = v128.load(r2);
-      // The outputs of this column and of the next one, summed over the inputs that were read so far.
       let current = addColumn(start, x0, x1, x2, w01, w11, w21);
       let next = addColumn(start, x0, x1, x2, w00, w10, w20);
       if (from > 0) {
@@ -129,16 +190,19 @@ function band(
 /** Bytes of a band of rows, which is read once for every four channels and should stay in the L1 cache. */
 const BAND_BYTES: i32 = 12288;
 
-/** How many columns to take at a time where each has `pixelBytes`. */
-@inline
-export function bandColumns(pixelBytes: usize): i32 {
-  return max(8, BAND_BYTES / 2 / <i32>pixelBytes);
-}
-
 /** How many rows to take at a time where each has `rowBytes`. */
 @inline
 export function bandRows(rowBytes: usize): i32 {
   return max(1, BAND_BYTES / <i32>rowBytes);
+}
+
+/**
+ * Bytes of each position to take at a time, so that a band can have more positions. What lies a power of two apart shares few sets of
+ * the L1 cache: so they are no fewer than the largest power of two that divides the distance between positions.
+ */
+@inline
+export function chunkBytes(pixelBytes: usize): usize {
+  return min(pixelBytes, max(128, pixelBytes & (0 - pixelBytes)));
 }
 
 /** Where row `row` of an image lies; outside of it are zeros. */

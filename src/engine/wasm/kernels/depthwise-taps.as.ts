@@ -1,10 +1,10 @@
+import { rowOr } from './depthwise-one.as';
 import { floats, Geometry } from './geometry.as';
 import { multiplyAdd } from './tile.as';
 
 /**
- * dFilter += the gradient of a depthwise filter of 3 x 3, stride 1, padding 1, from rows `from` to `to` - 1 of the output's
- * gradient of one image, as far as they meet rows `inFrom` to `inTo` - 1 of the input. One row of taps at a time, with sums for even
- * and odd columns: more sums than these leave the registers.
+ * dFilter += the gradient of a depthwise filter of 3 x 3, stride 1, padding 1, from rows `from` to `to` - 1 of one image's input and
+ * the output's gradient, for bytes `fromByte` to `toByte` - 1 of each position. All nine sums stay in registers.
  */
 export function tapsStrideOne(
   g: Geometry,
@@ -12,68 +12,76 @@ export function tapsStrideOne(
   dy: usize,
   from: i32,
   to: i32,
-  inFrom: i32,
-  inTo: i32,
+  fromByte: usize,
+  toByte: usize,
+  zeros: usize,
   dFilter: usize,
 ): void {
   const width = g.inWidth;
+  const height = g.inHeight;
   const pixelBytes = floats(g.inChannels);
   const rowBytes = <usize>width * pixelBytes;
-  for (let at: usize = 0; at < pixelBytes; at += 16) {
-    let taps = dFilter + at;
-    for (let i = -1; i < 2; i++) {
-      let even0 = f32x4.splat(0);
-      let even1 = even0;
-      let even2 = even0;
-      let odd0 = even0;
-      let odd1 = even0;
-      let odd2 = even0;
-      const firstRow = max(from, inFrom - i);
-      const lastRow = min(to, inTo - i);
-      for (let row = firstRow; row < lastRow; row++) {
-        let input = x + <usize>(row + i) * rowBytes + at;
-        let gradient = dy + <usize>row * rowBytes + at;
-        let left = f32x4.splat(0);
-        let here = v128.load(gradient);
-        let c = width - 2;
-        // An input meets the gradients on its left, at its place and on its right.
-        for (; c > 0; c -= 2) {
-          gradient += pixelBytes;
-          const right = v128.load(gradient);
-          let value = v128.load(input);
-          even0 = multiplyAdd(value, right, even0);
-          even1 = multiplyAdd(value, here, even1);
-          even2 = multiplyAdd(value, left, even2);
-          gradient += pixelBytes;
-          input += pixelBytes;
-          const next = v128.load(gradient);
-          value = v128.load(input);
-          odd0 = multiplyAdd(value, next, odd0);
-          odd1 = multiplyAdd(value, right, odd1);
-          odd2 = multiplyAdd(value, here, odd2);
-          input += pixelBytes;
-          left = right;
-          here = next;
-        }
-        let value = v128.load(input);
-        even1 = multiplyAdd(value, here, even1);
-        even2 = multiplyAdd(value, left, even2);
-        if (c == 0) {
-          const right = v128.load(gradient + pixelBytes);
-          even0 = multiplyAdd(value, right, even0);
-          value = v128.load(input + pixelBytes);
-          odd1 = multiplyAdd(value, right, odd1);
-          odd2 = multiplyAdd(value, here, odd2);
-        }
+  for (let at = fromByte; at < toByte; at += 16) {
+    let sum00 = f32x4.splat(0);
+    let sum01 = sum00;
+    let sum02 = sum00;
+    let sum10 = sum00;
+    let sum11 = sum00;
+    let sum12 = sum00;
+    let sum20 = sum00;
+    let sum21 = sum00;
+    let sum22 = sum00;
+    for (let row = from; row < to; row++) {
+      let input = x + <usize>row * rowBytes + at;
+      let d0 = rowOr(zeros, dy, row + 1, height, rowBytes) + at;
+      let d1 = dy + <usize>row * rowBytes + at;
+      let d2 = rowOr(zeros, dy, row - 1, height, rowBytes) + at;
+      // Of the input, around the column of the gradients.
+      let left = f32x4.splat(0);
+      let here = v128.load(input);
+      for (let c = 1; c < width; c++) {
+        input += pixelBytes;
+        const right = v128.load(input);
+        let d = v128.load(d0);
+        sum00 = multiplyAdd(left, d, sum00);
+        sum01 = multiplyAdd(here, d, sum01);
+        sum02 = multiplyAdd(right, d, sum02);
+        d = v128.load(d1);
+        sum10 = multiplyAdd(left, d, sum10);
+        sum11 = multiplyAdd(here, d, sum11);
+        sum12 = multiplyAdd(right, d, sum12);
+        d = v128.load(d2);
+        sum20 = multiplyAdd(left, d, sum20);
+        sum21 = multiplyAdd(here, d, sum21);
+        sum22 = multiplyAdd(right, d, sum22);
+        d0 += pixelBytes;
+        d1 += pixelBytes;
+        d2 += pixelBytes;
+        left = here;
+        here = right;
       }
-      addTaps(taps, pixelBytes, f32x4.add(even0, odd0), f32x4.add(even1, odd1), f32x4.add(even2, odd2));
-      taps += 3 * pixelBytes;
+      let d = v128.load(d0);
+      sum00 = multiplyAdd(left, d, sum00);
+      sum01 = multiplyAdd(here, d, sum01);
+      d = v128.load(d1);
+      sum10 = multiplyAdd(left, d, sum10);
+      sum11 = multiplyAdd(here, d, sum11);
+      d = v128.load(d2);
+      sum20 = multiplyAdd(left, d, sum20);
+      sum21 = multiplyAdd(here, d, sum21);
     }
+    let taps = dFilter + at;
+    addTaps(taps, pixelBytes, sum00, sum01, sum02);
+    taps += 3 * pixelBytes;
+    addTaps(taps, pixelBytes, sum10, sum11, sum12);
+    taps += 3 * pixelBytes;
+    addTaps(taps, pixelBytes, sum20, sum21, sum22);
   }
 }
 
 /**
- * The same at stride 2, where a gradient meets the inputs of its own window, the first of which begins `padTop` rows above and
+ * The same at stride 2, from rows `from` to `to` - 1 of the output's gradient as far as they meet rows `inFrom` to `inTo` - 1 of the
+ * input; one row of taps at a time. A gradient meets the inputs of its own window, the first of which begins `padTop` rows above and
  * `padLeft` columns before the image.
  */
 export function tapsStrideTwo(

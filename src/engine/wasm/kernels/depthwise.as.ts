@@ -1,9 +1,13 @@
 import { addColumnSums } from './column-sums.as';
-import { bandColumns, bandRows, bandStrideOne, bandStrideOneBack } from './depthwise-one.as';
+import { bandRows, bandStrideOne, bandStrideOneBack, chunkBytes } from './depthwise-one.as';
 import { scalarFilterGradient, scalarForward, scalarInputGradient } from './depthwise-scalar.as';
 import { tapsStrideOne, tapsStrideTwo } from './depthwise-taps.as';
 import { bandStrideTwo, rowFromOne, rowFromTwo } from './depthwise-two.as';
 import { floats, Geometry } from './geometry.as';
+
+/** Bytes of a band of the input at stride 1, and of one for the filter's gradient: with what it is read with it stays in the L1 cache. */
+const ONE_BYTES: i32 = 16384;
+const TAPS_BYTES: i32 = 8192;
 
 /** Whether the vector kernels apply: 3 x 3, whole vectors of channels. */
 export function isFast(g: Geometry): bool {
@@ -67,16 +71,20 @@ function strideOne(
   back: bool,
 ): void {
   const pixelBytes = floats(g.inChannels);
-  const columns = min(g.inWidth, bandColumns(pixelBytes));
-  const rows = bandRows(<usize>columns * pixelBytes);
-  for (let row = fromRow; row < endRow; row += rows) {
-    const toRow = min(endRow, row + rows);
-    for (let from = 0; from < g.inWidth; from += columns) {
-      const to = min(g.inWidth, from + columns);
-      if (back) {
-        bandStrideOneBack(g, image, row, toRow, from, to, filter, zeros, out, low, high);
-      } else {
-        bandStrideOne(g, image, row, toRow, from, to, filter, bias, zeros, out, low, high);
+  const chunk = chunkBytes(pixelBytes);
+  const columns = min(g.inWidth, max(8, ONE_BYTES / 4 / <i32>chunk));
+  const rows = max(1, ONE_BYTES / (columns * <i32>chunk));
+  for (let fromByte: usize = 0; fromByte < pixelBytes; fromByte += chunk) {
+    const toByte = min(pixelBytes, fromByte + chunk);
+    for (let row = fromRow; row < endRow; row += rows) {
+      const toRow = min(endRow, row + rows);
+      for (let from = 0; from < g.inWidth; from += columns) {
+        const to = min(g.inWidth, from + columns);
+        if (back) {
+          bandStrideOneBack(g, image, row, toRow, from, to, fromByte, toByte, filter, zeros, out, low, high);
+        } else {
+          bandStrideOne(g, image, row, toRow, from, to, fromByte, toByte, filter, bias, zeros, out, low, high);
+        }
       }
     }
   }
@@ -123,36 +131,39 @@ export function depthwiseBackward(
 ): void {
   const inBytes = floats(g.inHeight * g.inWidth * g.inChannels);
   const outBytes = floats(g.outHeight * g.outWidth * g.outChannels);
-  // One image after another: its inputs are overwritten by their gradients once nothing else needs them.
+  // One band of an image after another: its inputs are overwritten by their gradients once nothing else needs them.
+  const rows = inputRows(g);
   for (let image = 0; image < images; image++) {
-    addColumnSums(dy, dBias, g.outHeight * g.outWidth, g.outChannels);
-    addFilterGradient(g, x, dy, dFilter);
-    if (needInput) inputGradient(g, dy, filter, x, zeros, low, high, 0, g.inHeight);
+    for (let from = 0; from < g.inHeight; from += rows) {
+      const to = min(g.inHeight, from + rows);
+      const outFrom = from / g.stride;
+      const outTo = to == g.inHeight ? g.outHeight : to / g.stride;
+      const gradient = dy + floats(outFrom * g.outWidth * g.outChannels);
+      addColumnSums(gradient, dBias, (outTo - outFrom) * g.outWidth, g.outChannels);
+      addFilterGradient(g, x, dy, dFilter, zeros, from, to);
+      if (needInput) inputGradient(g, dy, filter, x, zeros, low, high, from, to);
+    }
     x += inBytes;
     dy += outBytes;
   }
 }
 
-function addFilterGradient(g: Geometry, x: usize, dy: usize, dFilter: usize): void {
-  if (!isFast(g)) {
-    scalarFilterGradient(g, x, dy, dFilter);
-    return;
-  }
-  const pixelBytes = floats(g.inChannels);
-  const rows = bandRows(<usize>(g.stride * g.inWidth + g.outWidth) * (pixelBytes >> 1));
-  for (let from = 0; from < g.outHeight; from += rows) {
-    const to = min(g.outHeight, from + rows);
-    if (g.stride == 1) tapsStrideOne(g, x, dy, from, to, 0, g.inHeight, dFilter);
-    else tapsStrideTwo(g, x, dy, from, to, 0, g.inHeight, dFilter);
-  }
+/** Bytes of the rows of an image that a depthwise pass has in hand at a time: a quarter of an L2 cache of 512 KiB. */
+export const HELD_BYTES: i32 = 131072;
+
+/** Rows of its input that a backward pass takes at a time; at stride 2 an even number, all where the vector kernels do not apply. */
+export function inputRows(g: Geometry): i32 {
+  if (!isFast(g)) return g.inHeight;
+  return min(g.inHeight, max(4, HELD_BYTES / (4 * g.inWidth * g.inChannels) & -2));
 }
 
 /** dFilter += what rows `from` to `to` - 1 of one image's input add; all of them where the vector kernels do not apply. */
-export function addFilterGradientOfRows(
+export function addFilterGradient(
   g: Geometry,
   x: usize,
   dy: usize,
   dFilter: usize,
+  zeros: usize,
   from: i32,
   to: i32,
 ): void {
@@ -160,11 +171,22 @@ export function addFilterGradientOfRows(
     scalarFilterGradient(g, x, dy, dFilter);
     return;
   }
-  const rows = g.stride * bandRows(<usize>(g.stride * g.inWidth + g.outWidth) * (floats(g.inChannels) >> 1));
-  for (let row = from; row < to; row += rows) {
-    const end = min(to, row + rows);
-    if (g.stride == 1) tapsStrideOne(g, x, dy, 0, g.outHeight, row, end, dFilter);
-    else tapsStrideTwo(g, x, dy, firstOutput(g, row), lastOutput(g, end - 1) + 1, row, end, dFilter);
+  const pixelBytes = floats(g.inChannels);
+  if (g.stride == 1) {
+    const chunk = chunkBytes(pixelBytes);
+    const rows = max(1, TAPS_BYTES / (g.inWidth * <i32>chunk));
+    for (let fromByte: usize = 0; fromByte < pixelBytes; fromByte += chunk) {
+      const toByte = min(pixelBytes, fromByte + chunk);
+      for (let row = from; row < to; row += rows) {
+        tapsStrideOne(g, x, dy, row, min(to, row + rows), fromByte, toByte, zeros, dFilter);
+      }
+    }
+    return;
+  }
+  const rows = bandRows(<usize>(g.stride * g.inWidth + g.outWidth) * (pixelBytes >> 1));
+  const end = lastOutput(g, to - 1) + 1;
+  for (let row = firstOutput(g, from); row < end; row += rows) {
+    tapsStrideTwo(g, x, dy, row, min(end, row + rows), from, to, dFilter);
   }
 }
 
