@@ -11,12 +11,12 @@ import type { ExperimentEvent } from '../workbench/events.js';
 import { describeEnvironment } from '../workbench/bench.js';
 import { afterTraining, sameAgain } from './closing.js';
 import { Exit } from './errors.js';
-import { checkReportFolder, inSession, type RawFlags } from './session.js';
+import { checkReportFolder, inSession, type RawFlags, type Session } from './session.js';
 import { printBesides } from './terminal.js';
 
 /** `onecycle train`. */
 export function runTrain(flags: RawFlags): Promise<void> {
-  return inSession(flags, async (session) => {
+  const work = async (session: Session) => {
     const { settings, rates, given, spoken, progress, signal, startBackend, tell, print, close } = session;
     const run = settings.resume === undefined ? undefined : await openResumable(settings.resume, given);
     if (run === undefined && settings.extendTo !== undefined) {
@@ -54,5 +54,10 @@ export function runTrain(flags: RawFlags): Promise<void> {
     if (failure !== null) progress.say(`onecycle: ${failure.message}`);
     close({ results: [document.run, page], next: afterTraining(document, settings, spoken) });
     if (failure !== null) throw new Exit(1);
-  });
+  };
+  const words = flags['resume'] === undefined ? {} : { nothing: UNCHANGED };
+  return inSession(flags, work, words);
 }
+
+const UNCHANGED =
+  'Interrupted before anything more was recorded: the run is as it was, and the same line goes on with it.';

@@ -12,6 +12,7 @@ import {
   type RunConfig,
 } from '../config/run-config.js';
 import { readDefaults, type Settings } from '../config/settings.js';
+import type { ImageSet } from '../data/images/batches.js';
 import { UsageError } from '../errors.js';
 import { againstCheckpoint, checkpointRecord } from '../runs/check-run.js';
 import { checkpointPath, type FoundCheckpoint, readCheckpoint } from '../runs/checkpoint.js';
@@ -29,8 +30,14 @@ import { contradicting, readRun } from '../runs/read-run.js';
 import { type HeldRun, holdRun, readResumePoint } from '../runs/run-folder.js';
 import type { StoppableSchedule } from '../schedule/early-stop.js';
 import { DeferredFolder } from '../workbench/deferred-folder.js';
-import { datasetDocument, stepsPerEpoch, wholeBench, type Workbench } from '../workbench/bench.js';
-import { openWorkbench } from '../workbench/workbench.js';
+import {
+  datasetDocument,
+  type OpenBench,
+  stepsPerEpoch,
+  wholeBench,
+  type Workbench,
+} from '../workbench/bench.js';
+import { beginWorkbench, surveyWorkbench, whileDecoding } from '../workbench/workbench.js';
 import { type RunCheckpoint, type RunState, unpackCheckpoint } from './run-state.js';
 import { planFrom, withCost } from './plan.js';
 import { carryOut, type RunContext, tellWork, type TrainRequest } from './run.js';
@@ -83,19 +90,19 @@ export async function openResumable(dir: string, given: GivenSettings): Promise<
 
 /** `onecycle train --resume RUN`: goes on from the newest checkpoint as if the run had never been interrupted. */
 export async function resumeTraining(run: ResumableRun, request: ResumeRequest): Promise<TrainDocument> {
-  return withPlan(run, request, async (bench, plan) => {
+  return withPlan(run, request, async (open, plan, signal) => {
     const { settings, showPlan } = request;
     if (settings.extendTo !== undefined) showPlan(plan);
     const workers = settings.workers ?? availableParallelism();
-    tellWork([{ bench, config: plan.config }], request.emit);
+    tellWork([{ bench: open.bench, config: plan.config }], request.emit);
     const { out, tensorboard } = settings;
-    return goOn({ ...run, config: plan.config }, bench, { ...request, out, tensorboard, workers });
+    return goOn({ ...run, config: plan.config }, open, { ...request, signal, out, tensorboard, workers });
   });
 }
 
 /** What `--resume RUN --dry-run` shows: the steps that are left; nothing is changed. */
 export async function planResume(run: ResumableRun, request: TrainRequest): Promise<TrainDryRun> {
-  return withPlan(run, request, async (bench, plan) => withCost(plan, bench, request));
+  return withPlan(run, request, async ({ whole }, plan) => withCost(plan, await whole, request));
 }
 
 /** Goes on with a run of a comparison, on the workbench that its other runs share. */
@@ -110,7 +117,7 @@ export async function resumeShared(
     const config = recordedRunConfig(record.config, join(dir, RUN_FILES.config));
     refuseChangedData(dir, record.dataset, bench, config.weights);
     const checkpoint = checkpointOf(record, held.checkpoint);
-    return await goOn({ record, config, checkpoint, held }, bench, context);
+    return await goOn({ record, config, checkpoint, held }, wholeBench(bench), context);
   } finally {
     await held.release();
   }
@@ -139,26 +146,52 @@ function checkpointOf(record: RunRecord, found: FoundCheckpoint, kept = Infinity
   return checkpoint;
 }
 
-/** Opens the run's data, checks that they are what they were, and plans what is left. */
+/**
+ * Opens the run's data, and plans what is left. Where the images that are listed are those of the run the work begins while they are
+ * being decoded, the next ones first; their hashes are checked before anything is recorded.
+ */
 async function withPlan<Result>(
   { record, config, checkpoint: { state }, given }: ResumableRun,
   request: TrainRequest,
-  work: (bench: Workbench, plan: TrainPlan) => Promise<Result>,
+  work: (open: OpenBench, plan: TrainPlan, signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   const { dir } = record;
   const settings = settingsOf(config, request.settings, given);
   const { extendTo } = request.settings;
   const planned = extendTo === undefined ? config : extendedConfig(config, extendTo, state.step);
-  const bench = await openWorkbench(settings, request);
-  try {
-    refuseChangedData(dir, record.dataset, bench, settings.weights);
-    return await work(bench, remaining(dir, bench, planned, state));
-  } finally {
-    bench.close();
-  }
+  const survey = await surveyWorkbench(settings, request);
+  const coming = beginWorkbench(survey, request, state);
+  return whileDecoding(coming, request, async ({ bench, whole }, signal) => {
+    const checked = whole.then((all) => {
+      refuseChangedData(dir, record.dataset, all, settings.weights);
+      return all;
+    });
+    checked.catch(() => undefined);
+    const open = listsTheSame(record.dataset, bench) ? { bench, whole: checked } : wholeBench(await checked);
+    return work(open, remaining(dir, open.bench, planned, state), signal);
+  });
 }
 
-function remaining(dir: string, bench: Workbench, config: RunConfig, state: RunState): TrainPlan {
+/** Whether the images that are listed now are those of the recorded run, in its order; their bytes are not looked at. */
+function listsTheSame({ files }: JsonObject, { images }: Workbench<ImageSet>): boolean {
+  const now = (['train', 'valid'] as const).map((part) =>
+    images[part].map(({ path, label }) => [path, label]),
+  );
+  const then = isJsonObject(files) ? [files['train'], files['valid']] : [];
+  return now.every((list, i) => {
+    const recorded = then[i];
+    return (
+      Array.isArray(recorded) &&
+      recorded.length === list.length &&
+      list.every(([path, label], k) => {
+        const file: JsonValue = recorded[k] ?? null;
+        return isJsonObject(file) && file['path'] === path && file['label'] === label;
+      })
+    );
+  });
+}
+
+function remaining(dir: string, bench: Workbench<ImageSet>, config: RunConfig, state: RunState): TrainPlan {
   const epochSteps = stepsPerEpoch(bench, config);
   const schedule = planSchedule(config, epochSteps);
   const { scheduleState } = applyReplans(dir, state, config, schedule);
@@ -168,17 +201,17 @@ function remaining(dir: string, bench: Workbench, config: RunConfig, state: RunS
 /** Trains a run that was locked, read and checked from its checkpoint to its end. */
 async function goOn(
   { record, config, checkpoint, held }: Pick<ResumableRun, 'record' | 'config' | 'checkpoint' | 'held'>,
-  bench: Workbench,
+  open: OpenBench,
   context: RunContext,
 ): Promise<TrainDocument> {
   if (held === null) throw new Error('a run is not trained without its lock');
   const { dir } = record;
   const { emit } = context;
-  return carryOut(wholeBench(bench), config, context, async ({ engine, here, schedule }) => {
+  return carryOut(open, config, context, async ({ engine, here, schedule }) => {
     await engine.restore(checkpoint.replica);
     const { state: saved } = checkpoint;
     // The program may have ended before it could save this one as the best, too.
-    const isBest = endsWithBest(saved, stepsPerEpoch(bench, config));
+    const isBest = endsWithBest(saved, stepsPerEpoch(open.bench, config));
     const best =
       saved.best === null || isBest
         ? saved.best && checkpoint
@@ -186,25 +219,28 @@ async function goOn(
     const { environment, event } = continuedEnvironment(record, here, saved);
     const moved = event === null ? saved : { ...saved, events: [...saved.events, event] };
     const state = applyReplans(dir, moved, config, schedule);
-    const folder = await held.open();
-    try {
-      for (const text of held.notes) emit({ type: 'warning', text });
-      if (event !== null) emit({ type: 'warning', text: `Warning: ${event.text}` });
-      // Before the first step: whatever happens from here on, the record says where it was computed.
-      if (environment.history !== undefined) await folder.replace('environment', environment);
-      if (state.replans > saved.replans) await folder.replace('config', config);
-      if (isBest) {
-        const { generation } = held.checkpoint;
-        await folder.writeBest(await readFile(checkpointPath(dir, generation)));
+    const folder = new DeferredFolder(open.whole, async () => {
+      const opened = await held.open();
+      try {
+        for (const text of held.notes) emit({ type: 'warning', text });
+        if (event !== null) emit({ type: 'warning', text: `Warning: ${event.text}` });
+        // Before any step is recorded: whatever happens from here on, the record says where it was computed.
+        if (environment.history !== undefined) await opened.replace('environment', environment);
+        if (state.replans > saved.replans) await opened.replace('config', config);
+        if (isBest) {
+          const { generation } = held.checkpoint;
+          await opened.writeBest(await readFile(checkpointPath(dir, generation)));
+        }
+        // Also where nothing is new: the program may have ended between an event and its checkpoint.
+        await opened.writeEvents(state.events);
+      } catch (error) {
+        await opened.close();
+        throw error;
       }
-      // Also where nothing is new: the program may have ended between an event and its checkpoint.
-      await folder.writeEvents(state.events);
-    } catch (error) {
-      await folder.close();
-      throw error;
-    }
+      return opened;
+    });
     return {
-      folder: DeferredFolder.of(folder),
+      folder,
       environment,
       from: { ...checkpoint, state },
       best,

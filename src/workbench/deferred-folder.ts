@@ -27,11 +27,6 @@ export class DeferredFolder<Folder> {
     this.ready.catch((error: unknown) => (this.failure = { error }));
   }
 
-  /** A folder that is there already. */
-  static of<Folder>(folder: Folder): DeferredFolder<Folder> {
-    return new DeferredFolder(Promise.resolve(), async () => folder);
-  }
-
   /** The folder, once it is there. */
   get created(): Folder | undefined {
     return this.folder;

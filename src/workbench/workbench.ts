@@ -6,7 +6,7 @@ import { FRESH_WEIGHTS, readDefaults, type Settings } from '../config/settings.j
 import { allDataSets, BUNDLED_DATA, findDataSet } from '../data/catalog/catalog.js';
 import type { ImageFolder } from '../data/folder/image-folder.js';
 import { dataFolder, scanImageFolder } from '../data/folder/scan.js';
-import { type ImageSet, trainingOrder } from '../data/images/batches.js';
+import { batchesPerEpoch, type ImageSet, trainingOrder } from '../data/images/batches.js';
 import { decodedShortSide } from '../data/images/crop.js';
 import { largestSide } from '../data/images/decode.js';
 import { decodedConditions } from '../data/images/decoded-cache.js';
@@ -231,16 +231,20 @@ export async function decoded(survey: Survey, context: BenchContext): Promise<Wo
 }
 
 /**
- * Does the same, but lets the caller begin while the images are being decoded, those first that the first epoch wants first.
- * The caller closes what it gets.
+ * Does the same, but lets the caller begin while the images are being decoded, those first that are wanted first: by the first epoch,
+ * or by the rest of the one in which `from` stands. The caller closes what it gets.
  */
-export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): DecodingBench {
+export function beginWorkbench(
+  survey: Survey,
+  { emit, signal }: BenchContext,
+  from = { epoch: 1, step: 0 },
+): DecodingBench {
   const { settings, weights, folder, imageSize, firstTrained } = survey;
   requireBatch(settings, folder.train.length, survey);
   const coming = beginPreparing(folder, {
     imageSize,
     strict: settings.strict,
-    order: trainingOrder(folder.train.length, settings.seed, 1),
+    order: comingOrder(folder.train.length, settings, from),
     cacheBytes: cacheBytes(),
     signal,
     onProgress: (done, total) => emit({ type: 'decode', done, total }),
@@ -286,6 +290,17 @@ export function beginWorkbench(survey: Survey, { emit, signal }: BenchContext): 
       kept: new KeptFeatures(decodedConditions(decodedShortSide(imageSize))),
     };
   }
+}
+
+/** The order in which training images are wanted from a step of an epoch on; those of its steps before come last. */
+function comingOrder(
+  n: number,
+  { seed, batchSize }: Pick<Settings, 'seed' | 'batchSize'>,
+  { epoch, step }: { readonly epoch: number; readonly step: number },
+): Int32Array {
+  const order = trainingOrder(n, seed, epoch);
+  const done = (step - (epoch - 1) * batchesPerEpoch(n, batchSize)) * batchSize;
+  return Int32Array.from([...order.subarray(done), ...order.subarray(0, done)]);
 }
 
 /**

@@ -1,11 +1,8 @@
 import asc from 'assemblyscript/asc';
 import { startBackend } from '../../src/engine/backends/choose.js';
-import { openEngine } from '../../src/engine/open-engine.js';
-import { initHead } from '../../src/model/network.js';
-import { randomStream } from '../../src/random.js';
 import type { StepCase } from './bench-peers.js';
 import { table } from './bench-report.js';
-import { foldedMobileNetV2, randomMobileNetV2 } from './random-mobilenet.js';
+import { openStep } from './our-network.js';
 
 // How far each kernel is from what arithmetic and memory allow (Williams, Waterman and Patterson, Roofline, CACM 52(4), 2009). The
 // engine makes its steps on one thread; its kernels are timed from outside, call by call.
@@ -226,24 +223,7 @@ type Kernel = (...args: number[]) => number | undefined;
 
 /** One network's step. */
 async function measureStep(work: StepCase, machine: Machine, calls: Call[]): Promise<Roofline> {
-  const { backbone, parameters } = (work.batchNorm === 'train' ? randomMobileNetV2 : foldedMobileNetV2)(
-    work.alpha,
-  );
-  const head = initHead(backbone.features, CLASSES, 0);
-  const stream = randomStream(0, 'images');
-  const setup = { backbone, parameters, head, firstTrained: 0, imageSize: work.size };
-  const optimizer = { labelSmoothing: 0, weightDecay: 0, headLrMultiplier: 1 };
-  const engine = await openEngine({ ...setup, ...optimizer }, work.batch, 1);
-  const labels = Int32Array.from({ length: work.batch }, () => stream.integer(CLASSES));
-  const [height, width, channels] = engine.featureShape;
-  const values = new Float32Array(new SharedArrayBuffer(work.batch * height * width * channels * 4));
-  for (let i = 0; i < values.length; i++) values[i] = 2 * stream.uniform() - 1;
-  const input = { kind: 'features', values, shape: engine.featureShape } as const;
-  const step = async () => {
-    const begin = performance.now();
-    await engine.step(input, labels, { learningRate: 1e-4, momentum: 0.9 });
-    return performance.now() - begin;
-  };
+  const { engine, step } = await openStep(work, 1);
   for (let i = 0; i < work.warmUp; i++) await step();
   let fastest: Call[] = [];
   let milliseconds = Infinity;
@@ -262,8 +242,6 @@ async function measureStep(work: StepCase, machine: Machine, calls: Call[]): Pro
 
 /** Steps, of whose calls each counts with its fastest: on a shared machine the others may be half as fast. */
 const REPETITIONS = 12;
-const CLASSES = 10;
-
 function rowsOf(calls: readonly Call[], { operationsPerSecond, bytesPerSecond }: Machine): RooflineRow[] {
   const rows = [...new Set(calls.map(({ kernel }) => kernel))].map((kernel): RooflineRow => {
     const own = calls.filter((call) => call.kernel === kernel);

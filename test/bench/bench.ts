@@ -9,6 +9,7 @@ import { benchReport, type BenchDocument, type ByKey } from './bench-report.js';
 import type { Spread } from './bench-spread.js';
 import { benchStart } from './bench-start.js';
 import { benchRoofline } from './bench-roofline.js';
+import { benchThreads } from './bench-threads.js';
 import { benchSteps, CASES, type StepBench } from './bench-steps.js';
 
 // Speed beside peers on the same machine in the same minutes: one child process a measurement, taken in turns, so that a
@@ -29,6 +30,8 @@ const { values: options } = parseArgs({
     'no-peers': { type: 'boolean', default: false },
     /** Instead: each kernel of the steps in --only beside what arithmetic and memory allow. */
     roofline: { type: 'boolean', default: false },
+    /** Instead: what more threads would bring to the steps in --only, and what they wait for. */
+    threads: { type: 'boolean', default: false },
   },
 });
 const parts = options.only.split(',');
@@ -40,9 +43,9 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-if (options.roofline) {
+if (options.roofline || options.threads) {
   const cases = CASES.filter(({ key }) => parts.includes('steps') || parts.includes(key));
-  console.log(await benchRoofline(cases, say));
+  console.log(await (options.roofline ? benchRoofline : benchThreads)(cases, say));
   process.exit();
 }
 

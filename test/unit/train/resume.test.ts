@@ -6,7 +6,7 @@ import { fairnessWarnings } from '../../../src/compare/fairness.js';
 import type { GivenSettings } from '../../../src/config/check-settings.js';
 import { InUseError, UsageError } from '../../../src/errors.js';
 import { lockPath, lockRun } from '../../../src/runs/lock.js';
-import { openResumable, planResume, resumeTraining } from '../../../src/train/resume.js';
+import { openResumable, planResume, resumeShared, resumeTraining } from '../../../src/train/resume.js';
 import { trainRun } from '../../../src/train/run.js';
 import { planTraining, train } from '../../../src/train/train.js';
 import { wholeBench } from '../../../src/workbench/bench.js';
@@ -61,16 +61,10 @@ const text = (...path: string[]) => readFileSync(join(...path), 'utf8');
 const json = (...path: string[]) => JSON.parse(text(...path)) as Record<string, unknown>;
 
 /** `train --resume DIR` with these options, computed in another environment where one is given. */
-async function resume(dir: string, given: GivenSettings = {}, environment: object = {}, until?: number) {
-  const stop = new AbortController();
-  const base = await tinyRequest(tiny, { epochs: 2, ...given }, stop.signal);
-  const emit: typeof base.emit = (event) => {
-    base.emit(event);
-    if (until !== undefined) stopAfter(until, stop)(event);
-  };
+async function resume(dir: string, given: GivenSettings = {}, environment: object = {}) {
+  const base = await tinyRequest(tiny, { epochs: 2, ...given });
   const request = {
     ...base,
-    emit,
     environment: { ...base.environment, ...environment },
     showPlan: () => undefined,
   };
@@ -83,6 +77,19 @@ async function resume(dir: string, given: GivenSettings = {}, environment: objec
   }
 }
 
+/** Goes on with a run in an environment, and stops it after so many steps; with all images there, as above. */
+async function resumeUntil(dir: string, environment: object, until: number) {
+  const stop = new AbortController();
+  const base = await tinyRequest(tiny, { epochs: 2 }, stop.signal);
+  const bench = await openWorkbench(base.settings, base);
+  const emit = stopAfter(until, stop);
+  const where = { out: tiny.home, workers: 1, tensorboard: false };
+  const context = { ...base, ...where, emit, environment: { ...base.environment, ...environment } };
+  const { status } = await resumeShared(dir, bench, context);
+  bench.close();
+  return status;
+}
+
 describe('a resume', () => {
   test('ends as the run that was never stopped, and gives the lock back', async () => {
     const dir = copyOf(stopped);
@@ -92,6 +99,24 @@ describe('a resume', () => {
     expect(text(dir, 'steps.jsonl')).toBe(text(whole, 'steps.jsonl'));
     expect(existsSync(lockPath(dir))).toBe(false);
     expect(json(dir, 'environment.json')).not.toHaveProperty('history');
+  });
+
+  test('that is interrupted while images are decoded leaves the run as it was', async () => {
+    const dir = copyOf(stopped);
+    const files = ['config.json', 'environment.json', 'steps.jsonl', 'epochs.jsonl', 'checkpoints/last.ckpt'];
+    const bytes = () => files.map((name) => readFileSync(join(dir, name), 'latin1'));
+    const before = bytes();
+    const stop = new AbortController();
+    const base = await tinyRequest(tiny, { epochs: 2 }, stop.signal);
+    const emit: typeof base.emit = (event) => {
+      if (event.type === 'decode') stop.abort();
+    };
+    const run = await openResumable(dir, {});
+    const request = { ...base, emit, showPlan: () => undefined };
+    await expect(resumeTraining(run, request)).rejects.toThrow(/abort/u);
+    await run.held?.release();
+    expect(bytes()).toEqual(before);
+    expect(existsSync(lockPath(dir))).toBe(false);
   });
 
   test('holds the lock from before it reads until it has ended', async () => {
@@ -190,8 +215,8 @@ describe('a resume in another environment', () => {
   test('and back again is three parts; a part that goes on in its own environment is none', async () => {
     const dir = copyOf(stopped);
     const there = { onecycle: '9.9.9' };
-    expect((await resume(dir, {}, there, 5)).document.status).toBe('interrupted');
-    expect((await resume(dir, {}, there, 6)).document.status).toBe('interrupted');
+    expect(await resumeUntil(dir, there, 5)).toBe('interrupted');
+    expect(await resumeUntil(dir, there, 6)).toBe('interrupted');
     const { document } = await resume(dir);
     expect(document.status).toBe('completed');
     expect(document.environment.history?.map(({ fromStep, onecycle }) => [fromStep, onecycle])).toEqual([

@@ -29,7 +29,6 @@ describe('a deferred folder', () => {
     const waiting = deferred.finishCreating().then(() => deferred.created);
     finish();
     expect(await waiting).toEqual([]);
-    expect(await DeferredFolder.of('here').ready).toBe('here');
   });
 
   it('throws what kept it from being created, and is there where only what was written to it failed', async () => {

@@ -1,0 +1,114 @@
+import { availableParallelism } from 'node:os';
+import { startBackend } from '../../src/engine/backends/choose.js';
+import { type Job, JobBoard } from '../../src/engine/wasm/job-board.js';
+import type { StepCase } from './bench-peers.js';
+import { table } from './bench-report.js';
+import { openStep } from './our-network.js';
+
+// What more threads would bring: the items of each job of a step are timed on one thread, and dealt out to any number of them as
+// the engine does it. Memory that threads share, and waking them, cost nothing here: the two threads that are measured tell.
+
+/** A step on one thread, in milliseconds. */
+interface StepParts {
+  /** Of each job in turn, its items. */
+  readonly jobs: readonly (readonly number[])[];
+  /** What comes before each job, and after the last: one thread does it alone. */
+  readonly between: readonly number[];
+}
+
+/** As many steps; each item, and what lies between jobs, counts with its fastest. */
+const REPETITIONS = 12;
+
+async function timeItems(work: StepCase): Promise<StepParts> {
+  const { take, post } = JobBoard.prototype;
+  let jobs: number[][] = [];
+  let between: number[] = [];
+  // The end of the last item, and the begin of the one at hand.
+  let end = 0;
+  let begin: number | undefined;
+  JobBoard.prototype.post = function (this: JobBoard, job) {
+    jobs.push([]);
+    return post.call(this, job);
+  };
+  JobBoard.prototype.take = function (this: JobBoard, job: Job) {
+    const now = performance.now();
+    if (begin === undefined) between.push(now - end);
+    else jobs.at(-1)?.push(now - begin);
+    end = now;
+    const item = take.call(this, job);
+    begin = item === undefined ? undefined : performance.now();
+    return item;
+  };
+  const { engine, step } = await openStep(work, 1);
+  let fastest: StepParts = { jobs: [], between: [] };
+  try {
+    for (let i = 0; i < work.warmUp + REPETITIONS; i++) {
+      [jobs, between, end] = [[], [], performance.now()];
+      await step();
+      between.push(performance.now() - end);
+      if (i < work.warmUp) continue;
+      const { jobs: items, between: gaps } = fastest;
+      fastest = {
+        jobs: jobs.map((times, j) => times.map((time, k) => Math.min(time, items[j]?.[k] ?? Infinity))),
+        between: between.map((time, j) => Math.min(time, gaps[j] ?? Infinity)),
+      };
+    }
+  } finally {
+    Object.assign(JobBoard.prototype, { take, post });
+    await engine.dispose();
+  }
+  return fastest;
+}
+
+/** The step on so many threads: each takes the next item when it is free, and none goes on before the last has ended. */
+function dealOut({ jobs, between }: StepParts, threads: number): number {
+  const lengths = jobs.map((items) => {
+    const free = new Array<number>(threads).fill(0);
+    for (const item of items) {
+      const next = free.indexOf(Math.min(...free));
+      free[next] = (free[next] ?? 0) + item;
+    }
+    return Math.max(...free);
+  });
+  return sum(between) + sum(lengths);
+}
+
+/** The fastest step on so many threads of this machine. */
+async function measure(work: StepCase, threads: number): Promise<number> {
+  const { engine, step } = await openStep(work, threads);
+  let fastest = Infinity;
+  for (let i = 0; i < work.warmUp + REPETITIONS; i++) fastest = Math.min(fastest, await step());
+  await engine.dispose();
+  return fastest;
+}
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
+/** Of each case: a step's time by threads, computed, and measured as far as there are cores. */
+export async function benchThreads(cases: readonly StepCase[], say: (line: string) => void): Promise<string> {
+  await startBackend('wasm');
+  const rows: string[][] = [];
+  for (const work of cases) {
+    say(`threads: ${work.key}`);
+    const parts = await timeItems(work);
+    const one = dealOut(parts, 1);
+    for (const threads of [1, 2, 4, 8, 16]) {
+      const time = dealOut(parts, threads);
+      const measured = threads <= availableParallelism() ? await measure(work, threads) : undefined;
+      rows.push([
+        work.key,
+        String(threads),
+        time.toFixed(1),
+        (one / time).toFixed(2),
+        percent(sum(parts.between) / time),
+        // Of all the threads' time.
+        percent(1 - one / time / threads),
+        measured?.toFixed(1) ?? '–',
+      ]);
+    }
+  }
+  const head = ['step', 'threads', 'computed, ms', 'times as fast', 'serial', 'waiting', 'measured, ms'];
+  return table(head, rows);
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
