@@ -5,7 +5,7 @@ import { requireSeeds, type RunConfig } from '../config/run-config.js';
 import { readDefaults, type Settings, withGiven } from '../config/settings.js';
 import { UsageError } from '../errors.js';
 import type { TrainRequest } from '../train/run.js';
-import { ignoresEarlyStop, refuseImpossible, resolveConfig } from '../train/train.js';
+import { ignoresEarlyStop, type Measure, refuseImpossible, resolveConfig } from '../train/train.js';
 import { eachTextOnce } from '../workbench/events.js';
 import { stepsPerEpoch, wholeBench, type Workbench } from '../workbench/bench.js';
 import { decoded, requireBatch, type Survey, surveyWorkbench } from '../workbench/workbench.js';
@@ -41,7 +41,7 @@ interface PlannedArm {
  * one alone is meant.
  * @param measure whether a range test finds rates where the built-in ones were measured on other data
  */
-export async function planGrid(request: TrainRequest, measure = true): Promise<Grid> {
+export async function planGrid(request: TrainRequest, measure: Measure = 'now'): Promise<Grid> {
   const { seeds, rates } = request.settings;
   if (rates !== undefined && seeds < 2) {
     throw new UsageError(

@@ -70,7 +70,7 @@ export async function planComparison(request: TrainRequest): Promise<ComparePlan
 export async function planArms(request: TrainRequest): Promise<CompareDryRun> {
   const { settings, environment, signal } = request;
   // Nothing is trained, so that no range test is made either.
-  const grid = await planGrid(request, false);
+  const grid = await planGrid(request, 'later');
   try {
     const seed = grid.runs[0]?.config.pair;
     const first = grid.runs.filter(({ config }) => config.pair === seed && config.lrFactor === undefined);

@@ -146,13 +146,13 @@ export function ignoresEarlyStop({
 
 /**
  * Fixes what had to wait for data and weights: the image size, the views and the rate.
- * @param how `measure`: where no rate is stated, a range test finds it unless the built-in rates were measured on data like this
+ * @param how `measure`: whether a range test finds a rate that is not stated, unless the built-in rates were measured on data like this
  */
 export async function resolveConfig(
   open: OpenBench,
   { settings, rates, ...context }: TrainRequest,
   arm: string,
-  { workers, measure = false }: { readonly workers: number; readonly measure?: boolean },
+  { workers, measure = 'never' }: { readonly workers: number; readonly measure?: Measure },
 ): Promise<RunConfig> {
   const { imageSize, features } = open.bench;
   const network = networkConfig(open.bench, settings);
@@ -198,7 +198,7 @@ type ResolvedRate = Pick<RunConfig, 'lr' | 'lrFrom'> & { readonly lrSource: Rate
 /** Where a rate comes from that the settings do not state, and what it is for. */
 interface RateSources {
   /** Whether a range test stands in for built-in rates that were measured on other data. */
-  readonly measure: boolean;
+  readonly measure: Measure;
   /** Pixels a side of the network's input. */
   readonly imageSize: number;
   readonly network: NetworkConfig;
@@ -233,7 +233,7 @@ export async function resolveRate(
     const others = await othersThanMeasured(settings, imageSize);
     if (others.length === 0) return { lr, lrSource: 'built-in' };
     note(builtInNote(others, measure));
-    const found = measure ? await find() : undefined;
+    const found = measure === 'now' ? await find() : undefined;
     if (found?.recommended)
       return { lr: rateFor(settings.policy, found.recommended), lrFrom: found.run, lrSource };
     if (found !== undefined)
@@ -290,13 +290,22 @@ async function othersThanMeasured(settings: Settings, imageSize: number): Promis
   ].filter((other) => other !== false);
 }
 
-function builtInNote(others: readonly string[], measure: boolean): string {
+function builtInNote(others: readonly string[], measure: Measure): string {
   const { weights, batchSize } = readDefaults().settings;
   return (
     `The built-in learning rates were measured on the bundled thumbnails with ${weights} at ${THUMBNAIL_INPUT} pixels and batches of ${batchSize}, ` +
-    `not with ${others.join(', ')}: ${measure ? 'a range test finds rates that fit.' : '--lr auto measures one that fits.'}`
+    `not with ${others.join(', ')}: ${BETTER_RATES[measure]}`
   );
 }
+
+/** Whether a command makes a range test itself where it needs one: now, or when it trains; else the user asks for one. */
+export type Measure = 'now' | 'later' | 'never';
+
+const BETTER_RATES: Readonly<Record<Measure, string>> = {
+  now: 'a range test finds rates that fit.',
+  later: 'the comparison itself will find rates that fit by a range test.',
+  never: '--lr auto measures one that fits.',
+};
 
 function rateFor(policy: Settings['policy'], { learningRate, fixedLearningRate }: Recommended): number {
   return policy === '1cycle' ? learningRate : fixedLearningRate;

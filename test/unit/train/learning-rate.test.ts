@@ -6,7 +6,7 @@ import { readDefaults } from '../../../src/config/settings.js';
 import { RunError, UsageError } from '../../../src/errors.js';
 import { WITHOUT_RECORD } from '../../../src/runs/documents.js';
 import type { JsonObject } from '../../../src/runs/json.js';
-import { resolveRate } from '../../../src/train/train.js';
+import { type Measure, resolveRate } from '../../../src/train/train.js';
 import { freshFolder } from '../runs/fresh-folder.js';
 
 const { settings, rates } = readDefaults();
@@ -37,7 +37,7 @@ async function resolved(
     imageSize = 96,
     found = FOUND as object,
     dataset = DATASET as JsonObject,
-    measure = false,
+    measure = 'never' as Measure,
   } = {},
 ) {
   const notes: string[] = [];
@@ -94,13 +94,17 @@ test.each<[GivenSettings, number, string]>([
     rate: { lr: 5e-4, lrSource: 'built-in-elsewhere' },
     notes: [`${known}, not with ${others}: --lr auto measures one that fits.`],
   });
-  // A comparison measures them itself.
-  expect(await resolved(given, { imageSize, measure: true })).toEqual({
+  // A comparison measures them itself, and its dry run says that it will.
+  expect(await resolved(given, { imageSize, measure: 'later' })).toEqual({
+    rate: { lr: 5e-4, lrSource: 'built-in-elsewhere' },
+    notes: [`${known}, not with ${others}: the comparison itself will find rates that fit by a range test.`],
+  });
+  expect(await resolved(given, { imageSize, measure: 'now' })).toEqual({
     rate: { lr: 0.3, ...TESTED },
     notes: [`${known}, not with ${others}: a range test finds rates that fit.`],
   });
   const refused = await resolved(given, {
-    ...{ imageSize, measure: true },
+    ...{ imageSize, measure: 'now' },
     found: { ...FOUND, recommended: null, reason: 'Too flat.' },
   });
   expect(refused.rate).toEqual({ lr: 5e-4, lrSource: 'built-in-elsewhere' });
