@@ -294,9 +294,18 @@ export function checkpointRecord({
   return {
     config,
     environments: environmentsOf({ environment, result: null }).map(placeOf),
-    dataset: runKey(dataset),
+    dataset: datasetKey(dataset),
   };
 }
+
+/** A data set's key, made once for each document: the list may be long. */
+function datasetKey(dataset: JsonObject): string {
+  let key = datasetKeys.get(dataset);
+  if (key === undefined) datasetKeys.set(dataset, (key = runKey(dataset)));
+  return key;
+}
+
+const datasetKeys = new WeakMap<JsonObject, string>();
 
 /**
  * What a run's files say against the header of one of its checkpoints, each in half a sentence.
@@ -325,7 +334,7 @@ export function againstCheckpoint(record: RunRecord, header: JsonValue, made: nu
   const last = result?.['environment'];
   const ended = isJsonObject(last) ? environmentsOf({ environment: last, result: null }).map(placeOf) : all;
   if (!sameJson(ended, all)) told.push(`environment.json says ${unlike(all, ended, 'result.json')}`);
-  if (dataset !== runKey(record.dataset))
+  if (dataset !== datasetKey(record.dataset))
     told.push('dataset.json is not the one that the checkpoint counts on');
   return told;
 }
