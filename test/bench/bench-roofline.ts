@@ -13,8 +13,8 @@ interface Work {
   readonly bytes: number;
 }
 
-/** All calls of a kernel on one kind of convolution in a step, by their means. */
-export interface RooflineRow extends Work {
+/** All calls of a kernel on one kind of convolution in a step. */
+interface RooflineRow extends Work {
   readonly kernel: string;
   readonly calls: number;
   readonly milliseconds: number;
@@ -23,7 +23,7 @@ export interface RooflineRow extends Work {
 }
 
 /** A step on one thread. */
-export interface Roofline {
+interface Roofline {
   readonly key: string;
   readonly batch: number;
   readonly rows: readonly RooflineRow[];
@@ -242,6 +242,8 @@ async function measureStep(work: StepCase, machine: Machine, calls: Call[]): Pro
 
 /** Steps, of whose calls each counts with its fastest: on a shared machine the others may be half as fast. */
 const REPETITIONS = 12;
+
+/** By kernel, the longest first. Batch norm's own arithmetic, and what a kernel computes anew, count as no operations. */
 function rowsOf(calls: readonly Call[], { operationsPerSecond, bytesPerSecond }: Machine): RooflineRow[] {
   const rows = [...new Set(calls.map(({ kernel }) => kernel))].map((kernel): RooflineRow => {
     const own = calls.filter((call) => call.kernel === kernel);
