@@ -273,7 +273,7 @@ describe('the manual', () => {
         '--wrap',
         '--jobs',
         '--sshlogin',
-        '--only',
+        ...['--only', '--roofline', '--threads'],
         '--input',
         '--output',
         '--directory',
