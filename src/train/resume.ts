@@ -161,7 +161,7 @@ async function withPlan<Result>(
   const planned = extendTo === undefined ? config : extendedConfig(config, extendTo, state.step);
   const survey = await surveyWorkbench(settings, request);
   const coming = beginWorkbench(survey, request, state);
-  return whileDecoding(coming, request, async ({ bench, whole }, signal) => {
+  const attempt = async ({ bench, whole }: OpenBench, signal: AbortSignal) => {
     const checked = whole.then((all) => {
       refuseChangedData(dir, record.dataset, all, settings.weights);
       return all;
@@ -169,7 +169,14 @@ async function withPlan<Result>(
     checked.catch(() => undefined);
     const open = listsTheSame(record.dataset, bench) ? { bench, whole: checked } : wholeBench(await checked);
     return work(open, remaining(dir, open.bench, planned, state), signal);
-  });
+  };
+  if (listsTheSame(record.dataset, coming.early.bench)) return whileDecoding(coming, request, attempt);
+  // Some may be files that could not be used then, either.
+  try {
+    return await attempt(wholeBench(await coming.settled), request.signal);
+  } finally {
+    coming.close();
+  }
 }
 
 /** Whether the images that are listed now are those of the recorded run, in its order; their bytes are not looked at. */

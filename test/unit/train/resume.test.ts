@@ -1,4 +1,4 @@
-import { appendFileSync, cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readRuns } from '../../../src/compare/read.js';
@@ -99,6 +99,18 @@ describe('a resume', () => {
     expect(text(dir, 'steps.jsonl')).toBe(text(whole, 'steps.jsonl'));
     expect(existsSync(lockPath(dir))).toBe(false);
     expect(json(dir, 'environment.json')).not.toHaveProperty('history');
+  });
+
+  test('skips what cannot be used as the run did, and does not begin before that is known', async () => {
+    const dir = copyOf(stopped);
+    const { settings } = await tinyRequest(tiny, {});
+    const broken = join(settings.data, 'train', 'ants', 'broken.png');
+    writeFileSync(broken, 'no image');
+    const { document, notes } = await resume(dir).finally(() => rmSync(broken));
+    expect(document.status).toBe('completed');
+    expect(notes.join('\n')).toContain('broken.png');
+    expect(notes.join('\n')).not.toContain('starting again');
+    expect(text(dir, 'steps.jsonl')).toBe(text(whole, 'steps.jsonl'));
   });
 
   test('that is interrupted while images are decoded leaves the run as it was', async () => {
