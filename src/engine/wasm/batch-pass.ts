@@ -276,9 +276,7 @@ export class BatchPass {
 
 /** Place of a layer's values and of its bounds among the words that the kernels read, as the class in kernels/batch-norm.as.ts has them. */
 const VALUES = 1;
-const BOUNDS = 15;
-/** Scale, shift, mean, gain, slope and offset, one number a channel each. */
-export const VECTORS = 6;
+const BOUNDS = 13;
 export const LAYER_BYTES = (BOUNDS + 2) * 4;
 
 /** What a layer is, beside its addresses. */
@@ -297,8 +295,10 @@ export function writeLayer(
     z,
     values,
     gradient,
-    vectors,
-    vectorFloats,
+    mean,
+    forward,
+    backward,
+    stretch,
     positions,
     channels,
     normalized,
@@ -308,12 +308,14 @@ export function writeLayer(
     high,
   }: LayerTerms,
 ): void {
-  const places = Array.from({ length: VECTORS }, (_, i) => vectors + i * vectorFloats * 4);
   new Uint32Array(buffer, address, BOUNDS).set([
     z,
     values,
     gradient,
-    ...places,
+    mean,
+    forward,
+    backward,
+    stretch,
     positions,
     channels,
     normalized ? 1 : 0,
@@ -333,22 +335,24 @@ export function writeRecomputed(
 ): RecomputedPlan {
   const depth = source.channels;
   const moments = heap.allocate(depth * (1 + depth + channels) * Float64Array.BYTES_PER_ELEMENT);
-  const [center, constant] = [panelColumns(depth), panelColumns(depth)].map((count) =>
-    heap.allocateFloats(count),
-  );
+  const center = heap.allocateFloats(panelColumns(depth));
+  const constant = heap.allocateFloats(panelColumns(depth));
+  const [slope, offset] = [heap.allocateFloats(channels), heap.allocateFloats(channels)];
   const scaled = heap.allocateFloats(depth * Math.max(depth, channels));
   const correction = heap.allocateFloats(depth * panelColumns(depth));
-  const address = heap.allocate(9 * 4);
-  new Uint32Array(heap.memory.buffer, address, 9).set([
+  const address = heap.allocate(11 * 4);
+  new Uint32Array(heap.memory.buffer, address, 11).set([
     source.layer,
-    center ?? 0,
+    center,
     moments,
     scaled,
     panels,
     transposed,
     panelBias,
+    slope,
+    offset,
     correction,
-    constant ?? 0,
+    constant,
   ]);
   return { address, channels: depth };
 }

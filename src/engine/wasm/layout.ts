@@ -1,7 +1,7 @@
 import { type Backbone, type Block, type ConvUnit, HEAD } from '../../model/network.js';
 import { type NetworkSetup, termsOf } from '../params.js';
 import { featureShape, outputSide, panelColumns, writeGeometry } from '../shapes.js';
-import { LAYER_BYTES, VECTORS, writeLayer, writeRecomputed } from './batch-pass.js';
+import { LAYER_BYTES, writeLayer, writeRecomputed } from './batch-pass.js';
 import type { TrainingKernels } from './compile-kernels.js';
 import { floatsAt, type Heap } from './heap.js';
 import { imageTableBytes } from './input-area.js';
@@ -200,17 +200,22 @@ function planBatch(
   const gradients = gradientPlaces(trained, kept, floats);
   const featureLayer = heap.allocate(LAYER_BYTES);
   writeLayer(heap, featureLayer, {
-    ...{ z: 0, values: 0, gradient: 0, vectors: 0, vectorFloats: 0, positions: side ** 2, channels },
+    ...{ z: 0, values: 0, gradient: 0, mean: 0, forward: 0, backward: 0, stretch: 0 },
+    ...{ positions: side ** 2, channels },
     ...{ normalized: false, recomputed: null, follower: null, low: -Infinity, high: Infinity },
   });
   const addresses = trained.map(() => heap.allocate(LAYER_BYTES));
   const planLayer = (unit: TrainedUnitPlan, i: number): LayerPlan => {
     const { outFloats, outChannels, low, high, adds, batchNorm } = unit;
     const layer = addresses[i] ?? 0;
-    const vectorFloats = panelColumns(outChannels);
-    const vectors = heap.allocateFloats(VECTORS * vectorFloats);
-    // The scale; without batch norm it stays so.
-    writeFloats(heap, vectors, new Float32Array(outChannels).fill(1));
+    const stretch = stretchOf(outChannels);
+    const forward = heap.allocateFloats(2 * stretch);
+    // Scales of 1 and shifts of 0, vector by vector; without batch norm they stay so.
+    writeFloats(
+      heap,
+      forward,
+      new Float32Array(2 * stretch).map((_, k) => (k % 8 < 4 ? 1 : 0)),
+    );
     const depth = placed[i]?.inChannels ?? 0;
     const source = { layer: addresses[i - 1] ?? featureLayer, channels: depth };
     const next = { layer: addresses[i + 1] ?? 0, panels: trained[i + 1]?.transposed ?? 0 };
@@ -219,7 +224,9 @@ function planBatch(
       values: adds === null ? 0 : floats(outFloats),
       gradient: gradients[i] ?? 0,
       recomputed: kept[i]?.output ? null : writeRecomputed(heap, unit, source, outChannels),
-      ...{ vectors, vectorFloats, positions: outFloats / outChannels, channels: outChannels },
+      ...{ mean: heap.allocateFloats(panelColumns(outChannels)), forward, stretch },
+      ...{ backward: heap.allocateFloats(3 * stretch) },
+      ...{ positions: outFloats / outChannels, channels: outChannels },
     };
     const follower = kept[i]?.output && !kept[i]?.gradient ? next : null;
     writeLayer(heap, layer, { ...places, follower, normalized: batchNorm !== null, low, high });
@@ -228,6 +235,16 @@ function planBatch(
     return { ...places, layer, sums, sumCount };
   };
   return { partSize, features: floats(featureFloats), featureLayer, layers: trained.map(planLayer) };
+}
+
+/**
+ * Floats of a map over which the factors of its channels are laid out: whole positions, and whole cache lines of 16 floats. At least four
+ * lines, so that a map of few channels is not read in small pieces.
+ */
+function stretchOf(channels: number): number {
+  let stretch = channels;
+  while (stretch < 64 || stretch % 16 !== 0) stretch += channels;
+  return stretch;
 }
 
 /** What is kept of a unit's map for a whole mini-batch: what its convolution gave, and its gradient. */

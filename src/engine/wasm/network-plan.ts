@@ -90,9 +90,11 @@ export interface LayerPlan {
   readonly gradient: number;
   /** What computes z anew. */
   readonly recomputed: RecomputedPlan | null;
-  /** Six numbers a channel, float32, `vectorFloats` apart: scale, shift, mean, gain, slope and offset. */
-  readonly vectors: number;
-  readonly vectorFloats: number;
+  /** The factors of the channels, as the kernels' class has them; the latter two over `stretch` floats of a map. */
+  readonly mean: number;
+  readonly forward: number;
+  readonly backward: number;
+  readonly stretch: number;
   readonly positions: number;
   readonly channels: number;
   /**

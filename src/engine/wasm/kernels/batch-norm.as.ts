@@ -6,6 +6,9 @@ import { multiplyAdd } from './tile.as';
 /**
  * A trained unit whose outputs are kept for a whole mini-batch, laid out as `writeLayer` writes it. Its activation is
  * clamp(z scale + shift, low, high), with z what its convolution gave; scale and shift are 1 and 0 where it has no batch norm.
+ *
+ * Factors of channels lie as rows of a map meet them, vector by vector and side by side, so that a map and its factors are each read from
+ * front to back. Where a layer has few channels its factors are repeated over several positions, a stretch of the map.
  */
 @unmanaged
 export class Layer {
@@ -15,13 +18,14 @@ export class Layer {
   values: usize;
   /** [batch, positions, channels]: the gradient of z scale + shift; 0 where nobody needs it, and where it is not kept. */
   gradient: usize;
-  scale: usize;
-  shift: usize;
+  /** [channels]: of the batch. */
   mean: usize;
-  /** The gradient of z is gain dy + slope z + offset where batch norm is, with dy that of z scale + shift; else it is dy. */
-  gain: usize;
-  slope: usize;
-  offset: usize;
+  /** [stretch / 4, 2, 4]: scale and shift. */
+  forward: usize;
+  /** [stretch / 4, 3, 4]: the gradient of z is gain dy + slope z + offset where batch norm is, with dy that of z scale + shift; else it is dy. */
+  backward: usize;
+  /** Floats: a multiple of the channels and of 16. */
+  stretch: i32;
   /** Of one image. */
   positions: i32;
   channels: i32;
@@ -47,132 +51,101 @@ export function isBounded(layer: Layer): bool {
   return layer.high < Infinity;
 }
 
-/**
- * Rows are taken so many bytes at a time, and of these one group of channels after another: their factors stay in registers, and the
- * processor still sees memory that is read from front to back.
- */
-const GROUP_BYTES: i32 = 1024;
-
-@inline
-function groupRows(layer: Layer): i32 {
-  return max(4, GROUP_BYTES / (4 * layer.channels));
-}
-
 /** out = the activations of positions `from` to `from + rows` - 1 of a batch. */
 export function activate(layer: Layer, from: i32, rows: i32, out: usize): void {
-  const rowBytes = floats(layer.channels);
-  if (layer.values != 0) {
-    memory.copy(out, at(layer, layer.values, from), <usize>rows * rowBytes);
-    return;
-  }
-  const z = at(layer, layer.z, from);
-  const group = groupRows(layer);
-  for (let row = 0; row < rows; row += group) {
-    const start = <usize>row * rowBytes;
-    activateRows(layer, z + start, min(group, rows - row), out + start);
+  if (layer.values != 0) memory.copy(out, at(layer, layer.values, from), floats(rows * layer.channels));
+  else activateRows(layer, at(layer, layer.z, from), rows, out, false);
+}
+
+/** The same for rows of z wherever they lie; or out += them. */
+@inline
+function activateRows(layer: Layer, z: usize, rows: i32, out: usize, adds: bool): void {
+  const floor = f32x4.splat(layer.low);
+  const ceiling = f32x4.splat(layer.high);
+  const end = z + floats(rows * layer.channels);
+  while (z < end) {
+    const stop = min(end, z + floats(layer.stretch));
+    let factors = layer.forward;
+    for (; z + 64 <= stop; z += 64) {
+      activateFour(z, factors, out, floor, ceiling, adds);
+      activateFour(z + 16, factors + 32, out + 16, floor, ceiling, adds);
+      activateFour(z + 32, factors + 64, out + 32, floor, ceiling, adds);
+      activateFour(z + 48, factors + 96, out + 48, floor, ceiling, adds);
+      factors += 128;
+      out += 64;
+    }
+    for (; z + 16 <= stop; z += 16) {
+      activateFour(z, factors, out, floor, ceiling, adds);
+      factors += 32;
+      out += 16;
+    }
+    for (; z < stop; z += 4) {
+      const y = multiplyAdd(v128.load32_zero(z), v128.load32_zero(factors), v128.load32_zero(factors, 16));
+      const value = f32x4.extract_lane(f32x4.pmin(f32x4.pmax(y, floor), ceiling), 0);
+      store<f32>(out, adds ? load<f32>(out) + value : value);
+      factors += 4;
+      out += 4;
+    }
   }
 }
 
-function activateRows(layer: Layer, z: usize, rows: i32, out: usize): void {
-  const scale = layer.scale;
-  const shift = layer.shift;
-  const floor = f32x4.splat(layer.low);
-  const ceiling = f32x4.splat(layer.high);
-  const rowBytes = floats(layer.channels);
-  const end = <usize>rows * rowBytes;
-  let c: usize = 0;
-  for (; c + 32 <= rowBytes; c += 32) {
-    const scaleLeft = v128.load(scale + c);
-    const scaleRight = v128.load(scale + c, 16);
-    const shiftLeft = v128.load(shift + c);
-    const shiftRight = v128.load(shift + c, 16);
-    for (let place = c; place < end; place += rowBytes) {
-      const left = multiplyAdd(v128.load(z + place), scaleLeft, shiftLeft);
-      const right = multiplyAdd(v128.load(z + place, 16), scaleRight, shiftRight);
-      v128.store(out + place, f32x4.pmin(f32x4.pmax(left, floor), ceiling));
-      v128.store(out + place, f32x4.pmin(f32x4.pmax(right, floor), ceiling), 16);
-    }
-  }
-  for (; c < rowBytes; c += 4) {
-    const scaleOne = v128.load32_zero(scale + c);
-    const shiftOne = v128.load32_zero(shift + c);
-    for (let place = c; place < end; place += rowBytes) {
-      const y = multiplyAdd(v128.load32_zero(z + place), scaleOne, shiftOne);
-      store<f32>(out + place, f32x4.extract_lane(f32x4.pmin(f32x4.pmax(y, floor), ceiling), 0));
-    }
-  }
+@inline
+function activateFour(z: usize, factors: usize, out: usize, floor: v128, ceiling: v128, adds: bool): void {
+  const y = multiplyAdd(v128.load(z), v128.load(factors), v128.load(factors, 16));
+  const value = f32x4.pmin(f32x4.pmax(y, floor), ceiling);
+  v128.store(out, adds ? f32x4.add(v128.load(out), value) : value);
 }
 
 /** out = the gradients of z at positions `from` to `from + rows` - 1 of a batch. */
 export function gradientOfSums(layer: Layer, from: i32, rows: i32, out: usize): void {
-  const rowBytes = floats(layer.channels);
-  const z = at(layer, layer.z, from);
-  const dy = at(layer, layer.gradient, from);
-  const group = groupRows(layer);
-  for (let row = 0; row < rows; row += group) {
-    const start = <usize>row * rowBytes;
-    gradientOfRows(layer, z + start, dy + start, min(group, rows - row), out + start);
-  }
+  gradientOfRows(layer, at(layer, layer.z, from), at(layer, layer.gradient, from), rows, out);
 }
 
 /** The same for rows of z and dy wherever they lie; `out` may be dy. */
 export function gradientOfRows(layer: Layer, z: usize, dy: usize, rows: i32, out: usize): void {
-  const gain = layer.gain;
-  const slope = layer.slope;
-  const offset = layer.offset;
-  const rowBytes = floats(layer.channels);
-  const end = <usize>rows * rowBytes;
-  let c: usize = 0;
-  for (; c + 32 <= rowBytes; c += 32) {
-    const gainLeft = v128.load(gain + c);
-    const gainRight = v128.load(gain + c, 16);
-    const slopeLeft = v128.load(slope + c);
-    const slopeRight = v128.load(slope + c, 16);
-    const offsetLeft = v128.load(offset + c);
-    const offsetRight = v128.load(offset + c, 16);
-    for (let place = c; place < end; place += rowBytes) {
-      const left = multiplyAdd(v128.load(z + place), slopeLeft, offsetLeft);
-      const right = multiplyAdd(v128.load(z + place, 16), slopeRight, offsetRight);
-      v128.store(out + place, multiplyAdd(v128.load(dy + place), gainLeft, left));
-      v128.store(out + place, multiplyAdd(v128.load(dy + place, 16), gainRight, right), 16);
+  const end = z + floats(rows * layer.channels);
+  while (z < end) {
+    const stop = min(end, z + floats(layer.stretch));
+    let factors = layer.backward;
+    for (; z + 64 <= stop; z += 64) {
+      gradientOfFour(z, dy, factors, out);
+      gradientOfFour(z + 16, dy + 16, factors + 48, out + 16);
+      gradientOfFour(z + 32, dy + 32, factors + 96, out + 32);
+      gradientOfFour(z + 48, dy + 48, factors + 144, out + 48);
+      factors += 192;
+      dy += 64;
+      out += 64;
     }
-  }
-  for (; c < rowBytes; c += 4) {
-    const gainOne = v128.load32_zero(gain + c);
-    const slopeOne = v128.load32_zero(slope + c);
-    const offsetOne = v128.load32_zero(offset + c);
-    for (let place = c; place < end; place += rowBytes) {
-      const part = multiplyAdd(v128.load32_zero(z + place), slopeOne, offsetOne);
-      const sum = multiplyAdd(v128.load32_zero(dy + place), gainOne, part);
-      store<f32>(out + place, f32x4.extract_lane(sum, 0));
+    for (; z + 16 <= stop; z += 16) {
+      gradientOfFour(z, dy, factors, out);
+      factors += 48;
+      dy += 16;
+      out += 16;
+    }
+    for (; z < stop; z += 4) {
+      const part = multiplyAdd(v128.load32_zero(z), v128.load32_zero(factors, 16), v128.load32_zero(factors, 32));
+      const sum = multiplyAdd(v128.load32_zero(dy), v128.load32_zero(factors), part);
+      store<f32>(out, f32x4.extract_lane(sum, 0));
+      factors += 4;
+      dy += 4;
+      out += 4;
     }
   }
 }
 
+@inline
+function gradientOfFour(z: usize, dy: usize, factors: usize, out: usize): void {
+  const part = multiplyAdd(v128.load(z), v128.load(factors, 16), v128.load(factors, 32));
+  v128.store(out, multiplyAdd(v128.load(dy), v128.load(factors), part));
+}
+
 /** The values of a layer that ends a residual block: its own, which have no activation, and those of the block's input. */
 export function addBlockInput(layer: Layer, input: Layer, firstImage: i32, images: i32): void {
-  const scale = layer.scale;
-  const shift = layer.shift;
   const from = firstImage * layer.positions;
   const rows = images * layer.positions;
-  let z = at(layer, layer.z, from);
-  let out = at(layer, layer.values, from);
+  const out = at(layer, layer.values, from);
   activate(input, from, rows, out);
-  const whole = floats(layer.channels & -4);
-  const rowBytes = floats(layer.channels);
-  for (let row = 0; row < rows; row++) {
-    let c: usize = 0;
-    for (; c < whole; c += 16) {
-      const y = multiplyAdd(v128.load(z + c), v128.load(scale + c), v128.load(shift + c));
-      v128.store(out + c, f32x4.add(v128.load(out + c), y));
-    }
-    for (; c < rowBytes; c += 4) {
-      const y = multiplyAdd(v128.load32_zero(z + c), v128.load32_zero(scale + c), v128.load32_zero(shift + c));
-      store<f32>(out + c, load<f32>(out + c) + f32x4.extract_lane(y, 0));
-    }
-    z += rowBytes;
-    out += rowBytes;
-  }
+  activateRows(layer, at(layer, layer.z, from), rows, out, true);
 }
 
 /** The last layer's activations into the place of its gradient, and their averages over the positions. */
@@ -218,8 +191,7 @@ export function finishForward(
     const mean = sumOfParts(sums, parts, channels, c) / count;
     const variance = max<f64>(0, sumOfParts(sums, parts, channels, channels + c) / count - mean * mean);
     const factor = <f64>load<f32>(gamma + at) / Math.sqrt(variance + epsilon);
-    store<f32>(layer.scale + at, <f32>factor);
-    store<f32>(layer.shift + at, <f32>(<f64>load<f32>(beta + at) - mean * factor));
+    setForward(layer, c, <f32>factor, <f32>(<f64>load<f32>(beta + at) - mean * factor));
     store<f32>(layer.mean + at, <f32>mean);
     store<f64>(moments + 2 * at, mean);
     store<f64>(moments + 2 * <usize>(channels + c) * 4, variance);
@@ -253,9 +225,26 @@ export function finishBackward(
     store<f32>(dGamma + at, <f32>product);
     const gain = <f64>load<f32>(gamma + at) * inverse;
     const slope = (-gain * inverse * product) / count;
-    store<f32>(layer.gain + at, <f32>gain);
-    store<f32>(layer.slope + at, <f32>slope);
-    store<f32>(layer.offset + at, <f32>((-gain * sum) / count - slope * <f64>load<f32>(layer.mean + at)));
+    setBackward(layer, c, <f32>gain, <f32>slope, <f32>((-gain * sum) / count - slope * <f64>load<f32>(layer.mean + at)));
+  }
+}
+
+/** Writes a channel's scale and shift wherever the stretch meets the channel. */
+export function setForward(layer: Layer, channel: i32, scale: f32, shift: f32): void {
+  for (let i = channel; i < layer.stretch; i += layer.channels) {
+    const place = layer.forward + floats(8 * (i >> 2) + (i & 3));
+    store<f32>(place, scale);
+    store<f32>(place, shift, 16);
+  }
+}
+
+/** The same of the gradient's. */
+function setBackward(layer: Layer, channel: i32, gain: f32, slope: f32, offset: f32): void {
+  for (let i = channel; i < layer.stretch; i += layer.channels) {
+    const place = layer.backward + floats(12 * (i >> 2) + (i & 3));
+    store<f32>(place, gain);
+    store<f32>(place, slope, 16);
+    store<f32>(place, offset, 32);
   }
 }
 

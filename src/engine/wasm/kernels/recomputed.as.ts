@@ -29,6 +29,9 @@ export class Recomputed {
   transposed: usize;
   /** The shift of batch norm, filled up to whole panels. */
   beta: usize;
+  /** [channels]: of the gradient, as above. */
+  slope: usize;
+  offset: usize;
   /** W slope W^T packed, and offset W^T filled up to whole panels. */
   correction: usize;
   constant: usize;
@@ -178,13 +181,9 @@ export function finishRecomputed(
     }
     const variance = max<f64>(0, squares / count);
     const factor = single(gamma, c) / Math.sqrt(variance + epsilon);
-    const at = floats(c);
-    store<f32>(layer.scale + at, <f32>factor);
-    store<f32>(layer.shift + at, <f32>(single(beta, c) - mean * factor));
-    store<f32>(layer.mean + at, <f32>mean);
     put(moments, c, mean);
     put(moments, channels + c, variance);
-    store<f32>(r.beta + at, load<f32>(beta + at));
+    store<f32>(r.beta + floats(c), load<f32>(beta + floats(c)));
     for (let i = 0; i < depth; i++) {
       store<f32>(r.scaled + floats(i * channels + c), <f32>(single(filter, i * channels + c) * factor));
     }
@@ -280,9 +279,8 @@ export function finishRecomputedBackward(
     store<f32>(dGamma + floats(c), <f32>product);
     const gain = single(gamma, c) * inverse;
     const slope = (-gain * inverse * product) / count;
-    store<f32>(layer.gain + floats(c), <f32>gain);
-    store<f32>(layer.slope + floats(c), <f32>slope);
-    store<f32>(layer.offset + floats(c), <f32>((-gain * sum) / count));
+    store<f32>(r.slope + floats(c), <f32>slope);
+    store<f32>(r.offset + floats(c), <f32>((-gain * sum) / count));
     for (let i = 0; i < depth; i++) {
       const index = i * channels + c;
       const all = ofParts(dFilter, parts, rowBytes, index);
@@ -295,12 +293,12 @@ export function finishRecomputedBackward(
     for (let j = 0; j < depth; j++) {
       let sum: f64 = 0;
       for (let c = 0; c < channels; c++) {
-        sum += single(filter, i * channels + c) * single(layer.slope, c) * single(filter, j * channels + c);
+        sum += single(filter, i * channels + c) * single(r.slope, c) * single(filter, j * channels + c);
       }
       store<f32>(r.scaled + floats(i * depth + j), <f32>sum);
     }
     let sum: f64 = 0;
-    for (let c = 0; c < channels; c++) sum += single(filter, i * channels + c) * single(layer.offset, c);
+    for (let c = 0; c < channels; c++) sum += single(filter, i * channels + c) * single(r.offset, c);
     store<f32>(r.constant + floats(i), <f32>sum);
   }
   packColumns(r.scaled, r.correction, depth, depth);
