@@ -276,15 +276,13 @@ export class BatchPass {
 
 /** Place of a layer's values and of its bounds among the words that the kernels read, as the class in kernels/batch-norm.as.ts has them. */
 const VALUES = 1;
-const BOUNDS = 13;
+const BOUNDS = 11;
 export const LAYER_BYTES = (BOUNDS + 2) * 4;
 
 /** What a layer is, beside its addresses. */
 type LayerTerms = Omit<LayerPlan, 'layer' | 'sums' | 'sumCount'> &
   Pick<UnitPlan, 'low' | 'high'> & {
     readonly normalized: boolean;
-    /** Where the gradient is computed anew: the layer of the pointwise convolution that follows, and its packed transposed filter. */
-    readonly follower: { readonly layer: number; readonly panels: number } | null;
   };
 
 /** Writes a layer where the kernels read it. */
@@ -303,7 +301,6 @@ export function writeLayer(
     channels,
     normalized,
     recomputed,
-    follower,
     low,
     high,
   }: LayerTerms,
@@ -320,8 +317,6 @@ export function writeLayer(
     channels,
     normalized ? 1 : 0,
     recomputed?.address ?? 0,
-    follower?.layer ?? 0,
-    follower?.panels ?? 0,
   ]);
   new Float32Array(buffer, address + BOUNDS * 4, 2).set([low, high]);
 }

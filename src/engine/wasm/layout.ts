@@ -25,8 +25,8 @@ const MOST_ROWS = 32;
 /** Parts of a batch at least: threads wait for each other after every unit, and the fewer the parts, the longer. */
 const LEAST_PARTS = 4;
 /**
- * Inputs, or outputs in the backward pass, up to which a pointwise convolution is computed anew where a wide map would have to be
- * kept for it. With 8, 16 and 24 of them a step takes the same time to the accuracy of measurement; memory is what is gained.
+ * Inputs up to which a pointwise convolution is computed anew where a wide map would have to be kept for it. With 8 and 16 a step
+ * takes the same time to the accuracy of measurement, with 32 some 3% more; memory is what is gained.
  */
 const MOST_RECOMPUTED = 16;
 /** Evaluations come in batches of this many. */
@@ -195,14 +195,14 @@ function planBatch(
   const slicesEach = Math.ceil(Math.ceil(batchSize / sliceSize) / MOST_ROWS);
   const partSize = Math.min(slicesEach * sliceSize, Math.ceil(batchSize / LEAST_PARTS));
   const parts = Math.ceil(batchSize / partSize);
-  const kept = whatIsKept(placed);
+  const kept = whichAreKept(placed);
   const floats = (count: number) => heap.allocateFloats(batchSize * count);
   const gradients = gradientPlaces(trained, kept, floats);
   const featureLayer = heap.allocate(LAYER_BYTES);
   writeLayer(heap, featureLayer, {
     ...{ z: 0, values: 0, gradient: 0, mean: 0, forward: 0, backward: 0, stretch: 0 },
     ...{ positions: side ** 2, channels },
-    ...{ normalized: false, recomputed: null, follower: null, low: -Infinity, high: Infinity },
+    ...{ normalized: false, recomputed: null, low: -Infinity, high: Infinity },
   });
   const addresses = trained.map(() => heap.allocate(LAYER_BYTES));
   const planLayer = (unit: TrainedUnitPlan, i: number): LayerPlan => {
@@ -218,19 +218,17 @@ function planBatch(
     );
     const depth = placed[i]?.inChannels ?? 0;
     const source = { layer: addresses[i - 1] ?? featureLayer, channels: depth };
-    const next = { layer: addresses[i + 1] ?? 0, panels: trained[i + 1]?.transposed ?? 0 };
     const places = {
-      z: kept[i]?.output ? floats(outFloats) : 0,
+      z: kept[i] ? floats(outFloats) : 0,
       values: adds === null ? 0 : floats(outFloats),
       gradient: gradients[i] ?? 0,
-      recomputed: kept[i]?.output ? null : writeRecomputed(heap, unit, source, outChannels),
+      recomputed: kept[i] ? null : writeRecomputed(heap, unit, source, outChannels),
       ...{ mean: heap.allocateFloats(panelColumns(outChannels)), forward, stretch },
       ...{ backward: heap.allocateFloats(3 * stretch) },
       ...{ positions: outFloats / outChannels, channels: outChannels },
     };
-    const follower = kept[i]?.output && !kept[i]?.gradient ? next : null;
-    writeLayer(heap, layer, { ...places, follower, normalized: batchNorm !== null, low, high });
-    const sumCount = Math.max(2 * outChannels, kept[i]?.output ? 0 : depth + depth * depth);
+    writeLayer(heap, layer, { ...places, normalized: batchNorm !== null, low, high });
+    const sumCount = Math.max(2 * outChannels, kept[i] ? 0 : depth + depth * depth);
     const sums = heap.allocate(parts * sumCount * Float64Array.BYTES_PER_ELEMENT);
     return { ...places, layer, sums, sumCount };
   };
@@ -247,36 +245,22 @@ function stretchOf(channels: number): number {
   return stretch;
 }
 
-/** What is kept of a unit's map for a whole mini-batch: what its convolution gave, and its gradient. */
-interface Kept {
-  readonly output: boolean;
-  readonly gradient: boolean;
-}
-
 /**
- * Not the outputs of a pointwise convolution of few inputs without activation, before a depthwise one; and not the gradients of a
- * depthwise one before a pointwise convolution of few outputs. All of them have batch norm.
+ * Whether a unit's map is kept for a whole mini-batch, and its gradient: not those of a pointwise convolution of few inputs without
+ * activation, before a depthwise one, where both have batch norm.
  */
-function whatIsKept(units: readonly PlacedUnit[]): Kept[] {
+function whichAreKept(units: readonly PlacedUnit[]): boolean[] {
   return units.map(({ unit, inChannels, outChannels, adds }, i) => {
     const [before, next] = [units[i - 1], units[i + 1]];
-    const normalized = unit.batchNorm !== undefined;
-    const nextNormalized = next?.unit.batchNorm !== undefined;
-    const output =
-      normalized &&
+    const isRecomputed =
+      unit.batchNorm !== undefined &&
       isPointwise(unit) &&
       inChannels <= Math.min(outChannels, MOST_RECOMPUTED) &&
       adds === null &&
       !(before?.unit.relu6 ?? false) &&
-      nextNormalized &&
-      next?.unit.kind === 'depthwise';
-    const gradient =
-      normalized &&
-      unit.kind === 'depthwise' &&
-      next !== undefined &&
-      isPointwise(next.unit) &&
-      next.outChannels <= Math.min(MOST_RECOMPUTED, outChannels);
-    return { output: !output, gradient: !output && !gradient };
+      next?.unit.batchNorm !== undefined &&
+      next.unit.kind === 'depthwise';
+    return !isRecomputed;
   });
 }
 
@@ -291,7 +275,7 @@ function isPointwise({ kind, stride, filterShape: [height, width] }: ConvUnit): 
  */
 function gradientPlaces(
   units: readonly TrainedUnitPlan[],
-  kept: readonly Kept[],
+  kept: readonly boolean[],
   allocate: (floats: number) => number,
 ): number[] {
   const sizes = [0, 0, 0];
@@ -299,7 +283,7 @@ function gradientPlaces(
   // Of the gradient that the next one is computed from.
   let source: number | undefined;
   for (let i = units.length - 1; i >= 0; i--) {
-    if (!kept[i]?.gradient) continue;
+    if (!kept[i]) continue;
     const end = units[i + 1]?.blockEnd ?? null;
     const around = units.findLast(
       (unit, begin) => begin <= i + 1 && unit.blockEnd !== null && unit.blockEnd > i,

@@ -1,12 +1,12 @@
 import { activate, addGradientMoments, at, gradientOfSums, isBounded, Layer } from './batch-norm.as';
-import { addColumnSums, addGradientSums, addMoments } from './column-sums.as';
+import { addColumnSums, addMoments } from './column-sums.as';
 import {
   addFilterGradient, firstOutput, forwardRows, HELD_BYTES, inputGradient, inputRows, isFast, lastOutput,
 } from './depthwise.as';
 import { filterDepth, floats, Geometry, isPointwise } from './geometry.as';
 import { gatherPatches } from './patches.as';
 import { accumulateOuter, multiplyRows, OUTER_ROWS, outerScratchBytes } from './product.as';
-import { handOn, recompute, recomputeGradient } from './recomputed.as';
+import { handOn, recompute } from './recomputed.as';
 import { TILE_ROWS } from './tile.as';
 import { addInPlace, maskInPlace } from './update.as';
 
@@ -112,12 +112,6 @@ export function convLayerBackward(
     if (!direct) gatherPatches(g, before.values, input, from, count);
     else activate(before, from, count, input);
     accumulateOuter(input, gradient, dFilter, count, width, columns, rest);
-    if (before.follower != 0) {
-      // Its gradient is not kept, only summed.
-      multiplyRows(gradient, panels, zeros, input, count, columns, width, before.low, before.high, bounded);
-      addGradientSums(input, at(before, before.z, from), before.mean, sums, count, width);
-      continue;
-    }
     if (before.gradient == 0) continue;
     if (hasSecond && bounded) maskInPlace(target, input, count * width, before.low, before.high);
     multiplyRows(gradient, panels, zeros, input, count, columns, width, before.low, before.high, bounded);
@@ -238,10 +232,7 @@ export function depthwiseLayerBackward(
         const bottom = lastOutput(g, to - 1) + 1;
         moveRows(scratch, top - first, end - top, outRowBytes);
         const missing = scratch + <usize>(end - top) * outRowBytes;
-        const position = outFrom + end * g.outWidth;
-        const count = (bottom - end) * g.outWidth;
-        if (own.follower != 0) recomputeGradient(own, position, count, missing, zeros, rest);
-        else gradientOfSums(own, position, count, missing);
+        gradientOfSums(own, outFrom + end * g.outWidth, (bottom - end) * g.outWidth, missing);
         first = top;
         end = bottom;
         gradient = scratch - <usize>top * outRowBytes;

@@ -16,7 +16,7 @@ export class Layer {
   z: usize;
   /** The activations themselves, where they lie ready; else 0. */
   values: usize;
-  /** [batch, positions, channels]: the gradient of z scale + shift; 0 where nobody needs it, and where it is not kept. */
+  /** [batch, positions, channels]: the gradient of z scale + shift; 0 where nobody needs it, and where the layer is `recomputed`. */
   gradient: usize;
   /** [channels]: of the batch. */
   mean: usize;
@@ -32,9 +32,6 @@ export class Layer {
   normalized: i32;
   /** What z is computed from where it is not kept, see the class in recomputed.as.ts; else 0. */
   recomputed: usize;
-  /** The layer that a pointwise convolution makes of this one, and its packed transposed filter, where `gradient` is not kept; else 0. */
-  follower: usize;
-  followerPanels: usize;
   low: f32;
   high: f32;
 }

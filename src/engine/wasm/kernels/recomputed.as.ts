@@ -1,4 +1,4 @@
-import { activate, addGradientMoments, at, gradientOfRows, gradientOfSums, isBounded, Layer } from './batch-norm.as';
+import { activate, addGradientMoments, at, Layer } from './batch-norm.as';
 import { addColumnSums, addColumnTotals } from './column-sums.as';
 import { floats } from './geometry.as';
 import { packColumns, packTransposed, panelColumns } from './pack.as';
@@ -327,29 +327,6 @@ export function correctSource(layer: Layer, firstImage: i32, images: i32, sums: 
     multiplyRows(x, r.correction, r.constant, missing, count, depth, depth, -Infinity, Infinity, false);
     addInPlace(at(source, source.gradient, first + start), missing, count * depth);
     if (source.normalized) addGradientMoments(source, first + start, count, sums);
-  }
-}
-
-/**
- * out = the gradients of z at positions of a batch, where the gradient of what comes after batch norm is not kept either: it is
- * computed anew from that of the pointwise convolution that follows.
- */
-export function recomputeGradient(layer: Layer, from: i32, rows: i32, out: usize, zeros: usize, scratch: usize): void {
-  const follower = changetype<Layer>(layer.follower);
-  const channels = layer.channels;
-  for (let start = 0; start < rows; start += OUTER_ROWS) {
-    const count = min(OUTER_ROWS, rows - start);
-    let gradient = at(follower, follower.gradient, from + start);
-    if (follower.normalized) {
-      gradientOfSums(follower, from + start, count, scratch);
-      gradient = scratch;
-    }
-    const target = out + floats(start * channels);
-    activate(layer, from + start, count, target);
-    multiplyRows(
-      gradient, layer.followerPanels, zeros, target, count, follower.channels, channels, layer.low, layer.high, isBounded(layer),
-    );
-    gradientOfRows(layer, at(layer, layer.z, from + start), target, count, target);
   }
 }
 
