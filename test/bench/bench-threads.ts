@@ -6,7 +6,8 @@ import { table } from './bench-report.js';
 import { openStep } from './our-network.js';
 
 // What more threads would bring: the items of each job of a step are timed on one thread, and dealt out to any number of them as
-// the engine does it. Memory that threads share, and waking them, cost nothing here: the two threads that are measured tell.
+// the engine does it. Memory that threads share, and waking them, cost nothing here: the threads that are measured tell, and how long
+// the first of them waits for the others.
 
 /** A step on one thread, in milliseconds. */
 interface StepParts {
@@ -73,12 +74,28 @@ function dealOut({ jobs, between }: StepParts, threads: number): number {
   return sum(between) + sum(lengths);
 }
 
-/** The fastest step on so many threads of this machine. */
-async function measure(work: StepCase, threads: number): Promise<number> {
+/** The fastest step on so many threads of this machine, and how long the first thread waited in it; in milliseconds. */
+async function measure(work: StepCase, threads: number): Promise<{ step: number; waiting: number }> {
+  const { awaitFinish } = JobBoard.prototype;
+  let waiting = 0;
+  JobBoard.prototype.awaitFinish = function (this: JobBoard, others, milliseconds) {
+    const begin = performance.now();
+    const finished = awaitFinish.call(this, others, milliseconds);
+    waiting += performance.now() - begin;
+    return finished;
+  };
   const { engine, step } = await openStep(work, threads);
-  let fastest = Infinity;
-  for (let i = 0; i < work.warmUp + REPETITIONS; i++) fastest = Math.min(fastest, await step());
-  await engine.dispose();
+  let fastest = { step: Infinity, waiting: NaN };
+  try {
+    for (let i = 0; i < work.warmUp + REPETITIONS; i++) {
+      waiting = 0;
+      const time = await step();
+      if (time < fastest.step) fastest = { step: time, waiting };
+    }
+  } finally {
+    Object.assign(JobBoard.prototype, { awaitFinish });
+    await engine.dispose();
+  }
   return fastest;
 }
 
@@ -103,11 +120,21 @@ export async function benchThreads(cases: readonly StepCase[], say: (line: strin
         percent(sum(parts.between) / time),
         // Of all the threads' time.
         percent(1 - one / time / threads),
-        measured?.toFixed(1) ?? '–',
+        measured?.step.toFixed(1) ?? '–',
+        measured === undefined ? '–' : percent(measured.waiting / measured.step),
       ]);
     }
   }
-  const head = ['step', 'threads', 'computed, ms', 'times as fast', 'serial', 'waiting', 'measured, ms'];
+  const head = [
+    'step',
+    'threads',
+    'computed, ms',
+    'times as fast',
+    'serial',
+    'waiting',
+    'measured, ms',
+    'first waits',
+  ];
   return table(head, rows);
 }
 

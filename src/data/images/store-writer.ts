@@ -88,10 +88,13 @@ export class ImageStoreWriter {
     return fresh;
   }
 
+  private get directory(): string {
+    return this.options.cacheDir ?? tmpdir();
+  }
+
   private spill(pixels: Uint8Array): number {
-    const directory = this.options.cacheDir ?? tmpdir();
     try {
-      const file = (this.tables.file ??= openNamelessFile(directory));
+      const file = (this.tables.file ??= openNamelessFile(this.directory));
       const begin = this.fileBytes;
       for (let done = 0; done < pixels.length;) {
         done += writeSync(file, pixels, done, pixels.length - done, begin + done);
@@ -101,7 +104,7 @@ export class ImageStoreWriter {
     } catch (error) {
       const reason = messageOf(error);
       throw new RunError(
-        `Cannot write decoded images to a temporary file in ${directory} (${reason}). They do not fit in the memory ` +
+        `Cannot write decoded images to a temporary file in ${this.directory} (${reason}). They do not fit in the memory ` +
           'allowed for them; expected a folder with free space. Free some space, or set TMPDIR to a larger disk.',
       );
     }

@@ -141,13 +141,15 @@ export class WasmEngine implements Engine {
     const items = Math.ceil(images / batch.partSize);
     const parts = { kind, images, batchSize, items };
     for (let unit = 0; unit < trained.length; unit++) {
-      await this.team.run({ ...parts, op: Op.forwardUnit, unit });
+      const others = this.team.run({ ...parts, op: Op.forwardUnit, unit });
+      if (others !== undefined) await others;
       wholeBatch.finishForward(unit, items, images);
     }
     await this.team.run({ ...parts, op: Op.lossOfPart });
     for (let unit = trained.length - 1; unit >= 0; unit--) {
       wholeBatch.finishBackward(unit, items, images);
-      await this.team.run({ ...parts, op: Op.backwardUnit, unit });
+      const others = this.team.run({ ...parts, op: Op.backwardUnit, unit });
+      if (others !== undefined) await others;
     }
     return { rows: items, losses: items };
   }

@@ -51,20 +51,8 @@ export interface Job {
 /** A job to do; fields that it does not need may be left out and are 0. */
 export type JobOrder = Pick<Job, 'op' | 'items' | 'kind'> & Partial<Job>;
 
-const FIELDS = [
-  'op',
-  'items',
-  'firstItem',
-  'images',
-  'kind',
-  'input',
-  'output',
-  'firstRow',
-  'rows',
-  'batchSize',
-  'unit',
-] as const;
-const SIGNAL = FIELDS.length;
+/** The job's own integers come first. */
+const SIGNAL = 11;
 const JOINED = SIGNAL + 1;
 const NEXT = JOINED + 1;
 const FINISHED = NEXT + 1;
@@ -104,7 +92,9 @@ export class JobBoard {
 
   /** Writes a job that the first thread does alone. */
   put(job: JobOrder): void {
-    FIELDS.forEach((field, i) => (this.integers[i] = job[field] ?? 0));
+    const { op, items, kind, firstItem = 0, images = 0, input = 0, output = 0 } = job;
+    const { firstRow = 0, rows = 0, batchSize = 0, unit = 0 } = job;
+    this.integers.set([op, items, kind, firstItem, images, input, output, firstRow, rows, batchSize, unit]);
     Atomics.store(this.integers, NEXT, 0);
   }
 
@@ -138,9 +128,21 @@ export class JobBoard {
 
   /** The current job; it stays until all who take part have finished. */
   read(): Job {
-    return Object.fromEntries(
-      FIELDS.map((field, i) => [field, (this.integers[i] ?? 0) >>> 0]),
-    ) as unknown as Job;
+    // Addresses have 32 bits, and no sign.
+    const field = (i: number) => (this.integers[i] ?? 0) >>> 0;
+    return {
+      op: field(0) as Op,
+      items: field(1),
+      kind: field(2) as Job['kind'],
+      firstItem: field(3),
+      images: field(4),
+      input: field(5),
+      output: field(6),
+      firstRow: field(7),
+      rows: field(8),
+      batchSize: field(9),
+      unit: field(10),
+    };
   }
 
   /** The next item that nobody has taken, or undefined. */
