@@ -197,7 +197,9 @@ function planBatch(
   const parts = Math.ceil(batchSize / partSize);
   const kept = whichAreKept(placed);
   const floats = (count: number) => heap.allocateFloats(batchSize * count);
-  const gradients = gradientPlaces(trained, kept, floats);
+  const maps = placeMaps(trained, kept);
+  const begin = floats(maps.floats);
+  const address = (place: number | undefined) => (place === undefined ? 0 : begin + batchSize * place * 4);
   const featureLayer = heap.allocate(LAYER_BYTES);
   writeLayer(heap, featureLayer, {
     ...{ z: 0, values: 0, gradient: 0, mean: 0, forward: 0, backward: 0, stretch: 0 },
@@ -206,7 +208,7 @@ function planBatch(
   });
   const addresses = trained.map(() => heap.allocate(LAYER_BYTES));
   const planLayer = (unit: TrainedUnitPlan, i: number): LayerPlan => {
-    const { outFloats, outChannels, low, high, adds, batchNorm } = unit;
+    const { outFloats, outChannels, low, high, batchNorm } = unit;
     const layer = addresses[i] ?? 0;
     const stretch = stretchOf(outChannels);
     const forward = heap.allocateFloats(2 * stretch);
@@ -219,9 +221,9 @@ function planBatch(
     const depth = placed[i]?.inChannels ?? 0;
     const source = { layer: addresses[i - 1] ?? featureLayer, channels: depth };
     const places = {
-      z: kept[i] ? floats(outFloats) : 0,
-      values: adds === null ? 0 : floats(outFloats),
-      gradient: gradients[i] ?? 0,
+      z: address(maps.z[i]),
+      values: address(maps.values[i]),
+      gradient: address(maps.gradients[i]),
       recomputed: kept[i] ? null : writeRecomputed(heap, unit, source, outChannels),
       ...{ mean: heap.allocateFloats(panelColumns(outChannels)), forward, stretch },
       ...{ backward: heap.allocateFloats(3 * stretch) },
@@ -268,36 +270,75 @@ function isPointwise({ kind, stride, filterShape: [height, width] }: ConvUnit): 
   return kind === 'conv' && height * width * stride === 1;
 }
 
+/** Where the maps of a batch begin, by unit, in floats of one image; undefined where there is no such map. */
+interface MapPlaces {
+  readonly z: readonly (number | undefined)[];
+  readonly values: readonly (number | undefined)[];
+  readonly gradients: readonly (number | undefined)[];
+  /** All of them. */
+  readonly floats: number;
+}
+
 /**
- * Addresses for the gradients of the units' outputs, 0 where they are not kept. Three places are enough for all: a gradient must
- * overwrite neither the one that it is computed from nor that of the block's end, which is still to be added; to this the gradient of
- * the block's input is added in place. Of the free places the one is taken that has to grow least.
+ * Places what is kept of the units, in their order, and the gradients of their outputs. A gradient lies where maps of later units
+ * are no longer needed: the backward pass of unit `reader` writes it and still reads that unit's z, and of what comes after nothing
+ * but the gradients that are under way. These are the one that it is computed from, and that of the end of the block around it, to
+ * which the gradient of the block's input is added in place.
  */
-function gradientPlaces(
-  units: readonly TrainedUnitPlan[],
-  kept: readonly boolean[],
-  allocate: (floats: number) => number,
-): number[] {
-  const sizes = [0, 0, 0];
-  const places: (number | undefined)[] = [];
-  // Of the gradient that the next one is computed from.
-  let source: number | undefined;
+function placeMaps(units: readonly TrainedUnitPlan[], kept: readonly boolean[]): MapPlaces {
+  let floats = 0;
+  const place = (count: number) => {
+    const at = floats;
+    floats += wholeLines(count);
+    return at;
+  };
+  const maps = units.map(({ outFloats, adds }, i) => {
+    const z = kept[i] ? place(outFloats) : undefined;
+    return { z, done: floats, values: adds === null ? undefined : place(outFloats) };
+  });
+  const all = floats;
+  const gradients: (Span | undefined)[] = [];
+  let source: Span | undefined;
   for (let i = units.length - 1; i >= 0; i--) {
     if (!kept[i]) continue;
     const end = units[i + 1]?.blockEnd ?? null;
-    const around = units.findLast(
-      (unit, begin) => begin <= i + 1 && unit.blockEnd !== null && unit.blockEnd > i,
-    );
-    const second = around?.blockEnd ?? null;
-    source =
-      end === null
-        ? growPlace(sizes, units[i]?.outFloats ?? 0, [source, second === null ? undefined : places[second]])
-        : places[end];
-    places[i] = source;
+    if (end === null) {
+      const reader = kept[i + 1] === false ? i + 2 : i + 1;
+      const around = units.findLast(
+        ({ blockEnd }, begin) => begin <= i + 1 && blockEnd !== null && blockEnd > i,
+      );
+      const taken = [source, gradients[around?.blockEnd ?? -1]].filter((span) => span !== undefined);
+      source = firstFree(maps[reader]?.done ?? all, wholeLines(units[i]?.outFloats ?? 0), taken);
+      floats = Math.max(floats, source.to);
+    } else {
+      source = gradients[end];
+    }
+    gradients[i] = source;
   }
-  const addresses = sizes.map(allocate);
-  return units.map((_, i) => (places[i] === undefined ? 0 : (addresses[places[i]] ?? 0)));
+  return {
+    z: maps.map(({ z }) => z),
+    values: maps.map(({ values }) => values),
+    gradients: Array.from(units, (_, i) => gradients[i]?.from),
+    floats,
+  };
 }
+
+/** From one float to before another. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Where so many floats fit first, at `from` or later. */
+function firstFree(from: number, length: number, taken: readonly Span[]): Span {
+  const begins = [from, ...taken.map(({ to }) => Math.max(from, to))];
+  const free = begins.filter((at) => taken.every((other) => at >= other.to || at + length <= other.from));
+  const begin = Math.min(...free);
+  return { from: begin, to: begin + length };
+}
+
+/** A number of floats in whole cache lines. */
+const wholeLines = (floats: number) => Math.ceil(floats / 16) * 16;
 
 /** A unit as evaluations compute it: with the same weights, or with such as batch norm is folded into. */
 function planEvaluated(heap: Heap, unit: TrainedUnitPlan, placed: PlacedUnit | undefined): UnitPlan {

@@ -84,8 +84,8 @@ export interface LayerPlan {
   /** [batch, positions, channels]: the unit's outputs, at a residual block's end; else 0, and they are computed from z. */
   readonly values: number;
   /**
-   * [batch, positions, channels]: the gradient of what came before the activation; 0 where it is not kept. Units share it with
-   * units that are done.
+   * [batch, positions, channels]: the gradient of what came before the activation; 0 where it is not kept. It lies where maps of
+   * later units were.
    */
   readonly gradient: number;
   /** What computes z anew. */
