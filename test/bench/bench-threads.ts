@@ -84,17 +84,17 @@ async function measure(work: StepCase, threads: number): Promise<{ step: number;
     waiting += performance.now() - begin;
     return finished;
   };
-  const { engine, step } = await openStep(work, threads);
   let fastest = { step: Infinity, waiting: NaN };
   try {
+    const { engine, step } = await openStep(work, threads);
     for (let i = 0; i < work.warmUp + REPETITIONS; i++) {
       waiting = 0;
       const time = await step();
       if (time < fastest.step) fastest = { step: time, waiting };
     }
+    await engine.dispose();
   } finally {
     Object.assign(JobBoard.prototype, { awaitFinish });
-    await engine.dispose();
   }
   return fastest;
 }

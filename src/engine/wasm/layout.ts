@@ -281,7 +281,7 @@ interface MapPlaces {
 
 /**
  * Places what is kept of the units, in their order, and the gradients of their outputs. A gradient lies where maps of later units
- * are no longer needed: the backward pass of unit `reader` writes it and still reads that unit's z, and of what comes after nothing
+ * are no longer needed: the backward pass of unit `writer` writes it and still reads that unit's z, and of what comes after nothing
  * but the gradients that are under way. These are the one that it is computed from, and that of the end of the block around it, to
  * which the gradient of the block's input is added in place.
  */
@@ -303,12 +303,12 @@ function placeMaps(units: readonly TrainedUnitPlan[], kept: readonly boolean[]):
     if (!kept[i]) continue;
     const end = units[i + 1]?.blockEnd ?? null;
     if (end === null) {
-      const reader = kept[i + 1] === false ? i + 2 : i + 1;
+      const writer = kept[i + 1] === false ? i + 2 : i + 1;
       const around = units.findLast(
         ({ blockEnd }, begin) => begin <= i + 1 && blockEnd !== null && blockEnd > i,
       );
       const taken = [source, gradients[around?.blockEnd ?? -1]].filter((span) => span !== undefined);
-      source = firstFree(maps[reader]?.done ?? all, wholeLines(units[i]?.outFloats ?? 0), taken);
+      source = firstFree(maps[writer]?.done ?? all, wholeLines(units[i]?.outFloats ?? 0), taken);
       floats = Math.max(floats, source.to);
     } else {
       source = gradients[end];

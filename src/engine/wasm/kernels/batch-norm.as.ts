@@ -95,11 +95,8 @@ function activateFour(z: usize, factors: usize, out: usize, floor: v128, ceiling
 
 /** out = the gradients of z at positions `from` to `from + rows` - 1 of a batch. */
 export function gradientOfSums(layer: Layer, from: i32, rows: i32, out: usize): void {
-  gradientOfRows(layer, at(layer, layer.z, from), at(layer, layer.gradient, from), rows, out);
-}
-
-/** The same for rows of z and dy wherever they lie; `out` may be dy. */
-export function gradientOfRows(layer: Layer, z: usize, dy: usize, rows: i32, out: usize): void {
+  let z = at(layer, layer.z, from);
+  let dy = at(layer, layer.gradient, from);
   const end = z + floats(rows * layer.channels);
   while (z < end) {
     const stop = min(end, z + floats(layer.stretch));
@@ -227,7 +224,7 @@ export function finishBackward(
 }
 
 /** Writes a channel's scale and shift wherever the stretch meets the channel. */
-export function setForward(layer: Layer, channel: i32, scale: f32, shift: f32): void {
+function setForward(layer: Layer, channel: i32, scale: f32, shift: f32): void {
   for (let i = channel; i < layer.stretch; i += layer.channels) {
     const place = layer.forward + floats(8 * (i >> 2) + (i & 3));
     store<f32>(place, scale);
