@@ -89,8 +89,10 @@ export async function readEnvironment(dir: string): Promise<JsonObject> {
     RUN_FILES.epochs,
   ].filter((name) => !names.includes(name));
   if (missing.length > 0) {
+    const [inside] = await listRuns(dir).catch(() => []);
+    const advice = inside === undefined ? 'a folder that onecycle made' : `a run in it, such as ${inside}`;
     throw new UsageError(
-      `${dir} is not the folder of a run: it lacks ${missing.join(', ')}. Give a folder that onecycle made.`,
+      `${dir} is not the folder of a run: it lacks ${missing.join(', ')}. Give ${advice}.`,
     );
   }
   const path = join(dir, RUN_FILES.environment);

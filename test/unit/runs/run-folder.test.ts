@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { RunError, UsageError } from '../../../src/errors.js';
 import {
   checkpointPath,
@@ -278,6 +278,11 @@ describe('openRun', () => {
     const dir = freshFolder();
     await expect(openRun(dir)).rejects.toThrow('is not the folder of a run');
     expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it('names a run that is in the folder given in its place', async () => {
+    const dir = await sixSteps();
+    await expect(openRun(dirname(dir))).rejects.toThrow(`Give a run in it, such as ${dirname(dir)}`);
   });
 
   it('removes what a killed process left half-written, and nothing else', async () => {
