@@ -1,69 +1,69 @@
 import { availableParallelism } from 'node:os';
 import { startBackend } from '../../src/engine/backends/choose.js';
-import { type Job, JobBoard } from '../../src/engine/wasm/job-board.js';
+import { JobBoard } from '../../src/engine/wasm/job-board.js';
 import type { StepCase } from './bench-peers.js';
 import { table } from './bench-report.js';
 import { openStep } from './our-network.js';
 
-// What more threads would bring: the items of each job of a step are timed on one thread, and dealt out to any number of them as
-// the engine does it. Memory that threads share, and waking them, cost nothing here: the threads that are measured tell, and how long
-// the first of them waits for the others.
+// What more threads would bring: the items of each phase of a step are timed on one thread, and dealt out to any number of them:
+// whoever is free takes the next. Memory that threads share, and waking them, cost nothing here: the threads that are measured tell,
+// and how long the first of them waits for the others.
 
 /** A step on one thread, in milliseconds. */
 interface StepParts {
-  /** Of each job in turn, its items. */
-  readonly jobs: readonly (readonly number[])[];
-  /** What comes before each job, and after the last: one thread does it alone. */
+  /** Of each phase in turn, its items. */
+  readonly phases: readonly (readonly number[])[];
+  /** What comes before each phase, and after the last: one thread does it alone. */
   readonly between: readonly number[];
 }
 
-/** As many steps; each item, and what lies between jobs, counts with its fastest. */
+/** As many steps; each item, and what lies between phases, counts with its fastest. */
 const REPETITIONS = 12;
 
 async function timeItems(work: StepCase): Promise<StepParts> {
-  const { take, post } = JobBoard.prototype;
-  let jobs: number[][] = [];
+  const { take } = JobBoard.prototype;
+  let phases: number[][] = [];
   let between: number[] = [];
   // The end of the last item, and the begin of the one at hand.
   let end = 0;
   let begin: number | undefined;
-  JobBoard.prototype.post = function (this: JobBoard, job) {
-    jobs.push([]);
-    return post.call(this, job);
-  };
-  JobBoard.prototype.take = function (this: JobBoard, job: Job) {
+  JobBoard.prototype.take = function (this: JobBoard, job, thread, fromBack) {
     const now = performance.now();
-    if (begin === undefined) between.push(now - end);
-    else jobs.at(-1)?.push(now - begin);
+    if (begin === undefined) {
+      between.push(now - end);
+      phases.push([]);
+    } else {
+      phases.at(-1)?.push(now - begin);
+    }
     end = now;
-    const item = take.call(this, job);
+    const item = take.call(this, job, thread, fromBack);
     begin = item === undefined ? undefined : performance.now();
     return item;
   };
   const { engine, step } = await openStep(work, 1);
-  let fastest: StepParts = { jobs: [], between: [] };
+  let fastest: StepParts = { phases: [], between: [] };
   try {
     for (let i = 0; i < work.warmUp + REPETITIONS; i++) {
-      [jobs, between, end] = [[], [], performance.now()];
+      [phases, between, end] = [[], [], performance.now()];
       await step();
       between.push(performance.now() - end);
       if (i < work.warmUp) continue;
-      const { jobs: items, between: gaps } = fastest;
+      const { phases: items, between: gaps } = fastest;
       fastest = {
-        jobs: jobs.map((times, j) => times.map((time, k) => Math.min(time, items[j]?.[k] ?? Infinity))),
+        phases: phases.map((times, j) => times.map((time, k) => Math.min(time, items[j]?.[k] ?? Infinity))),
         between: between.map((time, j) => Math.min(time, gaps[j] ?? Infinity)),
       };
     }
   } finally {
-    Object.assign(JobBoard.prototype, { take, post });
+    Object.assign(JobBoard.prototype, { take });
     await engine.dispose();
   }
   return fastest;
 }
 
 /** The step on so many threads: each takes the next item when it is free, and none goes on before the last has ended. */
-function dealOut({ jobs, between }: StepParts, threads: number): number {
-  const lengths = jobs.map((items) => {
+function dealOut({ phases, between }: StepParts, threads: number): number {
+  const lengths = phases.map((items) => {
     const free = new Array<number>(threads).fill(0);
     for (const item of items) {
       const next = free.indexOf(Math.min(...free));
@@ -76,13 +76,13 @@ function dealOut({ jobs, between }: StepParts, threads: number): number {
 
 /** The fastest step on so many threads of this machine, and how long the first thread waited in it; in milliseconds. */
 async function measure(work: StepCase, threads: number): Promise<{ step: number; waiting: number }> {
-  const { awaitFinish } = JobBoard.prototype;
+  const { awaitPhaseAfter } = JobBoard.prototype;
   let waiting = 0;
-  JobBoard.prototype.awaitFinish = function (this: JobBoard, others, milliseconds) {
+  JobBoard.prototype.awaitPhaseAfter = function (this: JobBoard, phase, milliseconds) {
     const begin = performance.now();
-    const finished = awaitFinish.call(this, others, milliseconds);
+    const done = awaitPhaseAfter.call(this, phase, milliseconds);
     waiting += performance.now() - begin;
-    return finished;
+    return done;
   };
   let fastest = { step: Infinity, waiting: NaN };
   try {
@@ -94,7 +94,7 @@ async function measure(work: StepCase, threads: number): Promise<{ step: number;
     }
     await engine.dispose();
   } finally {
-    Object.assign(JobBoard.prototype, { awaitFinish });
+    Object.assign(JobBoard.prototype, { awaitPhaseAfter });
   }
   return fastest;
 }

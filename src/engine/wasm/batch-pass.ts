@@ -37,11 +37,6 @@ export class BatchPass {
     private readonly slices: SlicePass,
   ) {}
 
-  /** Where the features of the whole batch lie. */
-  begin(features: number): void {
-    new Uint32Array(this.memory.buffer, this.batch.featureLayer, BOUNDS)[VALUES] = features;
-  }
-
   /** A unit's z for a part, with its moments, once the scale and shift of the unit before are there. */
   forward(index: number, { index: part, from, images }: Part): void {
     const { kind, geometry, kernel, bias, panels, panelBias } = this.unit(index);
@@ -278,6 +273,11 @@ export class BatchPass {
 const VALUES = 1;
 const BOUNDS = 11;
 export const LAYER_BYTES = (BOUNDS + 2) * 4;
+
+/** Says where the features of the whole batch lie. */
+export function setFeatures({ memory }: Heap, { featureLayer }: BatchPlan, features: number): void {
+  new Uint32Array(memory.buffer, featureLayer, BOUNDS)[VALUES] = features;
+}
 
 /** What a layer is, beside its addresses. */
 type LayerTerms = Omit<LayerPlan, 'layer' | 'sums' | 'sumCount'> &

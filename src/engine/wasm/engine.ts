@@ -15,6 +15,7 @@ import { slicesOf } from '../shapes.js';
 import { compileKernels, instantiateKernels } from './compile-kernels.js';
 import { floatsAt, Heap } from './heap.js';
 import { featureIdentity } from './identity.js';
+import { setFeatures } from './batch-pass.js';
 import { InputArea } from './input-area.js';
 import { InputKind, type Job, JobBoard, Op } from './job-board.js';
 import { type Layout, layOutNetwork } from './layout.js';
@@ -62,7 +63,7 @@ export class WasmEngine implements Engine {
       const { module } = compiled;
       const kernels = await instantiateKernels(module, heap.memory);
       const plan = layOutNetwork(heap, kernels, setup, layout);
-      const board = new JobBoard(heap.memory, plan.board);
+      const board = new JobBoard(heap.memory, plan.board, plan.arenas.length);
       const member = new TeamMember(heap.memory, kernels, plan, board, 0);
       const team = new Team(heap.memory, module, plan, board, member);
       return new WasmEngine(heap, plan, board, member, team, featureIdentity(setup, compiled));
@@ -130,27 +131,14 @@ export class WasmEngine implements Engine {
 
   /** The whole batch goes through one unit after another, since batch norm needs its mean and variance before the next one. */
   private async gradientsByUnits(job: StepJob, batch: BatchPlan): Promise<{ rows: number; losses: number }> {
-    const { trained, sliceSize } = this.plan;
-    const { kind, images, batchSize } = job;
-    const { wholeBatch } = this.member;
+    const { kind, images } = job;
     if (kind === InputKind.images) {
-      const items = Math.ceil(images / sliceSize);
+      const items = Math.ceil(images / this.plan.sliceSize);
       await this.team.run({ ...job, op: Op.features, items, output: batch.features });
     }
-    wholeBatch.begin(kind === InputKind.images ? batch.features : job.input);
+    setFeatures(this.heap, batch, kind === InputKind.images ? batch.features : job.input);
     const items = Math.ceil(images / batch.partSize);
-    const parts = { kind, images, batchSize, items };
-    for (let unit = 0; unit < trained.length; unit++) {
-      const others = this.team.run({ ...parts, op: Op.forwardUnit, unit });
-      if (others !== undefined) await others;
-      wholeBatch.finishForward(unit, items, images);
-    }
-    await this.team.run({ ...parts, op: Op.lossOfPart });
-    for (let unit = trained.length - 1; unit >= 0; unit--) {
-      wholeBatch.finishBackward(unit, items, images);
-      const others = this.team.run({ ...parts, op: Op.backwardUnit, unit });
-      if (others !== undefined) await others;
-    }
+    await this.team.run({ ...job, op: Op.wholeBatch, items });
     return { rows: items, losses: items };
   }
 

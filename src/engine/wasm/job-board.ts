@@ -1,4 +1,4 @@
-/** What a team can do. A job consists of items, and any thread may take the next one. */
+/** What a team can do. A job has phases, and a phase has items, of which any thread may take the next one. */
 export const Op = {
   /** Gradients of a slice into its row. */
   gradients: 1,
@@ -10,14 +10,10 @@ export const Op = {
   features: 4,
   /** Logits of a slice. */
   logits: 5,
-  /** One unit's outputs for a part of a batch, and their moments. */
-  forwardUnit: 6,
-  /** The loss of a part of a batch, and the gradients of the head and of the last unit. */
-  lossOfPart: 7,
-  /** One unit's gradients for a part of a batch. */
-  backwardUnit: 8,
+  /** Gradients of a whole batch, which moves through one unit after another; an item is a part of it. */
+  wholeBatch: 6,
   /** One unit's running batch norm is folded into the weights that evaluations use. */
-  fold: 9,
+  fold: 7,
 } as const;
 
 export type Op = (typeof Op)[keyof typeof Op];
@@ -28,7 +24,7 @@ export const InputKind = { images: 0, features: 1 } as const;
 /** A job, as it lies on the board. */
 export interface Job {
   readonly op: Op;
-  /** Slices or units. */
+  /** Of each phase: slices, parts or units. */
   readonly items: number;
   readonly firstItem: number;
   /** Images of the job. */
@@ -44,21 +40,30 @@ export interface Job {
   readonly rows: number;
   /** Images of the whole batch, whose mean loss is differentiated. */
   readonly batchSize: number;
-  /** The unit of which all items are, where they are parts of a batch. */
-  readonly unit: number;
+  /** How many threads take part. */
+  readonly threads: number;
 }
 
 /** A job to do; fields that it does not need may be left out and are 0. */
-export type JobOrder = Pick<Job, 'op' | 'items' | 'kind'> & Partial<Job>;
+export type JobOrder = Pick<Job, 'op' | 'items' | 'kind'> & Partial<Omit<Job, 'threads'>>;
 
+/** A cache line, in integers: what some threads write while others look at something else lies apart from that. */
+const LINE = 16;
 /** The job's own integers come first. */
-const SIGNAL = 11;
+const JOB_INTEGERS = 11;
+const SIGNAL = LINE;
 const JOINED = SIGNAL + 1;
-const NEXT = JOINED + 1;
-const FINISHED = NEXT + 1;
-const RATES = 16;
+const PHASE = 2 * LINE;
+const SLEEPING = PHASE + 1;
+const ARRIVED = 3 * LINE;
+const RATES = 4 * LINE;
+/** A line for each thread: how many items of its share are taken. */
+const TAKEN = 5 * LINE;
 
-export const BOARD_BYTES = (RATES + 4) * 4;
+/** The bytes of a board for so many threads at most. */
+export function boardBytes(threads: number): number {
+  return (TAKEN + threads * LINE) * Int32Array.BYTES_PER_ELEMENT;
+}
 
 /** The signal is this times the number of the job, plus the further threads that take part in it. */
 const THREADS = 4096;
@@ -67,7 +72,7 @@ const THREADS = 4096;
 const SPINS = 20_000;
 
 /**
- * The place in shared memory where a team's threads find the current job, take its items and report the end.
+ * The place in shared memory where a team's threads find the current job, take its items and wait for each other after every phase.
  *
  * Which thread takes which item is left to chance and changes no result: every item writes to a place of its own.
  */
@@ -75,9 +80,10 @@ export class JobBoard {
   private readonly integers: Int32Array;
   private readonly doubles: Float64Array;
 
-  constructor({ buffer }: WebAssembly.Memory, address: number) {
-    this.integers = new Int32Array(buffer, address, RATES);
-    this.doubles = new Float64Array(buffer, address + RATES * 4, 2);
+  /** @param threads that may take part, at most */
+  constructor({ buffer }: WebAssembly.Memory, address: number, threads: number) {
+    this.integers = new Int32Array(buffer, address, boardBytes(threads) / Int32Array.BYTES_PER_ELEMENT);
+    this.doubles = new Float64Array(buffer, address + RATES * Int32Array.BYTES_PER_ELEMENT, 2);
   }
 
   /** Of the next update. */
@@ -90,29 +96,39 @@ export class JobBoard {
     this.doubles[1] = momentum;
   }
 
-  /** Writes a job that the first thread does alone. */
-  put(job: JobOrder): void {
+  /** Writes a job that so many threads do, by default the first one alone. */
+  put(job: JobOrder, threads = 1): void {
     const { op, items, kind, firstItem = 0, images = 0, input = 0, output = 0 } = job;
-    const { firstRow = 0, rows = 0, batchSize = 0, unit = 0 } = job;
-    this.integers.set([op, items, kind, firstItem, images, input, output, firstRow, rows, batchSize, unit]);
-    Atomics.store(this.integers, NEXT, 0);
+    const { firstRow = 0, rows = 0, batchSize = 0 } = job;
+    this.integers.set([
+      op,
+      items,
+      kind,
+      firstItem,
+      images,
+      input,
+      output,
+      firstRow,
+      rows,
+      batchSize,
+      threads,
+    ]);
+    this.beginPhase(threads);
   }
 
-  /** Writes a job and wakes the further threads that have joined by now. Answers how many these are. */
-  post(job: JobOrder): number {
-    this.put(job);
-    Atomics.store(this.integers, FINISHED, 0);
+  /** Writes a job and wakes the further threads that have joined by now. */
+  post(job: JobOrder): void {
     const threads = Atomics.load(this.integers, JOINED);
+    this.put(job, threads + 1);
     const count = Math.floor(Atomics.load(this.integers, SIGNAL) / THREADS) + 1;
     Atomics.store(this.integers, SIGNAL, (count % (2 ** 31 / THREADS)) * THREADS + threads);
     Atomics.notify(this.integers, SIGNAL);
-    return threads;
   }
 
-  /** A further thread joins: its number, from 0, and the signal after which its jobs come. */
+  /** A further thread joins: its number, from 1, and the signal after which its jobs come. */
   join(): { readonly number: number; readonly signal: number } {
     const signal = Atomics.load(this.integers, SIGNAL);
-    return { signal, number: Atomics.add(this.integers, JOINED, 1) };
+    return { signal, number: Atomics.add(this.integers, JOINED, 1) + 1 };
   }
 
   /**
@@ -126,7 +142,7 @@ export class JobBoard {
     return signal();
   }
 
-  /** The current job; it stays until all who take part have finished. */
+  /** The current job; it stays until all who take part have done its last phase. */
   read(): Job {
     // Addresses have 32 bits, and no sign.
     const field = (i: number) => (this.integers[i] ?? 0) >>> 0;
@@ -141,34 +157,61 @@ export class JobBoard {
       firstRow: field(7),
       rows: field(8),
       batchSize: field(9),
-      unit: field(10),
+      threads: field(JOB_INTEGERS - 1),
     };
   }
 
-  /** The next item that nobody has taken, or undefined. */
-  take({ items, firstItem }: Job): number | undefined {
-    const item = Atomics.add(this.integers, NEXT, 1);
-    return item < items ? firstItem + item : undefined;
+  /**
+   * The next item of the phase that nobody has taken, or undefined. Each thread takes its own share first, the same in every phase: what
+   * it wrote of an item may still lie in its cache.
+   * @param thread from 0
+   * @param fromBack whether the items of a share are taken in reverse
+   */
+  take({ items, firstItem, threads }: Job, thread: number, fromBack: boolean): number | undefined {
+    for (let i = 0; i < threads; i++) {
+      const share = (thread + i) % threads;
+      const begin = Math.ceil((share * items) / threads);
+      const end = Math.ceil(((share + 1) * items) / threads);
+      const taken = Atomics.add(this.integers, TAKEN + share * LINE, 1);
+      if (taken < end - begin) return firstItem + (fromBack ? end - 1 - taken : begin + taken);
+    }
+    return undefined;
   }
 
-  /** A further thread has nothing left to do. */
-  finish(): void {
-    Atomics.add(this.integers, FINISHED, 1);
-    Atomics.notify(this.integers, FINISHED);
+  /**
+   * A thread has nothing left to do in this phase. The last one to say so does what remains before the next phase can begin.
+   * @returns the phase that it was
+   */
+  arrive(threads: number, finish: () => void): number {
+    const phase = Atomics.load(this.integers, PHASE);
+    if (Atomics.add(this.integers, ARRIVED, 1) + 1 < threads) return phase;
+    finish();
+    this.beginPhase(threads);
+    Atomics.add(this.integers, PHASE, 1);
+    if (Atomics.load(this.integers, SLEEPING) > 0) Atomics.notify(this.integers, PHASE);
+    return phase;
   }
 
-  /** Waits until so many threads have finished, at most so long. Answers whether they have. */
-  awaitFinish(threads: number, milliseconds: number): boolean {
-    const finished = () => Atomics.load(this.integers, FINISHED);
-    for (let i = 0; i < SPINS && finished() < threads; i++);
-    for (let seen = finished(); seen < threads; seen = finished()) {
-      if (Atomics.wait(this.integers, FINISHED, seen, milliseconds) === 'timed-out') return false;
+  /** Waits until all threads have arrived at the end of that phase, at most so long. Answers whether they have. */
+  awaitPhaseAfter(phase: number, milliseconds = Infinity): boolean {
+    const current = () => Atomics.load(this.integers, PHASE);
+    for (let i = 0; i < SPINS && current() === phase; i++);
+    while (current() === phase) {
+      Atomics.add(this.integers, SLEEPING, 1);
+      const woken = Atomics.wait(this.integers, PHASE, phase, milliseconds);
+      Atomics.sub(this.integers, SLEEPING, 1);
+      if (woken === 'timed-out') return false;
     }
     return true;
   }
+
+  private beginPhase(threads: number): void {
+    for (let share = 0; share < threads; share++) Atomics.store(this.integers, TAKEN + share * LINE, 0);
+    Atomics.store(this.integers, ARRIVED, 0);
+  }
 }
 
-/** Whether the thread of that number takes part in a signal's job. */
+/** Whether the further thread of that number takes part in a signal's job. */
 export function takesPart(number: number, signal: number): boolean {
-  return number < signal % THREADS;
+  return number <= signal % THREADS;
 }

@@ -5,7 +5,7 @@ import { LAYER_BYTES, writeLayer, writeRecomputed } from './batch-pass.js';
 import type { TrainingKernels } from './compile-kernels.js';
 import { floatsAt, type Heap } from './heap.js';
 import { imageTableBytes } from './input-area.js';
-import { BOARD_BYTES } from './job-board.js';
+import { boardBytes } from './job-board.js';
 import type {
   ArenaPlan,
   BatchNormPlan,
@@ -47,7 +47,7 @@ export function layOutNetwork(
   { sliceSize, batchSize, threads }: Layout,
 ): NetworkPlan {
   const network = placeNetwork(setup.backbone, setup.firstTrained, setup.imageSize, setup.head.bias.length);
-  const board = heap.allocate(BOARD_BYTES);
+  const board = heap.allocate(boardBytes(threads));
   const parameterFloats = countParameters(network, setup);
   const weights = heap.allocateFloats(parameterFloats);
   let offset = 0;

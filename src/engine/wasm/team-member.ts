@@ -7,8 +7,18 @@ import type { ArenaPlan, NetworkPlan, TrainedUnitPlan, UnitPlan } from './networ
 import { SlicePass } from './slice-pass.js';
 import { BatchPass, type Part } from './batch-pass.js';
 
+/** A part of a job; a phase begins when all threads have done the one before. */
+export interface Phase {
+  readonly perform: (job: Job, item: number) => void;
+  /** What one thread does when all items are done. */
+  readonly finish?: (job: Job) => void;
+  /** Whether items are taken in reverse: what the phase before did last still lies in the cache. */
+  readonly fromBack?: boolean;
+}
+
 /** The work of one thread of a team. */
 export class TeamMember {
+  private readonly phases: Readonly<Record<Op, readonly Phase[]>>;
   private readonly arena: ArenaPlan;
   private readonly pass: SlicePass;
   private readonly batchPass: BatchPass | undefined;
@@ -34,20 +44,31 @@ export class TeamMember {
     this.losses = new Float64Array(memory.buffer, plan.losses, plan.lossCount);
     this.usedRates = new Float64Array(memory.buffer, plan.usedRates, 2 * (plan.trained.length + 1));
     this.labels = new Int32Array(memory.buffer, plan.labels, plan.capacity);
+    const onePhase = (perform: Phase['perform']) => [{ perform }];
+    this.phases = {
+      [Op.gradients]: onePhase((job, slice) => this.gradients(job, slice)),
+      [Op.sumRows]: onePhase((job, unit) => this.sumRows(job, unit)),
+      [Op.update]: onePhase((job, unit) => this.update(job, unit)),
+      [Op.features]: onePhase((job, slice) => this.features(job, slice)),
+      [Op.logits]: onePhase((job, slice) => this.logits(job, slice)),
+      [Op.wholeBatch]: this.batchPass === undefined ? [] : this.wholeBatchPhases(this.batchPass),
+      [Op.fold]: onePhase((_, unit) => this.fold(unit)),
+    };
   }
 
-  /** Throws where no unit has batch norm. */
-  get wholeBatch(): BatchPass {
-    if (this.batchPass === undefined) throw new Error('no trained unit has batch norm');
-    return this.batchPass;
+  phasesOf({ op }: Job): readonly Phase[] {
+    return this.phases[op];
   }
 
-  /** Takes items of the current job until none is left. */
-  work(): void {
-    const job = this.board.read();
-    for (let item = this.board.take(job); item !== undefined; item = this.board.take(job)) {
-      this.perform(job, item);
-    }
+  /**
+   * Takes items of a phase until none is left.
+   * @param thread that it is of the job's threads, from 0
+   * @returns what the board calls the phase
+   */
+  work(job: Job, { perform, finish, fromBack = false }: Phase, thread: number): number {
+    const take = () => this.board.take(job, thread, fromBack);
+    for (let item = take(); item !== undefined; item = take()) perform(job, item);
+    return this.board.arrive(job.threads, () => finish?.(job));
   }
 
   /** Writes a unit's weights in the order in which the kernels read them. */
@@ -58,50 +79,46 @@ export class TeamMember {
     floatsAt(this.memory, panelBias, outChannels).set(floatsAt(this.memory, bias, outChannels));
   }
 
-  private perform(job: Job, item: number): void {
-    switch (job.op) {
-      case Op.gradients:
-        return this.gradients(job, item);
-      case Op.sumRows:
-        return this.sumRows(job, item);
-      case Op.update:
-        return this.update(job, item);
-      case Op.features: {
-        const { from, images } = this.sliceOf(job, item);
-        this.loadImages(from, images);
-        this.pass.features(images, job.output + from * this.plan.featureFloats * 4);
-        return;
-      }
-      case Op.logits: {
-        const { from, images } = this.sliceOf(job, item);
-        const logits = this.pass.logits(images, this.featuresOf(job, from, images));
-        const count = images * this.plan.classes;
-        const target = floatsAt(this.memory, job.output + from * this.plan.classes * 4, count);
-        target.set(floatsAt(this.memory, logits, count));
-        return;
-      }
-      case Op.forwardUnit:
-        return this.wholeBatch.forward(job.unit, this.partOf(job, item));
-      case Op.lossOfPart: {
-        const part = this.partOf(job, item);
-        const labels = this.labels.slice(part.from, part.from + part.images);
-        this.losses[part.index] = this.wholeBatch.loss(
-          labels,
-          part,
-          this.rowOf(part.index),
-          this.weightOf(job),
-        );
-        return;
-      }
-      case Op.backwardUnit: {
-        const part = this.partOf(job, item);
-        return this.wholeBatch.backward(job.unit, part, this.rowOf(part.index));
-      }
-      case Op.fold: {
-        const evaluated = this.wholeBatch.fold(item);
-        if (evaluated !== undefined) this.pack(evaluated);
-      }
-    }
+  /** Forward through the units, the loss, and back: between two phases, moments and sums of all parts are put together. */
+  private wholeBatchPhases(pass: BatchPass): Phase[] {
+    const units = this.plan.trained.map((_, unit) => ({ unit, fromBack: unit % 2 === 1 }));
+    const finishBackward = (unit: number) => (job: Job) => pass.finishBackward(unit, job.items, job.images);
+    return [
+      ...units.map(({ unit, fromBack }) => ({
+        perform: (job: Job, item: number) => pass.forward(unit, this.partOf(job, item)),
+        finish: (job: Job) => pass.finishForward(unit, job.items, job.images),
+        fromBack,
+      })),
+      {
+        perform: (job, item) => this.loss(pass, job, item),
+        finish: finishBackward(units.length - 1),
+      },
+      ...units.toReversed().map(({ unit, fromBack }) => ({
+        perform: (job: Job, item: number) => pass.backward(unit, this.partOf(job, item), this.rowOf(item)),
+        ...(unit === 0 ? {} : { finish: finishBackward(unit - 1) }),
+        fromBack,
+      })),
+    ];
+  }
+
+  private loss(pass: BatchPass, job: Job, item: number): void {
+    const part = this.partOf(job, item);
+    const labels = this.labels.slice(part.from, part.from + part.images);
+    this.losses[item] = pass.loss(labels, part, this.rowOf(item), this.weightOf(job));
+  }
+
+  private features(job: Job, slice: number): void {
+    const { from, images } = this.sliceOf(job, slice);
+    this.loadImages(from, images);
+    this.pass.features(images, job.output + from * this.plan.featureFloats * 4);
+  }
+
+  private logits(job: Job, slice: number): void {
+    const { from, images } = this.sliceOf(job, slice);
+    const logits = this.pass.logits(images, this.featuresOf(job, from, images));
+    const count = images * this.plan.classes;
+    const target = floatsAt(this.memory, job.output + from * this.plan.classes * 4, count);
+    target.set(floatsAt(this.memory, logits, count));
   }
 
   private gradients(job: Job, slice: number): void {
@@ -138,9 +155,14 @@ export class TeamMember {
         weightDecay,
       );
     }
-    if (planned.batchNorm !== null) this.wholeBatch.updateStatistics(unit, images);
+    if (planned.batchNorm !== null) this.batchPass?.updateStatistics(unit, images);
     this.usedRates.set([learningRate, momentum], 2 * unit);
     this.pack(planned);
+  }
+
+  private fold(unit: number): void {
+    const evaluated = this.batchPass?.fold(unit);
+    if (evaluated !== undefined) this.pack(evaluated);
   }
 
   /** What the whole batch counts, which every thread adds up in the order of its images. */
@@ -158,10 +180,8 @@ export class TeamMember {
     return { from, images: Math.min(this.plan.sliceSize, images - from) };
   }
 
-  /** Every second unit takes the parts from the back: what the unit before wrote last still lies in the cache. */
-  private partOf({ images, unit, items }: Job, item: number): Part {
+  private partOf({ images }: Job, index: number): Part {
     const partSize = this.plan.batch?.partSize ?? NaN;
-    const index = unit % 2 === 0 ? item : items - 1 - item;
     const from = index * partSize;
     return { index, from, images: Math.min(partSize, images - from) };
   }

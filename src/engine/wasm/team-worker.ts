@@ -6,13 +6,13 @@ import type { TeamWorkerData } from './team.js';
 
 // A further thread of a team. It takes no messages: the board says what to do. An error ends the thread, which the team notices.
 const { memory, module, plan, thread }: TeamWorkerData = workerData;
-const board = new JobBoard(memory, plan.board);
+const board = new JobBoard(memory, plan.board, plan.arenas.length);
 const member = new TeamMember(memory, await instantiateKernels(module, memory), plan, board, thread);
 
 const { number, signal } = board.join();
 for (let seen = signal; ;) {
   seen = board.awaitSignal(seen);
   if (!takesPart(number, seen)) continue;
-  member.work();
-  board.finish();
+  const job = board.read();
+  for (const phase of member.phasesOf(job)) board.awaitPhaseAfter(member.work(job, phase, number));
 }

@@ -2,9 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { messageOf, RunError } from '../../errors.js';
 import { limitReached } from '../../system.js';
-import { InputKind, type JobBoard, type JobOrder } from './job-board.js';
+import { InputKind, type Job, type JobBoard, type JobOrder } from './job-board.js';
 import type { NetworkPlan } from './network-plan.js';
-import type { TeamMember } from './team-member.js';
+import type { Phase, TeamMember } from './team-member.js';
 
 /** What a further thread needs at its start. */
 export interface TeamWorkerData {
@@ -50,33 +50,28 @@ export class Team {
     return this.workers.length + 1;
   }
 
-  /**
-   * Does a job with all threads that have started. Throws RunError where one has died or failed.
-   * @returns undefined where it is done: a step may have a hundred jobs, and a promise takes longer than the others' last moments
-   */
-  run(job: JobOrder): Promise<void> | undefined {
+  /** Does a job with all threads that have started. Throws RunError where one has died or failed. */
+  async run(order: JobOrder): Promise<void> {
     if (this.death !== undefined) throw this.death;
-    if (this.isSmall(job)) {
-      this.board.put(job);
-      this.member.work();
-      return undefined;
+    if (this.isSmall(order)) this.board.put(order);
+    else this.board.post(order);
+    const job = this.board.read();
+    for (const phase of this.member.phasesOf(job)) {
+      const done = this.workOn(job, phase);
+      while (!this.board.awaitPhaseAfter(done, PATIENCE)) {
+        await nextTurn();
+        if (this.death !== undefined) throw this.death;
+      }
     }
-    const threads = this.board.post(job);
-    try {
-      this.member.work();
-    } catch (error) {
-      return this.others(threads).then(() => {
-        throw error;
-      });
-    }
-    return this.board.awaitFinish(threads, PATIENCE) ? undefined : this.others(threads);
   }
 
-  /** Waits for so many threads to finish. */
-  private async others(threads: number): Promise<void> {
-    while (!this.board.awaitFinish(threads, PATIENCE)) {
-      await nextTurn();
-      if (this.death !== undefined) throw this.death;
+  private workOn(job: Job, phase: Phase): number {
+    try {
+      return this.member.work(job, phase, 0);
+    } catch (error) {
+      // The others wait for this thread.
+      this.death ??= new RunError(`The engine failed: ${messageOf(error)}`);
+      throw error;
     }
   }
 

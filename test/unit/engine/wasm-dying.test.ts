@@ -57,3 +57,14 @@ test('a thread that fails is an error with its reason, and again at the next job
   await expect(failing).rejects.toThrow(/A worker thread failed: .*array/);
   await expect(engine.logits(input)).rejects.toThrow(/A worker thread failed/);
 });
+
+test('where the first thread fails, the others wait for it in vain: an error at the next job too', async () => {
+  const engine = await engineOf(smallSetup('V2', 3), { threads: 2 });
+  const work = () => {
+    throw new Error('broken');
+  };
+  Object.assign(engine['member'], { work });
+  await expect(engine.logits(input)).rejects.toThrow('broken');
+  await expect(engine.logits(input)).rejects.toThrow(RunError);
+  await expect(engine.step(input, labels, RATES)).rejects.toThrow('The engine failed: broken');
+});

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { NetworkSetup } from '../../../src/engine/params.js';
 import { WasmEngine } from '../../../src/engine/wasm/engine.js';
 import { InputKind, Op } from '../../../src/engine/wasm/job-board.js';
+import type { TeamMember } from '../../../src/engine/wasm/team-member.js';
 import { opened } from './engine-runs.js';
 
 export const SLICE = 3;
@@ -25,7 +26,11 @@ export async function engineOf(
     if (engine['team']['death'] !== undefined) throw engine['team']['death'];
     await pause(1);
   }
-  if (firstRests) Object.assign(engine['member'], { work: () => undefined });
+  if (firstRests) {
+    const work: TeamMember['work'] = (job, { finish }) =>
+      engine['board'].arrive(job.threads, () => finish?.(job));
+    Object.assign(engine['member'], { work });
+  }
   return engine;
 }
 
@@ -38,7 +43,9 @@ export function teams(setup: NetworkSetup, options: TeamOptions = {}): Promise<W
 /** How many further threads take part in a job; this one is of no items. */
 function taking(engine: WasmEngine): number {
   const board = engine['board'];
-  const threads = board.post({ op: Op.logits, items: 0, kind: InputKind.images });
-  if (!board.awaitFinish(threads, 10_000)) throw new Error('a thread does not answer');
-  return threads;
+  board.post({ op: Op.logits, items: 0, kind: InputKind.images });
+  const { threads } = board.read();
+  const phase = board.arrive(threads, () => undefined);
+  if (!board.awaitPhaseAfter(phase, 10_000)) throw new Error('a thread does not answer');
+  return threads - 1;
 }
