@@ -68,8 +68,13 @@ export function boardBytes(threads: number): number {
 /** The signal is this times the number of the job, plus the further threads that take part in it. */
 const THREADS = 4096;
 
-/** How often a thread looks for news before it sleeps: waking a thread takes longer than many jobs. */
-const SPINS = 20_000;
+/**
+ * How often a thread looks for news before it sleeps, at most and at least: waking it takes longer than many phases, but where there
+ * are more threads than free cores, looking keeps the one that it waits for from working. Twice as often after it has paid, half as
+ * often after it has not.
+ */
+const MOST_LOOKS = 40_000;
+const LEAST_LOOKS = 1000;
 
 /**
  * The place in shared memory where a team's threads find the current job, take its items and wait for each other after every phase.
@@ -79,6 +84,7 @@ const SPINS = 20_000;
 export class JobBoard {
   private readonly integers: Int32Array;
   private readonly doubles: Float64Array;
+  private looks = MOST_LOOKS;
 
   /** @param threads that may take part, at most */
   constructor({ buffer }: WebAssembly.Memory, address: number, threads: number) {
@@ -137,7 +143,7 @@ export class JobBoard {
    */
   awaitSignal(seen: number): number {
     const signal = () => Atomics.load(this.integers, SIGNAL);
-    for (let i = 0; i < SPINS && signal() === seen; i++);
+    this.lookWhile(() => signal() === seen);
     while (signal() === seen) Atomics.wait(this.integers, SIGNAL, seen);
     return signal();
   }
@@ -195,7 +201,7 @@ export class JobBoard {
   /** Waits until all threads have arrived at the end of that phase, at most so long. Answers whether they have. */
   awaitPhaseAfter(phase: number, milliseconds = Infinity): boolean {
     const current = () => Atomics.load(this.integers, PHASE);
-    for (let i = 0; i < SPINS && current() === phase; i++);
+    this.lookWhile(() => current() === phase);
     while (current() === phase) {
       Atomics.add(this.integers, SLEEPING, 1);
       const woken = Atomics.wait(this.integers, PHASE, phase, milliseconds);
@@ -203,6 +209,13 @@ export class JobBoard {
       if (woken === 'timed-out') return false;
     }
     return true;
+  }
+
+  private lookWhile(nothingNew: () => boolean): void {
+    if (!nothingNew()) return;
+    let left = this.looks;
+    while (left > 0 && nothingNew()) left--;
+    this.looks = left > 0 ? Math.min(MOST_LOOKS, 2 * this.looks) : Math.max(LEAST_LOOKS, this.looks / 2);
   }
 
   private beginPhase(threads: number): void {
