@@ -28,9 +28,10 @@ export function armColours(names: readonly string[]): Colour[] {
   );
 }
 
-/** Accuracy and both losses of the arms, epoch by epoch. */
+/** What the arms are compared by and both losses, epoch by epoch. */
 export function epochCharts(
   arms: readonly ArmCurves[],
+  metric: Metric = 'accuracy',
 ): Readonly<Record<'accuracy' | 'loss' | 'trainLoss', ChartSpec>> {
   const colours = armColours(arms.map(({ policy }) => policy));
   const seeds = Math.max(0, ...arms.map(({ runs }) => runs.length));
@@ -42,7 +43,10 @@ export function epochCharts(
     bandName: 'lowest to highest seed',
   });
   return {
-    accuracy: chart('validation accuracy', ({ validAccuracy }) => validAccuracy),
+    accuracy:
+      metric === 'accuracy'
+        ? chart('validation accuracy', ({ validAccuracy }) => validAccuracy)
+        : chart('balanced validation accuracy', ({ balancedAccuracy }) => balancedAccuracy ?? NaN),
     loss: chart('validation loss', ({ validLoss }) => validLoss),
     trainLoss: chart('training loss', ({ trainLoss }) => trainLoss),
   };

@@ -36,7 +36,7 @@ export function compareReport(
   layout: ReportLayout,
 ): string {
   const { width, colour } = layout;
-  const epochs = epochCharts(curves);
+  const epochs = epochCharts(curves, document.config.metric);
   const schedules = stepCharts(armSteps(curves));
   return joinBlocks([
     paintLines(paragraph(headline(document, curves), width), 'bold', colour),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { overSeeds } from '../../../src/report/charts/training.js';
+import { epochCharts, overSeeds } from '../../../src/report/charts/training.js';
 import { compareReport } from '../../../src/report/pages/compare.js';
-import type { CompareDocument } from '../../../src/runs/documents.js';
+import type { CompareDocument, Metric } from '../../../src/runs/documents.js';
 import { sampleComparison, sampleCurves } from './sample-runs.js';
 
 const layout = { width: 100, colour: false };
@@ -45,6 +45,20 @@ test('an arm is its mean with the lowest and highest seed, over the seeds that r
   });
   const one = overSeeds({ policy: 'fixed', runs: runs.slice(0, 1) }, accuracy);
   expect(Object.keys(one)).toEqual(['name', 'points']);
+});
+
+test('the curves are of what the arms are compared by', () => {
+  // The second record is of a version that did not tell.
+  const epochs = accuracies([0.5, 0.7]).map((epoch, i) =>
+    i > 0 ? epoch : { ...epoch, balancedAccuracy: 0.4 },
+  );
+  const arms = [{ policy: 'fixed', runs: [{ seed: 0, epochs, steps: [] }] }];
+  const titleAndPoints = (metric?: Metric) => {
+    const { title, series } = epochCharts(arms, metric).accuracy;
+    return [title, series.map(({ points }) => points.map(({ y }) => y))];
+  };
+  expect(titleAndPoints()).toEqual(['validation accuracy', [[0.5, 0.7]]]);
+  expect(titleAndPoints('balanced-accuracy')).toEqual(['balanced validation accuracy', [[0.4]]]);
 });
 
 test('the verdict is the last thing said', () => {

@@ -101,7 +101,7 @@ export function comparisonCharts(
   { arms, differences, config: { metric } }: CompareDocument,
   curves: readonly ArmCurves[],
 ): NamedChart[] {
-  const epochs = epochCharts(curves);
+  const epochs = epochCharts(curves, metric);
   const steps = stepCharts(armSteps(curves));
   const specs = {
     accuracy: epochs.accuracy,
