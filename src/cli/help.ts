@@ -53,32 +53,27 @@ const SHELLS = ['bash', 'zsh', 'fish'] as const;
 /**
  * `onecycle completion SHELL`: the shell's script, made of the program's own commands and options. Throws UsageError for a
  * shell that is none of SHELLS.
- * @param dataSets the names that the commands of data sets take
+ * @param names what --data and --weights take beside paths
  */
-export function printCompletion(
-  asked: string,
-  program: Command,
-  topics: Topics,
-  dataSets: readonly string[],
-): void {
-  const names = program.commands.map((command) => command.name());
+export function printCompletion(asked: string, program: Command, topics: Topics, names: KnownNames): void {
+  const commandNames = program.commands.map((command) => command.name());
   const operands: Readonly<Record<string, Completed>> = {
-    run: 'folders',
-    runs: 'folders',
-    dir: 'folders',
-    images: 'files',
-    file: 'files',
-    topic: [...new Set([...names, ...Object.keys(topics)])],
-    shell: SHELLS,
+    run: FOLDERS,
+    runs: FOLDERS,
+    dir: FOLDERS,
+    images: FILES,
+    file: FILES,
+    topic: { words: [...new Set([...commandNames, ...Object.keys(topics)])], paths: null },
+    shell: { words: SHELLS, paths: null },
   };
   const commands = program.commands.map((command) => ({
     name: command.name(),
     about: command.description(),
-    flags: flagsOf(command),
+    flags: flagsOf(command, names),
     operands:
       command.commands.length > 0
-        ? [...command.commands.map((inner) => inner.name()), ...dataSets]
-        : (operands[command.registeredArguments.at(-1)?.name() ?? ''] ?? 'none'),
+        ? { words: [...command.commands.map((inner) => inner.name()), ...names.data], paths: null }
+        : (operands[command.registeredArguments.at(-1)?.name() ?? ''] ?? NOTHING),
   }));
   const shell = SHELLS.find((known) => known === asked);
   if (shell === undefined) {
@@ -91,14 +86,29 @@ export function printCompletion(
 }
 
 /** The flags of a command, or of the commands below it. */
-function flagsOf(command: Command): CompletedFlag[] {
+function flagsOf(command: Command, names: KnownNames): CompletedFlag[] {
   const commands = command.commands.length === 0 ? [command] : command.commands;
-  const flags = commands.flatMap((one) => one.createHelp().visibleOptions(one).flatMap(completedFlag));
+  const flags = commands.flatMap((one) =>
+    one
+      .createHelp()
+      .visibleOptions(one)
+      .flatMap((option) => completedFlag(option, names)),
+  );
   return [...new Map(flags.map((flag) => [flag.flag, flag])).values()];
 }
 
-/** What may stand in a place of the command line: one of some words, or something that the shell knows to list. */
-type Completed = readonly string[] | 'files' | 'folders' | 'none';
+/** The names that a flag takes beside paths. */
+type KnownNames = Readonly<Record<'data' | 'weights', readonly string[]>>;
+
+/** What may stand in a place of the command line: some words, and what the shell knows to list. */
+interface Completed {
+  readonly words: readonly string[];
+  readonly paths: 'files' | 'folders' | null;
+}
+
+const FILES: Completed = { words: [], paths: 'files' };
+const FOLDERS: Completed = { words: [], paths: 'folders' };
+const NOTHING: Completed = { words: [], paths: null };
 
 interface CompletedFlag {
   /** With its dashes. */
@@ -115,26 +125,32 @@ interface CompletedCommand {
   readonly operands: Completed;
 }
 
-function completedFlag(option: Option): CompletedFlag[] {
+function completedFlag(option: Option, names: KnownNames): CompletedFlag[] {
   if (option.long === undefined) return [];
   const options: Readonly<Record<string, OptionSpec>> = OPTIONS;
-  const spec = options[option.attributeName()];
-  const value = { name: spec?.argument ?? 'VALUE', completed: completedValue(spec) };
+  const name = option.attributeName();
+  const spec = options[name];
+  const completed = completedValue(spec);
+  const known = name === 'data' || name === 'weights' ? names[name] : [];
+  const value = {
+    name: spec?.argument ?? 'VALUE',
+    completed: { ...completed, words: [...completed.words, ...known] },
+  };
   return [{ flag: option.long, about: option.description, value: option.required ? value : null }];
 }
 
 function completedValue(spec: OptionSpec | undefined): Completed {
   switch (spec?.type) {
     case 'choice':
-      return spec.choices;
+      return { words: spec.choices, paths: null };
     case 'trainable':
-      return ['all', 'head'];
+      return { words: ['all', 'head'], paths: null };
     case 'rate':
-      return ['auto'];
+      return { words: ['auto'], paths: null };
     case 'path':
-      return spec.argument === 'DIR' || spec.argument === 'RUN' ? 'folders' : 'files';
+      return spec.argument === 'DIR' || spec.argument === 'RUN' ? FOLDERS : FILES;
     default:
-      return 'none';
+      return NOTHING;
   }
 }
 
@@ -145,11 +161,11 @@ function bashScript(commands: readonly CompletedCommand[]): string {
       flags.flatMap(({ flag, value }) => (value === null ? [] : [[flag, value.completed] as const])),
     ),
   );
-  const set = (completed: Completed) =>
-    typeof completed === 'string' ? `kind=${completed}` : `words='${completed.join(' ')}'`;
+  const set = ({ words, paths }: Completed) =>
+    [...(words.length > 0 ? [`words='${words.join(' ')}'`] : []), `paths=${paths ?? ''}`].join(' ');
   return `# Completion of onecycle for bash. In ~/.bashrc: source <(onecycle completion bash)
 _onecycle() {
-  local IFS=$'\\n' kind=words words='' flags=''
+  local IFS=$'\\n' paths='' words='' flags=''
   local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]} command=\${COMP_WORDS[1]}
   if ((COMP_CWORD == 1)); then
     words='${[...commands.map(({ name }) => name), '--help', '--version'].join(' ')}'
@@ -165,27 +181,28 @@ ${commands
   )
   .join('\n')}
         esac
-        if [[ $current == -* ]]; then kind=words words=$flags; fi
+        if [[ $current == -* ]]; then paths='' words=$flags; fi
         ;;
     esac
   fi
-  COMPREPLY=()
-  case $kind in
-    words) COMPREPLY=($(IFS=' ' compgen -W "$words" -- "$current")) ;;
-    files) COMPREPLY=($(compgen -f -- "$current")) ;;
-    folders) COMPREPLY=($(compgen -d -- "$current")) ;;
+  COMPREPLY=($(IFS=' ' compgen -W "$words" -- "$current"))
+  case $paths in
+    files) COMPREPLY+=($(compgen -f -- "$current")) ;;
+    folders) COMPREPLY+=($(compgen -d -- "$current")) ;;
   esac
-  if [[ $kind == f* ]]; then compopt -o filenames 2>/dev/null; fi
+  if [[ -n $paths ]]; then compopt -o filenames 2>/dev/null; fi
 }
 complete -F _onecycle onecycle
 `;
 }
 
 function zshScript(commands: readonly CompletedCommand[]): string {
-  const action = (completed: Completed) =>
-    typeof completed === 'string'
-      ? { files: '_files', folders: '_files -/', none: ' ' }[completed]
-      : `(${completed.join(' ')})`;
+  const action = ({ words, paths }: Completed) => {
+    const list = paths === null ? ' ' : { files: '_files', folders: '_files -/' }[paths];
+    if (words.length === 0) return list;
+    const named = words.join(' ');
+    return paths === null ? `(${named})` : ` _onecycle_either "${named}" "${list}"`;
+  };
   const plain = (text: string) => text.replace(/[[\]:\\]/g, '\\$&');
   const flag = ({ flag: name, about, value }: CompletedFlag) =>
     quoted(
@@ -193,6 +210,7 @@ function zshScript(commands: readonly CompletedCommand[]): string {
     );
   return `#compdef onecycle
 # Completion of onecycle for zsh. In ~/.zshrc, below compinit: source <(onecycle completion zsh)
+_onecycle_either() { _alternative "names:name:($1)" "paths:path:$2" }
 _onecycle() {
   if ((CURRENT == 2)); then
     local -a commands=(
@@ -206,7 +224,7 @@ ${commands.map(({ name, about }) => `      ${quoted(`${name}:${plain(about)}`)}`
   case $words[1] in
 ${commands
   .map(({ name, flags, operands }) => {
-    const rest = operands === 'none' ? [] : [quoted(`*:argument:${action(operands)}`)];
+    const rest = operands === NOTHING ? [] : [quoted(`*:argument:${action(operands)}`)];
     return `    ${name})\n      _arguments ${[...flags.map(flag), ...rest].join(' \\\n        ')}\n      ;;`;
   })
   .join('\n')}
@@ -217,15 +235,15 @@ if [[ $funcstack[1] == _onecycle ]]; then _onecycle "$@"; else compdef _onecycle
 }
 
 function fishScript(commands: readonly CompletedCommand[]): string {
-  const value = (completed: Completed) =>
-    typeof completed === 'string'
-      ? { files: ' -r -F', folders: " -x -a '(__fish_complete_directories)'", none: ' -x' }[completed]
-      : ` -x -a ${quoted(completed.join(' '))}`;
+  const value = ({ words, paths }: Completed) => {
+    const list = paths === 'folders' ? [...words, '(__fish_complete_directories)'] : words;
+    return `${paths === 'files' ? ' -r -F' : ' -x'}${list.length === 0 ? '' : ` -a ${quoted(list.join(' '))}`}`;
+  };
   const lines = commands.flatMap(({ name, about, flags, operands }) => {
     const inside = `complete -c onecycle -n '__fish_seen_subcommand_from ${name}'`;
     return [
       `complete -c onecycle -n __fish_use_subcommand -a ${name} -d ${quoted(about)}`,
-      ...(operands === 'none' ? [] : [`${inside}${value(operands).replace(/^ -[rx]/, '')}`]),
+      ...(operands === NOTHING ? [] : [`${inside}${value(operands).replace(/^ -[rx]/, '')}`]),
       ...flags.map(
         (flag) =>
           `${inside} -l ${flag.flag.slice(2)}${flag.value === null ? '' : value(flag.value.completed)} -d ${quoted(flag.about)}`,

@@ -225,9 +225,13 @@ export function buildProgram(): Command {
     .exitOverride()
     .action(async (shell: string) => {
       const { printCompletion } = await import('./help.js');
-      const { allDataSets } = await import('../data/catalog/catalog.js');
-      const names = (await allDataSets()).map((set) => set.name);
-      printCompletion(shell, program, TOPICS, names);
+      const { allDataSets, BUNDLED_DATA } = await import('../data/catalog/catalog.js');
+      const { KNOWN_WEIGHTS } = await import('../model/load/known-weights.js');
+      const named = (all: readonly { readonly name: string }[]) => all.map(({ name }) => name);
+      printCompletion(shell, program, TOPICS, {
+        data: named([BUNDLED_DATA, ...(await allDataSets())]),
+        weights: [...named(KNOWN_WEIGHTS), 'none'],
+      });
     });
   program
     .command('help')

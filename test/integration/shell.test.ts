@@ -73,6 +73,8 @@ describe('completion bash', () => {
     [['onecycle', 'help', 'lr'], ['lr-curve']],
     [['onecycle', 'help', 'pred'], ['predict']],
     [['onecycle', 'data', 'pull', 'ox'], ['oxford-pets']],
+    [['onecycle', 'train', '--data', 'cifar10-m'], ['cifar10-mini']],
+    [['onecycle', 'find-lr', '--weights', 'mobilenet_v2_1.4'], ['mobilenet_v2_1.4_224']],
     [['onecycle', 'data', 'l'], ['list']],
     [['onecycle', 'nothing', '--x'], []],
   ])('%j: %j', async (words, expected) => {
@@ -96,6 +98,7 @@ describe('completion bash', () => {
     expect((await offered(['onecycle', 'predict', 'RUN', 'ph'], cwd)).sort()).toEqual(both);
     expect((await offered(['onecycle', 'train', '--config', 'ph'], cwd)).sort()).toEqual(both);
     expect(await offered(['onecycle', 'train', '--data', 'ph'], cwd)).toEqual(['photos']);
+    expect((await offered(['onecycle', 'train', '--weights', 'ph'], cwd)).sort()).toEqual(both);
     expect(await offered(['onecycle', 'compare', 'ph'], cwd)).toEqual(['photos']);
     expect(await offered(['onecycle', 'runs', 'ph'], cwd)).toEqual(['photos']);
   });
@@ -125,6 +128,12 @@ describe.skipIf(without('fish'))('completion fish', () => {
     expect(await offered('onecycle help lr')).toEqual(['lr-curve']);
     const cwd = await placeWithNames();
     expect(await offered('onecycle train --data ph', cwd)).toEqual(['photos/']);
+    expect(await offered('onecycle train --data cifar10-m', cwd)).toEqual(['cifar10-mini']);
+    expect(await offered('onecycle train --weights mobilenet_v2_1.4')).toEqual(['mobilenet_v2_1.4_224']);
+    expect((await offered('onecycle train --weights ph', cwd)).sort()).toEqual([
+      'photo of mine.jpg',
+      'photos/',
+    ]);
     expect((await offered('onecycle predict RUN ph', cwd)).sort()).toEqual(['photo of mine.jpg', 'photos/']);
   });
 });
@@ -162,6 +171,9 @@ describe.skipIf(without('zsh'))('completion zsh', () => {
     await shows('onecycle train --policy ', ['fixed', '1cycle'], cwd);
     await shows('onecycle predict --', flagsOf('predict'), cwd);
     await shows('onecycle train --data ph', ['--data photos/'], cwd);
+    await shows('onecycle train --data cifar10-m', ['--data cifar10-mini '], cwd);
+    await shows('onecycle train --weights mobilenet_v2_1.', ['mobilenet_v2_1.3_224', '1.4_224'], cwd);
+    await shows('onecycle train --weights ph', ['--weights photo'], cwd);
   });
 });
 
