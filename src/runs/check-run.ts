@@ -169,7 +169,7 @@ function aboutSteps({ steps, epochs, status }: RunRecord, { stepsPerEpoch }: Fac
 function aboutEpochs(record: RunRecord, facts: Facts): string[] {
   const { epochs, result, status } = record;
   const told = epochs.flatMap((epoch) => aboutEpoch(epoch, record, facts));
-  if (result === null || (status !== 'completed' && status !== 'failed')) return told;
+  if (result === null) return told;
   const { epochs: repeated, best, final } = result;
   const all = listOf(repeated);
   if (all !== undefined && all.length !== epochs.length) {
@@ -203,7 +203,7 @@ function aboutEpochs(record: RunRecord, facts: Facts): string[] {
 
 function aboutEpoch(
   { epoch, trainLoss, validAccuracy, correct, total }: EpochRecord,
-  { steps, status }: RunRecord,
+  { steps, result }: RunRecord,
   { valid, train, batchSize, stepsPerEpoch }: Facts,
 ): string[] {
   const told: string[] = [];
@@ -218,8 +218,7 @@ function aboutEpoch(
   if (train === undefined || batchSize === undefined || stepsPerEpoch === undefined) return told;
   const own = steps.slice((epoch - 1) * stepsPerEpoch, epoch * stepsPerEpoch);
   if (own.length < stepsPerEpoch) {
-    const ended = status === 'completed' || status === 'failed';
-    return ended ? [...told, `steps.jsonl ends before epoch ${epoch} of epochs.jsonl does`] : told;
+    return result === null ? told : [...told, `steps.jsonl ends before epoch ${epoch} of epochs.jsonl does`];
   }
   const sum = own.reduce(
     (before, { loss }, i) => before + loss * Math.min(batchSize, train - i * batchSize),
@@ -339,7 +338,10 @@ export function againstCheckpoint(record: RunRecord, header: JsonValue, made: nu
   return told;
 }
 
-/** What the files of a completed run say against its last checkpoint, where that is there and whole. */
+/**
+ * What the files of a run that has ended say against its last checkpoint, where that is there and whole. Of a run that is not completed
+ * they may hold more: of a network that overflows none is made.
+ */
 export async function againstLastCheckpoint(
   record: RunRecord,
   { steps, epochs }: { readonly steps: Lines; readonly epochs: Lines },
@@ -355,6 +357,7 @@ export async function againstLastCheckpoint(
     ] as const;
     for (const [name, lines, bytes, digest] of files) {
       if (lines.bytes === bytes && lines.sha256 === digest) continue;
+      if (lines.bytes > bytes && record.status !== 'completed') continue;
       told.push(`${name} is not the one that ${checkpointPath('', 'last')} counts on`);
     }
   }

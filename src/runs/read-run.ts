@@ -52,7 +52,7 @@ export async function readRun(dir: string): Promise<RunRecord> {
       predictions === null ? null : checked(path(RUN_FILES.predictions), predictions, predictionShape),
   };
   const told = contradictions(record);
-  if (told.length === 0 && record.status === 'completed') {
+  if (told.length === 0 && result !== null) {
     told.push(...(await againstLastCheckpoint(record, lines)));
   }
   if (told.length === 0) return record;

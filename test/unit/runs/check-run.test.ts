@@ -361,6 +361,41 @@ describe('a finished run whose files agree', () => {
   });
 });
 
+describe.each(['interrupted', 'failed'])('a run that is %s', (status) => {
+  const stopped = async () => {
+    const dir = await whole();
+    document('result.json', (result) => (result['status'] = status))(dir);
+    return dir;
+  };
+
+  it('is read, also with steps after its last checkpoint', async () => {
+    const dir = await stopped();
+    const step = { step: 9, epoch: 4, learningRate: 0.1, momentum: 0.9, loss: 3 };
+    appendFileSync(join(dir, 'steps.jsonl'), `${JSON.stringify(step)}\n`);
+    expect(await readRun(dir)).toMatchObject({ status, steps: { length: 10 }, epochs: { length: 3 } });
+  });
+
+  it.each([
+    ['epochs are cut off', 'epochs.jsonl', 1, 'epochs.jsonl holds 1 epochs, result.json 3'],
+    ['steps are cut off', 'steps.jsonl', 4, 'steps.jsonl ends before epoch 2 of epochs.jsonl does'],
+  ])('is refused where its %s', async (_, name, kept, message) => {
+    const dir = await stopped();
+    lines(name, (all) => all.slice(0, kept))(dir);
+    await expect(readRun(dir)).rejects.toThrow(message);
+  });
+
+  it('is refused where its last steps, of an epoch under way, are cut off or others', async () => {
+    const dir = await stopped();
+    document('result.json', (result) => {
+      result['epochs'].pop();
+      result['final'] = result['best'];
+    })(dir);
+    lines('epochs.jsonl', (all) => all.slice(0, 2))(dir);
+    lines('steps.jsonl', (all) => all.slice(0, 8))(dir);
+    await expect(readRun(dir)).rejects.toThrow(/steps\.jsonl is not the one that .*last\.ckpt counts on/);
+  });
+});
+
 test('a run that was killed may have lines that are ahead of others, but not out of order', async () => {
   const dir = await whole();
   rmSync(join(dir, 'result.json'));
