@@ -2,8 +2,9 @@ import { basename, dirname } from 'node:path';
 import { compareDocument } from '../compare/document.js';
 import { type CompareOutcome, compareRecorded } from '../compare/outcome.js';
 import { isRangeTest } from '../compare/read.js';
+import { readArms } from '../config/arms.js';
 import { expandHome } from '../config/check-settings.js';
-import type { Settings } from '../config/settings.js';
+import { type Settings, withGiven } from '../config/settings.js';
 import { counted } from '../report/text/numbers.js';
 import type { CompareDocument } from '../runs/documents.js';
 import { listRuns } from '../runs/read-run.js';
@@ -11,7 +12,7 @@ import { prepareOut } from '../runs/run-folder.js';
 import { describeEnvironment } from '../workbench/bench.js';
 import { afterComparison, sameAgain } from './closing.js';
 import { Exit } from './errors.js';
-import { checkReportFolder, inSession, type RawFlags, type Session } from './session.js';
+import { checkReportFolder, inSession, type RawFlags, type Session, warnOfIdleFlags } from './session.js';
 import { printBesides } from './terminal.js';
 
 /** `onecycle compare [RUN...]`. */
@@ -32,6 +33,11 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
       );
       return;
     }
+    const arms = await readArms(settings.policies, settings.momentum);
+    warnOfIdleFlags(
+      session,
+      arms.map(({ overrides }) => ({ settings: withGiven(settings, overrides), overrides })),
+    );
     if (!settings.plan && !settings.dryRun) await prepareOut(settings.out);
     const environment = describeEnvironment(await startBackend());
     const request = { settings, rates, environment, emit: progress.emit, signal };

@@ -4,7 +4,13 @@ import { checkSettings, type GivenSettings, readConfigFile, readFlag } from '../
 import { readArms } from '../config/arms.js';
 import { type CommandName, OPTIONS, type OptionSpec } from '../config/options.js';
 import { trainedPart } from '../config/run-config.js';
-import { type RateTable, readDefaults, type Settings, withGiven } from '../config/settings.js';
+import {
+  flagsWithoutEffect,
+  type RateTable,
+  readDefaults,
+  type Settings,
+  withGiven,
+} from '../config/settings.js';
 import type { BackendInfo } from '../engine/backends/backend-info.js';
 import { startBackend } from '../engine/backends/choose.js';
 import { MissingPathError, UsageError } from '../errors.js';
@@ -101,6 +107,14 @@ export async function inSession(
   }
   const code = stop.exitCode();
   if (code !== undefined) throw new Exit(code, outcome);
+}
+
+/** Says which flags change nothing. */
+export function warnOfIdleFlags(
+  { spoken, progress }: Pick<Session, 'spoken' | 'progress'>,
+  arms: Parameters<typeof flagsWithoutEffect>[1],
+): void {
+  for (const text of flagsWithoutEffect(spoken, arms)) progress.emit({ type: 'warning', text });
 }
 
 /** Refuses, before anything is trained, a place for the report that would not do. Throws UsageError. */

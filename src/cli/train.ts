@@ -11,7 +11,7 @@ import type { ExperimentEvent } from '../workbench/events.js';
 import { describeEnvironment } from '../workbench/bench.js';
 import { afterTraining, sameAgain } from './closing.js';
 import { Exit } from './errors.js';
-import { checkReportFolder, inSession, type RawFlags, type Session } from './session.js';
+import { checkReportFolder, inSession, type RawFlags, type Session, warnOfIdleFlags } from './session.js';
 import { printBesides } from './terminal.js';
 
 /** `onecycle train`. */
@@ -22,6 +22,7 @@ export function runTrain(flags: RawFlags): Promise<void> {
     if (run === undefined && settings.extendTo !== undefined) {
       throw new UsageError('--extend-to needs the run that it is to extend. Add --resume RUN.');
     }
+    if (run === undefined) warnOfIdleFlags(session, [{ settings, overrides: {} }]);
     if (!settings.dryRun) await checkReportFolder(settings);
     if (run === undefined && !settings.dryRun) await prepareOut(settings.out);
     const environment = describeEnvironment(await startBackend(run?.backend));

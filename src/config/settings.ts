@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { GivenSettings } from './check-settings.js';
-import { type CommandName, OPTION_GROUPS, type OptionName, OPTIONS, type OptionSpec } from './options.js';
+import {
+  type CommandName,
+  flagName,
+  OPTION_GROUPS,
+  type OptionName,
+  OPTIONS,
+  type OptionSpec,
+} from './options.js';
 
 /** The learning rates that measurement gave, by trained part and policy. */
 export type RateTable = Readonly<Record<'head' | 'last' | 'all', Readonly<Record<string, number>>>>;
@@ -52,6 +59,63 @@ export function withGiven(settings: Settings, given: GivenSettings): Settings {
     ...(given.labels !== undefined && { data: dirname(given.labels) }),
     ...given,
   };
+}
+
+/** Whether an option changes what an arm of these settings does, and which arms do use it. */
+interface Use {
+  readonly isUsed: (settings: Settings) => boolean;
+  readonly by: string;
+}
+
+const CYCLE: Use = { isUsed: ({ policy }) => policy === '1cycle', by: 'only --policy 1cycle uses it' };
+const FIXED: Use = { isUsed: ({ policy }) => policy === 'fixed', by: 'only --policy fixed uses it' };
+const decays = (...kinds: Settings['decay'][]): Use => ({
+  isUsed: ({ policy, decay }) => policy === 'fixed' && kinds.includes(decay),
+  by: `only --policy fixed with --decay ${kinds.join(', ').replace(/, (?=[^,]*$)/u, ' or ')} uses it`,
+});
+
+const USES: Readonly<Partial<Record<OptionName, Use>>> = {
+  ...{ pctStart: CYCLE, divFactor: CYCLE, finalDivFactor: CYCLE },
+  ...{ momentumRange: CYCLE, anneal: CYCLE, threePhase: CYCLE },
+  decay: FIXED,
+  momentum: {
+    isUsed: ({ policy, momentum, momentumRange }) =>
+      policy === 'fixed' || momentumRange.every((end) => end === momentum),
+    by: 'only --policy fixed and 1cycle:no-momentum use it',
+  },
+  decayEvery: decays('step'),
+  decayAt: {
+    isUsed: (settings) => decays('step').isUsed(settings) && settings.decayEvery === undefined,
+    by: 'only --policy fixed with --decay step and without --decay-every uses it',
+  },
+  ...{ decayFactor: decays('step', 'exponential', 'plateau'), patience: decays('plateau') },
+  onStop: {
+    isUsed: ({ policy, earlyStop }) => policy === '1cycle' && earlyStop !== undefined,
+    by: 'only --policy 1cycle with --early-stop uses it',
+  },
+  views: {
+    isUsed: ({ trainable, augment }) => trainable !== 'all' && augment !== 'none',
+    by: 'views are kept only where a part of the network is frozen and images are augmented',
+  },
+};
+
+/**
+ * What is said of flags that change nothing, a sentence each. A file may hold the settings of several commands: of those nothing is said.
+ * @param spoken what the flags say
+ * @param arms what is trained, each with its settings and with those that it has in place of the flags'
+ */
+export function flagsWithoutEffect(
+  spoken: GivenSettings,
+  arms: readonly { readonly settings: Settings; readonly overrides: GivenSettings }[],
+): string[] {
+  return Object.entries(USES).flatMap(([name, { isUsed, by }]) => {
+    const option = name as OptionName;
+    if (spoken[option] === undefined || spoken[option] === false) return [];
+    const own = arms.filter(({ overrides }) => overrides[option] === undefined);
+    if (own.some(({ settings }) => isUsed(settings))) return [];
+    const where = own.length === arms.length ? '' : ', where an arm has none of its own';
+    return [`${flagName(option)} has no effect here: ${by}${where}.`];
+  });
 }
 
 const FLAGS_OFF = {

@@ -117,6 +117,13 @@ async function surveyTraining(request: TrainRequest): Promise<{ arm: string; sur
   requireKnownArms(settings.lr, [arm]);
   const survey = await surveyWorkbench(settings, request);
   refuseImpossible(survey, settings, arm);
+  if (settings.lr !== undefined && statedRate(settings, arm) === undefined) {
+    const others = Object.keys(settings.lr).join(', ');
+    emit({
+      type: 'warning',
+      text: `--lr states a rate for ${others} and none for ${arm}, which takes the built-in one: --lr ${arm}=X states it.`,
+    });
+  }
   if (ignoresEarlyStop(settings)) {
     emit({
       type: 'warning',
