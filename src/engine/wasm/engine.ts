@@ -34,7 +34,6 @@ export class WasmEngine implements Engine {
   private readonly inputs: InputArea;
   /** Where a job writes features or logits, and how many floats fit there. */
   private output: { readonly address: number; readonly floats: number } | undefined;
-  private disposed = false;
   /** Whether the weights of evaluations are those of training. */
   private foldedSince = false;
   /** Settles with the last call. Calls take turns: there is one board, one input area and one output area. */
@@ -55,9 +54,10 @@ export class WasmEngine implements Engine {
     this.packTrained();
   }
 
-  /** Throws RunError where the network does not fit on the heap. */
+  /** Throws RunError where the network does not fit on the heap, or the system gives no more threads. */
   static async open(setup: NetworkSetup, layout: Layout): Promise<WasmEngine> {
     const heap = new Heap();
+    let team: Team | undefined;
     try {
       const compiled = await compileKernels();
       const { module } = compiled;
@@ -65,9 +65,12 @@ export class WasmEngine implements Engine {
       const plan = layOutNetwork(heap, kernels, setup, layout);
       const board = new JobBoard(heap.memory, plan.board, plan.arenas.length);
       const member = new TeamMember(heap.memory, kernels, plan, board, 0);
-      const team = new Team(heap.memory, module, plan, board, member);
+      team = new Team(plan, board, member);
+      team.start(heap.memory, module);
       return new WasmEngine(heap, plan, board, member, team, featureIdentity(setup, compiled));
     } catch (error) {
+      // Threads that have started would take part in what the next engine does in this memory.
+      await team?.close();
       heap.close();
       throw error;
     }
@@ -202,16 +205,18 @@ export class WasmEngine implements Engine {
 
   /** A call that is under way then fails. */
   async dispose(): Promise<void> {
-    this.disposed = true;
     await this.team.close();
     await this.turn;
     this.heap.close();
   }
 
-  /** Runs calls one after another, and none after `dispose`: the memory may belong to another engine by then. */
+  /**
+   * Runs calls one after another. None after `dispose`, for the memory may belong to another engine by then, and none after a
+   * failure, which may have left the weights half updated.
+   */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.turn.then(() => {
-      if (this.disposed) throw new Error('The engine was disposed.');
+      this.team.requireAlive();
       return work();
     });
     this.turn = result.catch(() => undefined);

@@ -47,15 +47,15 @@ export interface Job {
 /** A job to do; fields that it does not need may be left out and are 0. */
 export type JobOrder = Pick<Job, 'op' | 'items' | 'kind'> & Partial<Omit<Job, 'threads'>>;
 
-/** A cache line, in integers: what some threads write while others look at something else lies apart from that. */
+/** A cache line, in integers: what threads look at while they wait lies apart from what the others write meanwhile. */
 const LINE = 16;
 /** The job's own integers come first. */
 const JOB_INTEGERS = 11;
 const SIGNAL = LINE;
 const JOINED = SIGNAL + 1;
 const PHASE = 2 * LINE;
-const SLEEPING = PHASE + 1;
 const ARRIVED = 3 * LINE;
+const SLEEPING = ARRIVED + 1;
 const RATES = 4 * LINE;
 /** A line for each thread: how many items of its share are taken. */
 const TAKEN = 5 * LINE;
@@ -79,7 +79,8 @@ const LEAST_LOOKS = 1000;
 /**
  * The place in shared memory where a team's threads find the current job, take its items and wait for each other after every phase.
  *
- * Which thread takes which item is left to chance and changes no result: every item writes to a place of its own.
+ * Each thread begins with a share of its own and then helps the others. Who does an item changes no result: every item writes to a
+ * place of its own.
  */
 export class JobBoard {
   private readonly integers: Int32Array;
@@ -119,7 +120,6 @@ export class JobBoard {
       batchSize,
       threads,
     ]);
-    this.beginPhase(threads);
   }
 
   /** Writes a job and wakes the further threads that have joined by now. */
@@ -198,7 +198,7 @@ export class JobBoard {
     return phase;
   }
 
-  /** Waits until all threads have arrived at the end of that phase, at most so long. Answers whether they have. */
+  /** Waits until all threads have arrived at the end of that phase, each time that it sleeps at most so long. Answers whether they have. */
   awaitPhaseAfter(phase: number, milliseconds = Infinity): boolean {
     const current = () => Atomics.load(this.integers, PHASE);
     this.lookWhile(() => current() === phase);
@@ -206,7 +206,7 @@ export class JobBoard {
       Atomics.add(this.integers, SLEEPING, 1);
       const woken = Atomics.wait(this.integers, PHASE, phase, milliseconds);
       Atomics.sub(this.integers, SLEEPING, 1);
-      if (woken === 'timed-out') return false;
+      if (woken === 'timed-out') return current() !== phase;
     }
     return true;
   }

@@ -64,7 +64,7 @@ export interface BatchNormPlan {
   readonly betaOffset: number;
   /** The running mean and variance. */
   readonly statistics: { readonly mean: StatisticPlan; readonly variance: StatisticPlan };
-  /** Mean and unbiased variance of the batch, [2, channels], float64. */
+  /** Mean and biased variance of the batch, [2, channels], float64. */
   readonly batchMoments: number;
 }
 
@@ -187,7 +187,7 @@ export interface NetworkPlan extends NetworkSizes {
   readonly usedRates: number;
   /** Of each image of a job, int32. */
   readonly labels: number;
-  /** See image-table.ts. */
+  /** See input-area.ts. */
   readonly imageTable: number;
   readonly arenas: readonly ArenaPlan[];
 }

@@ -57,7 +57,9 @@ export class TeamMember {
   }
 
   phasesOf({ op }: Job): readonly Phase[] {
-    return this.phases[op];
+    const phases = this.phases[op];
+    if (phases.length === 0) throw new Error('no trained unit has batch norm');
+    return phases;
   }
 
   /**
@@ -81,24 +83,20 @@ export class TeamMember {
 
   /** Forward through the units, the loss, and back: between two phases, moments and sums of all parts are put together. */
   private wholeBatchPhases(pass: BatchPass): Phase[] {
-    const units = this.plan.trained.map((_, unit) => ({ unit, fromBack: unit % 2 === 1 }));
+    const units = this.plan.trained.map((_, unit) => unit);
     const finishBackward = (unit: number) => (job: Job) => pass.finishBackward(unit, job.items, job.images);
-    return [
-      ...units.map(({ unit, fromBack }) => ({
-        perform: (job: Job, item: number) => pass.forward(unit, this.partOf(job, item)),
-        finish: (job: Job) => pass.finishForward(unit, job.items, job.images),
-        fromBack,
+    const phases: Phase[] = [
+      ...units.map((unit): Phase => ({
+        perform: (job, item) => pass.forward(unit, this.partOf(job, item)),
+        finish: (job) => pass.finishForward(unit, job.items, job.images),
       })),
-      {
-        perform: (job, item) => this.loss(pass, job, item),
-        finish: finishBackward(units.length - 1),
-      },
-      ...units.toReversed().map(({ unit, fromBack }) => ({
-        perform: (job: Job, item: number) => pass.backward(unit, this.partOf(job, item), this.rowOf(item)),
+      { perform: (job, item) => this.loss(pass, job, item), finish: finishBackward(units.length - 1) },
+      ...units.toReversed().map((unit): Phase => ({
+        perform: (job, item) => pass.backward(unit, this.partOf(job, item), this.rowOf(item)),
         ...(unit === 0 ? {} : { finish: finishBackward(unit - 1) }),
-        fromBack,
       })),
     ];
+    return phases.map((phase, i) => ({ ...phase, fromBack: i % 2 === 1 }));
   }
 
   private loss(pass: BatchPass, job: Job, item: number): void {

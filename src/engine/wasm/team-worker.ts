@@ -9,6 +9,7 @@ const { memory, module, plan, thread }: TeamWorkerData = workerData;
 const board = new JobBoard(memory, plan.board, plan.arenas.length);
 const member = new TeamMember(memory, await instantiateKernels(module, memory), plan, board, thread);
 
+// Threads are numbered anew as they join, which may be in another order.
 const { number, signal } = board.join();
 for (let seen = signal; ;) {
   seen = board.awaitSignal(seen);

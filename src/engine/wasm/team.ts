@@ -20,30 +20,35 @@ const PATIENCE = 100;
 
 /** The threads that share a network's memory: this one, and a worker for each further arena of the plan. */
 export class Team {
-  private readonly workers: readonly Worker[];
+  private readonly workers: Worker[] = [];
   /** Why the team computes no more. */
   private death: RunError | undefined;
   private readonly headOnly: boolean;
 
   constructor(
-    memory: WebAssembly.Memory,
-    module: WebAssembly.Module,
-    plan: NetworkPlan,
+    private readonly plan: NetworkPlan,
     private readonly board: JobBoard,
     private readonly member: TeamMember,
   ) {
     this.headOnly = plan.trained.length === 0;
-    this.workers = plan.arenas.slice(1).map((_, i) => {
-      const workerData: TeamWorkerData = { memory, module, plan, thread: i + 1 };
-      // The compiled file, also when this one runs from its source: threads start plain JavaScript.
-      const worker = new Worker(new URL('../../../dist/engine/wasm/team-worker.js', import.meta.url), {
-        workerData,
-      });
+  }
+
+  /** Starts the workers. Throws RunError where the system gives no more threads: those that have started end with `close`. */
+  start(memory: WebAssembly.Memory, module: WebAssembly.Module): void {
+    const { plan } = this;
+    for (let thread = 1; thread < plan.arenas.length; thread++) {
+      const workerData: TeamWorkerData = { memory, module, plan, thread };
+      const worker = startWorker(workerData);
       worker.on('error', (error) => this.die(`failed: ${messageOf(limitReached(error) ?? error)}`));
       worker.on('exit', (code) => this.die(`died with code ${code}`));
       worker.unref();
-      return worker;
-    });
+      this.workers.push(worker);
+    }
+  }
+
+  /** Throws RunError where the team computes no more. */
+  requireAlive(): void {
+    if (this.death !== undefined) throw this.death;
   }
 
   get size(): number {
@@ -52,7 +57,7 @@ export class Team {
 
   /** Does a job with all threads that have started. Throws RunError where one has died or failed. */
   async run(order: JobOrder): Promise<void> {
-    if (this.death !== undefined) throw this.death;
+    this.requireAlive();
     if (this.isSmall(order)) this.board.put(order);
     else this.board.post(order);
     const job = this.board.read();
@@ -60,7 +65,7 @@ export class Team {
       const done = this.workOn(job, phase);
       while (!this.board.awaitPhaseAfter(done, PATIENCE)) {
         await nextTurn();
-        if (this.death !== undefined) throw this.death;
+        this.requireAlive();
       }
     }
   }
@@ -89,5 +94,14 @@ export class Team {
     this.death ??= new RunError(
       `A worker thread ${how}. Where memory is short, use fewer --workers or --jobs.`,
     );
+  }
+}
+
+function startWorker(workerData: TeamWorkerData): Worker {
+  try {
+    // The compiled file, also when this one runs from its source: threads start plain JavaScript.
+    return new Worker(new URL('../../../dist/engine/wasm/team-worker.js', import.meta.url), { workerData });
+  } catch (error) {
+    throw limitReached(error) ?? error;
   }
 }

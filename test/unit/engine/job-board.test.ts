@@ -25,8 +25,9 @@ const JOB: Omit<Job, 'threads'> = {
   batchSize: 70,
 };
 
-/** The place of the signal on a board. */
+/** The places of the signal and of the phase on a board. */
 const SIGNAL = 16;
+const PHASE = 32;
 
 /** Two views of one board, as two threads have them. */
 function boards(threads = 2): [JobBoard, JobBoard] {
@@ -80,6 +81,7 @@ describe('the items of a phase', () => {
         Array.from({ length: count }, (_, i) => JOB.firstItem + i),
       );
       expect(theirs.take(job, threads - 1, fromBack)).toBeUndefined();
+      for (let i = 0; i < threads; i++) mine.arrive(threads, () => undefined);
     }
   });
 
@@ -158,6 +160,8 @@ describe('the wait for others', () => {
     theirs.join();
     mine.post(JOB);
     const finished: string[] = [];
+    // The count of phases begins anew between the two.
+    Atomics.store(mine['integers'], PHASE, 2 ** 31 - 1);
     for (const round of ['first', 'second']) {
       const phase = mine.arrive(2, () => finished.push(`${round}, mine`));
       expect(mine.awaitPhaseAfter(phase, 1)).toBe(false);

@@ -4,7 +4,7 @@ import { InputKind, Op } from '../../../src/engine/wasm/job-board.js';
 import { RunError } from '../../../src/errors.js';
 import { opened, RATES } from './engine-runs.js';
 import { randomBatch } from './random-batch.js';
-import { smallSetup } from './small-networks.js';
+import { normalizedSetup, smallSetup } from './small-networks.js';
 import { BATCH, engineOf, SLICE } from './wasm-teams.js';
 
 const { input, labels } = randomBatch(BATCH);
@@ -14,6 +14,8 @@ async function expectDead(engine: WasmEngine): Promise<void> {
     () => engine.step(input, labels, RATES),
     () => engine.features(input),
     () => engine.logits(input),
+    // Weights may be half updated.
+    () => engine.snapshot(),
   ]) {
     await expect(asked()).rejects.toThrow(RunError);
     await expect(asked()).rejects.toThrow(/worker thread died.*fewer --workers/);
@@ -35,8 +37,11 @@ describe('a thread that dies', () => {
     await expectDead(engine);
   });
 
-  test('while it works: an error, never a silent wait', async () => {
-    const engine = await engineOf(smallSetup('V2', 3), { threads: 2 });
+  test.each([
+    ['of a job of one phase, of two threads', smallSetup('V2', 3), 2],
+    ['of a job of many phases, of three threads', normalizedSetup('V2', 0), 3],
+  ])('while it works: an error, never a silent wait, %s', async (_, setup, threads) => {
+    const engine = await engineOf(setup, { threads });
     const dying = engine['team']['workers'][0]!.terminate();
     const steps = async () => {
       // It may finish a few more.

@@ -1,4 +1,4 @@
-/** An image and the part of it that the network sees, laid out as image-table.ts writes it. */
+/** An image and the part of it that the network sees, laid out as input-area.ts writes it. */
 @unmanaged
 export class ImageEntry {
   /** Of its height x width x 3 bytes. */
