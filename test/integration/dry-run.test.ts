@@ -38,6 +38,7 @@ function expectCost(text: string, cost: TrainingCost, runs: number): void {
   const { firstRun, seconds, secondsPerStep, memory } = cost;
   expect(cost.runs).toBe(runs);
   expect(secondsPerStep.later).toBeGreaterThan(0);
+  expect(secondsPerStep.later).toBeLessThanOrEqual(secondsPerStep.first);
   expect(firstRun).toBeGreaterThan(3 * secondsPerStep.first);
   expect(seconds).toBeGreaterThanOrEqual(firstRun);
   // More than Node alone takes, and less than any machine of today has.
