@@ -21,6 +21,7 @@ import { printableJson, printableReport } from '../printable.js';
 import { confusionOf } from '../stats/classes.js';
 import { exportReport, judgedReport, type PredictedImage, predictionTable } from '../report/pages/models.js';
 import { joinBlocks, type ReportLayout } from '../report/text/layout.js';
+import { counted } from '../report/text/numbers.js';
 import { makeWholeFolder, requireWritable, writeFileAtomic } from '../runs/atomic.js';
 import { type ExportDocument, type PredictionLine, RUN_FILES, SCHEMA_VERSION } from '../runs/documents.js';
 import { readDocument } from '../runs/read-document.js';
@@ -79,16 +80,23 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
         await makeFolders(dirname(resolve(csv)));
         await writeFileAtomic(csv, csvText(found));
       }
-      report(session, classifier, found);
+      if (found.length > 0) report(session, classifier, found);
       if (signal.aborted)
         progress.say(`Interrupted: ${found.length} of ${images.length} images were classified.`);
       for (const { path, reason } of failed)
         progress.emit({ type: 'warning', text: `skipped ${path}: ${reason}` });
-      session.close({ results: [csv], next: exportOf(run) });
-      if (failed.length > 0 && !signal.aborted) throw new Exit(1);
+      session.close({ results: [csv], next: found.length > 0 ? exportOf(run) : null });
+      if (failed.length > 0 && !signal.aborted)
+        throw new Exit(1, unusable(failed, images.length + skipped.length));
     },
     { ending: 'finishing the images under way', nothing: 'Interrupted: nothing was classified.' },
   );
+}
+
+/** How many images of all could not be classified, with the first of them. */
+function unusable([first, ...others]: readonly SkippedFile[], all: number): string {
+  const more = others.length === 0 ? '' : `, and ${others.length} more`;
+  return `${1 + others.length} of ${counted(all, 'image')} could not be classified: ${first?.path} (${first?.reason})${more}`;
 }
 
 /** `onecycle export RUN --to DIR`. */
@@ -205,7 +213,7 @@ function report({ settings, tell }: Session, classifier: RunClassifier, found: r
   const to = layout(settings, process.stdout);
   // A file, or a program that looks for a name, is to get all of it.
   const room = process.stdout.isTTY || process.env['COLUMNS'] ? to.width : Infinity;
-  const images = found.length === 0 ? undefined : predictionTable(found, { ...to, width: room });
+  const images = predictionTable(found, { ...to, width: room });
   const blocks = [images, judgement?.(to)];
   process.stdout.write(`${printableReport(joinBlocks(blocks))}\n`);
 }

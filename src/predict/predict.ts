@@ -300,6 +300,8 @@ async function whyNoModel(dir: string): Promise<string> {
   const { status } = existsSync(path) ? await readDocument(path) : {};
   if (status === 'failed')
     return 'it failed before its first epoch was over. Train it again with other settings.';
+  if (status === 'completed')
+    return 'it is finished, and its folder model/ is gone. Put it back, or train again with train --again.';
   const why =
     status === 'interrupted'
       ? 'it was interrupted before its first epoch was over.'

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, UsageError } from '../errors.js';
 import { parseJson, withFile } from '../files.js';
+import { RUN_FILES } from './documents.js';
 import { isJsonObject, jsonText, type JsonValue } from './json.js';
 import { limitOf, readBytes } from './read-document.js';
 
@@ -194,6 +196,17 @@ export async function readNewestCheckpoint(dir: string): Promise<FoundCheckpoint
   try {
     return await readCheckpoint(dir, 'last');
   } catch (lastError) {
+    const model = join(dir, RUN_FILES.model);
+    const kept = [checkpointPath(dir, 'last'), checkpointPath(dir, 'previous')].some((path) =>
+      existsSync(path),
+    );
+    if (!kept && existsSync(model)) {
+      throw new UsageError(
+        `${dir} holds no checkpoint any more, as after onecycle runs --prune. Its best weights are in ${model}: predict and export take them ` +
+          'without --final. To train further, train it anew with --again.',
+        { cause: lastError },
+      );
+    }
     const previous = await readCheckpoint(dir, 'previous').catch((previousError: unknown) => {
       throw new UsageError(
         `No checkpoint of ${dir} can be used. ${messageOf(lastError)} ${messageOf(previousError)} Start the run anew.`,

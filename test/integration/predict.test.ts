@@ -252,6 +252,27 @@ describe('files that cannot be used', () => {
     ]);
   });
 
+  test.each([
+    ['as text', [], ''],
+    [
+      'as JSON',
+      ['--json'],
+      expect.stringContaining(
+        '"2 of 2 images could not be classified: a.png (there is no such file or folder), and 1 more"',
+      ),
+    ],
+  ])('where all are, that is said %s, and no next step', async (_, more, expected) => {
+    const { code, stdout, stderr } = await runCli([
+      'predict',
+      runOf('thumbnails'),
+      'a.png',
+      'b.png',
+      ...more,
+    ]);
+    expect([code, stdout]).toEqual([1, expected]);
+    expect(stderr).not.toContain('Next');
+  });
+
   test('a file that was named is read whatever its extension', async () => {
     const dir = await scratchFolder();
     cpSync(join(data('thumbnails'), 'val', 'ants', '1.png'), join(dir, 'upload'));
@@ -314,6 +335,7 @@ describe('wrong usage: exit 2, nothing on stdout', () => {
   });
 
   test.each([
+    [{ status: 'completed' }, /holds no model: it is finished, and its folder model\/ is gone\. Put it back/],
     [{ status: 'failed' }, /holds no model: it failed before its first epoch was over\. Train it again/],
     [
       { status: 'interrupted' },
@@ -338,7 +360,7 @@ test('only --final needs the checkpoints, and says so', async () => {
   expect((await runCli(args)).code).toBe(0);
   const { code, stderr } = await runCli([...args, '--final']);
   expect(code).toBe(2);
-  expect(stderr).toContain('last.ckpt');
+  expect(stderr).toContain('holds no checkpoint any more');
 });
 
 test('an interrupted run has the model of its best epoch so far', async () => {

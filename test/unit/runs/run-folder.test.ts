@@ -239,6 +239,16 @@ describe('openRun', () => {
     expect((await readRun(dir)).steps).toHaveLength(6);
   });
 
+  it('says what is left where the checkpoints were removed', async () => {
+    const dir = await sixSteps();
+    rmSync(join(dir, 'checkpoints'), { recursive: true });
+    await expect(openRun(dir)).rejects.toThrow('Start the run anew');
+    mkdirSync(join(dir, 'model'));
+    await expect(openRun(dir)).rejects.toThrow(
+      /holds no checkpoint any more, as after onecycle runs --prune/,
+    );
+  });
+
   it('refuses lines that were changed after the checkpoint', async () => {
     const dir = await sixSteps();
     writeFileSync(join(dir, 'steps.jsonl'), '{"step":0}\n');
