@@ -46,7 +46,7 @@ import { chooseRates, finalScore, overSeeds, ratesBehind } from './rates.js';
 import type { FailedRun, RecordedRun } from './read.js';
 
 /**
- * Compares arms over their finished runs, each arm at its best rate; the first arm is the baseline.
+ * Compares arms over their finished runs, each arm at the rates that chooseRates takes; the first arm is the baseline.
  * @param names the arms in order
  * @param target for steps to target, or undefined for the baseline's mean after the last epoch
  * @param metric what is compared, by which rates are chosen and which the target is of

@@ -18,8 +18,8 @@ export interface ChosenRuns extends Pick<ReadRuns, 'finished' | 'failed'> {
 type AnyRun = RecordedRun | FailedRun;
 
 /**
- * Takes of each arm and seed the run at the arm's best rate. Where an arm was trained at several, the other seeds choose: the
- * rate nearest to the arm's own that is not clearly worse than their best. So no run has a say in the choice by which it is judged, and the choice flatters no arm.
+ * Takes of each arm and seed one run. Where an arm was trained at several rates, the other seeds choose: the rate nearest to the
+ * arm's own that is not clearly worse than their best. So no run has a say in the choice by which it is judged, and the choice flatters no arm.
  * @param metric what the seeds choose by
  */
 export function chooseRates(
@@ -30,14 +30,16 @@ export function chooseRates(
   const ofArm = arms.map((arm) => {
     const runs = [...finished, ...failed].filter((run) => run.arm === arm);
     const chosen = chosenRuns(runs, metric);
-    return { arm, chosen, rates: armRates(runs, chosen) };
+    const rates = armRates(runs, chosen);
+    const { best } = scoresByFactor(runs, metric);
+    return { arm, chosen, rates, warning: edgeWarning(arm, rates, best?.factor) };
   });
   const chosen = ofArm.flatMap((one) => one.chosen);
   return {
     finished: finished.filter((run) => chosen.includes(run)),
     failed: failed.filter((run) => chosen.includes(run)),
     rates: new Map(ofArm.map(({ arm, rates }) => [arm, rates])),
-    warnings: ofArm.flatMap(({ arm, rates }) => edgeWarning(arm, rates)),
+    warnings: ofArm.flatMap(({ warning }) => warning),
   };
 }
 
@@ -63,26 +65,41 @@ function chosenRuns(runs: readonly AnyRun[], metric: Metric): AnyRun[] {
  * standard error, and its best rate is taken. Undefined where there are no runs.
  */
 function chosenFactor(runs: readonly AnyRun[], metric: Metric): number | undefined {
-  const scores = new Map<number, Map<number, number>>();
-  for (const run of runs) {
-    const ofFactor = scores.get(run.lrFactor) ?? new Map<number, number>();
-    scores.set(run.lrFactor, ofFactor.set(run.pair, scoreOf(run, metric)));
-  }
-  const nearestFirst = [...scores].sort(([a], [b]) => logDistance(a) - logDistance(b) || a - b);
-  const average = (ofFactor: ReadonlyMap<number, number>) => mean([...ofFactor.values()]);
-  const best = nearestFirst.reduce<ReadonlyMap<number, number> | undefined>(
-    (a, [, b]) => (a === undefined || average(b) > average(a) ? b : a),
-    undefined,
-  );
-  const isGood = (ofFactor: ReadonlyMap<number, number>) => {
-    const lost = [...ofFactor].flatMap(([pair, score]) => {
-      const bestScore = best?.get(pair);
+  const { nearestFirst, best } = scoresByFactor(runs, metric);
+  const isGood = ({ scores }: FactorScores) => {
+    const lost = [...scores].flatMap(([pair, score]) => {
+      const bestScore = best?.scores.get(pair);
       return bestScore === undefined ? [] : [bestScore - score];
     });
     if (lost.length === 0) return false;
     return mean(lost) <= (standardDeviation(lost, 1) ?? 0) / Math.sqrt(lost.length);
   };
-  return nearestFirst.find(([, ofFactor]) => isGood(ofFactor))?.[0];
+  return nearestFirst.find(isGood)?.factor;
+}
+
+/** What an arm's runs at one factor come to, by pair. */
+interface FactorScores {
+  readonly factor: number;
+  readonly scores: ReadonlyMap<number, number>;
+}
+
+/** All factors, those nearest to 1 first, and of those with the highest mean the first; undefined where there are no runs. */
+function scoresByFactor(
+  runs: readonly AnyRun[],
+  metric: Metric,
+): { readonly nearestFirst: readonly FactorScores[]; readonly best: FactorScores | undefined } {
+  const nearestFirst = [...new Set(runs.map(({ lrFactor }) => lrFactor))]
+    .sort((a, b) => logDistance(a) - logDistance(b) || a - b)
+    .map((factor): FactorScores => {
+      const own = runs.filter(({ lrFactor }) => lrFactor === factor);
+      return { factor, scores: new Map(own.map((run) => [run.pair, scoreOf(run, metric)])) };
+    });
+  const average = ({ scores }: FactorScores) => mean([...scores.values()]);
+  const best = nearestFirst.reduce<FactorScores | undefined>(
+    (a, b) => (a === undefined || average(b) > average(a) ? b : a),
+    undefined,
+  );
+  return { nearestFirst, best };
 }
 
 /** A run that failed got nothing right. */
@@ -131,15 +148,19 @@ function armRates(runs: readonly AnyRun[], chosen: readonly AnyRun[]): ArmRate[]
   });
 }
 
-/** Where most seeds choose the lowest or the highest rate, a better one may lie beyond. */
-function edgeWarning(arm: string, rates: readonly ArmRate[]): string[] {
-  const [lowest, highest] = [rates[0], rates.at(-1)];
-  const most = Math.max(...rates.map(({ chosen }) => chosen));
-  const edge = rates.length < 2 ? undefined : [lowest, highest].find((rate) => rate?.chosen === most);
+/**
+ * Where the highest mean is that of the lowest or the highest rate, a better one may lie beyond: also where it is no clear best, and
+ * seeds are compared at a rate nearer to the arm's own.
+ */
+function edgeWarning(arm: string, rates: readonly ArmRate[], best: number | undefined): string[] {
+  const edge = rates.length < 2 ? undefined : [rates[0], rates.at(-1)].find((rate) => rate?.factor === best);
   if (edge === undefined) return [];
-  const which = edge === lowest ? 'lowest' : 'highest';
+  const which = edge === rates[0] ? 'lowest' : 'highest';
+  const elsewhere = rates.some(({ chosen }) => chosen > edge.chosen);
   return [
-    `${arm} does best at the ${which} of its ${rates.length} rates, ${formatRate(edge.learningRate)}: the best one may lie beyond. Raise --rates, or state another --lr.`,
+    `${arm} does best at the ${which} of its ${rates.length} rates, ${formatRate(edge.learningRate)}` +
+      `${elsewhere ? ', though not clearly, so that most seeds are compared elsewhere' : ''}: ` +
+      `${elsewhere ? 'a better one' : 'the best one'} may lie beyond. Raise --rates, or state another --lr.`,
   ];
 }
 

@@ -453,7 +453,7 @@ export const OPTION_GROUPS = {
       argument: 'K',
       commands: COMPARE,
       description:
-        'trains each arm also at K neighbours of its rate (half, double, a quarter and so on) and compares each at its best, chosen on the other seeds',
+        'trains each arm also at K neighbours of its rate (half, double, a quarter and so on) and compares each at the one that the other seeds choose',
     },
     target: {
       type: 'number',

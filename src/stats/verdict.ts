@@ -21,7 +21,7 @@ export interface VerdictInput {
 }
 
 /**
- * What two arms' learning rates rest on: each was the best of several on the other seeds (`tuned`), measured on this data, or
+ * What two arms' learning rates rest on: each was chosen of several by the other seeds (`tuned`), measured on this data, or
  * `unmeasured` here, so that a difference may be the rates' own.
  */
 export type RatesBehind = 'tuned' | 'measured' | 'unmeasured';

@@ -227,7 +227,7 @@ function differenceTable(
 function rateText(rates: readonly ArmRate[]): string {
   const chosen = rates.filter((rate) => rate.chosen > 0).map(({ learningRate }) => formatRate(learningRate));
   const range = [...new Set([chosen[0], chosen.at(-1)])].join(' to ');
-  if (rates.length > 1) return `${range} (best of ${rates.length})`;
+  if (rates.length > 1) return `${range} (chosen of ${rates.length})`;
   return `${range === '' ? formatRate(null) : range} (${sourceText(rates[0]?.source ?? null)})`;
 }
 
@@ -256,7 +256,7 @@ function ratesBlock({ arms, config }: CompareDocument, layout: ReportLayout): st
 
 /** What the chart and the table of rates mean. */
 export const RATES_NOTE =
-  'Rates: every run at them counts here. Elsewhere a seed counts at the rate with the highest mean over the other seeds of what is compared, so that no run helps to choose where it is judged.';
+  "Rates: every run at them counts here. Elsewhere a seed counts at the rate nearest to the arm's own that is no more than one standard error worse than the best mean over the other seeds, so that no run helps to choose where it is judged.";
 
 export function rateColumns(metric: Metric): readonly TableColumn[] {
   return [

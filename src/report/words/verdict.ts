@@ -123,7 +123,7 @@ const RATES: Readonly<Record<RatesBehind, string>> = {
   measured:
     ' Each arm has the rate that was measured for it; compare --rates 2 trains it at neighbouring rates too, which is the harder ' +
     'test.',
-  tuned: ' Each arm is judged at its best rate, which the other seeds chose.',
+  tuned: ' Each arm is judged at one of several rates, which the other seeds chose.',
   unmeasured:
     ' Not both learning rates were measured on this data, and other rates may turn it round: compare --rates 2 trains each ' +
     'arm at neighbouring rates too, and tells.',

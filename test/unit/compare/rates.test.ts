@@ -51,7 +51,10 @@ test('each seed is compared at the rate that the other seeds choose', () => {
     { learningRate: 0.01, factor: 1, finalAccuracy: { mean: 19 / 30, n: 3 }, chosen: 2 },
     { learningRate: 0.02, factor: 2, chosen: 1 },
   ]);
-  expect(warnings).toEqual([]);
+  // The mean of all is highest at the end all the same.
+  expect(warnings).toEqual([
+    '1cycle does best at the highest of its 3 rates, 2e-2, though not clearly, so that most seeds are compared elsewhere: a better one may lie beyond. Raise --rates, or state another --lr.',
+  ]);
 });
 
 test('a rate that is better by more than a standard error is chosen, and of equally good ones the nearest to its own', () => {
@@ -103,6 +106,13 @@ test('an arm at one rate is compared as it is, and nothing is said of an edge', 
   expect(finished).toEqual(runs);
   expect(rates.get('1cycle')).toMatchObject([{ factor: 1, chosen: 2, finalAccuracy: { mean: 0.6 } }]);
   expect(warnings).toEqual([]);
+});
+
+test.each([
+  ['a best mean between the ends', [5, 7, 6]],
+  ['equal means', [6, 6, 6]],
+])('%s is no warning', (_, row) => {
+  expect(chosen(grid([row, row])).warnings).toEqual([]);
 });
 
 test('a comparison at several rates is about the chosen ones alone', () => {

@@ -86,6 +86,20 @@ test('no accuracy is said to lie beyond 0 and 1, however few seeds there are', (
   expect(text).toMatch(/95% interval +\[0\.000, 1\.000\]/u);
 });
 
+test('an arm at several rates: the range of those that were chosen, and by which rule', () => {
+  const document = sampleComparison();
+  const arms = document.arms.map((arm) => ({
+    ...arm,
+    rates: arm.rates.flatMap((rate) => [
+      { ...rate, chosen: 2 },
+      { ...rate, learningRate: 1e-3, factor: 2, chosen: 1 },
+    ]),
+  }));
+  const text = report({ ...document, arms }).replace(/\s+/gu, ' ');
+  expect(text).toContain('5e-4 to 1e-3 (chosen of 2)');
+  expect(text).toContain("the rate nearest to the arm's own that is no more than one standard error worse");
+});
+
 test('narrow terminals get the arms as columns, uncut', () => {
   const narrow = report(sampleComparison(), 60);
   expect(narrow).toMatch(/^final accuracy +0\.717 ± 0\.008 +0\.738 ± 0\.009$/mu);
