@@ -12,6 +12,7 @@ import {
 import { OF_ONE_CALL, readDefaults, type Settings } from '../config/settings.js';
 import type { CompareDocument, FinderDocument, TrainDocument } from '../runs/documents.js';
 import { RANGE_TEST_FILES } from '../runs/range-test-folder.js';
+import { isFarAboveGuessing } from '../stats/classes.js';
 import { moreOf } from '../stats/crossed.js';
 import { say } from './terminal.js';
 
@@ -106,13 +107,15 @@ export function afterRangeTest({ run, recommended, status, config }: FinderDocum
 
 /** After a run of its own the comparison with the other policy, after one that diverged a range test; of a part of a larger plan its page. */
 export function afterTraining(
-  { run, status, failure, config }: TrainDocument,
+  { run, status, failure, config, epochs, dataset }: TrainDocument,
   { resume, arm, pair, report }: Settings,
   said: Said,
 ): string[] {
   if (status === 'interrupted') return ['train', '--resume', run];
   const alone = resume === undefined && arm === undefined && pair === undefined;
-  if (failure !== null && alone && config.lrFrom === undefined) {
+  const last = epochs.at(-1);
+  const lost = failure !== null || (last !== undefined && isFarAboveGuessing(last, dataset.classes.length));
+  if (lost && alone && config.lrFrom === undefined) {
     return ['find-lr', ...saidFlags('find-lr', said)];
   }
   return failure !== null || !alone ? pageOf(run, report) : ['compare', ...saidFlags('compare', said)];

@@ -1,7 +1,7 @@
 import cliProgress from 'cli-progress';
 import { printable, printableLines, printableReport } from '../printable.js';
 import type { EpochRecord } from '../runs/documents.js';
-import { formatBytes, formatDuration } from '../report/text/numbers.js';
+import { formatBytes, formatDuration, formatLoss } from '../report/text/numbers.js';
 import { breakAtBlanks, pad, truncate } from '../report/text/width.js';
 import type { Emit, ExperimentEvent } from '../workbench/events.js';
 import { TimeLeft } from './time-left.js';
@@ -56,7 +56,7 @@ function epochLine(
   { epoch, trainLoss, validLoss, correct, total, seconds }: EpochRecord,
 ): string {
   const accuracy = ((100 * correct) / total).toFixed(1);
-  return `${name}  epoch ${epoch}: train loss ${trainLoss.toFixed(3)}, validation loss ${validLoss.toFixed(3)}, accuracy ${accuracy}% (${correct}/${total}), ${seconds.toFixed(1)} s`;
+  return `${name}  epoch ${epoch}: train loss ${formatLoss(trainLoss)}, validation loss ${formatLoss(validLoss)}, accuracy ${accuracy}% (${correct}/${total}), ${seconds.toFixed(1)} s`;
 }
 
 /** Without a terminal something is said at least this often, in milliseconds. */

@@ -1,6 +1,7 @@
 import { requireKnownArms } from '../config/arms.js';
 import { UsageError } from '../errors.js';
 import { superConvergenceNote } from '../report/words/compare.js';
+import { counted, formatLoss, twoDigits } from '../report/text/numbers.js';
 import { verdictWords } from '../report/words/verdict.js';
 import {
   type ArmDifference,
@@ -12,7 +13,7 @@ import {
   type SeedDifference,
 } from '../runs/documents.js';
 import { confusionOfRun } from '../runs/check-run.js';
-import { type ClassScore, classScores } from '../stats/classes.js';
+import { type ClassScore, classScores, isFarAboveGuessing } from '../stats/classes.js';
 import {
   balancedDifference,
   balancedSums,
@@ -125,6 +126,7 @@ export function compareRuns(
     warnings: [
       ...fairnessWarnings(runs),
       ...lossWarnings([baseline, ...others], failed),
+      ...[baseline, ...others].flatMap(divergedWarning),
       ...warnings,
       ...untoldWarning(untold),
     ],
@@ -301,16 +303,22 @@ export function comparedArm(
   };
 }
 
+/** The names of the classes, which all runs share; none where they were not recorded. */
+function classesOf([first]: readonly RecordedRun[]): string[] {
+  const classes = first?.record.dataset['classes'];
+  return Array.isArray(classes) ? classes.map(String) : [];
+}
+
 /** Every class's scores over all runs; null where there are none, or not all have predictions. */
 function scoresByClass(runs: readonly RecordedRun[]): ClassScore[] | null {
   const counts = runs.map(({ record }) => confusionOfRun(record, 'final')).filter((own) => own !== null);
-  const classes = runs[0]?.record.dataset['classes'];
+  const classes = classesOf(runs);
   const [first] = counts;
-  if (first === undefined || counts.length < runs.length || !Array.isArray(classes)) return null;
+  if (first === undefined || counts.length < runs.length || classes.length === 0) return null;
   const sums = first.map((row, label) =>
     row.map((_, predicted) => counts.reduce((sum, own) => sum + (own[label]?.[predicted] ?? 0), 0)),
   );
-  return classScores(sums, classes.map(String)).map((score) => ({
+  return classScores(sums, classes).map((score) => ({
     ...score,
     images: Math.round(score.images / runs.length),
   }));
@@ -357,6 +365,22 @@ function failedWarnings(arms: readonly ArmRuns[], failed: readonly FailedRun[]):
         : 'Its means are over those that finished, which flatters it.';
     return [`${name} did not finish with ${lost} of ${lost + runs.length} seeds. ${rest}`];
   });
+}
+
+/** Runs that came to their end with finite numbers, and with a loss far above that of guessing. */
+function divergedWarning({ name, runs }: ArmRuns): string[] {
+  const classes = classesOf(runs);
+  const lost = runs.flatMap(({ record }) => {
+    const last = record.epochs.at(-1);
+    return last !== undefined && isFarAboveGuessing(last, classes.length) ? [last] : [];
+  });
+  if (lost.length === 0) return [];
+  const highest = Math.max(...lost.flatMap(({ trainLoss, validLoss }) => [trainLoss, validLoss]));
+  return [
+    `${name} ends with ${lost.length} of ${counted(runs.length, 'seed')} at a loss far above ${twoDigits(Math.log(classes.length))}, which guessing among ` +
+      `${classes.length} classes gives: up to ${formatLoss(highest)}. Such a run diverged, or is sure of wrong answers, and counts as it ` +
+      'is. Lower --lr, or let find-lr choose it.',
+  ];
 }
 
 function unpairedWarnings([baseline, ...others]: readonly ArmRuns[]): string[] {

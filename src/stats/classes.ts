@@ -81,3 +81,18 @@ export function areUneven(images: readonly number[]): boolean {
   const known = images.filter((count) => count > 0);
   return known.length > 1 && Math.max(...known) >= UNEVEN * Math.min(...known);
 }
+
+/** Times ln(classes), from which on a loss is far above that of guessing. */
+const FAR = 3;
+
+/**
+ * Whether a training or validation loss is far above ln(classes): that of a network which gives all classes the same probability,
+ * whatever the labels, their smoothing and the classes' weights. At three times as much the true classes have a probability of
+ * 1 / classes³ in the geometric mean: overfitting seldom comes so far, and a divergence goes on to millions.
+ */
+export function isFarAboveGuessing(
+  { trainLoss, validLoss }: { readonly trainLoss: number; readonly validLoss: number },
+  classes: number,
+): boolean {
+  return classes > 1 && Math.max(trainLoss, validLoss) > FAR * Math.log(classes);
+}

@@ -132,11 +132,15 @@ describe('the line that a command ends with works as it stands', () => {
     const { next } = closing(stopped.stderr);
     expect(next).toBe(`${CALL.replace(ROOT, '')} train --resume ${join(cwd, 'runs/1cycle-seed0')}`);
     await typed(ROOT, next);
-    const wild = ['train', ...DATA, '--lr', '1e30', '--policy', 'fixed'];
-    const diverged = await carriesOut(cwd, wild, 1);
-    expect(diverged.next).toBe(
-      `${CALL} find-lr --data 'my photos' --out 'out'\\''s runs' ${SMALL.join(' ')}`,
-    );
+    for (const [lr, code] of [
+      ['1e30', 1],
+      ['1e4', 0],
+    ] as const) {
+      const diverged = await carriesOut(cwd, ['train', ...DATA, '--lr', lr, '--policy', 'fixed'], code);
+      expect(diverged.next).toBe(
+        `${CALL} find-lr --data 'my photos' --out 'out'\\''s runs' ${SMALL.join(' ')}`,
+      );
+    }
   });
 
   test('show, runs, doctor and init', async () => {

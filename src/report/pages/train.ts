@@ -1,5 +1,5 @@
 import type { BestEpoch, EpochRecord, StepRecord, TrainDocument } from '../../runs/documents.js';
-import { areUneven, type ClassScore } from '../../stats/classes.js';
+import { areUneven, type ClassScore, isFarAboveGuessing } from '../../stats/classes.js';
 import { wilson } from '../../stats/intervals.js';
 import type { ChartSeries, ChartSpec } from '../charts/chart.js';
 import { chartPair } from '../charts/terminal.js';
@@ -12,7 +12,9 @@ import {
   formatDuration,
   formatFraction,
   formatInterval,
+  formatLoss,
   formatRate,
+  twoDigits,
 } from '../text/numbers.js';
 import { fittingTable, table, type TableColumn } from '../text/table.js';
 
@@ -31,6 +33,7 @@ export function trainReport(
       ? `${policy}, ${rate}, ${counted(epochs.length, 'epoch')}: done in ${seconds}`
       : `${policy}, ${rate}: ${status} after ${epochs.length} of ${counted(config.epochs, 'epoch')}, ${seconds}`;
   const schedule = stepCharts([{ name: policy, steps }]);
+  const loss = lossWarning(document);
   return joinBlocks([
     `${paintLines(paragraph(headline, width), 'bold', colour)}\n${paragraph(document.run, width)}`,
     chartPair(lossChart(document), accuracyChart(document), layout),
@@ -40,8 +43,20 @@ export function trainReport(
       ? undefined
       : `${table(...summaryTable(best, final, isJudgedByClass(document)), layout)}\n${paintLines(paragraph(BEST_NOTE, width), 'grey', colour)}`,
     classTable(document, layout),
+    loss === null ? undefined : paintLines(paragraph(loss, width, '! '), 'yellow', colour),
     ...events.map(({ text }) => paragraph(`Note: ${text}`, width)),
   ]);
+}
+
+/** What a last loss far above that of guessing means; null where it is not, or where the run says itself how it failed. */
+export function lossWarning({ epochs, dataset, failure }: TrainDocument): string | null {
+  const [last, classes] = [epochs.at(-1), dataset.classes.length];
+  if (failure !== null || last === undefined || !isFarAboveGuessing(last, classes)) return null;
+  return (
+    `The last epoch has a training loss of ${formatLoss(last.trainLoss)} and a validation loss of ${formatLoss(last.validLoss)}; ` +
+    `guessing among ${classes} classes gives ${twoDigits(Math.log(classes))}. The run diverged, or is sure of wrong answers. ` +
+    'Lower --lr, or let find-lr choose it.'
+  );
 }
 
 /** Behind a rate the range test that it was taken from, if it was. */
@@ -145,8 +160,8 @@ export function epochTable(document: TrainDocument): [TableColumn[], string[][]]
     ],
     epochs.map((record) => [
       String(record.epoch),
-      formatFraction(record.trainLoss),
-      formatFraction(record.validLoss),
+      formatLoss(record.trainLoss),
+      formatLoss(record.validLoss),
       formatAccuracy(record.correct, record.total),
       ...(byClass ? [formatFraction(record.balancedAccuracy)] : []),
       formatDuration(record.seconds),
@@ -175,7 +190,7 @@ export function summaryTable(
       formatAccuracy(correct, total),
       formatInterval(low, high),
       ...(byClass ? [formatFraction(balancedAccuracy), formatFraction(macroF1)] : []),
-      formatFraction(validLoss),
+      formatLoss(validLoss),
     ];
   };
   return [

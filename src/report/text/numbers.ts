@@ -31,6 +31,11 @@ export function formatFraction(value: Maybe, decimals = 3): string {
   return known(value) ? value.toFixed(decimals) : MISSING;
 }
 
+/** A loss with three decimals, and from 10,000 on in exponential form: 1.234, 5.7e13. */
+export function formatLoss(loss: Maybe): string {
+  return known(loss) && Number(loss.toFixed(3)) >= 1e4 ? exponential(loss, 3) : formatFraction(loss);
+}
+
 /** An accuracy with the counts behind it: 0.735 (294/400). */
 export function formatAccuracy(correct: number, total: number): string {
   return total > 0 ? `${formatFraction(correct / total)} (${correct}/${total})` : `${MISSING} (0/0)`;

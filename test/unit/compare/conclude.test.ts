@@ -44,6 +44,25 @@ test('means, deviations, best and final of each arm, by hand', async () => {
   expect(fixed!.validLoss.mean).toBe((0.75 + 0.625) / 2);
 });
 
+test('runs that diverged and stayed finite count, with a warning', () => {
+  const runs = ['fixed', '1cycle'].flatMap((arm) =>
+    [0, 1].map((seed) => recordedRun(arm, seed, right('110'))),
+  );
+  const found = (compared: readonly RecordedRun[]) =>
+    compareRuns(['fixed', '1cycle'], compared, [], undefined);
+  const wild = runs.map((run, i) => {
+    const epochs = run.record.epochs.map((epoch) => ({ ...epoch, validLoss: 5.7e13 }));
+    return i === 3 ? { ...run, record: { ...run.record, epochs } } : run;
+  });
+  expect(found(runs).warnings).toEqual([]);
+  expect(found(wild)).toMatchObject({
+    arms: [{}, { runs: [{ seed: 0 }, { seed: 1 }] }],
+    warnings: [
+      '1cycle ends with 1 of 2 seeds at a loss far above 0.69, which guessing among 2 classes gives: up to 5.7e13. Such a run diverged, or is sure of wrong answers, and counts as it is. Lower --lr, or let find-lr choose it.',
+    ],
+  });
+});
+
 test('the difference is paired, and each pair says which images one alone got right', async () => {
   const { finished } = await fourRuns();
   const { difference, differences, superConvergence } = compareRuns(

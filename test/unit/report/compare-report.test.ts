@@ -100,6 +100,13 @@ test('an arm at several rates: the range of those that were chosen, and by which
   expect(text).toContain("the rate nearest to the arm's own that is no more than one standard error worse");
 });
 
+test('losses of a diverged arm are short', () => {
+  const document = sampleComparison();
+  const validLoss = { mean: 57024565477376, sd: 6089112598387.161, low: 0, high: 0, n: 3 };
+  const arms = document.arms.map((arm) => ({ ...arm, validLoss }));
+  expect(report({ ...document, arms })).toMatch(/valid loss +5\.7e13 ± 6\.09e12/u);
+});
+
 test('narrow terminals get the arms as columns, uncut', () => {
   const narrow = report(sampleComparison(), 60);
   expect(narrow).toMatch(/^final accuracy +0\.717 ± 0\.008 +0\.738 ± 0\.009$/mu);

@@ -6,6 +6,7 @@ import {
   formatDuration,
   formatFraction,
   formatInterval,
+  formatLoss,
   formatMeanSd,
   formatPoints,
   formatPValue,
@@ -66,6 +67,15 @@ test.each([
   [-0.0004, '0.0'],
   [null, '–'],
 ])('a difference of %d is %s points', (difference, text) => expect(formatPoints(difference)).toBe(text));
+
+test.each([
+  [1.23456, '1.235'],
+  [9999.9994, '9999.999'],
+  // Rounding must carry over.
+  [9999.9996, '1e4'],
+  [57024565477376, '5.7e13'],
+  [Infinity, '–'],
+])('a loss of %d is %s', (loss, text) => expect(formatLoss(loss)).toBe(text));
 
 test('intervals and deviations leave out what is missing', () => {
   expect(formatInterval(0.68911, 0.77599)).toBe('[0.689, 0.776]');

@@ -55,6 +55,12 @@ test('the images with the largest loss: wrong ones by their confidence, then rig
   expect(hardestImages([answer(0, 5, 0.3), answer(0, 0, 0.2)], 1)[0]).toMatchObject({ predicted: 0 });
 });
 
+test('a loss far above that of guessing is a warning', () => {
+  const warning = '<p class="warning">The last epoch has a training loss of 8.000';
+  expect(page({ epochs: [{ ...sampleTraining().epochs[4]!, trainLoss: 8 }] })).toContain(warning);
+  expect(page()).not.toContain('class="warning"');
+});
+
 test('precision and F1 of a class', () => {
   const counts = confusion({ policy: 'fixed', runs: [ANSWERS] }, 3);
   // Class 1: 2 of 3 images recognised, and 2 of the 3 answers «1» right.

@@ -32,6 +32,22 @@ test('an interrupted run says so, and shows what there is', () => {
   expect(text).toContain('learning rate');
 });
 
+test('a run that diverged and stayed finite: a warning, and short numbers', () => {
+  const epochs = [{ ...sampleTraining().epochs[4]!, trainLoss: 3711429.644, validLoss: 5.7e13 }];
+  const far = { epochs, final: epochs[0]!, best: epochs[0]! };
+  const text = trainReport(sampleTraining(far), steps, layout);
+  expect(text).toContain('! The last epoch has a training loss of 3.71e6 and a validation loss of 5.7e13;');
+  expect(text.replace(/\s+/gu, ' ')).toContain(
+    'guessing among 2 classes gives 0.69. The run diverged, or is',
+  );
+  expect(text).toMatch(/final .* 5\.7e13$/mu);
+  expect(text).not.toMatch(/\d{5}/u);
+  expect(trainReport(sampleTraining(), steps, layout)).not.toContain('! ');
+  // A failure says itself what happened.
+  const failure = { step: 1, epoch: 1, learningRate: 1, momentum: 0.9, message: 'The loss became NaN.' };
+  expect(trainReport(sampleTraining({ ...far, failure }), steps, layout)).not.toContain('! The last epoch');
+});
+
 test('a fixed policy has a rate and no maximum', () => {
   expect(trainReport(sampleTraining({ policy: 'fixed' }), steps, layout)).toContain(
     'fixed, rate 5e-4, 5 epochs',

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { areUneven, classAverages, classScores, confusionOf } from '../../../src/stats/classes.js';
+import {
+  areUneven,
+  classAverages,
+  classScores,
+  confusionOf,
+  isFarAboveGuessing,
+} from '../../../src/stats/classes.js';
 
 // Ten images of class 0, of which 8 are right and 2 taken for 1; four of class 1, of which 1 is right and 3 are taken for 0.
 const JUDGED = [
@@ -40,4 +46,15 @@ test.each<[readonly number[], boolean]>([
   [[], false],
 ])('classes of %j are uneven: %s', (counts, expected) => {
   expect(areUneven(counts)).toBe(expected);
+});
+
+test.each([
+  ['training loss', { trainLoss: 7, validLoss: 1 }, 10, true],
+  ['validation loss', { trainLoss: 1, validLoss: 2.1 }, 2, true],
+  ['a loss of guessing', { trainLoss: Math.log(10), validLoss: Math.log(10) }, 10, false],
+  ['an overfitted network', { trainLoss: 0.1, validLoss: 1.9 }, 2, false],
+  ['a single class', { trainLoss: 0.1, validLoss: 0.1 }, 1, false],
+])('far above guessing: %s', (_, losses, classes, far) => {
+  // 3 ln(10) is 6.91, 3 ln(2) 2.08.
+  expect(isFarAboveGuessing(losses, classes)).toBe(far);
 });

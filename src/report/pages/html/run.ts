@@ -11,7 +11,15 @@ import {
   formatRate,
 } from '../../text/numbers.js';
 import { howItEnded, recommendation, suggestionTable } from '../find-lr.js';
-import { accuracyChart, BEST_NOTE, epochTable, lossChart, rateOrigin, summaryTable } from '../train.js';
+import {
+  accuracyChart,
+  BEST_NOTE,
+  epochTable,
+  lossChart,
+  lossWarning,
+  rateOrigin,
+  summaryTable,
+} from '../train.js';
 import { classesSection } from './classes.js';
 import { html, type Html, htmlPage, pageTable } from './html.js';
 import { imageBox } from './pictures.js';
@@ -49,11 +57,12 @@ export function trainingPage(
   { charts, predictions, hardest }: TrainingParts,
 ): string {
   const { config, dataset, failure, events } = document;
+  const loss = lossWarning(document);
   const arm = { policy: document.policy, runs: predictions.length === 0 ? [] : [predictions] };
   return htmlPage(
     `${config.arm} on ${lastPart(config.data)}, seed ${config.seed}`,
     html`${headSection({ ...config }, { ...dataset }, `seed ${config.seed}`, document.environment)}
-    ${resultSection(document)}${failure === null ? null : html`<p class="warning failure">${failure.message}</p> `}${events.map(
+    ${resultSection(document)}${failure === null ? null : html`<p class="warning failure">${failure.message}</p> `}${loss === null ? null : html`<p class="warning">${loss}</p> `}${events.map(
       ({ text }) => html`<p class="warning">${text}</p> `,
     )}${chartGrid(charts)}${epochsSection(document)}${classesSection([arm], dataset.classes)}${hardestSection(hardest, dataset.classes)}${factSections(document)}`,
   );
