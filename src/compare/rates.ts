@@ -1,5 +1,5 @@
 import { RATE_SOURCES } from '../config/run-config.js';
-import { formatRate } from '../report/text/numbers.js';
+import { formatRates } from '../report/text/numbers.js';
 import { UsageError } from '../errors.js';
 import type { ArmRate, BestEpoch, Metric, OverSeeds } from '../runs/documents.js';
 import { mean, standardDeviation } from '../stats/describe.js';
@@ -134,11 +134,15 @@ function armRates(runs: readonly AnyRun[], chosen: readonly AnyRun[]): ArmRate[]
   return factors.map((factor) => {
     const own = runs.filter(({ lrFactor }) => lrFactor === factor);
     const ended = own.filter(isFinished);
-    const { lr, lrSource } = own.find(({ record }) => record !== null)?.record?.config ?? {};
+    const configs = own.flatMap(({ record }) => (record === null ? [] : [record.config]));
+    const rates = configs.flatMap(({ lr }) => (typeof lr === 'number' ? [lr] : []));
+    const [lowest, highest] = [Math.min(...rates), Math.max(...rates)];
+    const [source, ...others] = new Set(configs.map(({ lrSource }) => lrSource));
     return {
-      learningRate: typeof lr === 'number' ? lr : null,
+      learningRate: rates.length === 0 ? null : lowest,
+      ...(highest > lowest && { highestRate: highest }),
       factor,
-      source: RATE_SOURCES.find((source) => source === lrSource) ?? null,
+      source: RATE_SOURCES.find((one) => one === source && others.length === 0) ?? null,
       finalAccuracy: overSeeds(ended, ({ final }) => final.validAccuracy),
       balancedAccuracy: overSeeds(ended, ({ final }) => final.balancedAccuracy),
       runs: ended.length,
@@ -158,7 +162,7 @@ function edgeWarning(arm: string, rates: readonly ArmRate[], best: number | unde
   const which = edge === rates[0] ? 'lowest' : 'highest';
   const elsewhere = rates.some(({ chosen }) => chosen > edge.chosen);
   return [
-    `${arm} does best at the ${which} of its ${rates.length} rates, ${formatRate(edge.learningRate)}` +
+    `${arm} does best at the ${which} of its ${rates.length} rates, ${formatRates(edge.learningRate, edge.highestRate ?? edge.learningRate)}` +
       `${elsewhere ? ', though not clearly, so that most seeds are compared elsewhere' : ''}: ` +
       `${elsewhere ? 'a better one' : 'the best one'} may lie beyond. Raise --rates, or state another --lr.`,
   ];

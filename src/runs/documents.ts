@@ -396,11 +396,13 @@ export type OverSeeds =
 
 /** A rate at which an arm was trained. */
 export interface ArmRate {
-  /** As config.json of its runs has it; null where none of them has a folder. */
+  /** As config.json of its runs has it, the lowest where they differ; null where none of them has a folder. */
   readonly learningRate: number | null;
+  /** The highest, where recorded runs of one arm differ in it; else absent. */
+  readonly highestRate?: number;
   /** Over the arm's own rate: 1 but for the neighbours that --rates adds. */
   readonly factor: number;
-  /** Where the arm's own rate is from; null in records of versions that did not tell. */
+  /** Where the arm's own rate is from; null in records of versions that did not tell, and where runs differ in it. */
   readonly source: RateSource | null;
   /** Over all runs that finished at this rate. */
   readonly finalAccuracy: OverSeeds;

@@ -16,7 +16,7 @@ import {
   formatMeanSd,
   formatPoints,
   formatPValue,
-  formatRate,
+  formatRates,
   formatShares,
 } from '../text/numbers.js';
 import { fittingTable, table, type TableColumn, tableWidth } from '../text/table.js';
@@ -226,15 +226,18 @@ function differenceTable(
 
 /** The rate, or the range of those that seeds are compared at, and where the arm's own is from. */
 function rateText(rates: readonly ArmRate[]): string {
-  const chosen = rates.filter((rate) => rate.chosen > 0).map(({ learningRate }) => formatRate(learningRate));
-  const range = [...new Set([chosen[0], chosen.at(-1)])].join(' to ');
-  if (rates.length > 1) return `${range} (chosen of ${rates.length})`;
-  return `${range === '' ? formatRate(null) : range} (${sourceText(rates[0]?.source ?? null)})`;
+  const chosen = rates.filter((rate) => rate.chosen > 0);
+  const range = formatRates(chosen[0]?.learningRate, highestOf(chosen.at(-1)));
+  return `${range} (${rates.length > 1 ? `chosen of ${rates.length}` : sourceText(rates[0]?.source ?? null)})`;
+}
+
+function highestOf(rate: ArmRate | undefined): number | null {
+  return rate?.highestRate ?? rate?.learningRate ?? null;
 }
 
 /** Where a rate is from, in words. */
 export function sourceText(source: ArmRate['source']): string {
-  return source === null ? 'origin not recorded' : SOURCES[source];
+  return source === null ? 'origin mixed or not recorded' : SOURCES[source];
 }
 
 const SOURCES: Readonly<Record<RateSource, string>> = {
@@ -273,11 +276,12 @@ export function rateColumns(metric: Metric): readonly TableColumn[] {
 /** A row for every rate of every arm. */
 export function rateRows(arms: readonly ComparedArm[], metric: Metric): string[][] {
   return arms.flatMap(({ policy, rates }) =>
-    rates.map(({ learningRate, factor, runs, failed, chosen, source, ...scores }) => {
+    rates.map((rate) => {
+      const { learningRate, factor, runs, failed, chosen, source, ...scores } = rate;
       const { mean, sd } = metric === 'accuracy' ? scores.finalAccuracy : scores.balancedAccuracy;
       return [
         policy,
-        formatRate(learningRate),
+        formatRates(learningRate, highestOf(rate)),
         factor === 1 ? sourceText(source) : `${sourceText(source)}, × ${factor}`,
         formatMeanSd(mean, sd),
         seedCount(runs, failed),

@@ -19,6 +19,11 @@ export function formatRate(rate: Maybe, significant = 3): string {
     : trimZeros(rate.toPrecision(significant));
 }
 
+/** A learning rate, or the lowest and the highest of several: 1e-3, 1e-3 to 2e-3. */
+export function formatRates(lowest: Maybe, highest: Maybe): string {
+  return [...new Set([formatRate(lowest), formatRate(highest)])].join(' to ');
+}
+
 /** A number for a sentence: rounded to two significant digits, as 0.012, 2.3e-4 or 150. */
 export function twoDigits(value: number): string {
   const short = Number(value.toPrecision(2));

@@ -108,6 +108,19 @@ test('an arm at one rate is compared as it is, and nothing is said of an edge', 
   expect(warnings).toEqual([]);
 });
 
+test('runs of an arm at rates of their own: the lowest and the highest, and an origin only where it is one', () => {
+  const at = (seed: number, lr: number, lrSource: string): RecordedRun => {
+    const made = run({ seed, lrSource }, 5);
+    return { ...made, record: { ...made.record, config: { ...made.record.config, lr } } };
+  };
+  const rateOf = (runs: readonly RecordedRun[]) => chosen(runs).rates.get('1cycle');
+  expect(rateOf([at(0, 2e-3, 'stated'), at(1, 1e-3, 'stated')])).toMatchObject([
+    { learningRate: 1e-3, highestRate: 2e-3, source: 'stated', runs: 2 },
+  ]);
+  expect(rateOf([at(0, 1e-3, 'stated'), at(1, 1e-3, 'range-test')])).toMatchObject([{ source: null }]);
+  expect(rateOf([at(0, 1e-3, 'stated'), at(1, 1e-3, 'stated')])![0]).not.toHaveProperty('highestRate');
+});
+
 test.each([
   ['a best mean between the ends', [5, 7, 6]],
   ['equal means', [6, 6, 6]],

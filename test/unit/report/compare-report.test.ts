@@ -100,6 +100,15 @@ test('an arm at several rates: the range of those that were chosen, and by which
   expect(text).toContain("the rate nearest to the arm's own that is no more than one standard error worse");
 });
 
+test('an arm whose runs had several rates says the range', () => {
+  const document = sampleComparison();
+  const arms = document.arms.map((arm) => ({
+    ...arm,
+    rates: arm.rates.map((rate) => ({ ...rate, source: 'stated' as const, highestRate: 2e-3 })),
+  }));
+  expect(report({ ...document, arms })).toMatch(/learning rate +5e-4 to 2e-3 \(stated\)/u);
+});
+
 test('losses of a diverged arm are short', () => {
   const document = sampleComparison();
   const validLoss = { mean: 57024565477376, sd: 6089112598387.161, low: 0, high: 0, n: 3 };
