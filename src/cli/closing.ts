@@ -142,8 +142,10 @@ function freeName(name: string): string {
 export function afterComparison(document: CompareDocument, compared: Compared): string[] {
   const { trained, out, report } = compared;
   const { status, verdict, config, arms, difference } = document;
+  const [any] = arms.flatMap((arm) => [...arm.runs, ...arm.failed]);
+  const listed = ['runs', trained || any === undefined ? out : dirname(any.run)];
   if (status === 'interrupted') return sameAgain();
-  if (status === 'failed') return ['runs', out];
+  if (status === 'failed') return listed;
   const shares = difference?.varianceShares ?? null;
   const fewSeeds =
     verdict.kind === 'one-seed' ||
@@ -161,7 +163,7 @@ export function afterComparison(document: CompareDocument, compared: Compared): 
     .filter(({ policy }) => verdict.kind !== 'claim' || policy === verdict.claim)
     .flatMap((arm) => arm.runs);
   const [best] = runs.toSorted((a, b) => b.final.validAccuracy - a.final.validAccuracy);
-  return best === undefined ? ['runs', out] : exportOf(best.run);
+  return best === undefined ? listed : exportOf(best.run);
 }
 
 /** Of a comparison: whether it trained, its folder of runs, and where its page lies. */

@@ -1,6 +1,6 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runFolders } from './interrupted-run.js';
 import { runCli, scratchFolder, type CliResult } from './run-cli.js';
@@ -86,7 +86,7 @@ test('an unfinished run is named with what is missing; two seeds of each arm rem
   expect(code).toBe(0);
   const failed = document['arms'][1].failed;
   expect(failed).toEqual([
-    { run: lost, seed: 1, reason: expect.stringMatching(/no result\.json after 1 of 1 epochs/u) },
+    { run: lost, seed: 1, reason: expect.stringMatching(/no result\.json after 1 of 1 epoch/u) },
   ]);
   expect(document['warnings'].join()).toMatch(
     /1cycle did not finish with 1 of 3 seeds.*1 run .* no partner/u,
@@ -116,6 +116,10 @@ test('a policy that diverged with some seeds: why, and exit 1 where fewer than t
   const text = await runCli(['compare', ...dirs]);
   expect(text.code).toBe(1);
   expect(text.stdout).toContain('! 1cycle with seed 0');
+  // Not the usual folder, where other runs may lie.
+  expect(text.stderr).toMatch(new RegExp(` runs ${dirname(dirs[0]!)}$`, 'u'));
+  const whole = await runCli(['compare', dirname(dirs[0]!)]);
+  expect(whole.stderr).toMatch(new RegExp(` runs ${dirname(dirs[0]!)}$`, 'u'));
 });
 
 test('damaged folders are all named, each with what is missing', async () => {
