@@ -125,10 +125,10 @@ export async function runRuns(dir: string, flags: RawFlags): Promise<void> {
   if (pruned !== undefined && pruned.left.length > 0) throw new Exit(1);
 }
 
-/** Goes on with a run that was broken off, or shows the newest; where there is none, trains the first. */
-function afterRuns({ dir, runs }: RunsDocument): string[] {
+/** Goes on with a run that was broken off, or shows the newest; where none was wanted, lists all, and where there is none, trains the first. */
+function afterRuns({ dir, runs, recorded }: RunsDocument): string[] {
   const [newest] = runs.toSorted((a, b) => Date.parse(b.changed) - Date.parse(a.changed));
-  if (newest === undefined) return ['compare', '--out', dir];
+  if (newest === undefined) return recorded > 0 ? ['runs', dir] : ['compare', '--out', dir];
   const broken = runs.find(
     ({ command, status, epochs }) =>
       command === 'train' &&

@@ -49,7 +49,8 @@ export function runTrain(flags: RawFlags): Promise<void> {
       return writeRunReport(dir, { kind: 'train', document, record });
     };
     const page = await printBesides(report === undefined ? undefined : () => writePage(report), () =>
-      print(document, (layout) => trainReport(document, record.steps, layout)),
+      // A failure is said on stderr.
+      print(document, (layout) => trainReport({ ...document, failure: null }, record.steps, layout)),
     );
     const { failure } = document;
     if (failure !== null) progress.say(`onecycle: ${failure.message}`);

@@ -816,6 +816,10 @@ export interface RunsDocument {
   readonly command: 'runs';
   readonly status: 'completed';
   readonly dir: string;
+  /** What --policy and --data asked for; null where they were not given. */
+  readonly wanted: { readonly policy: string | null; readonly data: string | null };
+  /** Runs in the folder, wanted or not. */
+  readonly recorded: number;
   readonly runs: readonly ListedRun[];
   /** Folders that are no runs or cannot be read, and why. */
   readonly passedOver: readonly { readonly folder: string; readonly reason: string }[];

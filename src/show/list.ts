@@ -69,6 +69,8 @@ export async function listRecorded(dir: string, options: ListOptions): Promise<R
     command: 'runs',
     status: 'completed',
     dir,
+    wanted: { policy: options.policy ?? null, data: options.data ?? null },
+    recorded: runs.length,
     // The order of the names decides among equals.
     runs: runs.filter((run) => isWanted(run, options)).sort(ORDERS[options.sort]),
     passedOver,

@@ -47,6 +47,17 @@ describe('show', () => {
     },
   );
 
+  test('says why a run failed', async () => {
+    const cwd = await unpackRuns();
+    const path = join(cwd, 'runs', 'fixed-seed0', 'result.json');
+    const failure = { message: 'The run diverged: the loss became NaN.' };
+    const { final: _final, best: _best, ...result } = json(read(path));
+    writeFileSync(path, JSON.stringify({ ...result, status: 'failed', failure }));
+    const { code, stdout } = await runCli(['show', 'runs/fixed-seed0'], { cwd });
+    expect(code).toBe(0);
+    expect(stdout).toContain(`\n! ${failure.message}`);
+  });
+
   test('says how to go on with an interrupted run, in words for a shell', async () => {
     const cwd = await unpackRuns();
     const { stderr } = await runCli(['show', 'runs/1cycle-seed7'], { cwd });
@@ -236,6 +247,17 @@ describe('runs', () => {
     expect(wrong.stderr).toMatch(
       /Expected one of name, .*, size for --sort but received "sise"\. Did you mean "size"\?/,
     );
+  });
+
+  test('where nothing is what was asked for, says by what, and not that there is nothing', async () => {
+    const cwd = await unpackRuns();
+    const none = await runCli(['runs', '--policy', 'zz', '--data', 'a b'], { cwd });
+    expect(none.stdout).toBe('None of the 6 runs in runs matches --policy zz and --data a b.');
+    expect(none.stderr).toMatch(/\nNext .* runs runs$/u);
+    expect((await runCli(['runs', '--policy', 'fixed'], { cwd })).stdout).toMatch(/^2 of 6 runs in runs, /u);
+    const empty = await runCli(['runs', '.', '--policy', 'zz'], { cwd });
+    expect(empty.stdout).toMatch(/^No runs in \.\./u);
+    expect(empty.stderr).toMatch(/\nNext .* compare --out \.$/u);
   });
 
   test('foreign and damaged folders are passed over and counted, hidden ones and files not', async () => {

@@ -12,7 +12,7 @@ const NAMED = 5;
  * @param now milliseconds since 1970, which ages are counted up to
  */
 export function runsReport(document: RunsDocument, now: number, layout: ReportLayout): string {
-  const { dir, runs, passedOver } = document;
+  const { runs, passedOver } = document;
   const { width, colour } = layout;
   const bytes = runs.reduce((sum, run) => sum + run.bytes, 0);
   const others = passedOver.slice(0, NAMED).map(({ reason }) => reason);
@@ -20,8 +20,8 @@ export function runsReport(document: RunsDocument, now: number, layout: ReportLa
   return joinBlocks([
     paragraph(
       runs.length === 0
-        ? `No runs in ${dir}.`
-        : `${counted(runs.length, 'run')} in ${dir}, ${formatBytes(bytes)}${commonData(runs) === null ? '' : `, all on ${commonData(runs)}`}`,
+        ? noRuns(document)
+        : `${howMany(document)}, ${formatBytes(bytes)}${commonData(runs) === null ? '' : `, all on ${commonData(runs)}`}`,
       width,
     ),
     runs.length === 0 ? undefined : runList(runs, now, layout),
@@ -31,6 +31,24 @@ export function runsReport(document: RunsDocument, now: number, layout: ReportLa
           .map((text, i) => paintLines(paragraph(text, width, i === 0 ? '' : '  '), 'yellow', colour))
           .join('\n'),
   ]);
+}
+
+function howMany({ dir, runs, recorded }: RunsDocument): string {
+  return runs.length < recorded
+    ? `${runs.length} of ${counted(recorded, 'run')} in ${dir}`
+    : `${counted(recorded, 'run')} in ${dir}`;
+}
+
+/** Why nothing is listed: there is nothing, or nothing of what was asked for. */
+function noRuns({ dir, recorded, wanted }: RunsDocument): string {
+  const { policy, data } = wanted;
+  const asked = [
+    ...(policy === null ? [] : [`--policy ${policy}`]),
+    ...(data === null ? [] : [`--data ${data}`]),
+  ];
+  return recorded === 0
+    ? `No runs in ${dir}.`
+    : `None of the ${counted(recorded, 'run')} in ${dir} matches ${asked.join(' and ')}.`;
 }
 
 /** What goes and what stays where checkpoints are removed. */

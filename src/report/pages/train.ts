@@ -43,15 +43,18 @@ export function trainReport(
       ? undefined
       : `${table(...summaryTable(best, final, isJudgedByClass(document)), layout)}\n${paintLines(paragraph(BEST_NOTE, width), 'grey', colour)}`,
     classTable(document, layout),
+    document.failure === null
+      ? undefined
+      : paintLines(paragraph(document.failure.message, width, '! '), 'red', colour),
     loss === null ? undefined : paintLines(paragraph(loss, width, '! '), 'yellow', colour),
     ...events.map(({ text }) => paragraph(`Note: ${text}`, width)),
   ]);
 }
 
 /** What a last loss far above that of guessing means; null where it is not, or where the run says itself how it failed. */
-export function lossWarning({ epochs, dataset, failure }: TrainDocument): string | null {
+export function lossWarning({ epochs, dataset, status }: TrainDocument): string | null {
   const [last, classes] = [epochs.at(-1), dataset.classes.length];
-  if (failure !== null || last === undefined || !isFarAboveGuessing(last, classes)) return null;
+  if (status === 'failed' || last === undefined || !isFarAboveGuessing(last, classes)) return null;
   return (
     `The last epoch has a training loss of ${formatLoss(last.trainLoss)} and a validation loss of ${formatLoss(last.validLoss)}; ` +
     `guessing among ${classes} classes gives ${twoDigits(Math.log(classes))}. The run diverged, or is sure of wrong answers. ` +

@@ -107,6 +107,8 @@ function sampleList(): RunsDocument {
     command: 'runs',
     status: 'completed',
     dir: 'runs',
+    wanted: { policy: null, data: null },
+    recorded: runs.length + 1,
     runs: [...runs, test],
     passedOver,
   };

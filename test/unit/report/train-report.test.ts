@@ -45,7 +45,8 @@ test('a run that diverged and stayed finite: a warning, and short numbers', () =
   expect(trainReport(sampleTraining(), steps, layout)).not.toContain('! ');
   // A failure says itself what happened.
   const failure = { step: 1, epoch: 1, learningRate: 1, momentum: 0.9, message: 'The loss became NaN.' };
-  expect(trainReport(sampleTraining({ ...far, failure }), steps, layout)).not.toContain('! The last epoch');
+  const failed = trainReport(sampleTraining({ ...far, status: 'failed', failure }), steps, layout);
+  expect(failed.match(/^! .*$/gmu)).toEqual(['! The loss became NaN.']);
 });
 
 test('a fixed policy has a rate and no maximum', () => {
