@@ -41,3 +41,13 @@ export function printableJson(document: object, indent = 2): string {
 function cut(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
+
+/** A whole number with commas between thousands: 12,345. */
+export function wholeNumber(count: number): string {
+  return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/gu, ',');
+}
+
+/** A number with its noun, in the plural where it is not one: 1 seed, 3 seeds. */
+export function counted(count: number, noun: string): string {
+  return `${wholeNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
+}

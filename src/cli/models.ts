@@ -17,7 +17,7 @@ import {
   predict,
   type RunClassifier,
 } from '../predict/predict.js';
-import { printableJson, printableReport } from '../printable.js';
+import { counted, printableJson, printableReport } from '../printable.js';
 import { confusionOf } from '../stats/classes.js';
 import { exportReport, judgedReport, type PredictedImage, predictionTable } from '../report/pages/models.js';
 import { joinBlocks, type ReportLayout } from '../report/text/layout.js';
@@ -82,7 +82,7 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
       }
       if (found.length > 0) report(session, classifier, found);
       if (signal.aborted)
-        progress.say(`Interrupted: ${found.length} of ${images.length} images were classified.`);
+        progress.say(`Interrupted: ${found.length} of ${counted(images.length, 'image')} were classified.`);
       for (const { path, reason } of failed)
         progress.emit({ type: 'warning', text: `skipped ${path}: ${reason}` });
       session.close({ results: [csv], next: found.length > 0 ? exportOf(run) : null });

@@ -3,6 +3,7 @@ import { readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { armFault } from '../config/arms.js';
 import { UsageError } from '../errors.js';
+import { counted } from '../printable.js';
 import { bestAndFinalByClass } from '../runs/check-run.js';
 import { type BestEpoch, RUN_FILES, type RunRecord } from '../runs/documents.js';
 import { isCount, isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
@@ -176,8 +177,12 @@ export async function readForComparison(dir: string): Promise<RecordedRun | Fail
 async function reasonOf({ dir, status, result, epochs, steps, config }: RunRecord): Promise<string> {
   const failure: JsonValue | undefined = result?.['failure'];
   if (isJsonObject(failure) && typeof failure['message'] === 'string') return failure['message'];
-  const planned = typeof config['epochs'] === 'number' ? ` of ${config['epochs']}` : '';
-  const so = `after ${epochs.length}${planned} epochs (${steps.length} steps)`;
+  const { epochs: planned } = config;
+  const done =
+    typeof planned === 'number'
+      ? `${epochs.length} of ${counted(planned, 'epoch')}`
+      : counted(epochs.length, 'epoch');
+  const so = `after ${done} (${counted(steps.length, 'step')})`;
   const owner = await lockedBy(dir);
   if (owner !== null) return `not finished ${so}: ${owner.message}`;
   return status === 'unfinished'

@@ -58,7 +58,7 @@ const KINDS: { readonly [Name in KindName]: Kind<Name> } = {
   path: {
     read: asIs,
     check: (value) => (isPath(value) ? expandHome(value) : undefined),
-    expected: () => 'a path without NUL characters',
+    expected: () => 'a path (a text without NUL characters)',
   },
   integer: {
     read: numberOr,

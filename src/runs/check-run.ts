@@ -1,3 +1,4 @@
+import { counted } from '../printable.js';
 import { classAverages, type Confusion, confusionOf } from '../stats/classes.js';
 import { checkpointPath, peekHeader, readCheckpoint } from './checkpoint.js';
 import {
@@ -158,12 +159,12 @@ function aboutSteps({ steps, epochs, status }: RunRecord, { stepsPerEpoch }: Fac
   const expected = stepsPerEpoch === undefined ? undefined : epochs.length * stepsPerEpoch;
   if (expected !== undefined && steps.length !== expected) {
     return [
-      `steps.jsonl holds ${steps.length} steps, and the ${epochs.length} epochs of epochs.jsonl have ${expected}`,
+      `steps.jsonl holds ${counted(steps.length, 'step')}, and the ${counted(epochs.length, 'epoch')} of epochs.jsonl ${epochs.length === 1 ? 'has' : 'have'} ${expected}`,
     ];
   }
   const last = steps.at(-1)?.epoch ?? 0;
   if (last === epochs.length) return [];
-  return [`steps.jsonl ends in epoch ${last}, and epochs.jsonl holds ${epochs.length} epochs`];
+  return [`steps.jsonl ends in epoch ${last}, and epochs.jsonl holds ${counted(epochs.length, 'epoch')}`];
 }
 
 function aboutEpochs(record: RunRecord, facts: Facts): string[] {
@@ -173,7 +174,7 @@ function aboutEpochs(record: RunRecord, facts: Facts): string[] {
   const { epochs: repeated, best, final } = result;
   const all = listOf(repeated);
   if (all !== undefined && all.length !== epochs.length) {
-    told.push(`epochs.jsonl holds ${epochs.length} epochs, result.json ${all.length}`);
+    told.push(`epochs.jsonl holds ${counted(epochs.length, 'epoch')}, result.json ${all.length}`);
   } else if (all !== undefined) {
     const other = epochs.find((epoch, i) => !same(all[i], asJson(epoch)));
     if (other !== undefined) told.push(`epoch ${other.epoch} is another in epochs.jsonl than in result.json`);
@@ -185,7 +186,9 @@ function aboutEpochs(record: RunRecord, facts: Facts): string[] {
     planned !== undefined &&
     (cut ? epochs.length > planned : epochs.length !== planned)
   ) {
-    told.push(`result.json says completed, and epochs.jsonl holds ${epochs.length} of ${planned} epochs`);
+    told.push(
+      `result.json says completed, and epochs.jsonl holds ${epochs.length} of ${counted(planned, 'epoch')}`,
+    );
   }
   const found = bestAndFinal(epochs);
   const pairs = [
@@ -209,11 +212,13 @@ function aboutEpoch(
   const told: string[] = [];
   if (valid !== undefined && valid.length > 0 && total !== valid.length) {
     told.push(
-      `epoch ${epoch} was judged on ${total} images, and dataset.json lists ${valid.length} for validation`,
+      `epoch ${epoch} was judged on ${counted(total, 'image')}, and dataset.json lists ${valid.length} for validation`,
     );
   }
   if (Math.abs(validAccuracy - correct / total) > ROUNDING) {
-    told.push(`epoch ${epoch} has an accuracy of ${validAccuracy} with ${correct} of ${total} images right`);
+    told.push(
+      `epoch ${epoch} has an accuracy of ${validAccuracy} with ${correct} of ${counted(total, 'image')} right`,
+    );
   }
   if (train === undefined || batchSize === undefined || stepsPerEpoch === undefined) return told;
   const own = steps.slice((epoch - 1) * stepsPerEpoch, epoch * stepsPerEpoch);
@@ -236,7 +241,7 @@ function aboutPredictions({ predictions, epochs }: RunRecord, { valid, classes }
   if (predictions === null) return [`result.json says completed, and ${RUN_FILES.predictions} is missing`];
   if (predictions.length !== last.total) {
     return [
-      `predictions.jsonl holds ${predictions.length} images, and the epochs were judged on ${last.total}`,
+      `predictions.jsonl holds ${counted(predictions.length, 'image')}, and the epochs were judged on ${last.total}`,
     ];
   }
   const other = valid?.find(({ path, label }, i) => {
@@ -377,7 +382,7 @@ function unlike(found: readonly JsonValue[], known: readonly JsonValue[], other:
     const name = [...names].find((key) => !same(own?.[key], its?.[key]));
     if (name !== undefined) return `${name} ${shown(own?.[name])}, ${other} ${shown(its?.[name])}`;
   }
-  return `${found.length} parts of the run, ${other} ${known.length}`;
+  return `${counted(found.length, 'part')} of the run, ${other} ${known.length}`;
 }
 
 /** A configuration as it was before all but its first replans. */

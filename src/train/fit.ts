@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { RunConfig } from '../config/run-config.js';
 import type { ImageSet } from '../data/images/batches.js';
 import type { Engine } from '../engine/engine.js';
+import { formatRate } from '../report/text/numbers.js';
 import { epochSummary, isBetter } from '../runs/check-run.js';
 import { encodeCheckpoint } from '../runs/checkpoint.js';
 import type { Divergence, EpochRecord, Prediction, RunEvent, StepRecord } from '../runs/documents.js';
@@ -209,7 +210,7 @@ function divergence(
   { learningRate, momentum }: Rates,
   what: string,
 ): Divergence {
-  const message = `The run diverged: ${what} at step ${step} (epoch ${epoch}), at a rate of ${learningRate} and a momentum of ${momentum}. Lower --lr, or let find-lr choose it.`;
+  const message = `The run diverged: ${what} at step ${step} (epoch ${epoch}), at a rate of ${formatRate(learningRate)} and a momentum of ${formatRate(momentum)}. Lower --lr, or let find-lr choose it.`;
   return { step, epoch, learningRate, momentum, message };
 }
 

@@ -14,6 +14,7 @@ import {
 import { readDefaults, type Settings } from '../config/settings.js';
 import type { ImageSet } from '../data/images/batches.js';
 import { UsageError } from '../errors.js';
+import { counted } from '../printable.js';
 import { againstCheckpoint, checkpointRecord } from '../runs/check-run.js';
 import { checkpointPath, type FoundCheckpoint, readCheckpoint } from '../runs/checkpoint.js';
 import {
@@ -137,7 +138,7 @@ function checkpointOf(record: RunRecord, found: FoundCheckpoint, kept = Infinity
   const common = Math.min(epochs.length, kept);
   const [lines, known] = [record.epochs, epochs].map((list) => list.slice(0, common));
   if (generation !== 'best' && record.steps.length < step) {
-    told.push(`steps.jsonl holds ${record.steps.length} steps, the checkpoint ${step}`);
+    told.push(`steps.jsonl holds ${counted(record.steps.length, 'step')}, the checkpoint ${step}`);
   }
   if (!sameJson(asJson({ lines }), asJson({ lines: known }))) {
     told.push(`epochs.jsonl holds other epochs than checkpoints/${generation}.ckpt`);
@@ -275,7 +276,7 @@ function endsWithBest({ best, epochs, step }: RunState, epochSteps: number): boo
 export function extendedConfig(config: RunConfig, epochs: number, step: number): RunConfig {
   if (epochs <= config.epochs) {
     throw new UsageError(
-      `Expected more than the ${config.epochs} epochs that the run is planned for in --extend-to but received ${epochs}.`,
+      `Expected more than the ${counted(config.epochs, 'epoch')} that the run is planned for in --extend-to but received ${epochs}.`,
     );
   }
   const replan: Replan = { step, fromEpochs: config.epochs, toEpochs: epochs };
@@ -383,7 +384,7 @@ function refuseEnded({ dir, status }: RunRecord, { epochs }: RunConfig, given: G
   }
   if (status === 'completed' && given.extendTo === undefined) {
     throw new UsageError(
-      `${dir} is completed: there is nothing left to train. --extend-to EPOCHS plans more than its ${epochs} epochs.`,
+      `${dir} is completed: there is nothing left to train. --extend-to EPOCHS plans more than its ${counted(epochs, 'epoch')}.`,
     );
   }
 }

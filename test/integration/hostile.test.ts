@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest';
+import { formatRate } from '../../src/report/text/numbers.js';
 import { interrupt, interruptAfter, lines, outcome, runFolders, SMALL_RUN } from './interrupted-run.js';
 import { ROOT, runCli, type CliResult } from './run-cli.js';
 import { tinyImages } from './tiny-images.js';
@@ -154,7 +155,7 @@ describe('divergence', () => {
     expect(document.status).toBe('failed');
     const { failure } = document;
     expect(stderr).toContain(
-      `The run diverged: the loss became NaN at step ${failure.step} (epoch ${failure.epoch}), at a rate of ${failure.learningRate} and a momentum of ${failure.momentum}. Lower --lr`,
+      `The run diverged: the loss became NaN at step ${failure.step} (epoch ${failure.epoch}), at a rate of ${formatRate(failure.learningRate)} and a momentum of ${formatRate(failure.momentum)}. Lower --lr`,
     );
     const dir = join(out, RUN);
     // The lines before it are all there, and what is kept is from before it.

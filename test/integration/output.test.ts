@@ -241,7 +241,7 @@ test('a configuration with a NUL in a path, or lists 20,000 deep, is refused', a
   for (const [text, message] of [
     [
       '{"data": "a\\u0000b"}',
-      /Expected a path without NUL characters for "data" in .*strange\.json but received "a\\u0000b"/,
+      /Expected a path \(a text without NUL characters\) for "data" in .*strange\.json but received "a\\u0000b"/,
     ],
     ['{"lr": "from:a\\u0000b"}', /Expected a rate above 0.* for "lr"/],
     ['{"policies": ["fixed", "a\\u0000.json"]}', /Expected a list of names for "policies"/],

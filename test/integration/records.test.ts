@@ -73,7 +73,7 @@ describe('files of a run that contradict each other', () => {
     const result = await cli(['compare', out]);
     expectRefused(result, /^onecycle: 2 of the 4 folders cannot be compared:\n/);
     expect(result.stderr).toMatch(
-      /fixed-seed0 is damaged, .* steps\.jsonl holds 0 steps, and the 1 epochs of epochs\.jsonl have 6/,
+      /fixed-seed0 is damaged, .* steps\.jsonl holds 0 steps, and the 1 epoch of epochs\.jsonl has 6/,
     );
     expect(result.stderr).toMatch(
       /1cycle-seed1\/epochs\.jsonl, line 1, is damaged: expected epoch 1 .* received \{.*1e\+300/,

@@ -59,7 +59,7 @@ export function judgedReport(view: JudgedView, layout: ReportLayout): string {
       ? `${unjudged} of ${total + unjudged} images lie in no folder that is called as a class: they do not count.`
       : '',
     trainedOn > 0
-      ? `The run was trained on ${trainedOn} of these ${total} images, byte for byte: the accuracy flatters.`
+      ? `The run was trained on ${trainedOn} of ${total === 1 ? 'this 1 image' : `these ${total} images`}, byte for byte: the accuracy flatters.`
       : '',
   ].filter((text) => text !== '');
   return joinBlocks([

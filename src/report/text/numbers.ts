@@ -1,4 +1,7 @@
+import { wholeNumber } from '../../printable.js';
 import type { VarianceShares } from '../../stats/crossed.js';
+
+export { counted } from '../../printable.js';
 
 /** What stands where there is no number: missing, NaN or infinite. */
 export const MISSING = '–';
@@ -77,12 +80,7 @@ export function formatBytes(bytes: number): string {
 
 /** A whole number with commas between thousands: 12,345. */
 export function formatCount(count: Maybe): string {
-  return known(count) ? String(Math.round(count)).replace(/\B(?=(\d{3})+$)/gu, ',') : MISSING;
-}
-
-/** A number with its noun, in the plural where it is not one: 1 seed, 3 seeds. */
-export function counted(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+  return known(count) ? wholeNumber(count) : MISSING;
 }
 
 /** An interval in brackets, a dash where a side is missing: [0.689, 0.776]. */

@@ -335,7 +335,7 @@ describe('a run that another process trains', () => {
       first.settings,
     );
     expect(listed.failed[0]?.reason).toMatch(
-      /^not finished after 1 of 1 epochs \(6 steps\): .* is in use by process/,
+      /^not finished after 1 of 1 epoch \(6 steps\): .* is in use by process/,
     );
     await lock.release();
     const free = await tinyRequest(tiny, { out, seeds: 1 });

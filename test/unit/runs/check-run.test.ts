@@ -114,6 +114,7 @@ const TAMPERED: [string, (dir: string) => void, RegExp][] = [
     lines('steps.jsonl', () => []),
     /steps\.jsonl holds 0 steps, and the 3 epochs of epochs\.jsonl have 9/,
   ],
+  ['one step', lines('steps.jsonl', (all) => all.slice(0, 1)), /steps\.jsonl holds 1 step, and/],
   ['too few steps', lines('steps.jsonl', (all) => all.slice(0, 7)), /steps\.jsonl holds 7 steps, .* have 9/],
   [
     'the first steps missing',
@@ -225,6 +226,11 @@ const TAMPERED: [string, (dir: string) => void, RegExp][] = [
     'a prediction missing',
     lines('predictions.jsonl', (all) => all.slice(1)),
     /predictions\.jsonl holds 3 images/,
+  ],
+  [
+    'one prediction',
+    lines('predictions.jsonl', (all) => all.slice(0, 1)),
+    /predictions\.jsonl holds 1 image, and/,
   ],
   [
     'a prediction twice',

@@ -110,7 +110,7 @@ function facts(
     'training images': train,
     'validation images': valid,
     classes: Array.isArray(classes) ? `${classes.length}: ${classes.join(', ')}` : classes,
-    skipped: Array.isArray(skipped) ? `${skipped.length} files` : skipped,
+    skipped: Array.isArray(skipped) ? counted(skipped.length, 'file') : skipped,
   };
   return html`${details('Settings', settings)}${details('Data', data)}${details('Environment', machine)}`;
 }
