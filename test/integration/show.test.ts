@@ -51,8 +51,7 @@ describe('show', () => {
     const cwd = await unpackRuns();
     const path = join(cwd, 'runs', 'fixed-seed0', 'result.json');
     const failure = { message: 'The run diverged: the loss became NaN.' };
-    const { final: _final, best: _best, ...result } = json(read(path));
-    writeFileSync(path, JSON.stringify({ ...result, status: 'failed', failure }));
+    writeFileSync(path, JSON.stringify({ ...json(read(path)), status: 'failed', failure }));
     const { code, stdout } = await runCli(['show', 'runs/fixed-seed0'], { cwd });
     expect(code).toBe(0);
     expect(stdout).toContain(`\n! ${failure.message}`);
