@@ -1,3 +1,4 @@
+import { formatRates } from '../report/text/numbers.js';
 import { WITHOUT_RECORD } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, runKey } from '../runs/json.js';
 import { DECISIVE, environmentsOf } from '../runs/environments.js';
@@ -144,8 +145,7 @@ function momentumWarnings(runs: readonly RecordedRun[]): string[] {
     }
   }
   const arms = [...levels];
-  const range = ({ low, high }: { low: number; high: number }) =>
-    low === high ? `${low}` : `${low} to ${high}`;
+  const range = ({ low, high }: { low: number; high: number }) => formatRates(low, high);
   return arms.flatMap(([arm, own], i) =>
     arms.slice(i + 1).flatMap(([other, its]) => {
       const apart = own.low > its.high || its.low > own.high;

@@ -22,7 +22,7 @@ export function formatRate(rate: Maybe, significant = 3): string {
     : trimZeros(rate.toPrecision(significant));
 }
 
-/** A learning rate, or the lowest and the highest of several: 1e-3, 1e-3 to 2e-3. */
+/** A learning rate or a momentum, or the lowest and the highest of several: 1e-3, 1e-3 to 2e-3. */
 export function formatRates(lowest: Maybe, highest: Maybe): string {
   return [...new Set([formatRate(lowest), formatRate(highest)])].join(' to ');
 }

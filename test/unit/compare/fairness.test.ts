@@ -129,7 +129,10 @@ test("runs of one arm that differ in the policy's own settings, by seed", () => 
 test('other budgets, another level of momentum, and what changed a run on its way', () => {
   const longer = runs.map((run) => {
     if (run.arm === 'a') return run;
-    const steps = [...run.record.steps, run.record.steps[0]!].map((step) => ({ ...step, momentum: 0.5 }));
+    const steps = [...run.record.steps, run.record.steps[0]!].map((step) => ({
+      ...step,
+      momentum: 0.512345,
+    }));
     const text = 'extended from 5 to 6 epochs';
     return {
       ...run,
@@ -138,7 +141,7 @@ test('other budgets, another level of momentum, and what changed a run on its wa
   });
   expect(fairnessWarnings(longer)).toEqual([
     'The runs were trained for different numbers of steps: 160 (a), 161 (b).',
-    "The arms differ in the level of momentum: a 0.9, b 0.5. A difference may be the momentum's, not the schedule's.",
+    "The arms differ in the level of momentum: a 0.9, b 0.512. A difference may be the momentum's, not the schedule's.",
     'b with seed 0: extended from 5 to 6 epochs',
     'b with seed 1: extended from 5 to 6 epochs',
   ]);
