@@ -21,7 +21,6 @@ import { counted, printableJson, printableReport } from '../printable.js';
 import { confusionOf } from '../stats/classes.js';
 import { exportReport, judgedReport, type PredictedImage, predictionTable } from '../report/pages/models.js';
 import { joinBlocks, type ReportLayout } from '../report/text/layout.js';
-import { counted } from '../report/text/numbers.js';
 import { makeWholeFolder, requireWritable, writeFileAtomic } from '../runs/atomic.js';
 import { type ExportDocument, type PredictionLine, RUN_FILES, SCHEMA_VERSION } from '../runs/documents.js';
 import { readDocument } from '../runs/read-document.js';

@@ -382,7 +382,7 @@ describe.each(['interrupted', 'failed'])('a run that is %s', (status) => {
   });
 
   it.each([
-    ['epochs are cut off', 'epochs.jsonl', 1, 'epochs.jsonl holds 1 epochs, result.json 3'],
+    ['epochs are cut off', 'epochs.jsonl', 1, 'epochs.jsonl holds 1 epoch, result.json 3'],
     ['steps are cut off', 'steps.jsonl', 4, 'steps.jsonl ends before epoch 2 of epochs.jsonl does'],
   ])('is refused where its %s', async (_, name, kept, message) => {
     const dir = await stopped();
