@@ -235,8 +235,11 @@ export function takenText(layout: Layout, { name, classNames, train, valid, pass
 export const NAMED_CLASSES = 8;
 export const EXAMPLES = 3;
 
-/** What a reader of the results should know of how the images lie. */
-export function layoutNotes(layout: Layout, nestings: readonly Nesting[]): string[] {
+/**
+ * What a reader of the results should know of how the images lie.
+ * @param classDepth how many folders name a class
+ */
+export function layoutNotes(layout: Layout, nestings: readonly Nesting[], classDepth = 1): string[] {
   const notes: string[] = [];
   if (layout.kind === 'classes' && layout.train !== undefined) {
     notes.push(`${layout.train}/ is taken as a class, since images lie in it and no class folders`);
@@ -259,7 +262,7 @@ export function layoutNotes(layout: Layout, nestings: readonly Nesting[]): strin
     notes.push(
       `${images} ${images === 1 ? 'image lies' : 'images lie'} in folders inside of class folders ` +
         `(${some(folders, EXAMPLES)}) and ${images === 1 ? 'is' : 'are'} taken as images of the class; ` +
-        'with --class-depth 2 each such folder is a class',
+        `with --class-depth ${classDepth + 1} each such folder is a class`,
     );
   }
   return notes;
@@ -273,9 +276,12 @@ export function testNote(part: string, why: string): string {
   );
 }
 
-/** Puts a refusal into words: what is wrong, where, what was expected, and what to do. */
-export function refusalText(root: string, { code, names, others }: LayoutRefusal): string {
-  return REFUSALS[code](root, listed(names), others);
+/**
+ * Puts a refusal into words: what is wrong, where, what was expected, and what to do.
+ * @param classDepth how many folders name a class
+ */
+export function refusalText(root: string, { code, names, others }: LayoutRefusal, classDepth = 1): string {
+  return REFUSALS[code](root, listed(names), others, `--class-depth ${classDepth + 1}`);
 }
 
 const REFUSALS = {
@@ -303,24 +309,27 @@ const REFUSALS = {
     `${root} has ${names} beside ${listed(classes)}: the name is that of a part of the data, not of a class. ` +
     `Expected train/<class>/ and val/<class>/, or class folders alone; move ${listed(classes)} into train/, ` +
     `or ${names} out of ${root}. If it is a class, rename it.`,
-  oneFolder: (root, names, folders) =>
+  oneFolder: (root, names, folders, deeper) =>
     `${root} holds nothing but ${names}, and that holds ${listed(folders)}. ` +
     `Expected parts or class folders; pass --data ${root}/${names} if they are what is in there` +
     (folders.some((name) => partOf(name) !== undefined)
       ? '.'
-      : `, or --class-depth 2 if ${names}${folders[0]} is the name of a class.`),
-  partsInsideClasses: (root, names, folders) =>
+      : `, or ${deeper} if ${names}${folders[0]} is the name of a class.`),
+  partsInsideClasses: (root, names, folders, deeper) =>
     `${names} in ${root} would be classes, and hold folders of the same names: ${listed(folders)}. ` +
     'Expected train/<class>/ and val/<class>/, or <class>/ folders alone. If the folders inside are the parts or the classes, ' +
     'put them on the outside; if not, put the images of each class directly into its folder.' +
     (folders.some((name) => partOf(name) !== undefined)
       ? ''
-      : ` If both names make a class, as in ${names.split(',')[0]}${folders[0]}, pass --class-depth 2.`),
+      : ` If the names together make a class, as in ${names.split(',')[0]}${folders[0]}, pass ${deeper}.`),
   copyOfClasses: (root, names, classes) =>
     `${names} in ${root} would be a class, but holds folders named like the classes: ${listed(classes)}. ` +
     `Expected train/<class>/ and val/<class>/, or <class>/ folders alone. If ${names} is a part, call it val and move ` +
     'the classes into train/; if not, move it away.',
-} satisfies Record<string, (root: string, names: string, others: readonly string[]) => string>;
+} satisfies Record<
+  string,
+  (root: string, names: string, others: readonly string[], deeper: string) => string
+>;
 
 /** What else there is for images that lie in no class folders. */
 export const OR_LABELS = 'If a table says which image is of which class, pass it to --labels.';

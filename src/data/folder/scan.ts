@@ -118,7 +118,7 @@ async function findInFolders(reading: Reading, classDepth: number): Promise<Foun
   const top = await listFolders({ path: '', real: reading.realRoot }, reading);
   const looks = await lookInto(top, reading);
   const layout = decideLayout(looks, classDepth);
-  if (layout.kind === 'refused') throw new UsageError(refusalText(root, layout));
+  if (layout.kind === 'refused') throw new UsageError(refusalText(root, layout, classDepth));
 
   const leftOut: LeftOut = { skipped: [], passedOver: [] };
   const { train, valid } = partsOf(layout, looks, top, leftOut);
@@ -139,7 +139,7 @@ async function findInFolders(reading: Reading, classDepth: number): Promise<Foun
         train: { path: train.path, images: images.train },
         valid: { path: valid?.path, images: images.valid },
       }),
-    notes: [...layoutNotes(layout, nestings), ...depthNotes(classNames)],
+    notes: [...layoutNotes(layout, nestings, classDepth), ...depthNotes(classNames)],
   };
 }
 
@@ -229,11 +229,11 @@ async function readClasses(
     }
   }
   for (const own of paths.values()) own.sort(byCodeUnit);
-  const parts = partsInNames([...paths.keys()]);
-  if (parts !== undefined) throw new UsageError(refusalText(join(reading.root, part.path), parts));
-  const nesting = judgeNesting(inside);
-  if (nesting.kind === 'refused') throw new UsageError(refusalText(join(reading.root, part.path), nesting));
-  return { paths, nesting };
+  const judged = partsInNames([...paths.keys()]) ?? judgeNesting(inside);
+  if (judged.kind === 'refused') {
+    throw new UsageError(refusalText(join(reading.root, part.path), judged, classDepth));
+  }
+  return { paths, nesting: judged };
 }
 
 function addTo(lists: Map<string, string[]>, key: string, value: string): void {

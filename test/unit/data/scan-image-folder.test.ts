@@ -290,7 +290,9 @@ describe('classes that several folders name', () => {
       { path: 'val/b/4.jpg', label: 3 },
     ]);
     expect(folder.notes).toEqual([
-      expect.stringMatching(/^2 images lie in folders .*outdoor\/far\) and are taken/),
+      expect.stringMatching(
+        /^2 images lie in folders .*outdoor\/far\) and are taken .* with --class-depth 4 each/,
+      ),
     ]);
   });
 
@@ -301,6 +303,12 @@ describe('classes that several folders name', () => {
     const root = folderWith(emptyFiles(...years));
     await expect(scanImageFolder(root, OPTIONS)).rejects.toThrow(
       /2021\/, 2022\/ in .* would be classes.*as in 2021\/cats, pass --class-depth 2\.$/,
+    );
+    const deeper = folderWith(
+      emptyFiles(...years.map((path) => `pets/${path}`), ...numbered('birds/far/owl', 2)),
+    );
+    await expect(scanImageFolder(deeper, TWO)).rejects.toThrow(
+      /would be classes.*as in pets\/2021\/cats, pass --class-depth 3\.$/,
     );
     expect((await scanImageFolder(root, TWO)).classNames).toEqual([
       '2021/cats',
