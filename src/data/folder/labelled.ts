@@ -304,7 +304,9 @@ function requireClasses({ learnt, judged }: Divided, { path }: LabelsFile, root:
     );
   }
   if (judged === undefined) {
-    const small = [...learnt].flatMap(([name, paths]) => (paths.length < 2 ? [`"${name}"`] : []));
+    const small = [...learnt].flatMap(([name, paths]) =>
+      paths.length < 2 ? [`"${name}" with 1 image`] : [],
+    );
     if (small.length === 0) return;
     throw new UsageError(
       `Classes in ${path} have too few images to hold one out for validation: ${some(small, NAMED)}. ` +

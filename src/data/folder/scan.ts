@@ -318,7 +318,7 @@ function skippedText(skipped: readonly SkippedFile[]): string {
 
 /** Throws UsageError unless each class can be split. */
 function requireTwoEach(root: string, train: PathsByClass): void {
-  const small = [...train.values()].flatMap((paths) => (paths.length < 2 ? paths : []));
+  const small = [...train].flatMap(([name, paths]) => (paths.length < 2 ? [`"${name}" with 1 image`] : []));
   if (small.length === 0) return;
   throw new UsageError(
     `Classes in ${root} have too few images to hold one out for validation (${some(small, NAMED)}). ` +

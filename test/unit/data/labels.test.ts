@@ -412,7 +412,7 @@ describe('a folder with a table of labels', () => {
       'one image of a class',
       SIX,
       `${CATS}5.jpg,bird\n`,
-      /too few images to hold one out for validation: "bird"/,
+      /too few images to hold one out for validation: "bird" with 1 image\./,
     ],
     [
       'a class in one part alone',

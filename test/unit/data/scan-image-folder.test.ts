@@ -490,7 +490,7 @@ describe('what makes no data set', () => {
     [
       'a class too small to split',
       emptyFiles(...numbered('a', 4), 'b/1.jpg'),
-      /too few images to hold one out.*b\/1\.jpg/,
+      /too few images to hold one out for validation \("b" with 1 image\)\. Expected/,
     ],
     ['val without train', emptyFiles('val/a/1.jpg', 'val/b/1.jpg'), /no such train/],
     [
