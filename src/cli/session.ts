@@ -204,6 +204,8 @@ async function readSettings(flags: RawFlags): Promise<GivenOptions> {
         typeof value === 'string' ? readFlag(name, value) : value,
       ]),
     ),
+    undefined,
+    flags,
   );
   const notes: string[] = [];
   const note = (text: string) => notes.push(text);

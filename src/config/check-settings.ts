@@ -176,9 +176,14 @@ function isOptionName(name: string): name is OptionName {
  * Checks settings from a file or from flags, and gives them back with `~/` in paths expanded.
  *
  * @param where how the user would find them: a file's path, or undefined for flags
+ * @param typed the flags as they were typed, for the error message: a number may have been rounded
  * @throws UsageError naming the option, what was expected and what was received
  */
-export function checkSettings(given: Readonly<Record<string, unknown>>, where?: string): GivenSettings {
+export function checkSettings(
+  given: Readonly<Record<string, unknown>>,
+  where?: string,
+  typed: Readonly<Record<string, unknown>> = {},
+): GivenSettings {
   const place = where === undefined ? '' : ` in ${where}`;
   const check = ([name, value]: [string, unknown]): [string, unknown] => {
     if (!isOptionName(name)) {
@@ -192,7 +197,8 @@ export function checkSettings(given: Readonly<Record<string, unknown>>, where?: 
     const taken = kind.check(value, spec);
     if (taken !== undefined) return [name, taken];
     const label = where === undefined ? flagName(name) : `"${name}"`;
-    const received = typeof value === 'number' ? String(value) : JSON.stringify(value);
+    const told = typed[name] ?? value;
+    const received = typeof value === 'number' ? String(told) : JSON.stringify(told);
     throw new UsageError(
       `Expected ${kind.expected(spec)} for ${label}${place} but received ${received}.${otherwise(name, value)}`,
     );

@@ -100,7 +100,7 @@ describe('options that are refused', () => {
     [
       'train',
       '--momentum-range 0.85,0.95',
-      /the larger first for --momentum-range but received \[0\.85,0\.95\]/,
+      /the larger first for --momentum-range but received "0\.85,0\.95"\./,
     ],
     [
       'train',

@@ -227,7 +227,7 @@ describe('seeds that cannot be told apart', () => {
     [
       '--seed',
       () => ['train', ...data(), '--seed', '9007199254740993'],
-      /from 0 to 9007199254740991 for --seed but received 9007199254740992/,
+      /from 0 to 9007199254740991 for --seed but received 9007199254740993/,
     ],
     [
       '--pair',
