@@ -6,7 +6,7 @@ import { errnoOf, makeFolders } from '../files.js';
 import { isRunning, limitReached, MACHINE_TAG } from '../system.js';
 
 interface AtomicOptions {
-  /** Decides between UsageError and RunError. Default 'run'. */
+  /** Decides between UsageError and RunError, and how to go on. Default 'once'. */
   readonly phase?: WritePhase;
   /** Where the file that is replaced goes, in the same folder; without it, it is gone. */
   readonly previous?: string;
@@ -21,7 +21,7 @@ interface AtomicOptions {
 export async function writeFileAtomic(
   path: string,
   data: string | Uint8Array,
-  { phase = 'run', previous }: AtomicOptions = {},
+  { phase = 'once', previous }: AtomicOptions = {},
 ): Promise<void> {
   const temporary = temporaryName(path);
   try {
@@ -151,41 +151,44 @@ export async function requireWritable(dir: string, option: string): Promise<void
   }
 }
 
-/** 'start', 'resume': the user gave a bad place for a new run, or an old one to go on with; 'run': it went bad later. */
-type WritePhase = 'start' | 'resume' | 'run';
+/**
+ * 'start', 'resume': the user gave a bad place for something new, or an old training run to go on with. It went bad later: 'run' in a
+ * training run, 'once' in anything that cannot be gone on with.
+ */
+export type WritePhase = 'start' | 'resume' | 'run' | 'once';
 
-const FULL =
-  'Free some space there and start again; what was written before is whole, and a training run goes on with --resume.';
+const FREE = 'Free some space there';
 
-/** What happened, and what to do about it in the middle of a run and at its start, where an option named the place. */
+/** What happened, and what to do about it at the start, where an option named the place, and later. */
 interface WriteFailure {
   readonly what: string;
-  readonly start: (option: string) => string;
-  readonly run: string;
+  /** Undefined where it is what is to be done later. */
+  readonly start?: (option: string) => string;
+  readonly later: string;
 }
 
 const REASONS: Readonly<Record<string, WriteFailure>> = {
-  ENOSPC: { what: 'no space is left on that device', start: () => FULL, run: FULL },
-  EDQUOT: { what: 'the disk quota there is used up', start: () => FULL, run: FULL },
+  ENOSPC: { what: 'no space is left on that device', later: FREE },
+  EDQUOT: { what: 'the disk quota there is used up', later: FREE },
   EROFS: {
     what: 'that file system is read-only',
     start: (option) => `Give a folder that can be written with ${option}.`,
-    run: 'Make it writable and go on with --resume.',
+    later: 'Make it writable',
   },
   EACCES: {
     what: 'permission was denied',
     start: (option) => `Give a folder that you may write to with ${option}.`,
-    run: 'Make it writable and go on with --resume.',
+    later: 'Make it writable',
   },
   ENOENT: {
     what: 'its folder is not there',
     start: (option) => `It cannot be made either: give another place with ${option}.`,
-    run: 'It was removed or moved while the run was going on. Put it back and go on with --resume, or start again.',
+    later: 'It was removed or moved meanwhile. Put it back',
   },
   ENOTDIR: {
     what: 'a part of that path is a file, not a folder',
     start: (option) => `Give a folder with ${option}.`,
-    run: 'Remove that file and go on with --resume.',
+    later: 'Remove that file',
   },
 };
 
@@ -198,7 +201,7 @@ const NO_SPACE = new Set(['ENOSPC', 'EDQUOT']);
 /**
  * Says in words why `path` could not be written: what, where and what to do.
  *
- * A UsageError before the run goes on, except where there is no space; a RunError in the middle of it.
+ * A UsageError before anything is done, except where there is no space; a RunError in the middle of it.
  * Anything that carries no errno is handed back as it is.
  * @param option names the place of what is started
  */
@@ -212,12 +215,15 @@ export function explainWriteError(
   const limit = limitReached(error);
   if (code === undefined || limit !== undefined) return limit ?? error;
   const known = REASONS[ALIASES[code] ?? code];
+  const resumable = phase === 'run' || phase === 'resume';
+  const whole = NO_SPACE.has(code) ? '; what was written before is whole' : '';
+  const again = resumable ? 'go on with --resume, or start again' : 'start again';
   const advice =
-    (phase === 'start' ? known?.start(option) : known?.run) ??
-    'Check that place, then start again, or go on with --resume.';
+    (phase === 'start' ? known?.start?.(option) : undefined) ??
+    `${known?.later ?? 'Check that place'} and ${again}${whole}.`;
   const message = `Could not write ${path}: ${writeFailure(error)}. ${advice}`;
   const options = { cause: error };
-  const isUsage = phase !== 'run' && !NO_SPACE.has(code);
+  const isUsage = (phase === 'start' || phase === 'resume') && !NO_SPACE.has(code);
   return isUsage ? new UsageError(message, options) : new RunError(message, options);
 }
 

@@ -29,23 +29,27 @@ export class JsonlWriter {
     length: number,
     /** Of all that was handed to the system: long files are not read again at every checkpoint. */
     private readonly hash: Hash,
+    private readonly phase: 'run' | 'once',
   ) {
     this.#written = length;
     this.#durable = length;
     this.#sha256 = hash.copy().digest('hex');
   }
 
-  /** Goes on writing at the end of an existing file, which must end with a whole line: see `truncateTo`. */
-  static async open(path: string): Promise<JsonlWriter> {
+  /**
+   * Goes on writing at the end of an existing file, which must end with a whole line: see `truncateTo`.
+   * @param phase 'once' where the file is of nothing that can be gone on with
+   */
+  static async open(path: string, phase: 'run' | 'once' = 'run'): Promise<JsonlWriter> {
     try {
       // Not in append mode: there Linux ignores the position, and a failed write could not be done again.
       const file = await open(path, 'r+');
       const { size } = await file.stat();
       const hash = createHash('sha256');
       if (size > 0) hash.update(await readBytes(path));
-      return new JsonlWriter(path, file, size, hash);
+      return new JsonlWriter(path, file, size, hash, phase);
     } catch (error) {
-      throw explainWriteError(error, path, 'resume');
+      throw explainWriteError(error, path, phase === 'run' ? 'resume' : phase);
     }
   }
 
@@ -73,7 +77,7 @@ export class JsonlWriter {
         done += writeSync(this.file.fd, bytes, done, bytes.length - done, this.#written + done);
       }
     } catch (error) {
-      throw explainWriteError(error, this.path, 'run');
+      throw explainWriteError(error, this.path, this.phase);
     }
     this.hash.update(bytes);
     this.#written += bytes.length;
@@ -90,7 +94,7 @@ export class JsonlWriter {
       // Writing to a file that was removed succeeds, and is lost.
       if ((await this.file.stat()).nlink === 0) throw gone(this.path);
     } catch (error) {
-      throw explainWriteError(error, this.path, 'run');
+      throw explainWriteError(error, this.path, this.phase);
     }
     this.#durable = length;
     this.#sha256 = sha256;

@@ -115,7 +115,8 @@ export class RangeTestFolder {
       [RANGE_TEST_FILES.curve]: '',
     });
     try {
-      return new RangeTestFolder(dir, lock, await JsonlWriter.open(join(dir, RANGE_TEST_FILES.curve)));
+      const curve = await JsonlWriter.open(join(dir, RANGE_TEST_FILES.curve), 'once');
+      return new RangeTestFolder(dir, lock, curve);
     } catch (error) {
       await lock.release();
       throw error;

@@ -215,7 +215,7 @@ export class RunFolder {
     { best = false }: { readonly best?: boolean } = {},
   ): Promise<void> {
     const previous = checkpointPath(this.dir, 'previous');
-    await writeFileAtomic(checkpointPath(this.dir, 'last'), bytes, { previous });
+    await writeFileAtomic(checkpointPath(this.dir, 'last'), bytes, { phase: 'run', previous });
     // Last: if the program ends in between, going on from the last checkpoint makes it the best one. The other way round the
     // weights of the best epoch so far would be gone, while the epoch that replaced them may be another one elsewhere.
     if (best) await this.writeBest(bytes);
@@ -223,14 +223,14 @@ export class RunFolder {
 
   /** Makes `bytes` the checkpoint of the best epoch. */
   async writeBest(bytes: Uint8Array): Promise<void> {
-    await writeFileAtomic(checkpointPath(this.dir, 'best'), bytes);
+    await writeFileAtomic(checkpointPath(this.dir, 'best'), bytes, { phase: 'run' });
   }
 
   /** Writes events.jsonl as a whole; without events there is none. */
   async writeEvents(events: readonly RunEvent[]): Promise<void> {
     const path = join(this.dir, RUN_FILES.events);
     const text = events.map((event) => `${jsonText(event)}\n`).join('');
-    if (text !== '') await writeFileAtomic(path, text);
+    if (text !== '') await writeFileAtomic(path, text, { phase: 'run' });
     else await rm(path, { force: true });
   }
 
@@ -238,13 +238,13 @@ export class RunFolder {
   async replace(name: 'config' | 'environment', content: object): Promise<void> {
     this.#goOn();
     const document = name === 'config' ? content : { schemaVersion: SCHEMA_VERSION, ...content };
-    await writeFileAtomic(join(this.dir, RUN_FILES[name]), `${jsonText(document, 2)}\n`);
+    await writeFileAtomic(join(this.dir, RUN_FILES[name]), `${jsonText(document, 2)}\n`, { phase: 'run' });
   }
 
   /** Writes predictions.jsonl as a whole. */
   async writePredictions(lines: Iterable<PredictionRecord>): Promise<void> {
     const text = Array.from(lines, (line) => `${jsonText(line)}\n`).join('');
-    await writeFileAtomic(join(this.dir, RUN_FILES.predictions), text);
+    await writeFileAtomic(join(this.dir, RUN_FILES.predictions), text, { phase: 'run' });
   }
 
   /**
@@ -297,7 +297,7 @@ export class RunFolder {
   async finish(result: RunResult): Promise<void> {
     await this.sync();
     const text = jsonText({ schemaVersion: SCHEMA_VERSION, ...result }, 2);
-    await writeFileAtomic(join(this.dir, RUN_FILES.result), `${text}\n`);
+    await writeFileAtomic(join(this.dir, RUN_FILES.result), `${text}\n`, { phase: 'run' });
     this.#concluded = true;
   }
 

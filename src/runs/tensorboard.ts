@@ -81,6 +81,7 @@ export async function createEventFile(
   await writeFileAtomic(
     path,
     recordsOf([versionEvent(past[0]?.wallTime ?? begun), ...past.map(scalarEvent)]),
+    { phase: 'run' },
   );
   for (const old of earlier) {
     await rm(join(dir, old), { force: true }).catch((error: unknown) => {

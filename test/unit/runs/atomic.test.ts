@@ -86,6 +86,26 @@ describe('explainWriteError', () => {
     expect(explainWriteError(failure('ENOSPC'), '/out/run', 'resume')).toBeInstanceOf(RunError);
   });
 
+  it.each(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'ENOENT', 'ENOTDIR', 'EIO'])(
+    '%s names --resume only where a training run can go on',
+    (code) => {
+      const said = (['start', 'once', 'resume', 'run'] as const).map((phase) =>
+        String(explainWriteError(failure(code), '/out/run', phase)),
+      );
+      expect(said.map((text) => text.includes('--resume'))).toEqual([false, false, true, true]);
+      for (const text of said) expect(text).toMatch(/\. .+\.$/);
+      expect(explainWriteError(failure(code), '/out/run', 'once')).toBeInstanceOf(RunError);
+    },
+  );
+
+  it('tells how to go on after a full disk', () => {
+    const [once, run] = (['once', 'run'] as const).map((phase) =>
+      String(explainWriteError(failure('ENOSPC'), '/out/run', phase)),
+    );
+    expect(once).toMatch(/Free some space there and start again; what was written before is whole\.$/);
+    expect(run).toMatch(/there and go on with --resume, or start again; what was written before is whole\.$/);
+  });
+
   it('hands on what is no error of the system', () => {
     const bug = new TypeError('x');
     expect(explainWriteError(bug, '/out', 'run')).toBe(bug);

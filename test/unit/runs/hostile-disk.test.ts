@@ -3,7 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RunError, UsageError } from '../../../src/errors.js';
+import { makeWholeFolder, writeFileAtomic } from '../../../src/runs/atomic.js';
 import { encodeCheckpoint, readNewestCheckpoint } from '../../../src/runs/checkpoint.js';
+import { RangeTestFolder } from '../../../src/runs/range-test-folder.js';
 import { readRun } from '../../../src/runs/read-run.js';
 import { createRun } from '../../../src/runs/run-folder.js';
 import { compileRecord } from './compiled-record.js';
@@ -110,6 +112,23 @@ describe('a full disk', () => {
     expect(readdirSync(join(run.dir, 'checkpoints'))).toEqual(['last.ckpt']);
     expect((await readNewestCheckpoint(run.dir)).header).toMatchObject({ step: 1 });
     await run.close();
+  });
+
+  it('fails a range test and a report without --resume, which neither has', async (context) => {
+    const disk = smallDisk(context);
+    const test = await RangeTestFolder.create(disk, 'test', documents);
+    const failures = [
+      writeFileAtomic(join(disk, 'report.html'), new Uint8Array(2e6)),
+      test.writeCharts({ svg: ' '.repeat(2e6), png: new Uint8Array() }),
+      makeWholeFolder(join(disk, 'model'), { weights: new Uint8Array(2e6) }, '--to'),
+      Promise.resolve().then(() => test.appendPoint({ text: ' '.repeat(2e6) } as never)),
+    ];
+    for (const failure of await Promise.allSettled(failures)) {
+      const message = failure.status === 'rejected' ? String(failure.reason) : 'written';
+      expect(message).toMatch(/RunError: .*\(ENOSPC\)\. Free some space there and start again/);
+      expect(message).not.toContain('--resume');
+    }
+    await test.close().catch(() => undefined);
   });
 
   it('fails the lines, and writes them whole when there is space again', async (context) => {
