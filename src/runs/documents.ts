@@ -688,7 +688,15 @@ export interface DoubtfulLabels {
 /** What speaks against a data folder, in a sentence. */
 export interface DataFinding {
   readonly kind:
-    'unreadable' | 'contradiction' | 'leak' | 'duplicates' | 'imbalance' | 'odd' | 'labels' | 'layout';
+    | 'unreadable'
+    | 'contradiction'
+    | 'leak'
+    | 'skipped'
+    | 'duplicates'
+    | 'imbalance'
+    | 'odd'
+    | 'labels'
+    | 'layout';
   /** Whether results on these data are wrong or flattered: with --strict such a finding is an error. */
   readonly serious: boolean;
   readonly text: string;

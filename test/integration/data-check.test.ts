@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -143,6 +143,7 @@ describe('a folder with each fault', () => {
       ['unreadable', true],
       ['contradiction', true],
       ['leak', true],
+      ['skipped', false],
       ['duplicates', false],
       ...Array.from({ length: 4 }, () => ['odd', false]),
     ]);
@@ -156,13 +157,13 @@ describe('a folder with each fault', () => {
     expect(stdout).toMatch(
       /\n {2}train\/cat\/2\.png \(mirrored, 0\.\d\d alike\)\n= val\/cat\/2-mirrored\.jpg\n/u,
     );
-    expect(stdout).toContain('\n3 findings make results wrong, 5 to know of:\n');
+    expect(stdout).toContain('\n3 findings make results wrong, 6 to know of:\n');
     expect(stdout).toContain('! leak: 2 of 6 validation images are copies of training images');
     expect(stderr).toMatch(/Next {5}node .*onecycle\.js data check '.*faulty photos' --report data-page$/u);
   });
 
   test('--strict: exit code 1, after everything was printed', async () => {
-    expect((await checked([faulty, '--strict'], 1)).findings).toHaveLength(8);
+    expect((await checked([faulty, '--strict'], 1)).findings).toHaveLength(9);
     expect((await checked([sound, '--strict'])).findings).toEqual([]);
   });
 
@@ -191,6 +192,47 @@ describe('a folder with each fault', () => {
     ]);
     expect(stderr).toContain("20 of 23 images are smaller than the network's input, and enlarged");
     expect(stderr).toContain(`more on these images: onecycle data check '${faulty}'`);
+  });
+});
+
+describe('what the scan skips', () => {
+  test('stands in the text and on the page, in the words that train uses', async () => {
+    const data = join(root, 'links');
+    await tinyImages(data);
+    await symlink('nowhere.png', join(data, 'train', 'ants', 'gone.png'));
+    await symlink(join(sound, 'val', 'ants', '0.png'), join(data, 'train', 'ants', 'outside.png'));
+    await symlink('.', join(data, 'train', 'bees', 'loop'));
+    await mkdir(join(data, 'train', 'empty'));
+    const page = join(await scratchFolder(), 'page');
+    const { stdout } = await runCli(['data', 'check', data, '--report', page], { env: { COLUMNS: '200' } });
+    const { stderr } = await runCli(['train', '--data', data, '--dry-run', '--batch-size', '8']);
+    const skipped = [...stderr.matchAll(/skipped (.*)/gu)].map(([, text]) => text!);
+    expect(skipped.map((text) => text.split(':')[0]).sort()).toEqual([
+      'train/ants/gone.png',
+      'train/ants/outside.png',
+      'train/bees/loop',
+      'train/empty',
+    ]);
+    const html = await readFile(join(page, 'report.html'), 'utf8');
+    for (const text of skipped) {
+      expect(stdout).toContain(`\n  ${text}\n`);
+      expect(html).toContain(`${text.split(':')[0]}<`);
+    }
+    expect(stdout).toContain('- 4 files or folders are skipped: training leaves them out');
+    expect((await checked([data, '--strict'])).findings.map(({ kind }) => kind)).toEqual(['skipped']);
+  });
+
+  test('a row without an image makes results wrong', async () => {
+    const file = join(root, 'labels.csv');
+    const rows = ['ants', 'bees'].flatMap((name) =>
+      Array.from({ length: 6 }, (_, i) => `train/${name}/${i}.png,${name}`),
+    );
+    await writeFile(file, ['file,label', ...rows, 'train/ants/lost.png,ants', ''].join('\n'));
+    const { stdout } = await check([sound, '--labels', file, '--strict'], 1);
+    expect(stdout).toMatch(
+      /lost\.png: there is no such image in the data folder\s+\(labels\.csv,\s+line 14\)/u,
+    );
+    expect(stdout).toContain('! 1 row of labels.csv names an image that cannot be used');
   });
 });
 

@@ -3,6 +3,7 @@ import { joinBlocks, paint, paintLines, paragraph, type ReportLayout } from '../
 import { counted, formatCount, formatDuration, formatFraction } from '../text/numbers.js';
 import { table, type TableColumn, tableWidth } from '../text/table.js';
 import { lastPart } from '../text/width.js';
+import { neverRead } from '../words/data.js';
 
 /** Groups, and images of a list, that a terminal shows; the document and the page have all or more of them. */
 const GROUPS = 8;
@@ -29,6 +30,7 @@ export function dataReport(document: DataCheckDocument, layout: ReportLayout): s
           unreadable.map(({ path, reason }) => `${path}: ${reason}`),
           layout,
         ),
+    skippedList(document, layout),
     ...DUPLICATE_LISTS.map(([title, belongs]) =>
       duplicateList(title, document.duplicates.filter(belongs), layout),
     ),
@@ -126,6 +128,12 @@ function list(title: string, lines: readonly string[], { width, colour }: Report
     paint(paragraph(title, width), 'bold', colour),
     ...shown.map((line) => paragraph(line, width, '  ')),
   ].join('\n');
+}
+
+/** What training skips with the same words. */
+function skippedList(document: DataCheckDocument, layout: ReportLayout): string | undefined {
+  const lines = neverRead(document).map(({ path, reason }) => `${path}: ${reason}`);
+  return lines.length === 0 ? undefined : list('skipped', lines, layout);
 }
 
 function duplicateList(

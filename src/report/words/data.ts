@@ -1,5 +1,12 @@
-import type { CheckedFile, DataCheckDocument, DataFinding, OddKind } from '../../runs/documents.js';
+import type {
+  CheckedFile,
+  DataCheckDocument,
+  DataFinding,
+  OddKind,
+  DatasetSummary,
+} from '../../runs/documents.js';
 import { counted, formatCount } from '../text/numbers.js';
+import { lastPart } from '../text/width.js';
 
 /** Training images of the largest class over those of the smallest, from which on classes are called uneven. */
 const UNEVEN = 2;
@@ -20,6 +27,7 @@ export function dataFindings(checked: Checked, notes: readonly string[]): DataFi
     ...finding('unreadable', true, unreadableText(checked)),
     ...finding('contradiction', true, contradictionText(checked)),
     ...finding('leak', true, leakText(checked)),
+    ...finding('skipped', isTable(checked), skippedText(checked)),
     ...finding('duplicates', false, duplicatesText(checked)),
     ...finding('imbalance', false, imbalanceText(checked)),
     ...checked.odd.flatMap(({ kind, images }) => finding('odd', false, oddText(kind, images, checked))),
@@ -31,6 +39,31 @@ export function dataFindings(checked: Checked, notes: readonly string[]): DataFi
 function unreadableText({ unreadable }: Checked): string | null {
   if (unreadable.length === 0) return null;
   return `${counted(unreadable.length, 'file')} cannot be read: training leaves ${unreadable.length === 1 ? 'it' : 'them'} out`;
+}
+
+/** What training skips before it reads a file: all that is skipped but the unreadable files. */
+export function neverRead({
+  dataset,
+  unreadable,
+}: Pick<Checked, 'dataset' | 'unreadable'>): DatasetSummary['skipped'] {
+  const read = new Set(unreadable.map(({ path }) => path));
+  return dataset.skipped.filter(({ path }) => !read.has(path));
+}
+
+/** Whether a table says the classes: each row is meant, where a folder may hold anything. */
+function isTable({ config }: Checked): boolean {
+  return (config.labels ?? null) !== null;
+}
+
+function skippedText(checked: Checked): string | null {
+  const { length } = neverRead(checked);
+  if (length === 0) return null;
+  const { labels } = checked.config;
+  const [what, them] =
+    length === 1 ? ['1 file or folder is', 'it'] : [`${formatCount(length)} files or folders are`, 'them'];
+  return isTable(checked)
+    ? `${counted(length, 'row')} of ${lastPart(labels ?? '')} ${length === 1 ? 'names an image' : 'name images'} that cannot be used: training leaves ${them} out`
+    : `${what} skipped: training leaves ${them} out`;
 }
 
 function contradictionText({ duplicates }: Checked): string | null {

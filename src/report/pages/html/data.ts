@@ -1,12 +1,19 @@
-import type { DataCheckDocument, DuplicateImages, HashedFile, LabelDoubt } from '../../../runs/documents.js';
+import type {
+  DataCheckDocument,
+  DuplicateImages,
+  HashedFile,
+  LabelDoubt,
+  DatasetSummary,
+} from '../../../runs/documents.js';
 import { counted, formatCount, formatDuration, formatFraction } from '../../text/numbers.js';
 import { lastPart } from '../../text/width.js';
+import { neverRead } from '../../words/data.js';
 import { classRows, DUPLICATE_LISTS, factRows, likeness, verdictOf } from '../data-check.js';
 import { html, type Html, htmlPage, htmlTable, pageTable } from './html.js';
 import { imageBox } from './pictures.js';
 import { headSection, type MadeBy } from './setup.js';
 
-/** Groups of a kind, images of a group, doubtful labels of a kind, odd images of a kind, and unreadable files that a page shows. */
+/** Groups of a kind, images of a group, doubtful labels of a kind, odd images of a kind, and unreadable or skipped files that a page shows. */
 const MOST = { groups: 24, members: 6, doubts: 24, odd: 12, files: 100 } as const;
 
 /** Small copies of images as data URIs by path; null where a file could not be read, or there were too many. */
@@ -47,7 +54,7 @@ export function dataPage(document: DataCheckDocument, copies: Copies, made: Made
       ${DUPLICATE_LISTS.flatMap(
         ([title, belongs]) => duplicatesSection(title, document.duplicates.filter(belongs), copies) ?? [],
       )}
-      ${doubtsSection(document, copies)}${oddSection(document, copies)}${unreadableSection(document)}
+      ${doubtsSection(document, copies)}${oddSection(document, copies)}${filesSection('Files that cannot be read', document.unreadable)}${filesSection('Skipped', neverRead(document))}
       <h2>How near duplicates are found</h2>
       <p class="soft">
         By a perceptual hash that may differ in ${document.search.bits} of 64 bits, then by laying one picture
@@ -125,12 +132,12 @@ function oddSection({ odd, dataset }: DataCheckDocument, copies: Copies): Html |
     )}`;
 }
 
-function unreadableSection({ unreadable }: DataCheckDocument): Html | null {
-  if (unreadable.length === 0) return null;
-  return html`<h2>Files that cannot be read</h2>
-    ${moreThan(unreadable.length, MOST.files, 'file')}
+function filesSection(title: string, files: DatasetSummary['skipped']): Html | null {
+  if (files.length === 0) return null;
+  return html`<h2>${title}</h2>
+    ${moreThan(files.length, MOST.files, 'file')}
     ${htmlTable(
       [{ header: 'file' }, { header: 'reason' }],
-      unreadable.slice(0, MOST.files).map(({ path, reason }) => [path, reason]),
+      files.slice(0, MOST.files).map(({ path, reason }) => [path, reason]),
     )}`;
 }
