@@ -2,7 +2,7 @@ import * as Plot from '@observablehq/plot';
 import { DOMImplementation, XMLSerializer } from '@xmldom/xmldom';
 import { printable } from '../../printable.js';
 import type { Colour } from '../text/layout.js';
-import { displayWidth, truncate } from '../text/width.js';
+import { displayWidth, truncate, wrap } from '../text/width.js';
 import { labelsApart, xAxis, yAxis } from './axes.js';
 import {
   type ChartSpec,
@@ -108,7 +108,9 @@ export function headingMark(title: string, width: number, left = LEFT): Plot.Mar
   // A bold letter is 0.6 of its size wide on average; a long heading is set in smaller ones before it is cut off.
   const [usual, room] = [width < SMALL ? 12.5 : 15, (width - 20) / 0.6];
   const fontSize = Math.min(usual, Math.max(LEAST_HEADING, room / title.length));
-  const text = truncate(printable(title), Math.floor(room / fontSize));
+  const [whole, most] = [printable(title), Math.floor(room / fontSize)];
+  // Cut between words: a number that is cut is another number.
+  const text = displayWidth(whole) <= most ? whole : `${wrap(whole, most - 2)[0] ?? ''} …`;
   const options = { frameAnchor: 'top-left', lineAnchor: 'bottom', dx: 14 - left, dy: -14 } as const;
   return Plot.text([text], { ...options, fontSize, fontWeight: 'bold' });
 }

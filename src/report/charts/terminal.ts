@@ -64,10 +64,10 @@ export function textChart(
     canvas.write(start, rows + 1, label);
   }
 
-  const title = truncate(printable(spec.title), width);
+  const title = wrap(printable(spec.title), width).map((line) => paint(line, 'bold', colour));
   const centred = ' '.repeat(Math.max(0, left + Math.floor((columns - displayWidth(xLabel)) / 2)));
   return [
-    paint(title, 'bold', colour),
+    ...title,
     ...canvas.lines(colour),
     ...(short ? [] : [truncate(centred + xLabel, width)]),
     ...legendLines(legendItems(spec, drawing, coincident), width, colour),
@@ -112,9 +112,16 @@ function legendLines(items: readonly LegendItem[], width: number, colour: boolea
   let line = '';
   let used = 0;
   for (const { sample, name, colour: tint } of items) {
-    const label = truncate(printable(name), width - displayWidth(sample) - 1);
-    const size = displayWidth(sample) + 1 + displayWidth(label);
+    const indent = displayWidth(sample) + 1;
+    const [label = '', ...others] = wrap(printable(name), width - indent);
+    const size = indent + displayWidth(label);
     const entry = `${paint(sample, tint, colour)} ${label}`;
+    if (others.length > 0) {
+      if (used > 0) lines.push(line);
+      lines.push(entry, ...others.map((more) => ' '.repeat(indent) + more));
+      used = 0;
+      continue;
+    }
     if (used > 0 && used + 3 + size <= width) {
       line += `   ${entry}`;
       used += 3 + size;

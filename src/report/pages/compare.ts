@@ -169,7 +169,7 @@ function runTable({ arms, config, dataset }: CompareDocument, layout: ReportLayo
     right('seed'),
     right('final'),
     ...(byClass ? [right('balanced')] : []),
-    { header: 'best' },
+    { header: 'best', whole: true },
   ];
   const byArm = arms.map(({ policy, runs, failed }) => ({
     policy,

@@ -3,7 +3,7 @@ import type { BackendProbe, DoctorDocument } from '../../runs/documents.js';
 import { joinBlocks, paint, paragraph, type ReportLayout } from '../text/layout.js';
 import { MISSING } from '../text/numbers.js';
 import { table } from '../text/table.js';
-import { pad, truncate } from '../text/width.js';
+import { displayWidth, pad, truncate } from '../text/width.js';
 
 /** The machine in a sentence. */
 export function machineText(
@@ -28,7 +28,7 @@ const COLUMNS = [
 export function backendRows({ width, colour }: ReportLayout): string {
   const rule = COLUMNS.map((column) => '─'.repeat(column.width)).join('  ');
   const heading = row(COLUMNS.map(({ header }) => header));
-  return `${paint(truncate(heading, width), 'bold', colour)}\n${paint(truncate(rule, width), 'grey', colour)}`;
+  return `${paint(truncate(heading, width), 'bold', colour)}\n${paint(rule.slice(0, width), 'grey', colour)}`;
 }
 
 /** A backend's row of that table. */
@@ -37,7 +37,10 @@ export function backendRow(backend: BackendProbe, { width }: ReportLayout): stri
   const cells = works
     ? [name, 'yes', speed(backend.imagesPerSecond), deviceOf(backend.info)]
     : [name, 'no', MISSING, backend.why];
-  return truncate(row(cells.map(printable)), width);
+  const line = row(cells.map(printable));
+  if (displayWidth(line) <= width) return line;
+  // With less room than for the heading, what it runs on stands below.
+  return `${truncate(row(cells.slice(0, -1)), width)}\n${paragraph(cells.at(-1) ?? '', width, '  ')}`;
 }
 
 function row(cells: readonly string[]): string {

@@ -45,7 +45,25 @@ export function predictionTable(images: readonly PredictedImage[], layout: Repor
       ...(marked ? [rank === 0 && isWrong(image) ? 'wrong' : ''] : []),
     ]),
   );
-  return table(columns, rows, layout);
+  return table(columns, rows, layout, () => predictionList(images, isWrong, layout));
+}
+
+/** The same where a table has no room: an image, and below it what it is taken for. */
+function predictionList(
+  images: readonly PredictedImage[],
+  isWrong: (image: PredictedImage) => boolean,
+  { width, colour }: ReportLayout,
+): string {
+  return images
+    .map((image) => {
+      const { file, trueClass, predictions } = image;
+      const told = predictions.map(({ label, probability }, rank) => {
+        const wrong = rank === 0 && isWrong(image) ? `, wrong: true class ${trueClass}` : '';
+        return paragraph(`${label} ${formatFraction(probability)}${wrong}`, width, '  ');
+      });
+      return [paintLines(paragraph(file, width), 'bold', colour), ...told].join('\n');
+    })
+    .join('\n');
 }
 
 /** Accuracy and confusion matrix; the most frequent mistakes where the matrix does not fit. */

@@ -1,18 +1,23 @@
 import { printable } from '../../printable.js';
-import { joinBlocks, paint, paragraph, type ReportLayout } from './layout.js';
+import { joinBlocks, paint, paintLines, paragraph, type ReportLayout } from './layout.js';
 import { displayWidth, pad, truncate } from './width.js';
 
 /** A column of a table: numbers go to the right, names to the left. */
 export interface TableColumn {
   readonly header: string;
+  /** What stands to the right is never cut. */
   readonly align?: 'left' | 'right';
+  /** Never cut either: there are numbers in it. */
+  readonly whole?: boolean;
   /** What is cut off where there is no room; of paths it is the start. */
   readonly lost?: 'end' | 'start';
 }
 
 const GAP = '  ';
-// A cell cut to fewer columns cannot be read.
-const NARROWEST = 4;
+// A name cut to fewer columns cannot be read.
+const NARROWEST = 8;
+/** A cell that is nothing but a number, or a list of them. */
+const NUMBER = /^[-+[]?[\d.][-+\d.,e]*\]?$/iu;
 
 /** Columns that a table takes where nothing is cut. */
 export function tableWidth(columns: readonly TableColumn[], rows: readonly (readonly string[])[]): number {
@@ -20,30 +25,24 @@ export function tableWidth(columns: readonly TableColumn[], rows: readonly (read
 }
 
 /**
- * An aligned table: header, rule, one line a row. Where it does not fit, names are cut first and the widest
- * first; headers and cells may hold any text, control characters are replaced.
+ * An aligned table: header, rule, one line a row. Where it does not fit, names are cut, the widest first, as long as they can be told
+ * apart; else it is a list, as `fittingTable` has it. Headers and cells may hold any text, control characters are replaced.
+ * @param otherwise another list
  */
 export function table(
   columns: readonly TableColumn[],
   rows: readonly (readonly string[])[],
-  { width, colour }: ReportLayout,
+  layout: ReportLayout,
+  otherwise = (): string => listed(columns, rows, layout),
 ): string {
   const lines = linesOf(columns, rows);
-  const widths = fitted(columns, naturalWidths(lines), width);
-  const texts = lines.map((cells) =>
-    columns
-      .map(({ align = 'left', lost }, index) =>
-        pad(truncate(cells[index] ?? '', widths[index] ?? 0, lost), widths[index] ?? 0, align),
-      )
-      .join(GAP)
-      .trimEnd(),
+  const widths = fitted(columns, naturalWidths(lines), layout.width);
+  const cut = lines.map((cells) =>
+    columns.map(({ lost }, index) => truncate(cells[index] ?? '', widths[index] ?? 0, lost)),
   );
-  texts.splice(1, 0, widths.map((size) => '─'.repeat(size)).join(GAP));
-  return texts
-    .map((text, index) =>
-      paint(truncate(text, width), index === 0 ? 'bold' : index === 1 ? 'grey' : undefined, colour),
-    )
-    .join('\n');
+  return total(widths) <= layout.width && isReadable(lines, cut)
+    ? drawn(columns, cut, widths, layout)
+    : otherwise();
 }
 
 /**
@@ -56,23 +55,72 @@ export function fittingTable(
   layout: ReportLayout,
 ): string {
   if (tableWidth(columns, rows) <= layout.width) return table(columns, rows, layout);
-  const [, ...facts] = columns;
+  return listed(columns, rows, layout);
+}
+
+function drawn(
+  columns: readonly TableColumn[],
+  lines: readonly (readonly string[])[],
+  widths: readonly number[],
+  { colour }: ReportLayout,
+): string {
+  const texts = lines.map((cells) =>
+    columns
+      .map(({ align }, index) => pad(cells[index] ?? '', widths[index] ?? 0, align))
+      .join(GAP)
+      .trimEnd(),
+  );
+  texts.splice(1, 0, widths.map((size) => '─'.repeat(size)).join(GAP));
+  return texts
+    .map((text, index) => paint(text, index === 0 ? 'bold' : index === 1 ? 'grey' : undefined, colour))
+    .join('\n');
+}
+
+/** A column a row where that fits, else a block a row. */
+function listed(
+  columns: readonly TableColumn[],
+  rows: readonly (readonly string[])[],
+  layout: ReportLayout,
+): string {
+  const [first, ...facts] = columns;
+  // A number as heading says nothing without what it counts.
+  const numbered = first?.align === 'right' ? first.header : '';
   const turned = {
-    columns: [{ header: '' }, ...rows.map(([name = '']): TableColumn => ({ header: name, align: 'right' }))],
+    columns: [
+      { header: numbered },
+      ...rows.map(([name = '']): TableColumn => ({ header: name, align: 'right' })),
+    ],
     rows: facts.map(({ header }, index) => [header, ...rows.map((cells) => cells[index + 1] ?? '')]),
   };
-  if (tableWidth(turned.columns, turned.rows) <= layout.width) {
+  if (facts.length > 0 && tableWidth(turned.columns, turned.rows) <= layout.width) {
     return table(turned.columns, turned.rows, layout);
   }
   return joinBlocks(
-    rows.map(([name = '', ...cells]) =>
-      [
-        paint(truncate(printable(name), layout.width), 'bold', layout.colour),
-        ...facts.map(({ header }, index) =>
-          paragraph(`${header}: ${cells[index] ?? ''}`.trimEnd(), layout.width, '  '),
-        ),
-      ].join('\n'),
-    ),
+    rows.map(([name = '', ...cells]) => {
+      const heading = paragraph(`${numbered} ${name}`.trimStart(), layout.width);
+      const told = facts.flatMap(({ header }, index) => {
+        const cell = cells[index] ?? '';
+        return cell === '' ? [] : [header === '' ? cell : `${header}: ${cell}`];
+      });
+      return [
+        paintLines(heading, 'bold', layout.colour),
+        ...told.map((text) => paragraph(text, layout.width, '  ')),
+      ].join('\n');
+    }),
+  );
+}
+
+/** Whether cells that were cut are no numbers, and none is like another that it was unlike before. */
+function isReadable(lines: readonly (readonly string[])[], cut: readonly (readonly string[])[]): boolean {
+  const whole = new Map<string, string>();
+  return lines.every((cells, row) =>
+    cells.every((cell, index) => {
+      const shown = cut[row]?.[index] ?? '';
+      const key = `${index} ${shown}`;
+      const other = whole.get(key) ?? cell;
+      whole.set(key, cell);
+      return other === cell && (shown === cell || !NUMBER.test(cell));
+    }),
   );
 }
 
@@ -91,20 +139,15 @@ function total(widths: readonly number[]): number {
   return widths.reduce((sum, size) => sum + size, 0) + GAP.length * Math.max(0, widths.length - 1);
 }
 
-/** Takes a column from the widest name, then from the widest number, until all fit. */
+/** Takes a column from the widest name until all fit, or no name can become narrower. */
 function fitted(columns: readonly TableColumn[], natural: readonly number[], width: number): number[] {
   const widths = [...natural];
   while (total(widths) > width) {
-    const widest = (align: 'left' | 'right', least: number): number =>
-      widths.reduce(
-        (found, size, index) =>
-          (columns[index]?.align ?? 'left') === align && size > least && size > (widths[found] ?? 0)
-            ? index
-            : found,
-        -1,
-      );
-    const name = widest('left', 2 * NARROWEST);
-    const index = name >= 0 ? name : Math.max(widest('right', NARROWEST), widest('left', NARROWEST));
+    const index = widths.reduce((found, size, at) => {
+      const { align, whole = false } = columns[at] ?? {};
+      const isName = align !== 'right' && !whole;
+      return isName && size > NARROWEST && size > (widths[found] ?? 0) ? at : found;
+    }, -1);
     if (index < 0) break;
     widths[index] = (widths[index] ?? 0) - 1;
   }

@@ -32,7 +32,7 @@ export function pad(text: string, width: number, align: 'left' | 'right' = 'left
   return align === 'left' ? text + blanks : blanks + text;
 }
 
-/** Breaks a text at its blanks into lines of at most `width` columns; a longer word is cut. */
+/** Breaks a text at its blanks into lines of at most `width` columns; a longer word is broken too, so that nothing is lost. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -43,10 +43,29 @@ export function wrap(text: string, width: number): string[] {
       continue;
     }
     if (line !== '') lines.push(line);
-    line = truncate(word, width);
+    const pieces = brokenWord(word, width);
+    line = pieces.pop() ?? '';
+    lines.push(...pieces);
   }
   if (line !== '') lines.push(line);
   return lines;
+}
+
+function brokenWord(word: string, width: number): string[] {
+  if (displayWidth(word) <= width) return [word];
+  const pieces: string[] = [];
+  let room = 0;
+  for (const { segment } of segments(word)) {
+    const grapheme = truncate(segment, width);
+    const size = graphemeWidth(grapheme);
+    if (size > room || pieces.length === 0) {
+      pieces.push('');
+      room = width;
+    }
+    pieces.push(`${pieces.pop() ?? ''}${grapheme}`);
+    room -= size;
+  }
+  return pieces;
 }
 
 function graphemeWidth(grapheme: string): number {

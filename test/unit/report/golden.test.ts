@@ -274,6 +274,10 @@ describe.each(Object.entries(reports))('%s report', (name, report) => {
     }
   });
 
+  test.each([24, 30, 40, 60])('no number is cut at %i columns', (width) => {
+    expect(report({ width, colour: false })).not.toMatch(/\d[\d.,]*(e-?)?…/u);
+  });
+
   test('colour adds escape codes and nothing else, closed on every line', () => {
     const plain = report({ width: 80, colour: false });
     const coloured = report({ width: 80, colour: true });

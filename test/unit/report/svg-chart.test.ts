@@ -111,6 +111,8 @@ test('a heading fits the picture: a long one is set smaller before it is cut off
   expect(heading(long, 340).size).toBeCloseTo(320 / 0.6 / long.length, 1);
   expect(heading(long, 340).shown).toContain('not shown)');
   expect(heading(long, 640).size).toBe(15);
+  // 140 pixels for 25 letters of the smallest size: the cut is not in the number.
+  expect(heading(long, 160).shown).toBe('training loss (below …');
 });
 
 test('the range test as a chart names every rate', () => {

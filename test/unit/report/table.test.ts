@@ -40,6 +40,15 @@ test('wrapped lines fit, and lose no word', () => {
   const text = 'the loss fell by less than its noise, so no rate is recommended';
   expect(wrap(text, 20).join(' ')).toBe(text);
   expect(Math.max(...wrap(text, 20).map(displayWidth))).toBeLessThanOrEqual(20);
+  expect(wrap('in runs/1cycle-seed0 蟻と蜂', 5)).toEqual([
+    'in',
+    'runs/',
+    '1cycl',
+    'e-see',
+    'd0',
+    '蟻と',
+    '蜂',
+  ]);
 });
 
 test('numbers stand to the right, names to the left, wide names count twice', () => {
@@ -75,14 +84,70 @@ test('no line of any table is wider than asked, from 12 columns on', () => {
       fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 5 }),
       fc.integer({ min: 12, max: 50 }),
       (rows, width) => {
-        const text = table([{ header: 'name' }, { header: 'n', align: 'right' }], rows, {
-          width,
-          colour: false,
-        });
-        expect(text.split('\n')).toHaveLength(rows.length + 2);
+        const columns = [{ header: 'name' }, { header: 'n', align: 'right' as const }];
+        const text = table(columns, rows, { width, colour: false });
         for (const line of text.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(width);
       },
     ),
+  );
+});
+
+test('numbers are never cut: where names cannot give way, the table is a list', () => {
+  const columns = [
+    { header: 'class' },
+    { header: 'rate', align: 'right' as const },
+    { header: 'accuracy', align: 'right' as const },
+  ];
+  const rows = [
+    ['motor vehicle', '6.24e-4', '0.735 (294/400)'],
+    ['bus', '4.92e-4', '0.741 (296/400)'],
+    ['bicycle', '1.03e-3', '0.752 (301/400)'],
+  ];
+  const at = (width: number) => table(columns, rows, { width, colour: false });
+  // 8 + 2 + 7 + 2 + 15 columns.
+  expect(at(34).split('\n')[2]).toBe('motor v…  6.24e-4  0.735 (294/400)');
+  expect(at(33).split('\n').slice(0, 5)).toEqual([
+    'motor vehicle',
+    '  rate: 6.24e-4',
+    '  accuracy: 0.735 (294/400)',
+    '',
+    'bus',
+  ]);
+  // Nor where they stand among names.
+  const settings = [
+    ['lr', '0.00123456789'],
+    ['data', 'a-folder-with-a-long-name'],
+  ];
+  const set = (width: number) =>
+    table([{ header: 'setting' }, { header: 'value' }], settings, { width, colour: false });
+  expect(set(22)).toContain('0.00123456789\n');
+  expect(set(21)).toBe('lr\n  value:\n  0.00123456789\n\ndata\n  value:\n  a-folder-with-a-lon\n  g-name');
+  const best = table(
+    [
+      { header: 'seed', align: 'right' },
+      { header: 'best', whole: true },
+    ],
+    [['0', '0.735 in epoch 4']],
+    {
+      width: 15,
+      colour: false,
+    },
+  );
+  expect(best).toBe('seed 0\n  best: 0.735\n  in epoch 4');
+});
+
+test('names are cut only while they differ', () => {
+  const columns = [{ header: 'name' }, { header: 'images', align: 'right' as const }];
+  const rows = [
+    ['imagenette', '13,394'],
+    ['imagewoof', '12,954'],
+  ];
+  const at = (width: number) => table(columns, rows, { width, colour: false });
+  expect(at(17).split('\n')[2]).toBe('imagenet…  13,394');
+  expect(at(15)).toBe(at(15).replaceAll('…', ''));
+  const alike = rows.map(([name = '', images = '']) => [name.replace('nette', 'woods'), images]);
+  expect(table(columns, alike, { width: 16, colour: false })).toBe(
+    'imagewoods\n  images: 13,394\n\nimagewoof\n  images: 12,954',
   );
 });
 

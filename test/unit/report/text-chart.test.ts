@@ -221,6 +221,14 @@ test.each([40, 60, 80, 200])('at %i columns no line is wider, whatever the names
   expect(Math.max(...chart.split('\n').map(displayWidth))).toBeLessThanOrEqual(width);
 });
 
+test('a long title and a long legend take several lines, and no number in them is cut', () => {
+  const title = 'training loss (below 0.704 and above 2.615 not shown)';
+  const name = 'smoothed loss, median of 20 seeds at 6.24e-4';
+  const lines = textChart(spec([{ ...accuracy, name }], { title }), { width: 32, colour: false }).split('\n');
+  expect(lines.slice(0, 2)).toEqual(['training loss (below 0.704 and', 'above 2.615 not shown)']);
+  expect(lines.slice(-2)).toEqual(['─●─ smoothed loss, median of 20', '    seeds at 6.24e-4']);
+});
+
 test('long runs do not exhaust the stack', () => {
   const values = Array.from({ length: 150_000 }, (_, step) => Math.exp(-step / 1e5));
   expect(area(textChart(spec([curve('loss', values)]), plain)).join('')).toContain('─');
