@@ -173,10 +173,12 @@ function aboutEpochs(record: RunRecord, facts: Facts): string[] {
   if (result === null) return told;
   const { epochs: repeated, best, final } = result;
   const all = listOf(repeated);
-  if (all !== undefined && all.length !== epochs.length) {
+  // It had gone on, and a power cut has brought its earlier result back.
+  const wentOn = status === 'interrupted' && all !== undefined && epochs.length > all.length;
+  if (all !== undefined && all.length !== epochs.length && !wentOn) {
     told.push(`epochs.jsonl holds ${counted(epochs.length, 'epoch')}, result.json ${all.length}`);
   } else if (all !== undefined) {
-    const other = epochs.find((epoch, i) => !same(all[i], asJson(epoch)));
+    const other = epochs.slice(0, all.length).find((epoch, i) => !same(all[i], asJson(epoch)));
     if (other !== undefined) told.push(`epoch ${other.epoch} is another in epochs.jsonl than in result.json`);
   }
   const { planned } = facts;
@@ -190,6 +192,7 @@ function aboutEpochs(record: RunRecord, facts: Facts): string[] {
       `result.json says completed, and epochs.jsonl holds ${epochs.length} of ${counted(planned, 'epoch')}`,
     );
   }
+  if (wentOn) return told;
   const found = bestAndFinal(epochs);
   const pairs = [
     ['final', final, found.final],

@@ -402,6 +402,18 @@ describe.each(['interrupted', 'failed'])('a run that is %s', (status) => {
   });
 });
 
+test('a run that was interrupted, went on, and lost power may have its earlier result again', async () => {
+  const dir = await whole();
+  document('result.json', (result) => {
+    result['status'] = 'interrupted';
+    result['epochs'].pop();
+    result['final'] = result['best'];
+  })(dir);
+  expect((await readRun(dir)).epochs).toHaveLength(3);
+  line('epochs.jsonl', 0, { seconds: 7 })(dir);
+  await expect(readRun(dir)).rejects.toThrow('epoch 1 is another in epochs.jsonl than in result.json');
+});
+
 test('a run that was killed may have lines that are ahead of others, but not out of order', async () => {
   const dir = await whole();
   rmSync(join(dir, 'result.json'));
