@@ -74,15 +74,11 @@ const decays = (...kinds: Settings['decay'][]): Use => ({
   by: `only --policy fixed with --decay ${kinds.join(', ').replace(/, (?=[^,]*$)/u, ' or ')} uses it`,
 });
 
+/** Not the momentum: a range test may be made with it, whatever the policy. */
 const USES: Readonly<Partial<Record<OptionName, Use>>> = {
   ...{ pctStart: CYCLE, divFactor: CYCLE, finalDivFactor: CYCLE },
   ...{ momentumRange: CYCLE, anneal: CYCLE, threePhase: CYCLE },
   decay: FIXED,
-  momentum: {
-    isUsed: ({ policy, momentum, momentumRange }) =>
-      policy === 'fixed' || momentumRange.every((end) => end === momentum),
-    by: 'only --policy fixed and 1cycle:no-momentum use it',
-  },
   decayEvery: decays('step'),
   decayAt: {
     isUsed: (settings) => decays('step').isUsed(settings) && settings.decayEvery === undefined,

@@ -54,8 +54,8 @@ test('in a comparison a flag has an effect where one arm uses it and has none of
     );
   };
   expect(await said({ decay: 'cosine', pctStart: 0.2 }, ['fixed', '1cycle'])).toEqual([]);
-  expect(await said({ momentum: 0.8 }, ['1cycle', '1cycle:no-momentum'])).toEqual([]);
-  expect(await said({ momentum: 0.8 }, ['1cycle', '1cycle:linear'])).toHaveLength(1);
+  // The range test of their rate is made with it.
+  expect(await said({ momentum: 0.8 }, ['1cycle', '1cycle:linear'])).toEqual([]);
   expect(await said({ decay: 'cosine' }, ['fixed:step', 'fixed', '1cycle'])).toEqual([]);
   expect(await said({ decay: 'cosine' }, ['fixed:step', '1cycle'])).toEqual([
     '--decay has no effect here: only --policy fixed uses it, where an arm has none of its own.',
