@@ -294,7 +294,9 @@ class PackWriter {
   size = 0;
   private readonly temporary: string;
   private readonly file: number;
-  private readonly rows = new Map<string, Buffer>();
+  private readonly keys = new Set<string>();
+  /** The table's rows in the order in which they came, with room for more. */
+  private rows = Buffer.alloc(64 * ROW);
   private readonly gathered = Buffer.allocUnsafe(GATHERED);
   private waiting = 0;
 
@@ -306,28 +308,30 @@ class PackWriter {
   }
 
   get values(): number {
-    return this.rows.size;
+    return this.keys.size;
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
-    const row = Buffer.alloc(ROW);
-    row.set(key);
-    const name = row.toString('latin1', 0, KEY_BYTES);
+    const at = this.values * ROW;
+    if (at === this.rows.length) this.rows = Buffer.concat([this.rows], 2 * at);
+    this.rows.set(key, at);
+    const name = this.rows.toString('latin1', at, at + KEY_BYTES);
     // The same image twice in a folder.
-    if (this.rows.has(name)) return;
-    row.set(checksum(value), KEY_BYTES);
-    row.writeDoubleLE(this.size, OFFSET_AT);
-    row.writeUInt32LE(value.length, LENGTH_AT);
+    if (this.keys.has(name)) return;
+    this.rows.set(checksum(value), at + KEY_BYTES);
+    this.rows.writeDoubleLE(this.size, at + OFFSET_AT);
+    this.rows.writeUInt32LE(value.length, at + LENGTH_AT);
     this.append(value);
-    this.rows.set(name, row);
+    this.keys.add(name);
   }
 
   /** Gives the pack its name. */
   publish(): void {
-    const table = Buffer.concat([...this.rows.values()].sort((a, b) => a.compare(b)));
+    const rows = Array.from({ length: this.values }, (_, i) => this.rows.subarray(i * ROW, (i + 1) * ROW));
+    const table = Buffer.concat(rows.sort((a, b) => a.compare(b)));
     const end = Buffer.alloc(END);
     end.writeDoubleLE(this.size, 0);
-    end.writeDoubleLE(this.rows.size, 8);
+    end.writeDoubleLE(this.values, 8);
     end.set(createHash('sha256').update(table).digest(), 16);
     end.set(MARK, END - MARK.length);
     this.append(table);
