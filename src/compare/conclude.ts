@@ -281,7 +281,8 @@ export function comparedArm(
   target: number | undefined,
   metric: Metric = 'accuracy',
 ): Omit<ComparedArm, 'rates'> {
-  const over = (value: (run: RecordedRun) => number | undefined): OverSeeds => overSeeds(runs, value);
+  const over = (value: (run: RecordedRun) => number | undefined, most?: number): OverSeeds =>
+    overSeeds(runs, value, most);
   const times = (
     value: (run: RecordedRun, target: number, metric: Metric) => number | null,
   ): TimesSummary | null =>
@@ -296,7 +297,7 @@ export function comparedArm(
     balancedAccuracy: over(({ final }) => final.balancedAccuracy),
     macroF1: over(({ final }) => final.macroF1),
     perClass: scoresByClass(runs),
-    validLoss: over(({ final }) => final.validLoss),
+    validLoss: over(({ final }) => final.validLoss, Infinity),
     stepsToTarget: times(stepsOf),
     secondsToTarget: times(secondsOf),
     failed: failed.filter(({ arm }) => arm === name).map(({ run, seed, reason }) => ({ run, seed, reason })),
@@ -387,11 +388,13 @@ function unpairedWarnings([baseline, ...others]: readonly ArmRuns[]): string[] {
   if (baseline === undefined) return [];
   return others.flatMap((arm) => {
     const paired = pairsOf(arm.runs, baseline.runs).length;
-    const unpaired = arm.runs.length + baseline.runs.length - 2 * paired;
+    const alone = [arm, baseline].map(({ name, runs }) => ({ name, count: runs.length - paired }));
+    const unpaired = alone.reduce((sum, { count }) => sum + count, 0);
     if (unpaired === 0) return [];
-    const verb = unpaired === 1 ? '1 run' : `${unpaired} runs`;
-    return [
-      `${verb} of ${arm.name} and ${baseline.name} ${unpaired === 1 ? 'has' : 'have'} no partner with the same seed and ${unpaired === 1 ? 'counts' : 'count'} in no difference.`,
-    ];
+    const [has, counts] = unpaired === 1 ? ['has', 'counts'] : ['have', 'count'];
+    const whose = alone
+      .filter(({ count }) => count > 0)
+      .map(({ name, count }) => `${counted(count, 'run')} of ${name}`);
+    return [`${whose.join(' and ')} ${has} no partner with the same seed and ${counts} in no difference.`];
   });
 }

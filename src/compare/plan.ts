@@ -168,6 +168,7 @@ async function planPower(
     difference: DIFFERENCE,
     spread,
     pairs: seen === null ? 0 : pairs.length,
+    recordedPairs: pairs.length,
     seeds: settings.seeds,
     chance: settings.seeds < 2 ? null : claimPower(DIFFERENCE, spread, settings.seeds),
     seedsNeeded: seedsToClaim(DIFFERENCE, spread),

@@ -2,8 +2,8 @@ import { RATE_SOURCES } from '../config/run-config.js';
 import { formatRates } from '../report/text/numbers.js';
 import { UsageError } from '../errors.js';
 import type { ArmRate, BestEpoch, Metric, OverSeeds } from '../runs/documents.js';
-import { mean, standardDeviation } from '../stats/describe.js';
-import { summarize } from '../stats/intervals.js';
+import { mean, ROUNDING, standardDeviation } from '../stats/describe.js';
+import { summarize, within } from '../stats/intervals.js';
 import type { RatesBehind } from '../stats/verdict.js';
 import { type FailedRun, isFinished, type ReadRuns, type RecordedRun } from './read.js';
 
@@ -96,7 +96,7 @@ function scoresByFactor(
     });
   const average = ({ scores }: FactorScores) => mean([...scores.values()]);
   const best = nearestFirst.reduce<FactorScores | undefined>(
-    (a, b) => (a === undefined || average(b) > average(a) ? b : a),
+    (a, b) => (a === undefined || average(b) > average(a) + ROUNDING ? b : a),
     undefined,
   );
   return { nearestFirst, best };
@@ -116,13 +116,17 @@ export function finalScore({ validAccuracy, balancedAccuracy }: BestEpoch, metri
   );
 }
 
-/** A number over runs; null where there are none, or where one of them has not recorded it. */
-export function overSeeds<Run>(runs: readonly Run[], value: (run: Run) => number | undefined): OverSeeds {
+/** A number from 0 to `most` over runs; null where there are none, or where one of them has not recorded it. */
+export function overSeeds<Run>(
+  runs: readonly Run[],
+  value: (run: Run) => number | undefined,
+  most = 1,
+): OverSeeds {
   const values = runs.map(value);
   const known = values.filter((one) => one !== undefined);
   return runs.length === 0 || known.length < values.length
     ? { mean: null, sd: null, low: null, high: null }
-    : summarize(known);
+    : within(0, summarize(known), most);
 }
 
 function logDistance(factor: number): number {

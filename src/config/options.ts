@@ -374,7 +374,7 @@ export const OPTION_GROUPS = {
       min: 0,
       argument: 'N',
       commands: RUNS,
-      description: 'plateau: epochs without a better loss',
+      description: 'plateau: epochs without a better loss that pass; the next one lowers the rate',
     },
     momentumRange: {
       type: 'pair',

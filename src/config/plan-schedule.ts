@@ -101,7 +101,7 @@ function cutSteps(
 ): number[] {
   // In a short run a share may round to step 0, where a cut would be no cut but another first rate.
   const cutAt = (share: number) => Math.max(1, Math.round(share * totalSteps));
-  if (decayEvery === null) return [...new Set(decayAt.map(cutAt))];
+  if (decayEvery === null) return decayAt.map(cutAt);
   const cuts = Math.ceil(epochs / decayEvery) - 1;
   return Array.from({ length: cuts }, (_, i) => (i + 1) * decayEvery * stepsPerEpoch);
 }

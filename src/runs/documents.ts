@@ -554,6 +554,8 @@ export interface PlanPower {
   readonly spread: Spread;
   /** Pairs of recorded runs that the spread was seen on; 0 where it is assumed. */
   readonly pairs: number;
+  /** Pairs of recorded runs, also where they show no spread: one alone, or all with the same answers. */
+  readonly recordedPairs: number;
   /** As planned, and the chance to show the difference with so many; null with one seed, which shows nothing. */
   readonly seeds: number;
   readonly chance: number | null;

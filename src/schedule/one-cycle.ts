@@ -136,7 +136,7 @@ function phaseEnds(options: OneCycleOptions): readonly number[] {
       const name = nameOf('pctStart');
       return (
         `${name}: the 1cycle schedule has no warm-up, for ${product(name)}; expected more than 1 step. ` +
-        `Train for more steps, or raise ${name} above ${rounded(1 / totalSteps)}.`
+        `Train for more steps${totalSteps > 1 ? `, or raise ${name} above ${rounded(1 / totalSteps)}` : ''}.`
       );
     });
   }

@@ -33,7 +33,7 @@ export function standardDeviation(values: ArrayLike<number>, scale?: number): nu
 }
 
 /** Far above binary rounding of a few operations (2e-16), far below one image of a million (1e-6). */
-const ROUNDING = 1e-12;
+export const ROUNDING = 1e-12;
 
 /**
  * The middle of `values` in order, and the mean of the two middle ones where their number is even; NaN

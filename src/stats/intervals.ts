@@ -33,6 +33,16 @@ export function summarize(values: readonly number[]): Summary {
   return { mean: centre, sd, low: centre - half, high: centre + half, n };
 }
 
+/** The same with its interval cut where there are no values beyond: that of two or three accuracies may reach below 0. */
+export function within(least: number, summary: Summary, most: number): Summary {
+  const { low, high } = summary;
+  return {
+    ...summary,
+    low: low === null ? null : Math.max(least, low),
+    high: high === null ? null : Math.min(most, high),
+  };
+}
+
 /**
  * Wilson's score interval (95%) for a proportion of which `k` of `n` were seen (JASA 22, 1927): unlike
  * p +- 1.96 sd it stays inside 0 to 1 and has a width where k is 0 or n. Nothing seen (n = 0) leaves

@@ -1,7 +1,7 @@
-import { median } from './describe.js';
+import { median, ROUNDING } from './describe.js';
 import { pairedDifference } from './difference.js';
 import { binomialCdf } from './distributions.js';
-import { summarize } from './intervals.js';
+import { summarize, within } from './intervals.js';
 
 /**
  * The steps after which a run first stood at `target` (an accuracy from 0 to 1), counted to the end of the
@@ -11,7 +11,12 @@ export function stepsToTarget(
   epochs: readonly { readonly step: number; readonly accuracy: number }[],
   target: number,
 ): number | null {
-  return epochs.find(({ accuracy }) => accuracy >= target)?.step ?? null;
+  return epochs.find(({ accuracy }) => reaches(accuracy, target))?.step ?? null;
+}
+
+/** Whether an accuracy is as high as the target: a mean of equal accuracies, or of recalls, may end 1e-16 beside them. */
+function reaches(accuracy: number, target: number): boolean {
+  return accuracy >= target - ROUNDING;
 }
 
 /** As `stepsToTarget`, in seconds: the time of all epochs up to and with that one. */
@@ -22,7 +27,7 @@ export function secondsToTarget(
   let elapsed = 0;
   for (const { seconds, accuracy } of epochs) {
     elapsed += seconds;
-    if (accuracy >= target) return elapsed;
+    if (reaches(accuracy, target)) return elapsed;
   }
   return null;
 }
@@ -56,7 +61,9 @@ export function summarizeTimes(times: readonly (number | null)[]): TimesSummary 
   const reached = times.filter((time) => time !== null);
   const middle = median(times.map((time) => time ?? Infinity));
   const summary =
-    reached.length === n ? summarize(reached) : { mean: null, sd: null, low: null, high: null, n };
+    reached.length === n
+      ? within(0, summarize(reached), Infinity)
+      : { mean: null, sd: null, low: null, high: null, n };
   return {
     ...summary,
     median: Number.isFinite(middle) ? middle : null,

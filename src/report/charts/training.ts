@@ -56,7 +56,10 @@ function coloured(colour: Colour | undefined): Pick<ChartSeries, 'colour'> {
   return colour === undefined ? {} : { colour };
 }
 
-/** An arm's curve: the mean over its seeds and, from two seeds on, a band from the lowest to the highest. */
+/**
+ * An arm's curve: the mean over its seeds as long as all of them train, since those that stop early are not like the others, and,
+ * from two seeds on, a band from the lowest to the highest.
+ */
 export function overSeeds({ policy, runs }: ArmCurves, value: (epoch: EpochRecord) => number): ChartSeries {
   const byEpoch = new Map<number, number[]>();
   for (const record of runs.flatMap(({ epochs }) => epochs)) {
@@ -70,7 +73,9 @@ export function overSeeds({ policy, runs }: ArmCurves, value: (epoch: EpochRecor
   const mean = (seeds: readonly number[]) => seeds.reduce((sum, seed) => sum + seed, 0) / seeds.length;
   return {
     name: policy,
-    points: epochs.map(([x, seeds]) => ({ x, y: mean(seeds) })),
+    points: epochs
+      .filter(([, seeds]) => seeds.length === runs.length)
+      .map(([x, seeds]) => ({ x, y: mean(seeds) })),
     ...(runs.length < 2
       ? {}
       : {

@@ -18,6 +18,7 @@ import {
   formatPValue,
   formatRates,
   formatShares,
+  pointDecimals,
 } from '../text/numbers.js';
 import { fittingTable, table, type TableColumn, tableWidth } from '../text/table.js';
 import {
@@ -86,11 +87,6 @@ function armTable(document: CompareDocument, curves: readonly ArmCurves[], layou
 /** A row of the arms' table: its heading, and its text for an arm. */
 export type ArmFact = readonly [string, (arm: ComparedArm, curve: ArmCurves | undefined) => string];
 
-/** A bound of an accuracy, held between 0 and 1: Student's interval of two or three seeds may go beyond. */
-function fraction(bound: number | null): number | null {
-  return bound === null ? null : Math.min(1, Math.max(0, bound));
-}
-
 /** The facts of the arms' table, those about the target only where there is one. */
 export function armFacts(
   { arms, superConvergence, config, dataset }: CompareDocument,
@@ -105,10 +101,7 @@ export function armFacts(
     ({ balancedAccuracy: { mean, sd } }) => formatMeanSd(mean, sd),
   ];
   const f1: ArmFact = ['macro F1', ({ macroF1: { mean, sd } }) => formatMeanSd(mean, sd)];
-  const interval: ArmFact = [
-    '95% interval',
-    (arm) => formatInterval(fraction(judged(arm)?.low ?? null), fraction(judged(arm)?.high ?? null)),
-  ];
+  const interval: ArmFact = ['95% interval', (arm) => formatInterval(judged(arm)?.low, judged(arm)?.high)];
   const facts: readonly ArmFact[] = [
     ['seeds', ({ runs, failed }) => seedCount(runs.length, failed.length)],
     ['learning rate', ({ rates }) => rateText(rates)],
@@ -213,8 +206,8 @@ function differenceTable(
   const rows = differences.map(
     ({ arm, baseline, mean, low, high, varianceShares, pValue, adjustedPValue, method }) => [
       `${arm} - ${baseline}`,
-      formatPoints(mean),
-      formatInterval(low, high, formatPoints),
+      formatPoints(mean, pointDecimals(mean, low, high)),
+      formatInterval(low, high, (bound) => formatPoints(bound, pointDecimals(mean, low, high))),
       formatShares(varianceShares),
       formatPValue(pValue),
       ...(adjusted ? [formatPValue(adjustedPValue)] : []),

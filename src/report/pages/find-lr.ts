@@ -1,4 +1,5 @@
 import type { FinderDocument, RecordedCurve } from '../../runs/documents.js';
+import type { Spread } from '../../stats/range/suggestions.js';
 import { METHODS, rangeChart } from '../charts/range-test.js';
 import { textChart } from '../charts/terminal.js';
 import { joinBlocks, paintLines, paragraph, type ReportLayout } from '../text/layout.js';
@@ -53,21 +54,22 @@ export function suggestionTable({ suggestions, curves }: FinderDocument): [Table
     ],
     METHODS.map(({ key, letter, name }) => {
       const found = suggestions[key];
-      const factor = (found.high ?? NaN) / (found.low ?? NaN);
       return [
         letter,
         name,
         formatRate(found.median),
-        ...(several
-          ? [
-              formatRate(found.low),
-              formatRate(found.high),
-              Number.isFinite(factor) ? `x ${factor.toFixed(1)}` : MISSING,
-            ]
-          : []),
+        ...(several ? [formatRate(found.low), formatRate(found.high), spreadText(found, curves.length)] : []),
       ];
     }),
   ];
+}
+
+/** By which factor the seeds' answers differ, and how many of `all` seeds have one where others have none. */
+function spreadText({ low, high, seeds }: Spread, all: number): string {
+  if (low === null || high === null) return MISSING;
+  const factor = `x ${(high / low).toFixed(1)}`;
+  if (seeds === undefined || seeds === all) return factor;
+  return seeds === 1 ? `1 of ${all} seeds` : `${factor}, ${seeds} of ${all} seeds`;
 }
 
 /** The recommended rates in a sentence, or that there are none. */

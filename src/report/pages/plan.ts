@@ -51,7 +51,7 @@ export function planReport(plan: TrainPlan, layout: ReportLayout): string {
   const all = `${counted(trained + steps.length, 'step')} in all`;
   return schedules(
     `${config.policy}: ${counted(config.epochs, 'epoch')} of ${counted(stepsPerEpoch, 'step')} with batches of ${config.batchSize}${weightsText(config)}, ${all}. ${trained === 0 ? 'Nothing was trained.' : `${counted(trained, 'step')} of them trained before; the rest:`}`,
-    [{ name: config.policy, steps }],
+    [{ name: config.policy, steps, followsLoss: followsLoss(config) }],
     layout,
   );
 }
@@ -77,7 +77,10 @@ function dryRunSchedules(document: TrainDryRun | CompareDryRun | FinderDryRun, l
       const { seeds, rates = 0 } = settings;
       const each = rates === 0 ? '' : ` at ${rates + 1} rates each`;
       const runs = `${counted(cost.runs, 'run')}, ${counted(seeds, 'seed')} an arm${each}.`;
-      const named = arms.map(({ config, steps }) => ({ name: config.arm, steps }));
+      const named = arms.map(({ config, steps }) => ({
+        ...{ name: config.arm, steps },
+        followsLoss: followsLoss(config),
+      }));
       return schedules(`${plans.join(' ')} ${runs} Nothing was trained.`, named, layout);
     }
     case 'find-lr': {
@@ -96,16 +99,29 @@ function weightsText({ classWeights }: TrainPlan['config'] | FinderDryRun['confi
   return classWeights === 'balanced' ? ' and balanced class weights' : '';
 }
 
+/** Steps as far as they are known before the training. */
+interface PlannedSteps extends NamedSteps {
+  /** Whether the rate also depends on losses that are not known yet. */
+  readonly followsLoss?: boolean;
+}
+
+function followsLoss({ policy, decay }: TrainPlan['config']): boolean {
+  return policy === 'fixed' && decay === 'plateau';
+}
+
 /** Charts of rate and momentum, and in words where each rate starts, is highest and ends. */
-function schedules(headline: string, named: readonly NamedSteps[], layout: ReportLayout): string {
+function schedules(headline: string, named: readonly PlannedSteps[], layout: ReportLayout): string {
   const { width } = layout;
   const charts = stepCharts(named);
-  const words = named.map(({ name, steps }) => {
+  const words = named.map(({ name, steps, followsLoss = false }) => {
     const none = { step: 0, learningRate: 0 };
     const [first, last] = [steps[0] ?? none, steps.at(-1) ?? none];
     const highest = steps.reduce((top, step) => (step.learningRate > top.learningRate ? step : top), first);
     const whose = named.length > 1 ? `The rate of ${name}` : 'The rate';
-    return `${whose} starts at ${formatRate(first.learningRate)}, is highest at step ${highest.step} with ${formatRate(highest.learningRate)}, and ends at ${formatRate(last.learningRate)}.`;
+    const begins = `${whose} starts at ${formatRate(first.learningRate)}`;
+    if (followsLoss)
+      return `${begins}, and falls where the validation loss falls no more, which nobody knows before.`;
+    return `${begins}, is highest at step ${highest.step} with ${formatRate(highest.learningRate)}, and ends at ${formatRate(last.learningRate)}.`;
   });
   return joinBlocks([
     paragraph(headline, width),
@@ -147,12 +163,12 @@ export function comparePlanReport({ plan }: ComparePlan, width: number): string 
 }
 
 function powerText(power: PlanPower, points: string): string {
-  const { spread, pairs, seeds, chance, seedsNeeded, imagesNeeded } = power;
+  const { spread, pairs, recordedPairs, seeds, chance, seedsNeeded, imagesNeeded } = power;
   const sd = (100 * spread.sd).toFixed(1);
   const source =
     pairs > 0
       ? `a spread between seeds of ${sd} points, measured on ${counted(pairs, 'pair')} of runs so far (few pairs measure it roughly)`
-      : `an assumed spread between seeds of ${sd} points (no runs of these arms yet; plan again once some have come)`;
+      : `an assumed spread between seeds of ${sd} points (${whyAssumed(recordedPairs)}; plan again once more have come)`;
   const planned =
     chance === null
       ? 'One seed shows no difference, however large.'
@@ -162,6 +178,12 @@ function powerText(power: PlanPower, points: string): string {
       ? `No number of seeds shows it four times in five: ${counted(spread.images, 'validation image')} are too few, it takes more than about ${formatCount(imagesNeeded)}.`
       : `It takes ${counted(seedsNeeded, 'seed')} an arm to show it four times in five.`;
   return `Power: ${planned} ${needed} This is for ${source}, and counts chance in the images too.`;
+}
+
+function whyAssumed(recordedPairs: number): string {
+  if (recordedPairs === 0) return 'no seed has a run of both arms yet';
+  if (recordedPairs === 1) return 'one pair of runs shows no spread';
+  return `the ${recordedPairs} pairs of runs so far differ nowhere`;
 }
 
 function percent(share: number): string {

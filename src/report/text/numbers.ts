@@ -17,9 +17,8 @@ export function formatRate(rate: Maybe, significant = 3): string {
   if (!known(rate)) return MISSING;
   if (rate === 0) return '0';
   const size = Math.abs(rate);
-  return size < 0.1 || size >= 1e5
-    ? exponential(rate, significant)
-    : trimZeros(rate.toPrecision(significant));
+  const digits = rate.toPrecision(significant);
+  return size < 0.1 || digits.includes('e') ? exponential(rate, significant) : trimZeros(digits);
 }
 
 /** A learning rate or a momentum, or the lowest and the highest of several: 1e-3, 1e-3 to 2e-3. */
@@ -36,7 +35,14 @@ export function twoDigits(value: number): string {
 
 /** A fraction with a fixed number of decimals: 0.735. */
 export function formatFraction(value: Maybe, decimals = 3): string {
-  return known(value) ? value.toFixed(decimals) : MISSING;
+  return known(value) ? toDecimals(value, decimals) : MISSING;
+}
+
+/** Halves go up, as with 253/400 = 0.6325, whose binary number is just below: 0.633, as 63.25% becomes 63.3%. */
+export function toDecimals(value: number, decimals: number): string {
+  const scale = 10 ** decimals;
+  const size = Math.round(Math.abs(value) * scale * (1 + 1e-12)) / scale;
+  return (value < 0 ? -size : size).toFixed(decimals);
 }
 
 /** A loss with three decimals, and from 10,000 on in exponential form: 1.234, 5.7e13. */
@@ -50,12 +56,27 @@ export function formatAccuracy(correct: number, total: number): string {
 }
 
 /** A difference of two accuracies in percentage points, with its sign: +1.9, -0.3. */
-export function formatPoints(difference: Maybe): string {
+export function formatPoints(difference: Maybe, decimals = 1): string {
   if (!known(difference)) return MISSING;
-  const points = (100 * difference).toFixed(1);
-  if (Number(points) === 0) return '0.0';
+  const points = toDecimals(100 * difference, decimals);
+  if (Number(points) === 0) return toDecimals(0, decimals);
   return difference > 0 ? `+${points}` : points;
 }
+
+/**
+ * Decimals (1 to 3) of percentage points that belong together: so many that none of the differences is written as zero that is
+ * not zero, as an interval from «0.0» would seem to contain it.
+ */
+export function pointDecimals(...differences: readonly Maybe[]): number {
+  const hidden = (decimals: number) =>
+    differences.some(
+      (one) => known(one) && Math.abs(one) > NOTHING && Number(formatPoints(one, decimals)) === 0,
+    );
+  return [1, 2].find((decimals) => !hidden(decimals)) ?? 3;
+}
+
+/** Differences of accuracies that are rounding errors. */
+const NOTHING = 1e-9;
 
 /** A duration: 350 ms, 4.2 s, 42 s, 1 m 23 s, 2 h 05 m. */
 export function formatDuration(seconds: Maybe): string {
@@ -104,8 +125,17 @@ export function formatMeanSd(
 /** Shares of a variance in percent: of seeds, images and single answers. */
 export function formatShares(shares: VarianceShares | null): string {
   if (shares === null) return MISSING;
-  return `${[shares.seeds, shares.images, shares.residual].map((share) => Math.round(100 * share)).join('/')}%`;
+  const percents = [shares.seeds, shares.images, shares.residual].map((share) => 100 * share);
+  // Rounded so that they add up to what they do: what rounding down leaves goes to the largest fractions.
+  const rounded = percents.map(Math.floor);
+  const left =
+    Math.round(percents.reduce((sum, one) => sum + one, 0)) - rounded.reduce((sum, one) => sum + one, 0);
+  const byFraction = [0, 1, 2].sort((a, b) => fractionOf(percents[b]) - fractionOf(percents[a]));
+  for (const at of byFraction.slice(0, left)) rounded[at] = (rounded[at] ?? 0) + 1;
+  return `${rounded.join('/')}%`;
 }
+
+const fractionOf = (value = 0) => value - Math.floor(value);
 
 /** A p-value: 0.031, and < 0.001 below that. */
 export function formatPValue(p: Maybe): string {

@@ -7,13 +7,17 @@ import { counted, twoDigits } from '../text/numbers.js';
  */
 export function adviceReason({ finding, agreement }: Recommendation, classes: number): string {
   if (finding.kind !== 'rate') return refusal(finding, classes);
-  const { seeds, trainingSteps, halfway, lowest } = finding;
+  const { seeds, trainingSteps, shortestSteps, halfway, lowest } = finding;
+  const shorter =
+    trainingSteps > shortestSteps
+      ? `a shorter one by more, down to ${shortestSteps} steps`
+      : 'a shorter one by the same';
   const { learningRate } = finding.rates;
   return (
     `${seeds === 1 ? 'On one seed' : `Over ${seeds} seeds`} the loss is halfway down near ${twoDigits(halfway)} and ` +
     `lowest near ${twoDigits(lowest)}. A training of ${trainingSteps} steps is best served by ` +
     `${twoDigits(learningRate / halfway)} times the former as 1cycle's maximum, ${twoDigits(learningRate)}, and by ` +
-    `${fixedShare(finding.rates)}; a longer one by less, a shorter one by more. ` +
+    `${fixedShare(finding.rates)}; a longer one by less, ${shorter}. ` +
     agreementInWords(agreement)
   );
 }
@@ -56,8 +60,11 @@ function refusal(finding: Exclude<RangeFinding, { readonly kind: 'rate' }>, clas
       );
     case 'never-fell':
       return (
-        `The loss never fell below its start of ${level(finding, classes)} before it rose: every rate from ` +
-        `${twoDigits(finding.lowestRate)} on is too high, or the test too short. Lower --min-lr or raise --steps.`
+        `The loss never clearly fell below its start of ${level(finding, classes)} before it rose: ` +
+        (finding.secondRate > LEAP * finding.lowestRate
+          ? `between ${twoDigits(finding.lowestRate)} and ${twoDigits(finding.secondRate)} no rate was tried. ` +
+            'Take --sweep exponential, or lower --max-lr.'
+          : `every rate from ${twoDigits(finding.lowestRate)} on is too high, or the test too short. Lower --min-lr or raise --steps.`)
       );
     case 'flat':
       return (
@@ -77,6 +84,9 @@ function refusal(finding: Exclude<RangeFinding, { readonly kind: 'rate' }>, clas
       );
   }
 }
+
+/** From one step to the next, beyond which rates in between may have been missed: a descent takes about a decade. */
+const LEAP = 10;
 
 function level({ start }: { readonly start: number }, classes: number): string {
   return `${twoDigits(start)} (guessing among ${classes} classes gives ${twoDigits(Math.log(classes))})`;

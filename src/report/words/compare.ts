@@ -51,7 +51,8 @@ function interval(low: number | null, high: number | null, format: (value: numbe
 
 /** How the differences were judged, and which of several the super-convergence factor is about. */
 export function differencesNote({ differences, difference, config }: CompareDocument): string {
-  const methods = [...new Set(differences.map(({ method }) => method))];
+  const judged = differences.filter(({ pValue }) => pValue !== null);
+  const methods = [...new Set(judged.map(({ method }) => method))];
   const what = [
     `Difference of the final ${config.metric === 'accuracy' ? 'accuracy' : 'balanced accuracy'} in percentage points, paired by seed.`,
     ...methods.map((method) => METHODS[method]),

@@ -1,7 +1,7 @@
 import { moreOf, type VarianceShares } from '../../stats/crossed.js';
 import type { Metric } from '../../runs/documents.js';
 import type { RatesBehind, Verdict } from '../../stats/verdict.js';
-import { counted } from '../text/numbers.js';
+import { counted, pointDecimals, toDecimals } from '../text/numbers.js';
 
 /** A verdict in words: what it comes to, the numbers behind it, and both in one as the terminal prints them. */
 export interface VerdictWords {
@@ -56,7 +56,7 @@ function inShort(verdict: Verdict): string {
     case 'not-shown':
     case 'claim': {
       const points = pointsOf(verdict);
-      const shown = verdict.kind === 'claim' ? `shown (p = ${formatP(verdict.pValue)})` : 'not shown';
+      const shown = verdict.kind === 'claim' ? `shown (${formatP(verdict.pValue)})` : 'not shown';
       return `${endsShort(verdict, points)} (${points.range(verdict)}), ${shown}`;
     }
   }
@@ -98,7 +98,7 @@ function verdictDetail(verdict: Verdict): string {
     case 'equal':
       return (
         `${measured(verdict, `with each of the ${verdict.seeds} seeds`)}. Differences that are all equal leave ` +
-        `chance in the seeds unmeasured (sign-flip p = ${formatP(verdict.pValue ?? 1)}); run more seeds.`
+        `chance in the seeds unmeasured (sign flip, ${formatP(verdict.pValue ?? 1)}); run more seeds.`
       );
     case 'images-unknown': {
       const { mean, low, high, seeds } = verdict;
@@ -112,7 +112,7 @@ function verdictDetail(verdict: Verdict): string {
       return `${summary(verdict)}. ${whatRemains(verdict)}`;
     case 'claim':
       return (
-        `${summary(verdict)}, more than chance in seeds and images explains (p = ${formatP(verdict.pValue)}). ` +
+        `${summary(verdict)}, more than chance in seeds and images explains (${formatP(verdict.pValue)}). ` +
         `This holds for this data set, budget and these settings only.${RATES[verdict.rates]}`
       );
   }
@@ -147,7 +147,7 @@ function whatRemains(verdict: Of<'not-shown'>): string {
   if (because === 'corrected') {
     const most = points.size(mean > 0 ? high : low);
     return (
-      `Corrected for the number of comparisons, p is ${formatP(pValue)}; a difference of up to ${most} points may ` +
+      `Corrected for the number of comparisons, ${formatP(pValue)}; a difference of up to ${most} points may ` +
       'have been missed.'
     );
   }
@@ -191,22 +191,16 @@ function pointsOf({ mean, low, high }: Of<'not-shown' | 'claim'>): Points {
 }
 
 function formatP(pValue: number): string {
-  return pValue < 0.001 ? 'below 0.001' : pValue.toPrecision(2);
+  return pValue < 0.001 ? 'p < 0.001' : `p = ${pValue.toPrecision(2)}`;
 }
 
 type Points = ReturnType<typeof percentagePoints>;
 
-/**
- * Writes shares from -1 to 1 as percentage points that belong to one sentence: all with the same number
- * of decimals (1 to 3), so many that none of `values` is written as zero that is not zero, as an
- * interval from «0.0» would seem to contain it.
- */
+/** Writes shares from -1 to 1 as percentage points that belong to one sentence: all with the same number of decimals. */
 function percentagePoints(...values: readonly number[]) {
-  const hidden = (digits: number) =>
-    values.some((value) => Math.abs(value) > ROUNDING && Number((value * 100).toFixed(digits)) === 0);
-  const digits = [1, 2].find((decimals) => !hidden(decimals)) ?? 3;
+  const decimals = pointDecimals(...values);
   // Adding 0 turns a rounded -0.0 into 0.0.
-  const signed = (share: number) => (Number((share * 100).toFixed(digits)) + 0).toFixed(digits);
+  const signed = (share: number) => (Number(toDecimals(100 * share, decimals)) + 0).toFixed(decimals);
   return {
     /** Without its sign. */
     size: (share: number) => signed(Math.abs(share)),
@@ -214,5 +208,3 @@ function percentagePoints(...values: readonly number[]) {
       `${signed(low)} to ${signed(high)}`,
   };
 }
-
-const ROUNDING = 1e-9;

@@ -22,6 +22,8 @@ export type RangeFinding =
       readonly rates: RecommendedRates;
       readonly seeds: number;
       readonly trainingSteps: number;
+      /** Trainings of fewer steps bear no more than one of these. */
+      readonly shortestSteps: number;
       /** The rates by which half of the descent is done, and of the lowest loss. */
       readonly halfway: number;
       readonly lowest: number;
@@ -31,7 +33,13 @@ export type RangeFinding =
   | { readonly kind: 'too-few-steps'; readonly steps: number }
   /** Losses before the descent and at its bottom, and the noise of one point. */
   | { readonly kind: 'noise'; readonly start: number; readonly bottom: number; readonly noise: number }
-  | { readonly kind: 'never-fell'; readonly start: number; readonly lowestRate: number }
+  /** The rates of the first two steps: between them nothing was tried. */
+  | {
+      readonly kind: 'never-fell';
+      readonly start: number;
+      readonly lowestRate: number;
+      readonly secondRate: number;
+    }
   | { readonly kind: 'flat'; readonly start: number; readonly highestRate: number }
   | { readonly kind: 'never-rose'; readonly highestRate: number }
   /** The rate to recommend lies below the rates that were tried. */
@@ -121,7 +129,7 @@ function judge(curves: readonly RangeCurve[], training: Training): RangeFinding 
   if (curves.length === 0) return { kind: 'no-test' };
   const pooled = poolCurves(curves);
   const steps = pooled.losses.length;
-  const [lowestRate = NaN] = pooled.learningRates;
+  const [lowestRate = NaN, secondRate = NaN] = pooled.learningRates;
   const highestRate = pooled.learningRates.at(-1) ?? NaN;
   const stopped = curves.filter(({ stop }) => stop !== 'end').length * 2 >= curves.length;
   if (steps === 0) return { kind: 'not-finite' };
@@ -136,7 +144,9 @@ function judge(curves: readonly RangeCurve[], training: Training): RangeFinding 
   const rose = stopped || rise >= Math.max(clearRise * noise, 0.1 * (start - bottom), least);
   if (!isClear(valley)) {
     if (start - bottom > least) return { kind: 'noise', start, bottom, noise };
-    return rose ? { kind: 'never-fell', start, lowestRate } : { kind: 'flat', start, highestRate };
+    return rose
+      ? { kind: 'never-fell', start, lowestRate, secondRate }
+      : { kind: 'flat', start, highestRate };
   }
   if (!rose) return { kind: 'never-rose', highestRate };
 
@@ -147,7 +157,8 @@ function judge(curves: readonly RangeCurve[], training: Training): RangeFinding 
   const fixedLearningRate = fixedBears[part] * learningRate;
   if (fixedLearningRate < lowestRate) return { kind: 'below-range', rate: fixedLearningRate, lowestRate };
   const rates = { learningRate, fixedLearningRate };
-  return { kind: 'rate', rates, seeds: curves.length, trainingSteps: training.steps, halfway, lowest };
+  const { steps: trainingSteps } = training;
+  return { kind: 'rate', rates, seeds: curves.length, trainingSteps, shortestSteps, halfway, lowest };
 }
 
 /** Whether a descent is more than noise. */

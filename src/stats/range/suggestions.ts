@@ -77,7 +77,7 @@ function steepestIndex(rates: readonly number[], losses: readonly number[], from
   return index;
 }
 
-/** A point two thirds down the longest strictly decreasing subsequence of the losses. */
+/** The point half-way along the longest strictly decreasing subsequence of the losses. */
 function valleyIndex(losses: readonly number[]): number | null {
   if (losses.length < 2 || isFlat(losses)) return null;
   const lengths: number[] = [];
@@ -133,6 +133,8 @@ export interface Spread {
   readonly median: number | null;
   readonly low: number | null;
   readonly high: number | null;
+  /** How many seeds gave an answer; versions before did not record it. */
+  readonly seeds?: number;
 }
 
 /** Each method's answers over several seeds; all three null where a method has no answer on any seed. */
@@ -160,8 +162,9 @@ export function suggestOverSeeds(
   );
   const spread = (method: keyof Suggestions): Spread => {
     const given = answers.map((answer) => answer[method]).filter((rate) => rate !== null);
-    if (given.length === 0) return { median: null, low: null, high: null };
-    return { median: geometricMedian(given), low: Math.min(...given), high: Math.max(...given) };
+    const seeds = given.length;
+    if (seeds === 0) return { median: null, low: null, high: null, seeds };
+    return { median: geometricMedian(given), low: Math.min(...given), high: Math.max(...given), seeds };
   };
   return {
     steepest: spread('steepest'),

@@ -141,7 +141,7 @@ test('runs that failed or have no partner are told, and flatter nobody in silenc
   ]);
   expect(warnings).toEqual([
     '1cycle did not finish with 1 of 3 seeds. Its means are over those that finished, which flatters it.',
-    '1 run of 1cycle and fixed has no partner with the same seed and counts in no difference.',
+    '1 run of fixed has no partner with the same seed and counts in no difference.',
   ]);
   expect(difference!.mean).toBe(0.125);
 });

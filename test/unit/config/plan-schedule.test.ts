@@ -44,7 +44,7 @@ describe('step decay at shares of the budget', () => {
     [1, 10, [0.5], [5]],
     // 0.25 x 10 = 2.5 is rounded up.
     [1, 10, [0.25], [3]],
-    // Shares that round to one step cut once.
+    // Shares that round to one step cut twice there.
     [1, 10, [0.5, 0.52], [5]],
     // A cut before the first step would only be another first rate: the first cut comes after it.
     [1, 10, [0.01], [1]],
@@ -60,6 +60,11 @@ describe('step decay at shares of the budget', () => {
   test('by the factor each time', () => {
     const rates = ratesOf({ policy: 'fixed', lr: 0.5, epochs: 3, decayFactor: 0.1 }, 2);
     [0.5, 0.5, 0.05, 0.05, 0.005, 0.005].forEach((rate, step) => expect(rates[step]).toBeCloseTo(rate, 12));
+  });
+
+  test('twice where two shares round to one step, as MultiStepLR does', () => {
+    const rates = ratesOf({ policy: 'fixed', lr: 0.5, epochs: 1, decayAt: [0.5, 0.52] }, 10);
+    expect(rates.slice(3, 7)).toEqual([0.5, 0.5, 0.005, 0.005].map((rate) => expect.closeTo(rate, 12)));
   });
 });
 

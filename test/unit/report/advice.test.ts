@@ -12,7 +12,15 @@ const found = (
   agreement: Recommendation['agreement'] = { verdict: 'good', factor: 1.94 },
 ): Recommendation => ({
   recommended: rates,
-  finding: { kind: 'rate', rates, seeds, trainingSteps: 160, halfway: 9.9e-5, lowest: 6.9e-4 },
+  finding: {
+    kind: 'rate',
+    rates,
+    seeds,
+    trainingSteps: 160,
+    shortestSteps: 45,
+    halfway: 9.9e-5,
+    lowest: 6.9e-4,
+  },
   agreement,
 });
 
@@ -21,9 +29,15 @@ describe('adviceReason', () => {
     expect(adviceReason(found(3), 10)).toBe(
       'Over 3 seeds the loss is halfway down near 9.9e-5 and lowest near 6.9e-4. A training of 160 steps is best ' +
         "served by 3.5 times the former as 1cycle's maximum, 3.5e-4, and by 0.67 of that as a fixed rate, " +
-        '2.3e-4; a longer one by less, a shorter one by more. The seeds agree within a factor of 1.9 (good): that ' +
+        '2.3e-4; a longer one by less, a shorter one by more, down to 45 steps. The seeds agree within a factor of 1.9 (good): that ' +
         'is how far chance moves the rate, not how near it is to the best one.',
     );
+  });
+
+  it('says that a training as short as they come bears no more', () => {
+    const { finding, ...rest } = found(3);
+    const short = { ...rest, finding: { ...finding, trainingSteps: 8 } as typeof finding };
+    expect(adviceReason(short, 10)).toContain('; a longer one by less, a shorter one by the same. ');
   });
 
   it('says of a head alone that a fixed rate is the same', () => {
@@ -78,8 +92,12 @@ describe('adviceReason', () => {
       /from 0\.69 \(guessing among 2 classes gives 0\.69\) to 0\.62, which its noise of 0\.035 .*Raise --seeds, --steps or --batch-size/u,
     ],
     [
-      { kind: 'never-fell', start: 0.7, lowestRate: 1e-3 },
-      /never fell .*from 1e-3 on is too high.*Lower --min-lr/u,
+      { kind: 'never-fell', start: 0.7, lowestRate: 1e-3, secondRate: 1.3e-3 },
+      /never clearly fell .*from 1e-3 on is too high.*Lower --min-lr/u,
+    ],
+    [
+      { kind: 'never-fell', start: 0.7, lowestRate: 1e-7, secondRate: 0.0128 },
+      /never clearly fell .*between 1e-7 and 0\.013 no rate was tried\. Take --sweep exponential/u,
     ],
     [
       { kind: 'flat', start: 0.69, highestRate: 10 },

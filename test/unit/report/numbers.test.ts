@@ -11,6 +11,8 @@ import {
   formatPoints,
   formatPValue,
   formatRate,
+  formatShares,
+  pointDecimals,
   twoDigits,
 } from '../../../src/report/text/numbers.js';
 
@@ -27,6 +29,9 @@ describe('formatRate', () => {
     [1.5, '1.5'],
     [0, '0'],
     [250_000, '2.5e5'],
+    [1000, '1e3'],
+    [2070, '2.07e3'],
+    [999, '999'],
     [2e-9, '2e-9'],
     [-3e-4, '-3e-4'],
     [NaN, '–'],
@@ -57,6 +62,10 @@ describe('formatDuration', () => {
 
 test('accuracies show their counts', () => {
   expect(formatAccuracy(294, 400)).toBe('0.735 (294/400)');
+  // Halves go up in a share as in percent, on whichever side of them their binary numbers lie.
+  expect(formatAccuracy(253, 400)).toBe('0.633 (253/400)');
+  expect(formatAccuracy(259, 400)).toBe('0.648 (259/400)');
+  expect(formatFraction(-0.0625)).toBe('-0.063');
   expect(formatAccuracy(0, 0)).toBe('– (0/0)');
 });
 
@@ -80,11 +89,24 @@ test.each([
 test('intervals and deviations leave out what is missing', () => {
   expect(formatInterval(0.68911, 0.77599)).toBe('[0.689, 0.776]');
   expect(formatInterval(null, 0.7)).toBe('–');
-  expect(formatInterval(-0.005, 0.0435, formatPoints)).toBe('[-0.5, +4.3]');
+  expect(formatInterval(-0.005, 0.0435, formatPoints)).toBe('[-0.5, +4.4]');
   expect(formatMeanSd(0.737, 0.005)).toBe('0.737 ± 0.005');
   expect(formatMeanSd(0.737, null)).toBe('0.737');
   expect(formatMeanSd(null, null)).toBe('–');
   expect(formatFraction(undefined)).toBe('–');
+});
+
+test('points that belong together show none as zero that is not', () => {
+  expect(pointDecimals(0.019, -0.005, 0.043)).toBe(1);
+  expect(pointDecimals(0.0002, -0.0009, 0.0013)).toBe(2);
+  expect(pointDecimals(1e-17, null, 0.02)).toBe(1);
+  expect(formatPoints(0.0002, 2)).toBe('+0.02');
+});
+
+test('shares of a variance add up to what they are shares of', () => {
+  expect(formatShares({ seeds: 0.136, images: 0.285, residual: 0.579 })).toBe('14/28/58%');
+  expect(formatShares({ seeds: 0, images: 0, residual: 1 })).toBe('0/0/100%');
+  expect(formatShares({ seeds: 1 / 3, images: 1 / 3, residual: 1 / 3 })).toBe('34/33/33%');
 });
 
 test('counts and p-values', () => {

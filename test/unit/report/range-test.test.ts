@@ -157,3 +157,15 @@ test('the recommended rates and the spread over the seeds are in the report', ()
   // 4.4e-4 / 2.1e-4 = 2.095
   expect(text).toMatch(/S {2}steepest +2\.7e-4 +2\.1e-4 +4\.4e-4 +x 2\.1/u);
 });
+
+test('a method without an answer on some seeds says on how many it has one', () => {
+  const document = sampleRangeTest(3);
+  const { steepest, valley } = document.suggestions;
+  const alone = { median: 6.4e-2, low: 6.4e-2, high: 6.4e-2, seeds: 1 };
+  const suggestions = { ...document.suggestions, steepest: { ...steepest, seeds: 2 }, valley: alone };
+  const text = findLrReport({ ...document, suggestions }, { width: 100, colour: false });
+  expect(text).toMatch(/steepest .* x 2\.1, 2 of 3 seeds/u);
+  expect(text).toMatch(/valley .* 1 of 3 seeds/u);
+  expect(text).not.toContain('x 1.0');
+  expect(valley.seeds).toBeUndefined();
+});

@@ -95,7 +95,7 @@ describe('verdictWords', () => {
 
   it('says that the correction for several arms leaves no claim', () => {
     expect(say({ difference: crossed(0.021, 0.004, 0.038, 0.03), adjustedPValue: 0.06 }).sentence).toMatch(
-      /Corrected .* p is 0\.060; a difference of up to 3\.8 points may have been missed\.$/,
+      /Corrected .*, p = 0\.060; a difference of up to 3\.8 points may have been missed\.$/,
     );
   });
 
@@ -110,7 +110,7 @@ describe('verdictWords', () => {
       overImages: images(0.06, 0.02, 0.1, 50),
     });
     expect(equal.sentence).toContain('6.0 points above fixed with each of the 3 seeds');
-    expect(equal.sentence).toContain('sign-flip p = 0.25');
+    expect(equal.sentence).toContain('(sign flip, p = 0.25)');
     expect(say({ difference: pairedDifference([1, 1], [1, 1]) }).sentence).toContain(
       '1cycle and fixed end equal with each of the 2 seeds',
     );

@@ -16,6 +16,15 @@ describe('stepsToTarget and secondsToTarget', () => {
     expect(secondsToTarget(epochs, 0.91)).toBe(9);
   });
 
+  it('count as reached what rounding alone puts below the target', () => {
+    // Three runs that all end at 20 of 27 have a mean just above each of them; ten equal recalls of 0.68 one just below.
+    const target = (20 / 27 + 20 / 27 + 20 / 27) / 3;
+    expect(target).toBeGreaterThan(20 / 27);
+    expect(stepsToTarget([{ step: 6, accuracy: 20 / 27 }], target)).toBe(6);
+    expect(secondsToTarget([{ seconds: 2, accuracy: 0.6799999999999999 }], 0.68)).toBe(2);
+    expect(stepsToTarget([{ step: 6, accuracy: 0.68 - 1e-6 }], 0.68)).toBeNull();
+  });
+
   it('answer null where the target was never reached', () => {
     expect(stepsToTarget(epochs, 0.96)).toBeNull();
     expect(secondsToTarget(epochs, 0.96)).toBeNull();
@@ -28,6 +37,12 @@ describe('summarizeTimes', () => {
     expect(summarizeTimes([100, 200, 600])).toMatchObject({
       ...{ mean: 300, median: 200, reached: 3, n: 3, fastest: 100, slowest: 600 },
     });
+  });
+
+  it('has an interval that ends at 0: there are no negative steps', () => {
+    const { low, high } = summarizeTimes([8, 16]);
+    expect(low).toBe(0);
+    expect(high).toBeCloseTo(12 + 12.706 * 4, 2);
   });
 
   it('has no mean as soon as one run never arrived, and a median while the middle one did', () => {

@@ -289,7 +289,7 @@ describe('suggestOverSeeds', () => {
     };
     const noise = asCurve(noisy({ ...flat, losses: flat.losses.map(() => 0.69) }, 0.05, 'no descent'));
     expect(descentBegins([noise])).toBeNull();
-    expect(suggestOverSeeds([noise]).steepest).toEqual({ median: null, low: null, high: null });
+    expect(suggestOverSeeds([noise]).steepest).toEqual({ median: null, low: null, high: null, seeds: 0 });
     expect(suggestOverSeeds([noise]).minimum.median).not.toBeNull();
   });
 
@@ -298,7 +298,7 @@ describe('suggestOverSeeds', () => {
     const dead = asCurve({ ...recorded['smooth_U']!, losses: [NaN] }, 1);
     const alone = suggestOverSeeds([good], { plannedSteps: 100 });
     expect(suggestOverSeeds([good, dead], { plannedSteps: 100 })).toEqual(alone);
-    const none = { median: null, low: null, high: null };
+    const none = { median: null, low: null, high: null, seeds: 0 };
     expect(suggestOverSeeds([dead])).toEqual({ steepest: none, valley: none, slide: none, minimum: none });
   });
 });

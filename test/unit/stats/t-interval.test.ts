@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { summarize, tHalfWidth } from '../../../src/stats/intervals.js';
+import { summarize, tHalfWidth, within } from '../../../src/stats/intervals.js';
 
 describe('tHalfWidth', () => {
   // The 97.5% points of Student's t as every textbook prints them.
@@ -45,4 +45,11 @@ describe('summarize', () => {
       ),
     );
   });
+});
+
+it('an interval is cut where there are no values beyond', () => {
+  const { low, high, mean } = within(0, summarize([0.05, 0.95]), 1);
+  expect([low, mean, high]).toEqual([0, 0.5, 1]);
+  expect(within(0, summarize([0.7, 0.71, 0.72]), 1)).toEqual(summarize([0.7, 0.71, 0.72]));
+  expect(within(0, summarize([0.7]), 1)).toMatchObject({ low: null, high: null });
 });

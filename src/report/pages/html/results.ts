@@ -5,6 +5,7 @@ import {
   formatFraction,
   formatInterval,
   formatPoints,
+  pointDecimals,
   formatPValue,
   formatShares,
 } from '../../text/numbers.js';
@@ -90,8 +91,8 @@ export function differencesSection(document: CompareDocument): Html | null {
       document.differences.map(
         ({ arm, baseline, mean, low, high, varianceShares, pValue, adjustedPValue, method }) => [
           html`<b>${arm} − ${baseline}</b>`,
-          signed(formatPoints(mean)),
-          formatInterval(low, high, formatPoints),
+          signed(formatPoints(mean, pointDecimals(mean, low, high))),
+          formatInterval(low, high, (bound) => formatPoints(bound, pointDecimals(mean, low, high))),
           formatShares(varianceShares),
           formatPValue(pValue),
           formatPValue(adjustedPValue),
