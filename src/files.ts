@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, open, openSync, read, readSync, type Stats } from 'node:fs';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, open as openFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { promisify } from 'node:util';
@@ -189,8 +189,24 @@ export async function makeFolders(path: string): Promise<void> {
       await makeFolders(dirname(path));
       await mkdir(path);
     });
+    await syncFolder(dirname(path));
   } catch (error) {
     if (!(await isFolder(path))) throw error;
+  }
+}
+
+/** Waits until the names in a folder are on the disk: a rename alone does not outlive a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
+  // Windows opens no folders, and needs none of this.
+  if (process.platform === 'win32') return;
+  const handle = await openFile(folder, 'r');
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some network file systems know no fsync of a folder; there is nothing more to be had from them.
+    if (errnoOf(error) !== 'EINVAL' && errnoOf(error) !== 'ENOTSUP') throw error;
+  } finally {
+    await handle.close();
   }
 }
 

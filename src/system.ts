@@ -1,9 +1,25 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { messageOf, RunError } from './errors.js';
 
+/**
+ * The numbers of processes that this one sees, as Linux names them (pid_namespaces(7)): containers have their own, also where they share
+ * the name of the machine. Null where the system does not say.
+ */
+export const PROCESS_SPACE = processSpace();
+
 /** Tells names that this machine's processes give from those of others that see the same folder: 8 hexadecimal digits. */
-export const MACHINE_TAG = fnv1a(hostname()).toString(16).padStart(8, '0');
+export const MACHINE_TAG = fnv1a(`${hostname()} ${PROCESS_SPACE ?? ''}`)
+  .toString(16)
+  .padStart(8, '0');
+
+function processSpace(): string | null {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return null;
+  }
+}
 
 /** The 32-bit hash of Fowler, Noll and Vo: loading a better one would take longer than all else at the start. */
 function fnv1a(text: string): number {

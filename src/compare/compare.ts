@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { runName } from '../config/run-config.js';
+import { type RunConfig, runName } from '../config/run-config.js';
 import { InUseError, RunError, UsageError } from '../errors.js';
 import type { Environment } from '../runs/documents.js';
 import { tellWork, type TrainRequest } from '../train/run.js';
@@ -8,7 +8,7 @@ import { planGrid, type PlannedRun } from './grid.js';
 import { type RunTask, type TaskOutcome, trainAll } from './pool.js';
 import { type CompareOutcome, loadStatistics, outcomeOf } from './outcome.js';
 import { type FailedRun, readRuns } from './read.js';
-import { findRecorded, plannedRunKey, searchFor } from '../train/recorded.js';
+import { findRecorded, type FoundRun, plannedRunKey, searchFor } from '../train/recorded.js';
 
 /** Trains every arm with every seed, taking finished runs of the same key from --out, and compares. */
 export async function compare(request: TrainRequest): Promise<CompareOutcome> {
@@ -38,24 +38,61 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
   tellWork(missing, emit);
   // A failure is reported where the statistics are used.
   loadStatistics().catch(() => undefined);
-  const outcomes = await trainAll(tasks, { jobs, backend: environment.backend, emit, signal });
+  const before = async (task: RunTask, i: number) => {
+    const found = await lookAgain(request, missing[i]);
+    if (found === undefined || task.resume !== undefined) return task;
+    if (found.state === 'ended')
+      emit({ type: 'note', text: `${runName(task.config)} is taken from ${found.dir}` });
+    return fromFound(task, found);
+  };
+  const outcomes = await trainAll(tasks, { jobs, backend: environment.backend, emit, signal, before });
   throwWhereAllAreWrong(outcomes);
-  const lost = outcomes.flatMap((outcome, i): FailedRun[] => {
+  const lost: FailedRun[] = [];
+  for (const [i, outcome] of outcomes.entries()) {
     const run = missing[i];
-    if (outcome === undefined || run === undefined) return [];
-    if ('document' in outcome) {
-      dirs.push(outcome.document.run);
-      return [];
+    if (outcome === undefined || run === undefined) continue;
+    if ('run' in outcome) {
+      dirs.push(outcome.run);
+      continue;
     }
     const { error, folder = '' } = outcome;
-    // Another process began to train it since this one looked: a run that goes on elsewhere has not failed.
-    const elsewhere = error instanceof InUseError;
-    if (elsewhere || !(error instanceof RunError || error instanceof UsageError)) throw error;
+    // A run that another process trains has not failed, and may have ended there by now.
+    const elsewhere = error instanceof InUseError ? await lookAgain(request, run) : undefined;
+    if (elsewhere?.state === 'ended') {
+      dirs.push(elsewhere.dir);
+      continue;
+    }
+    if (error instanceof InUseError || !(error instanceof RunError || error instanceof UsageError))
+      throw error;
     const { arm, seed, pair, lrFactor = 1 } = run.config;
     emit({ type: 'warning', text: `${runName(run.config)} broke off: ${error.message}` });
-    return [{ run: folder, arm, seed, pair, lrFactor, reason: error.message, record: null, key: null }];
-  });
+    lost.push({ run: folder, arm, seed, pair, lrFactor, reason: error.message, record: null, key: null });
+  }
   return { dirs, lost };
+}
+
+/** What another process has made of a run since the comparison began; undefined where it is as it was. */
+async function lookAgain(
+  { settings, environment }: TrainRequest,
+  run: PlannedRun | undefined,
+): Promise<FoundRun | undefined> {
+  if (run === undefined) return undefined;
+  const { bench, config } = run;
+  const found = await findRecorded(settings.out, searchFor([config]));
+  return found.get(plannedRunKey(bench, config, environment));
+}
+
+/** A run that another process has begun meanwhile: taken where it has ended, left to that process, or gone on with. */
+function fromFound(task: RunTask, { dir, state, owner }: FoundRun): RunTask | TaskOutcome {
+  if (state === 'ended') return { run: dir };
+  if (state === 'resumable') return { ...task, resume: dir };
+  return { error: beingTrained(task.config, owner), folder: dir };
+}
+
+function beingTrained(config: RunConfig, owner: string | null): InUseError {
+  return new InUseError(
+    `${runName(config)} of this comparison is being trained already: ${owner ?? ''} Or give this one another --out.`,
+  );
 }
 
 /**
@@ -71,9 +108,7 @@ async function findMissing({ settings, environment, emit }: TrainRequest, planne
   }));
   const running = found.find((run) => run.found?.state === 'running');
   if (running !== undefined) {
-    throw new InUseError(
-      `${runName(running.config)} of this comparison is being trained already: ${running.found?.owner ?? ''} Or give this one another --out.`,
-    );
+    throw beingTrained(running.config, running.found?.owner ?? null);
   }
   const dirs: string[] = [];
   const missing: (PlannedRun & { readonly resume: string | undefined })[] = [];

@@ -1,15 +1,14 @@
 import { Worker } from 'node:worker_threads';
 import type { RunConfig } from '../config/run-config.js';
 import { InUseError, RunError, UsageError } from '../errors.js';
-import type { TrainDocument } from '../runs/documents.js';
 import { limitReached } from '../system.js';
 import type { RunContext } from '../train/run.js';
 import type { Emit, ExperimentEvent } from '../workbench/events.js';
 import type { WorkbenchHandle } from '../workbench/share.js';
 
-/** What became of a task: its document, or the error that ended it and the folder it has by then. */
+/** What became of a task: the folder of its run, or the error that ended it and the folder it has by then. */
 export type TaskOutcome =
-  { readonly document: TrainDocument } | { readonly error: Error; readonly folder?: string | undefined };
+  { readonly run: string } | { readonly error: Error; readonly folder?: string | undefined };
 
 /**
  * Trains runs side by side, `jobs` threads at a time with a backend each, in the order given. Results do
@@ -17,7 +16,7 @@ export type TaskOutcome =
  */
 export async function trainAll(
   tasks: readonly RunTask[],
-  { jobs, backend, emit, signal }: { jobs: number; backend: string; emit: Emit; signal: AbortSignal },
+  { jobs, backend, emit, signal, before = (task) => Promise.resolve(task) }: TrainAllOptions,
 ): Promise<(TaskOutcome | undefined)[]> {
   const outcomes: (TaskOutcome | undefined)[] = tasks.map(() => undefined);
   const waiting = tasks.entries();
@@ -34,7 +33,8 @@ export async function trainAll(
         if (signal.aborted) return;
         // A thread that died took its own run with it, not those that wait.
         if (thread.dead) thread = begin();
-        outcomes[i] = await thread.train(task);
+        const now = await before(task, i);
+        outcomes[i] = 'config' in now ? await thread.train(now) : now;
       }
     } finally {
       await thread.close();
@@ -49,6 +49,15 @@ export async function trainAll(
     signal.removeEventListener('abort', stop);
   }
   return outcomes;
+}
+
+interface TrainAllOptions {
+  readonly jobs: number;
+  readonly backend: string;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+  /** Looks at a task when its turn comes: what it is by now, or its outcome where nothing is to be done any more. */
+  readonly before?: (task: RunTask, index: number) => Promise<RunTask | TaskOutcome>;
 }
 
 /** One thread that trains one run at a time. */
@@ -67,7 +76,7 @@ class RunThread {
       if (reply.type === 'event') {
         if (reply.event.type === 'recorded') this.folder = reply.event.folder;
         emit(reply.event);
-      } else if (reply.type === 'done') this.settle?.({ document: reply.document });
+      } else if (reply.type === 'done') this.settle?.({ run: reply.run });
       else this.fail(revived(reply));
     });
     this.thread.on('error', (error: Error) => this.die((limitReached(error) ?? error).message));
@@ -131,5 +140,5 @@ export type RunWorkerRequest = { readonly type: 'train'; readonly task: RunTask 
 
 export type RunWorkerReply =
   | { readonly type: 'event'; readonly event: ExperimentEvent }
-  | { readonly type: 'done'; readonly document: TrainDocument }
+  | { readonly type: 'done'; readonly run: string }
   | { readonly type: 'error'; readonly name: string; readonly message: string; readonly stack: string };

@@ -28,7 +28,7 @@ async function train({ bench: handle, config, context: given, resume }: RunTask)
     bench.close();
   }
   // Last: the thread may be ended as soon as this has come.
-  reply({ type: 'done', document });
+  reply({ type: 'done', run: document.run });
 }
 
 async function trained(bench: Workbench, config: RunConfig, context: RunContext, resume: string | undefined) {

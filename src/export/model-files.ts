@@ -23,7 +23,9 @@ export const LIBRARY: Readonly<Record<string, Uint8Array>> = Object.fromEntries(
  * The files of a run's own model/ but for LIBRARY: the TFJS layers-model with labels.txt, preprocessing.json, and index.html,
  * a page that classifies images in a browser.
  */
-export function modelFiles(classifier: TrainedClassifier): Record<string, string | Uint8Array> {
+export function modelFiles(
+  classifier: TrainedClassifier,
+): Record<string, string | Uint8Array> & { readonly 'weights.bin': Uint8Array } {
   return {
     ...saveLayersModel(classifier),
     'preprocessing.json': documentText(preprocessing(classifier)),

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -19,7 +18,8 @@ import { readNewestCheckpoint } from '../runs/checkpoint.js';
 import { RUN_FILES } from '../runs/documents.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../runs/json.js';
 import { readDocument } from '../runs/read-document.js';
-import { readEnvironment } from '../runs/read-run.js';
+import { epochShape, readEnvironment, readRecords } from '../runs/read-run.js';
+import { requireOwnModel } from '../runs/run-model.js';
 import { unpackCheckpoint } from '../train/run-state.js';
 import { softmax } from '../workbench/evaluate.js';
 
@@ -41,17 +41,14 @@ export interface RunClassifier extends TrainedClassifier {
 
 /**
  * Reads the classifier of a run's folder, from its model/ alone; the last checkpoint besides for the final weights. Throws
- * UsageError where the folder is no run, has no model yet, or holds damaged files.
+ * UsageError where the folder is no run, has no model yet or that of an earlier epoch, or holds damaged files.
  */
 export async function openRunClassifier(dir: string, generation: Generation): Promise<RunClassifier> {
   await readEnvironment(dir);
   const config = await readDocument(join(dir, RUN_FILES.config));
   const dataset = await readDocument(join(dir, RUN_FILES.dataset));
-  const modelJson = join(dir, RUN_FILES.model, 'model.json');
-  if (!existsSync(modelJson)) {
-    throw new UsageError(`${dir} holds no model: ${await whyNoModel(dir)}`);
-  }
-  const best = await loadClassifier(modelJson);
+  await requireOwnModel(dir);
+  const best = await loadClassifier(join(dir, RUN_FILES.model, 'model.json'));
   const known = {
     classNames: classesOf(dataset, best.head.bias.length, dir),
     imageSize: imageSizeOf(config, dir),
@@ -60,11 +57,15 @@ export async function openRunClassifier(dir: string, generation: Generation): Pr
   };
   if (generation === 'best') return { ...best, ...known, note: null };
   const checkpoint = await readNewestCheckpoint(dir);
-  return {
-    ...withTrained(best, unpackCheckpoint(checkpoint).replica),
-    ...known,
-    note: checkpoint.note,
-  };
+  const { state, replica } = unpackCheckpoint(checkpoint);
+  const epochs = await readRecords(join(dir, RUN_FILES.epochs), epochShape);
+  if (state.epochs.length < epochs.length) {
+    throw new UsageError(
+      `${checkpoint.note ?? `The last checkpoint of ${dir} is damaged.`} It is of epoch ${state.epochs.length}, and the final epoch is ${epochs.length}: the ` +
+        'final weights are lost. Put the original back, or leave out --final for those of the best epoch.',
+    );
+  }
+  return { ...withTrained(best, replica), ...known, note: checkpoint.note };
 }
 
 /** An image to classify. */
@@ -293,20 +294,6 @@ async function* inBatches<Item>(
     batch = [];
   }
   if (batch.length > 0) yield batch;
-}
-
-async function whyNoModel(dir: string): Promise<string> {
-  const path = join(dir, RUN_FILES.result);
-  const { status } = existsSync(path) ? await readDocument(path) : {};
-  if (status === 'failed')
-    return 'it failed before its first epoch was over. Train it again with other settings.';
-  if (status === 'completed')
-    return 'it is finished, and its folder model/ is gone. Put it back, or train again with train --again.';
-  const why =
-    status === 'interrupted'
-      ? 'it was interrupted before its first epoch was over.'
-      : 'it is being trained now, or was killed; the model is written when a run ends or is interrupted.';
-  return `${why} Go on with it: onecycle train --resume ${dir}`;
 }
 
 function classesOf({ classes }: JsonObject, outputs: number, dir: string): string[] {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { messageOf, RunError, UsageError } from '../errors.js';
-import { errnoOf, makeFolders } from '../files.js';
+import { errnoOf, makeFolders, syncFolder } from '../files.js';
 import { isRunning, limitReached, MACHINE_TAG } from '../system.js';
 
 interface AtomicOptions {
@@ -113,21 +113,6 @@ export async function writeDurably(path: string, data: string | Uint8Array): Pro
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-/** Waits until the names in a folder are on the disk: a rename alone does not outlive a power cut. */
-export async function syncFolder(folder: string): Promise<void> {
-  // Windows opens no folders, and needs none of this.
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } catch (error) {
-    // Some network file systems know no fsync of a folder; there is nothing more to be had from them.
-    if (errnoOf(error) !== 'EINVAL' && errnoOf(error) !== 'ENOTSUP') throw error;
-  } finally {
-    await handle.close();
   }
 }
 

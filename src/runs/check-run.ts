@@ -37,35 +37,31 @@ export function bestAndFinal(epochs: readonly EpochRecord[]): Record<'best' | 'f
 }
 
 /** As `bestAndFinal`, with what an older version did not record of the classes, as far as the predictions tell. */
-export function bestAndFinalByClass({
-  epochs,
-  predictions,
-  dataset,
-  result,
-}: PredictedRun & Pick<RunRecord, 'epochs'>): Record<'best' | 'final', BestEpoch | null> {
-  const found = bestAndFinal(epochs);
+export function bestAndFinalByClass(run: PredictedRun): Record<'best' | 'final', BestEpoch | null> {
+  const found = bestAndFinal(run.epochs);
   const whole = (which: 'best' | 'final'): BestEpoch | null => {
     const epoch = found[which];
-    const counts = confusionOfRun({ predictions, dataset, result }, which);
-    return epoch === null || counts === null ? epoch : { ...epoch, ...classAverages(counts) };
+    const counts = confusionOfRun(run, which);
+    return epoch === null || counts === null ? epoch : { ...classAverages(counts), ...epoch };
   };
   return { best: whole('best'), final: whole('final') };
 }
 
-type PredictedRun = Pick<RunRecord, 'predictions' | 'dataset' | 'result'>;
+type PredictedRun = Pick<RunRecord, 'epochs' | 'predictions' | 'dataset' | 'result'>;
 
 /**
- * What a run took for what, after its last epoch or with the weights of its best. Null where no predictions were recorded, or the
- * run has gone on since.
+ * What a run took for what, after its last epoch or with the weights of its best. Null where no predictions were recorded, or they
+ * are not of that epoch: the run has gone on since, and perhaps a power cut has brought them back.
  */
 export function confusionOfRun(
-  { predictions, dataset, result }: PredictedRun,
+  { epochs, predictions, dataset, result }: PredictedRun,
   which: 'best' | 'final',
 ): Confusion | null {
   const classes = listOf(dataset['classes'])?.length ?? 0;
   if (predictions === null || predictions.length === 0 || classes === 0 || result === null) return null;
   const judged = predictions.map((line) => ({ label: line.label, predicted: line[which].predicted }));
-  return confusionOf(judged, classes);
+  const right = judged.filter(({ label, predicted }) => label === predicted).length;
+  return right === bestAndFinal(epochs)[which]?.correct ? confusionOf(judged, classes) : null;
 }
 
 /** Losses are sums that are told again in another order of additions. */

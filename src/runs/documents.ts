@@ -269,6 +269,8 @@ export interface TrainDocument {
   readonly final: BestEpoch | null;
   /** Class by class after the last epoch; null where none was finished, absent in records of versions that did not tell. */
   readonly perClass?: readonly ClassScore[] | null;
+  /** SHA-256 of model/weights.bin, in hex; null where no epoch was finished, absent in records of versions that did not tell. */
+  readonly modelSha256?: string | null;
   readonly failure: Divergence | null;
   /** Null where the run took all its planned steps, or has not ended. */
   readonly stoppedEarly: { readonly epoch: number; readonly reason: string } | null;

@@ -3,15 +3,17 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { InUseError } from '../errors.js';
 import { errnoOf, readWholeFile } from '../files.js';
-import { isRunning, processIdentity } from '../system.js';
+import { isRunning, PROCESS_SPACE, processIdentity } from '../system.js';
 import { explainWriteError, temporaryName, writeDurably } from './atomic.js';
-import { isJsonObject } from './json.js';
+import { isJsonObject, type JsonValue } from './json.js';
 import { limitOf } from './read-document.js';
 
 /** The right to write in a run's folder, held until `release`. */
 export interface RunLock {
   /** Says whose lock was taken over, where a process had ended without giving it back. */
   readonly note: string | null;
+  /** Whether the lock still lies there: else the folder has been moved or replaced, or somebody removed the lock. */
+  isHeld(): Promise<boolean>;
   /** Never throws: what is left behind is recognised as stale. */
   release(): Promise<void>;
 }
@@ -29,6 +31,7 @@ export function heldLock(dir: string, text: string, note: string | null = null):
   const path = lockPath(dir);
   return {
     note,
+    isHeld: async () => (await readText(path)) === text,
     async release() {
       // Not somebody else's, should a person have removed ours.
       if ((await readText(path)) === text) await rm(path, { force: true }).catch(() => undefined);
@@ -131,8 +134,9 @@ function staleOwner(dir: string, text: string): LockOwner {
   if (state === 'ended') return owner;
   const inUse = `${dir} is in use by process ${owner.pid} on ${owner.host} since ${owner.since}.`;
   if (state === 'running') throw new InUseError(`${inUse} Wait until it ends, or stop it.`);
+  const here = owner.host === hostname() ? 'this container' : `this machine (${hostname()})`;
   throw new InUseError(
-    `${inUse} From this machine (${hostname()}) it cannot be seen whether that still runs. ` +
+    `${inUse} From ${here} it cannot be seen whether that still runs. ` +
       `If it does not, remove ${lockPath(dir)} and try again.`,
   );
 }
@@ -171,6 +175,8 @@ interface LockOwner {
   readonly host: string;
   /** See `processIdentity`. */
   readonly identity: string | null;
+  /** See PROCESS_SPACE; null in locks of versions that did not tell. */
+  readonly space: string | null;
   /** ISO 8601: when the lock was taken. */
   readonly since: string;
 }
@@ -181,6 +187,7 @@ export function ownLockText(): string {
     pid: process.pid,
     host: hostname(),
     identity: processIdentity(process.pid),
+    space: PROCESS_SPACE,
     since: new Date().toISOString(),
   };
   return `${JSON.stringify(owner)}\n`;
@@ -195,15 +202,17 @@ function parseLockText(text: string): LockOwner | undefined {
     return undefined;
   }
   if (!isJsonObject(value)) return undefined;
-  const { pid, host, since, identity } = value;
+  const { pid, host, since, identity, space } = value;
   // Numbers below 1 mean groups of processes to kill(2), not one.
   if (typeof pid !== 'number' || !Number.isInteger(pid) || pid < 1) return undefined;
   if (typeof host !== 'string' || typeof since !== 'string') return undefined;
-  return { pid, host, since, identity: typeof identity === 'string' ? identity : null };
+  const told = (one: JsonValue | undefined) => (typeof one === 'string' ? one : null);
+  return { pid, host, since, identity: told(identity), space: told(space) };
 }
 
-/** 'remote': it was on another machine, so that nothing can be said. */
-function ownerState({ pid, host, identity }: LockOwner): 'running' | 'ended' | 'remote' {
+/** 'remote': it was on another machine or in another container, so that nothing can be said. */
+function ownerState({ pid, host, identity, space }: LockOwner): 'running' | 'ended' | 'remote' {
   if (host !== hostname()) return 'remote';
+  if (space !== null && PROCESS_SPACE !== null && space !== PROCESS_SPACE) return 'remote';
   return isRunning(pid, identity) ? 'running' : 'ended';
 }

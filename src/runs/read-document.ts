@@ -14,7 +14,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** Bytes that a file of a run may have, by the end of its name: ten million steps have 1 GB, and a million images 200 MB. */
-const LIMITS: Readonly<Record<string, number>> = { '.json': 500e6, '.jsonl': 2e9, '.ckpt': 4e9 };
+const LIMITS: Readonly<Record<string, number>> = { '.json': 500e6, '.jsonl': 2e9, '.ckpt': 4e9, '.bin': 2e9 };
 
 /** Bytes of a run's file beyond which it is not read. */
 export function limitOf(path: string): number {

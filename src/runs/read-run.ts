@@ -13,8 +13,9 @@ import {
   WITHOUT_RECORD,
 } from './documents.js';
 import { againstLastCheckpoint, contradictions } from './check-run.js';
+import { peekHeader } from './checkpoint.js';
 import { isCount, isJsonObject, type JsonObject, type JsonValue, runKey } from './json.js';
-import { type Lines, readJsonl } from './jsonl.js';
+import { type Lines, offsetsOf, readJsonl } from './jsonl.js';
 import { checkSchemaVersion, ifThere, readDocument } from './read-document.js';
 
 /** Contradictions that a message names. */
@@ -33,9 +34,11 @@ export async function readRun(dir: string): Promise<RunRecord> {
     await readDocument(path(RUN_FILES.config)),
     await readDocument(path(RUN_FILES.dataset)),
   ];
+  // Of a run that has not ended, only a checkpoint's lines were surely on the disk when the machine stopped.
+  const counted = result?.['status'] === 'completed' ? undefined : offsetsOf(await peekHeader(dir, 'last'));
   const lines = {
-    steps: await readJsonl(path(RUN_FILES.steps)),
-    epochs: await readJsonl(path(RUN_FILES.epochs)),
+    steps: await readJsonl(path(RUN_FILES.steps), counted?.steps),
+    epochs: await readJsonl(path(RUN_FILES.epochs), counted?.epochs),
   };
   const [events, predictions] = [
     await ifThere(path(RUN_FILES.events), readJsonl),

@@ -1,14 +1,13 @@
 import { rmSync } from 'node:fs';
 import { link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { UsageError } from '../errors.js';
-import { makeFolders, readWholeFile } from '../files.js';
+import { basename, dirname, join } from 'node:path';
+import { RunError, UsageError } from '../errors.js';
+import { makeFolders, readWholeFile, syncFolder } from '../files.js';
 import {
   explainWriteError,
   isTemporaryName,
   requireWritable,
   sweepFolder,
-  syncFolder,
   temporaryName,
   writeDurably,
   writeFileAtomic,
@@ -206,6 +205,7 @@ export class RunFolder {
   /** Waits until all lines are on the disk and returns the lengths that a checkpoint is to hold as `offsets`. */
   async sync(): Promise<JsonlOffsets> {
     const lengths = { steps: await this.steps.sync(), epochs: await this.epochs.sync() };
+    await this.#requireOwn();
     return { ...lengths, sha256: { steps: this.steps.sha256, epochs: this.epochs.sha256 } };
   }
 
@@ -243,6 +243,7 @@ export class RunFolder {
 
   /** Writes predictions.jsonl as a whole. */
   async writePredictions(lines: Iterable<PredictionRecord>): Promise<void> {
+    await this.#requireOwn();
     const text = Array.from(lines, (line) => `${jsonText(line)}\n`).join('');
     await writeFileAtomic(join(this.dir, RUN_FILES.predictions), text, { phase: 'run' });
   }
@@ -256,6 +257,7 @@ export class RunFolder {
     files: Readonly<Record<string, string | Uint8Array>>,
     shared: Readonly<Record<string, Uint8Array>> = {},
   ): Promise<void> {
+    await this.#requireOwn();
     const path = join(this.dir, RUN_FILES.model);
     const [fresh, old] = [temporaryName(path), temporaryName(path)];
     try {
@@ -310,6 +312,15 @@ export class RunFolder {
     } finally {
       await this.epochs.close().finally(() => this.lock.release());
     }
+  }
+
+  /** Throws RunError where another folder lies in this one's place: what is written by its path would destroy what is there. */
+  async #requireOwn(): Promise<void> {
+    if (await this.lock.isHeld()) return;
+    throw new RunError(
+      `${this.dir} is not the folder of this run any more: it was moved or replaced, or its ${basename(lockPath(this.dir))} was removed. Nothing more is ` +
+        'written there. Put the folder back and go on with --resume.',
+    );
   }
 
   /** A run that goes on has no result any more: else a reader would take the old one for the new. */

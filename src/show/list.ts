@@ -6,6 +6,7 @@ import { lockedBy, lockRun } from '../runs/lock.js';
 import { checkSchemaVersion, ifThere, readDocument } from '../runs/read-document.js';
 import { epochShape, listFolders, readRecords } from '../runs/read-run.js';
 import { bestAndFinal } from '../runs/check-run.js';
+import { requireOwnModel } from '../runs/run-model.js';
 
 /** Which runs are listed, and in which order. */
 export interface ListOptions {
@@ -176,6 +177,8 @@ async function pruneRun(dir: string): Promise<number> {
   try {
     const result = await ifThere(join(dir, RUN_FILES.result), readDocument);
     if (result?.['status'] !== 'completed') throw new UsageError(`${dir} is no longer finished.`);
+    // Else the checkpoints hold the only good weights.
+    await requireOwnModel(dir);
     const folder = join(dir, RUN_FILES.checkpoints);
     if ((await lstat(folder)).isSymbolicLink()) throw new UsageError(`${folder} leads to another place.`);
     const { checkpointBytes } = await filesOf(dir);

@@ -57,7 +57,7 @@ function trainDocument({ dir, ...record }: RunRecord): TrainDocument {
   const told = isJsonObject(result?.['environment']) ? result['environment'] : withoutVersion(environment);
   const failure = result?.['failure'];
   const stoppedEarly = result?.['stoppedEarly'];
-  const seconds = result?.['seconds'];
+  const { seconds, modelSha256 } = result ?? {};
   const summary = summaryOf(dataset, join(dir, RUN_FILES.dataset));
   const counts = confusionOfRun(record, 'final');
   const { classes } = summary;
@@ -72,8 +72,9 @@ function trainDocument({ dir, ...record }: RunRecord): TrainDocument {
     dataset: summary,
     seconds: typeof seconds === 'number' ? seconds : epochs.reduce((sum, epoch) => sum + epoch.seconds, 0),
     epochs,
-    ...bestAndFinalByClass({ epochs, predictions, dataset, result }),
+    ...bestAndFinalByClass(record),
     perClass: counts === null ? null : classScores(counts, classes),
+    ...(typeof modelSha256 === 'string' && { modelSha256 }),
     failure: hasMessage(failure, 'message') ? (failure as unknown as TrainDocument['failure']) : null,
     stoppedEarly: hasMessage(stoppedEarly, 'reason')
       ? (stoppedEarly as unknown as TrainDocument['stoppedEarly'])

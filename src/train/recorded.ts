@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { shiftByPolicies } from '../config/arms.js';
 import { type RunConfig, runName } from '../config/run-config.js';
 import { InUseError, UsageError } from '../errors.js';
@@ -9,7 +9,7 @@ import { environmentsOf } from '../runs/environments.js';
 import { asJson, isJsonObject, type JsonObject } from '../runs/json.js';
 import { lockedBy } from '../runs/lock.js';
 import { readDocument } from '../runs/read-document.js';
-import { listRuns, readRun, recordKey } from '../runs/read-run.js';
+import { inOrder, listRuns, readRun, recordKey } from '../runs/read-run.js';
 import type { Emit } from '../workbench/events.js';
 import { datasetDocument, type OpenBench, type Workbench } from '../workbench/bench.js';
 import type { RunContext } from './run.js';
@@ -50,7 +50,7 @@ export async function findRecorded(out: string, search: Search = {}): Promise<Ma
 }
 
 /** Finds the runs of these configurations alone: of all others no more than the configuration is read. */
-export function searchFor(configs: readonly RunConfig[], emit: Emit): Search {
+export function searchFor(configs: readonly RunConfig[], emit: Emit = () => undefined): Search {
   const keys = new Set(configs.map((config) => settingsKey(asJson(config))));
   return {
     wanted: (config) => keys.has(settingsKey(config)),
@@ -72,8 +72,33 @@ export async function findAgain(
   if (found.size === 0) return undefined;
   const run = found.get(plannedRunKey(await whole, config, environment));
   if (run?.state !== 'running') return run;
-  throw new InUseError(
-    `${runName(config)} is being trained already: ${run.owner ?? ''} --again trains another copy beside it.`,
+  throw alreadyTrained(runName(config), run.owner);
+}
+
+/**
+ * Throws InUseError where another process made the folder of the same run a moment before this one: both had looked, and found none.
+ * Of two folders the one whose name has the lower number is the first.
+ */
+export async function requireFirst(
+  dir: string,
+  bench: Workbench,
+  config: RunConfig,
+  { out, environment }: Pick<RunContext, 'out' | 'environment'>,
+): Promise<void> {
+  const name = runName(config);
+  if (basename(dir) === name) return;
+  const key = plannedRunKey(bench, config, environment);
+  for (const record of await readableRuns(out, searchFor([config]))) {
+    const earlier = inOrder(basename(record.dir), basename(dir)) < 0;
+    if (!earlier || recordedRunKey(record) !== key) continue;
+    const run = await foundRun(record);
+    if (run?.state === 'running') throw alreadyTrained(name, run.owner);
+  }
+}
+
+function alreadyTrained(name: string, owner: string | null): InUseError {
+  return new InUseError(
+    `${name} is being trained already: ${owner ?? ''} --again trains another copy beside it.`,
   );
 }
 

@@ -44,7 +44,7 @@ import { planFrom, withCost } from './plan.js';
 import { carryOut, type RunContext, tellWork, type TrainRequest } from './run.js';
 
 /** A recorded run and where it stands. */
-interface ResumableRun {
+export interface ResumableRun {
   readonly record: RunRecord;
   readonly config: RunConfig;
   readonly checkpoint: RunCheckpoint;

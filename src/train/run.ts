@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { planSchedule } from '../config/plan-schedule.js';
 import { type RunConfig, runName } from '../config/run-config.js';
 import type { RateTable, Settings } from '../config/settings.js';
@@ -42,6 +44,7 @@ import {
   type Workbench,
 } from '../workbench/bench.js';
 import { type RunEnd, runEpochs, type RunStart } from './fit.js';
+import { requireFirst } from './recorded.js';
 import { initialRunState, packCheckpoint, type RunCheckpoint, type RunState } from './run-state.js';
 
 /** What a command hands over: options, the table of measured rates, and where it runs. */
@@ -56,6 +59,8 @@ export interface RunContext {
   /** Holds the run folders. */
   readonly out: string;
   readonly workers: number;
+  /** Whether another copy of a run that is trained at this moment is wanted. */
+  readonly again?: boolean;
   /** Whether an event file for TensorBoard is written beside the record; a run that has one goes on with it. */
   readonly tensorboard: boolean;
   readonly emit: Emit;
@@ -129,8 +134,10 @@ export async function carryOut(
       emit({ type: 'run', name, fromStep: from.state.step, totalSteps, epochs: config.epochs });
       const end = await runEpochs({ bench, engine, config, schedule, folder, name, emit, signal }, start);
       const [whole, recorded] = [await open.whole, await folder.ready];
-      const document = trainDocument(recorded.dir, whole, config, environment, schedule, end);
-      await concludeRun(recorded, whole, document, end);
+      const modelSha256 = await recordModel(recorded, whole, end);
+      const told = trainDocument(recorded.dir, whole, config, environment, schedule, end);
+      const document = { ...told, modelSha256 };
+      await recorded.finish(document);
       await curves.close();
       emit({ type: 'run-end', name, status: end.status });
       return document;
@@ -223,7 +230,7 @@ async function pastEvents(dir: string, { step, epochs }: RunState, end: number):
 async function startRun(
   { whole }: OpenBench,
   config: RunConfig,
-  { out, emit }: RunContext,
+  { out, again = false, emit }: RunContext,
   { engine, here, schedule }: RunParts,
 ): Promise<OpenRun> {
   const state = initialRunState(schedule.initialState);
@@ -243,25 +250,30 @@ async function startRun(
       checkpoint: encodeCheckpoint(packCheckpoint(from, { steps: 0, epochs: 0 }, await record)),
     };
     const made = await createRun(out, runName(config), documents);
+    try {
+      if (!again) await requireFirst(made.dir, await whole, config, { out, environment: here });
+    } catch (error) {
+      await made.close();
+      await rm(made.dir, { recursive: true, force: true });
+      throw error;
+    }
     emit({ type: 'recorded', name: runName(config), folder: made.dir });
     return made;
   });
   return { folder, environment: here, from, best: null, unsaved: false, record };
 }
 
-/** Writes what a run leaves: predictions, the model of the best epoch, and last of all the result. */
-async function concludeRun(
+/** Writes what a run leaves beside its result: predictions, and the model of the best epoch, whose SHA-256 it returns. */
+async function recordModel(
   folder: RunFolder,
   bench: Workbench,
-  document: TrainDocument,
-  end: RunEnd,
-): Promise<void> {
-  const { best } = end;
-  if (best !== null) {
-    await folder.writePredictions(predictionLines(bench, end.predictions, best.predictions));
-    await folder.writeModel(modelFiles(bestModel(bench, best)), LIBRARY);
-  }
-  await folder.finish(document);
+  { best, predictions }: RunEnd,
+): Promise<string | null> {
+  if (best === null) return null;
+  await folder.writePredictions(predictionLines(bench, predictions, best.predictions));
+  const files = modelFiles(bestModel(bench, best));
+  await folder.writeModel(files, LIBRARY);
+  return createHash('sha256').update(files['weights.bin']).digest('hex');
 }
 
 function predictionLines(bench: Workbench, final: readonly Prediction[], best: readonly Prediction[]) {

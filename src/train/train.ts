@@ -50,9 +50,9 @@ export async function train(given: TrainRequest): Promise<TrainDocument> {
   const workers = settings.workers ?? availableParallelism();
   return whileDecoding(beginWorkbench(survey, request), request, async (open, signal) => {
     const config = await resolveConfig(open, { ...request, signal }, arm, { workers });
-    const { out, tensorboard } = settings;
-    const context = { ...request, signal, out, tensorboard, workers };
-    const found = settings.again ? undefined : await findAgain(open, config, context);
+    const { out, again, tensorboard } = settings;
+    const context = { ...request, signal, out, again, tensorboard, workers };
+    const found = again ? undefined : await findAgain(open, config, context);
     if (found?.state !== 'ended') tellWork([{ bench: open.bench, config }], request.emit);
     return found === undefined ? trainRun(open, config, context) : takeAgain(found, open, config, context);
   });

@@ -284,6 +284,13 @@ describe('files that cannot be used', () => {
 });
 
 describe('wrong usage: exit 2, nothing on stdout', () => {
+  const rewriteResult = (run: string, changes: object) => {
+    const path = join(run, 'result.json');
+    writeFileSync(
+      path,
+      JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), ...changes }),
+    );
+  };
   const refused = async (args: readonly string[], message: RegExp) => {
     const { code, stdout, stderr } = await runCli(['predict', ...args], { cwd: root });
     expect([code, stdout]).toEqual([2, '']);
@@ -327,11 +334,38 @@ describe('wrong usage: exit 2, nothing on stdout', () => {
   test('a run whose model is damaged', async () => {
     const run = join(await scratchFolder(), 'run');
     cpSync(runOf('thumbnails'), run, { recursive: true });
-    writeFileSync(join(run, 'model', 'weights.bin'), 'short');
+    const weights = join(run, 'model', 'weights.bin');
+    const bytes = readFileSync(weights);
+    // One bit: the network would still answer, otherwise.
+    bytes[400_003]! ^= 0x40;
+    writeFileSync(weights, bytes);
+    for (const final of [[], ['--final']])
+      await refused([run, 'thumbnails/val', ...final], /weights\.bin is not what the run wrote/);
+    rewriteResult(run, { modelSha256: undefined });
+    writeFileSync(weights, 'short');
     await refused(
       [run, 'thumbnails/val'],
       /weights\.bin: expected \d+ bytes by the shapes in the manifest, found 5/,
     );
+  });
+
+  test('a run that went on since its model was written', async () => {
+    const run = join(await scratchFolder(), 'run');
+    cpSync(runOf('thumbnails'), run, { recursive: true });
+    rewriteResult(run, { best: { epoch: 99 } });
+    await refused(
+      [run, 'thumbnails/val'],
+      /model of .* is that of epoch 99, and epoch \d+ is the best by now/,
+    );
+    await rm(join(run, 'result.json'));
+    await refused([run, 'thumbnails/val'], /of an earlier part of the run.*onecycle train --resume/);
+  });
+
+  test('--final of a finished run without its last checkpoint', async () => {
+    const run = join(await scratchFolder(), 'run');
+    cpSync(runOf('thumbnails'), run, { recursive: true });
+    await rm(join(run, 'checkpoints', 'last.ckpt'));
+    await refused([run, 'thumbnails/val', '--final'], /the final weights are lost.*leave out --final/);
   });
 
   test.each([

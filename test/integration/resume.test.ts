@@ -66,6 +66,22 @@ const copyOf = (dir: string, name: string) => {
   return copy;
 };
 
+describe('a refused resume', () => {
+  it('leaves no lock behind, whatever it is refused for', async () => {
+    const dir = copyOf(interrupted, 'refused');
+    for (const more of [
+      ['--data', join(root, 'nowhere')],
+      ['--weights', join(root, 'nowhere')],
+      ['--backend', 'tensorflow'],
+      ['--report', join(root, 'page.html')],
+    ]) {
+      const { code, stderr } = await resume(dir, ...more);
+      expect(code, `${more.join(' ')}: ${stderr}`).toBe(2);
+      expect(existsSync(join(dir, '.lock')), more.join(' ')).toBe(false);
+    }
+  });
+});
+
 describe('a resumed run', () => {
   it.each([
     // stops after at least so many steps (in the warm-up, at an epoch's end, in the descent), then other workers

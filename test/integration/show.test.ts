@@ -298,6 +298,7 @@ describe('runs --prune', () => {
         recursive: true,
       });
       mkdirSync(join(cwd, 'runs', name, 'model'));
+      writeFileSync(join(cwd, 'runs', name, 'model', 'model.json'), '{}');
       writeFileSync(join(cwd, 'runs', name, 'model', 'weights.bin'), 'weights');
     }
     return cwd;
@@ -312,6 +313,21 @@ describe('runs --prune', () => {
     expect(stderr).toMatch(/^The checkpoints of 4 finished runs go, [\d.]+ [kM]B\./);
     expect(stderr).toMatch(/Nothing was removed.*Add --yes/);
     expect(checkpoints(cwd, 'fixed-seed0')).toEqual(CHECKPOINTS);
+  });
+
+  test('leaves the checkpoints where model/ is not whole: they hold the only good weights', async () => {
+    const cwd = await withCheckpoints();
+    const result = join(cwd, 'runs/fixed-seed0/result.json');
+    const damaged = { ...(json(readFileSync(result, 'utf8')) as object), modelSha256: '0'.repeat(64) };
+    writeFileSync(result, JSON.stringify(damaged));
+    rmSync(join(cwd, 'runs/fixed-seed1/model'), { recursive: true });
+    const { code, stderr } = await runCli(['runs', '--prune', '--yes'], { cwd });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/weights\.bin is not what the run wrote/u);
+    expect(stderr).toMatch(/fixed-seed1 holds no model/u);
+    expect(checkpoints(cwd, 'fixed-seed0')).toEqual(CHECKPOINTS);
+    expect(checkpoints(cwd, 'fixed-seed1')).toEqual(CHECKPOINTS);
+    expect(checkpoints(cwd, '1cycle-seed0')).toEqual([]);
   });
 
   test('--yes frees finished runs, and leaves interrupted ones and those in use alone', async () => {

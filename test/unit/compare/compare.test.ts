@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compare } from '../../../src/compare/compare.js';
 import { compareRecorded } from '../../../src/compare/outcome.js';
 import { InUseError, RunError, UsageError } from '../../../src/errors.js';
-import { lockRun } from '../../../src/runs/lock.js';
+import { lockRun, ownLockText } from '../../../src/runs/lock.js';
 import { rewriteRun } from '../runs/rewrite-run.js';
 import { type TinyHome, tinyHome, tinyRequest } from './tiny-comparison.js';
 
@@ -31,6 +31,49 @@ const armFile = (name: string, content: object): string => {
 /** Whether anything was decoded, or trained. */
 const wasTold = ({ events }: Awaited<ReturnType<typeof tinyRequest>>, type: string) =>
   events.some((event) => event.type === type);
+
+describe('a run that another process has made since the comparison began', () => {
+  test('is taken where it has ended', async () => {
+    const [out, elsewhere] = [place(), place()];
+    await compare(await tinyRequest(tiny, { out: elsewhere }));
+    const request = await tinyRequest(tiny, { out, jobs: 1 });
+    const emit = request.emit;
+    const beside = {
+      ...request,
+      emit: (event: Parameters<typeof emit>[0]) => {
+        emit(event);
+        // The first run is being trained: the last one comes from elsewhere, meanwhile.
+        if (event.type === 'run' && event.name === 'fixed-seed0') {
+          cpSync(join(elsewhere, '1cycle-seed1'), join(out, '1cycle-seed1'), { recursive: true });
+        }
+      },
+    };
+    const { status } = await compare(beside);
+    expect(status).toBe('completed');
+    expect(readdirSync(out).sort()).toEqual(['1cycle-seed0', '1cycle-seed1', 'fixed-seed0', 'fixed-seed1']);
+    expect(request.notes().join()).toContain('1cycle-seed1 is taken from');
+  });
+
+  test('is left to that process where it is being trained, once all others are done', async () => {
+    const [out, elsewhere] = [place(), place()];
+    await compare(await tinyRequest(tiny, { out: elsewhere }));
+    const request = await tinyRequest(tiny, { out, jobs: 1 });
+    const emit = request.emit;
+    const beside = {
+      ...request,
+      emit: (event: Parameters<typeof emit>[0]) => {
+        emit(event);
+        if (event.type !== 'run' || event.name !== 'fixed-seed0') return;
+        const dir = join(out, 'fixed-seed1');
+        cpSync(join(elsewhere, 'fixed-seed1'), dir, { recursive: true });
+        rmSync(join(dir, 'result.json'));
+        writeFileSync(join(dir, '.lock'), ownLockText());
+      },
+    };
+    await expect(compare(beside)).rejects.toThrow(/fixed-seed1 of this comparison is being trained already/u);
+    expect(readdirSync(out).sort()).toEqual(['1cycle-seed0', '1cycle-seed1', 'fixed-seed0', 'fixed-seed1']);
+  });
+});
 
 describe('pairs', () => {
   test('are recorded by the runs, shifted or not, and reading pairs by them', async () => {

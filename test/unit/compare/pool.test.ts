@@ -5,6 +5,7 @@ import { type Grid, planGrid } from '../../../src/compare/grid.js';
 import { type RunTask, trainAll } from '../../../src/compare/pool.js';
 import { InUseError, RunError, UsageError } from '../../../src/errors.js';
 import { lockRun } from '../../../src/runs/lock.js';
+import { readRun } from '../../../src/runs/read-run.js';
 import { trainRun } from '../../../src/train/run.js';
 import { workbenchHandle } from '../../../src/workbench/share.js';
 import { wholeBench } from '../../../src/workbench/bench.js';
@@ -46,9 +47,8 @@ test('answers in the order of the tasks, and the number of jobs changes no bit',
   const alone = await trainAll(tasks('alone'), pool(1));
   const together = await trainAll(tasks('together'), pool(3));
   for (const outcomes of [alone, together]) {
-    expect(
-      outcomes.map((outcome) => outcome !== undefined && 'document' in outcome && outcome.document),
-    ).toMatchObject(
+    const records = await Promise.all(outcomes.map((outcome) => readRun((outcome as { run: string }).run)));
+    expect(records).toMatchObject(
       grid.runs.map(({ config: { arm, seed } }) => ({ status: 'completed', config: { arm, seed } })),
     );
   }
@@ -67,8 +67,8 @@ test('a run that fails is told with its class, and the others are trained all th
   expect(outcomes).toMatchObject([
     { error: expect.any(UsageError) },
     { error: expect.any(UsageError), folder: gone.resume },
-    { document: { status: 'completed' } },
-    { document: { status: 'completed' } },
+    { run: expect.stringContaining('seed') },
+    { run: expect.stringContaining('seed') },
   ]);
   const message = (i: number) => (outcomes[i] as { error: Error }).error.message;
   expect(message(0)).toMatch(/a part of that path is a file/);
@@ -98,10 +98,10 @@ test('a run goes on in its folder with its own configuration, under a lock that 
   rewriteRun(dir, { config: (config) => void delete config['pair'] });
   asEarlierVersion(dir);
   const [outcome] = await trainAll([{ ...task!, resume: dir }], pool(1));
-  expect(outcome).toMatchObject({ document: { status: 'completed', run: dir } });
-  expect(outcome !== undefined && 'document' in outcome && outcome.document.config).not.toHaveProperty(
-    'pair',
-  );
+  expect(outcome).toEqual({ run: dir });
+  const { status, config } = await readRun(dir);
+  expect(status).toBe('completed');
+  expect(config).not.toHaveProperty('pair');
   expect(steps('resumed', 'fixed-seed0')).toBe(steps('alone', 'fixed-seed0'));
   expect(existsSync(join(dir, '.lock'))).toBe(false);
 });
@@ -114,6 +114,14 @@ test('a thread that dies takes its own run with it, and the next run gets anothe
     expect(error).toBeInstanceOf(RunError);
     expect(error.message).toMatch(/^A worker thread died: .*no such backend/);
   }
+});
+
+test('a task is looked at when its turn comes: it may have been done meanwhile', async () => {
+  const done = { run: 'elsewhere' };
+  const before = (task: RunTask, i: number) => Promise.resolve(i === 1 ? done : task);
+  const outcomes = await trainAll(tasks('looked-at').slice(0, 2), { ...pool(1), before });
+  expect(outcomes).toEqual([{ run: join(tiny.home, 'looked-at', 'fixed-seed0') }, done]);
+  expect(readdirSync(join(tiny.home, 'looked-at'))).toEqual(['fixed-seed0']);
 });
 
 test('after an abort what waits is not begun', async () => {

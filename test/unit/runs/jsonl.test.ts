@@ -51,6 +51,18 @@ describe('JsonlWriter and readJsonl', () => {
     await writer.close();
   });
 
+  it('ends at what a power cut has garbled behind the lines that a checkpoint counts on', async () => {
+    const path = emptyFile();
+    const whole = '{"a":1}\n{"a":2}\n';
+    writeFileSync(path, `${whole}${'\0'.repeat(4096)}\n{"a":4}\n`);
+    expect(await readJsonl(path, whole.length)).toMatchObject({
+      records: [{ a: 1 }, { a: 2 }],
+      bytes: whole.length,
+    });
+    await expect(readJsonl(path)).rejects.toThrow(/line 3, is damaged|line 3/u);
+    await expect(readJsonl(path, whole.length + 1)).rejects.toThrow(UsageError);
+  });
+
   it('holds no more than 64 KiB back', async () => {
     const path = emptyFile();
     const writer = await JsonlWriter.open(path);

@@ -40,6 +40,26 @@ async function sixSteps(): Promise<string> {
   return run.dir;
 }
 
+describe('a folder that another one has taken the place of', () => {
+  it('is written no more', async () => {
+    const out = freshFolder();
+    const run = await createRun(out, 'run', documents);
+    await saveCheckpoint(run, 1);
+    renameSync(run.dir, join(out, 'aside'));
+    const other = await createRun(out, 'run', documents);
+    expect(other.dir).toBe(run.dir);
+    await saveCheckpoint(other, 7);
+    await other.close();
+    const before = readFileSync(checkpointPath(run.dir, 'last'));
+    await expect(saveCheckpoint(run, 2)).rejects.toThrow(/is not the folder of this run any more/u);
+    await expect(run.writePredictions([])).rejects.toThrow(RunError);
+    await expect(run.writeModel({})).rejects.toThrow(RunError);
+    await run.close();
+    expect(readFileSync(checkpointPath(run.dir, 'last'))).toEqual(before);
+    expect(existsSync(join(run.dir, 'predictions.jsonl'))).toBe(false);
+  });
+});
+
 describe('createRun', () => {
   it('makes the out folder and writes what is known at the start', async () => {
     const out = join(freshFolder(), 'deep', 'runs');

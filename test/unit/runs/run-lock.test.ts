@@ -6,6 +6,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../../../src/errors.js';
 import { readRun } from '../../../src/runs/read-run.js';
+import { PROCESS_SPACE } from '../../../src/system.js';
 import { createRun } from '../../../src/runs/run-folder.js';
 import { compileRecord } from './compiled-record.js';
 import { freshFolder } from './fresh-folder.js';
@@ -111,6 +112,15 @@ describe('the lock of a run', () => {
     );
     expect(won.flat().sort()).toEqual([...dirs].sort());
     expect(dirs.map((dir) => readdirSync(dir))).toEqual(dirs.map(() => ['.lock']));
+  });
+
+  it('is left alone where it was taken in another container: its processes cannot be seen from here', async () => {
+    const dir = await resumableRun();
+    const ended = { pid: 2 ** 22 + 1, host: hostname(), identity: null, since: '2026-01-01' };
+    leaveLock(dir, { ...ended, space: 'pid:[1]' });
+    await expect(openRun(dir)).rejects.toThrow(/From this container it cannot be seen.*remove .*\.lock/u);
+    leaveLock(dir, { ...ended, space: PROCESS_SPACE });
+    await (await openRun(dir)).run.close();
   });
 
   it('is left to the process that is just taking it over', async () => {

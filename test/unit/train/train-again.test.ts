@@ -51,6 +51,25 @@ const text = (...path: string[]) => readFileSync(join(tiny.home, ...path), 'utf8
 const foldersIn = (out: string) => readdirSync(join(tiny.home, out)).sort();
 const trained = ({ events }: TinyRequest) => events.some(({ type }) => type === 'run');
 
+describe('the same training begun twice at one moment', () => {
+  test('is left to whoever made its folder first', async () => {
+    const request = await requestIn(`place-${++places}`);
+    const { config } = await planTraining(request);
+    const bench = await openWorkbench(request.settings, request);
+    const context = { ...request, out: request.settings.out, tensorboard: false, workers: 1 };
+    const both = await Promise.allSettled([1, 2].map(() => trainRun(wholeBench(bench), config, context)));
+    const [second] = both.filter((one) => one.status === 'rejected');
+    expect(both.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(second?.reason).toBeInstanceOf(InUseError);
+    expect(readdirSync(request.settings.out)).toEqual(['1cycle-seed0']);
+    const copies = await Promise.all(
+      [1, 2].map(() => trainRun(wholeBench(bench), config, { ...context, again: true })),
+    );
+    bench.close();
+    expect(copies.map(({ run }) => basename(run)).sort()).toEqual(['1cycle-seed0-2', '1cycle-seed0-3']);
+  });
+});
+
 describe('the same training again', () => {
   test('is taken where it has ended, and trained anew with --again', async () => {
     const out = placeWith(whole);
