@@ -4,7 +4,9 @@ import { type CompareOutcome, compareRecorded } from '../compare/outcome.js';
 import { isRangeTest } from '../compare/read.js';
 import { readArms } from '../config/arms.js';
 import { expandHome } from '../config/check-settings.js';
+import { flagName, type OptionName } from '../config/options.js';
 import { type Settings, withGiven } from '../config/settings.js';
+import { UsageError } from '../errors.js';
 import { counted } from '../report/text/numbers.js';
 import type { CompareDocument } from '../runs/documents.js';
 import { listRuns } from '../runs/read-run.js';
@@ -23,6 +25,7 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
     await checkReportFolder(settings);
     const seconds = () => (performance.now() - started) / 1000;
     if (dirs.length > 0) {
+      refuseIdle(session);
       const outcome = await compareRecorded(dirs.map(expandHome), settings);
       const { target, metric } = settings;
       await show(
@@ -65,6 +68,28 @@ export function runCompare(dirs: readonly string[], flags: RawFlags): Promise<vo
     const context = { target, metric, seconds: seconds(), trainedHere: { ...environment } };
     await show(session, outcome, compareDocument(outcome, context));
   });
+}
+
+/** What comparing recorded runs uses; all else says how runs are trained. */
+const OF_RECORDED: ReadonlySet<string> = new Set<OptionName>([
+  ...(['metric', 'target', 'report', 'config'] as const),
+  ...(['json', 'quiet', 'color', 'debug'] as const),
+]);
+
+/** Throws UsageError for flags that ask for a training where recorded runs are named; names those that change nothing. */
+function refuseIdle({ spoken, progress }: Session): void {
+  for (const name of ['plan', 'dryRun'] as const) {
+    if (spoken[name] !== true) continue;
+    throw new UsageError(
+      `${flagName(name)} is about runs to be trained, and with RUN... those that lie there are compared. Leave one of the two out.`,
+    );
+  }
+  const idle = Object.entries(spoken).flatMap(([name, value]) =>
+    OF_RECORDED.has(name) || value === false ? [] : [flagName(name)],
+  );
+  if (idle.length === 0) return;
+  const text = `${idle.join(', ')}: no effect here, since the runs that are named are compared as they are.`;
+  progress.emit({ type: 'warning', text });
 }
 
 /** @param recorded the folders that were named; none where the runs were trained now */

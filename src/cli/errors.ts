@@ -90,8 +90,9 @@ function hintOn(code: string, words: readonly string[]): string | undefined {
   if (code === 'commander.unknownOption' && first.startsWith('-') && command !== undefined) {
     return `Options follow the command: onecycle ${command} ${words.filter((word) => word !== command).join(' ')}`;
   }
+  const takesData = ['train', 'find-lr', 'compare'].includes(first);
   const folder = rest.find((word, i) => !word.startsWith('-') && !rest[i - 1]?.startsWith('-'));
-  if (code === 'commander.excessArguments' && folder !== undefined) {
+  if (code === 'commander.excessArguments' && takesData && folder !== undefined) {
     return `A data folder is given with its option: onecycle ${first} --data ${folder}`;
   }
   return undefined;

@@ -12,6 +12,7 @@ import { exportFiles, requireWrittenFormat } from '../export/model-files.js';
 import { makeFolders } from '../files.js';
 import {
   type Classified,
+  type ListedImage,
   listImages,
   openRunClassifier,
   predict,
@@ -53,6 +54,10 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
           `There are no images in ${names.join(', ')}. Name image files, or folders that hold some.`,
         );
       }
+      if (namesNoClass(images)) {
+        const text = `No folder of these images has the name of a class of ${run} (${someOf(classifier.classNames)}): their true classes are unknown. Is it the right run?`;
+        progress.emit({ type: 'warning', text });
+      }
       // A list of missing files needs no engine.
       if (images.length > 0) await startBackend();
 
@@ -90,6 +95,17 @@ export function runPredict(run: string, named: readonly string[], flags: RawFlag
     },
     { ending: 'finishing the images under way', nothing: 'Interrupted: nothing was classified.' },
   );
+}
+
+/** Whether images lie in several folders, as classes do, and none of these is called as one. */
+function namesNoClass(images: readonly ListedImage[]): boolean {
+  const folders = new Set(images.map(({ path }) => dirname(path)));
+  return folders.size > 1 && images.every(({ label }) => label === null);
+}
+
+/** The first of many names. */
+function someOf(names: readonly string[]): string {
+  return `${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`;
 }
 
 /** How many images of all could not be classified, with the first of them. */

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import { checkSettings, type GivenSettings, readConfigFile, readFlag } from '../config/check-settings.js';
 import { readArms } from '../config/arms.js';
 import { type CommandName, OPTIONS, type OptionSpec } from '../config/options.js';
@@ -242,6 +242,14 @@ interface StopWish {
 }
 
 /**
+ * nohup asks that the end of a terminal ends nothing. Node takes the signal that it had ignored up again at its start, and only bash and
+ * zsh tell, in the variable _, by which command they began.
+ */
+function isUnderNohup(): boolean {
+  return basename(process.env['_'] ?? '') === 'nohup';
+}
+
+/**
  * The first SIGINT, SIGTERM or SIGHUP lets the current step finish and everything be saved. The second ends the process as if
  * nobody listened: the system does it, so that it works however busy the program is.
  * @param onFirst tells the user what is going on
@@ -251,6 +259,7 @@ export function listenForSignals(onFirst: (name: string) => void): StopWish {
   let exitCode: number | undefined;
   const listeners = Object.entries(EXIT_CODES).map(([name, code]) => {
     const listener = () => {
+      if (name === 'SIGHUP' && isUnderNohup()) return;
       // Two signals that were heard in the same turn.
       if (exitCode !== undefined) process.exit(code);
       exitCode = code;

@@ -105,7 +105,8 @@ const KINDS: { readonly [Name in KindName]: Kind<Name> } = {
       const allowed = value.every((share, i) => share > (value[i - 1] ?? 0) && share < 1);
       return allowed ? value : undefined;
     },
-    expected: () => 'shares of the budget between 0 and 1 in rising order, as in 1/3,2/3',
+    expected: () =>
+      'shares of the budget between 0 and 1 in rising order, as in 1/3,2/3 (in a file: [0.333, 0.667])',
   },
   rate: {
     // The name of a run's folder may hold anything.
@@ -257,6 +258,15 @@ const NO_OPTIONS = new Set([
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype']);
 const MAX_BYTES = 1_000_000;
 
+/** A parser's message with line and column, as editors count them, for the position that it names. */
+function withLine(message: string, text: string): string {
+  const { position } = /at position (?<position>\d+)/u.exec(message)?.groups ?? {};
+  if (position === undefined) return message;
+  const before = text.slice(0, Number(position)).split('\n');
+  const column = (before.at(-1)?.length ?? 0) + 1;
+  return message.replace(/ at position \d+.*$/u, ` in line ${before.length}, column ${column}`);
+}
+
 /** The first key in a file that would reach a prototype. */
 function forbiddenKey(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
@@ -280,9 +290,8 @@ export async function readConfigFile(
   const path = expandHome(file);
   const bytes = await readWholeFile(path, MAX_BYTES).catch((error: NodeJS.ErrnoException) => {
     const why = error instanceof FileRefusal ? error.message : (error.code ?? error.message);
-    throw new UsageError(
-      `Cannot read the config file ${path} (${why}). Expected a JSON file; check the path.`,
-    );
+    const advice = error.code === 'EACCES' ? 'Make it readable.' : 'Expected a JSON file; check the path.';
+    throw new UsageError(`Cannot read the config file ${path} (${why}). ${advice}`);
   });
   const text = bytes.toString('utf8');
   let parsed: unknown;
@@ -290,7 +299,7 @@ export async function readConfigFile(
     // Some editors put a byte order mark in front, which is no JSON.
     parsed = parseJson(withoutComments(text.replace(/^\uFEFF/, '')));
   } catch (error) {
-    throw new UsageError(`${path} is not valid JSON: ${messageOf(error)}. Correct it there.`);
+    throw new UsageError(`${path} is not valid JSON: ${withLine(messageOf(error), text)}. Correct it there.`);
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw new UsageError(`Expected a JSON object with option names as keys in ${path}.`);

@@ -84,6 +84,10 @@ const USES: Readonly<Partial<Record<OptionName, Use>>> = {
     isUsed: (settings) => decays('step').isUsed(settings) && settings.decayEvery === undefined,
     by: 'only --policy fixed with --decay step and without --decay-every uses it',
   },
+  headLrMultiplier: {
+    isUsed: ({ trainable }) => trainable !== 'head',
+    by: 'where the head alone is trained, --lr is its own rate',
+  },
   ...{ decayFactor: decays('step', 'exponential', 'plateau'), patience: decays('plateau') },
   onStop: {
     isUsed: ({ policy, earlyStop }) => policy === '1cycle' && earlyStop !== undefined,

@@ -49,6 +49,7 @@ export async function makeWholeFolder(
   const fresh = temporaryName(path);
   try {
     await makeFolders(dirname(path));
+    await sweepFolder(dirname(path));
     await writeFolder(fresh, files);
     await rename(fresh, path).catch(async (error: unknown) => {
       // Whatever lies there, a rename to it fails, but for an empty folder.

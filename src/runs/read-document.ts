@@ -34,7 +34,7 @@ export function unreadable(path: string, error: unknown): UsageError {
   const reason =
     error instanceof FileRefusal ? error.message : `${REASONS[code] ?? 'the system refused'} (${code})`;
   return new UsageError(
-    `Could not read ${path}: ${reason}. Expected a file of a run's folder there; check the path.`,
+    `Could not read ${path}: ${reason}. ${code === 'EACCES' ? 'Make it readable.' : "Expected a file of a run's folder there; check the path."}`,
     { cause: error },
   );
 }

@@ -18,6 +18,9 @@ import { isCount, isJsonObject, type JsonObject, type JsonValue, runKey } from '
 import { type Lines, offsetsOf, readJsonl } from './jsonl.js';
 import { checkSchemaVersion, ifThere, readDocument } from './read-document.js';
 
+/** Only a range test has it. */
+const RANGE_TEST_CURVE = 'curve.jsonl';
+
 /** Contradictions that a message names. */
 const NAMED = 3;
 
@@ -93,7 +96,11 @@ export async function readEnvironment(dir: string): Promise<JsonObject> {
   ].filter((name) => !names.includes(name));
   if (missing.length > 0) {
     const [inside] = await listRuns(dir).catch(() => []);
-    const advice = inside === undefined ? 'a folder that onecycle made' : `a run in it, such as ${inside}`;
+    const advice =
+      inside === undefined ? 'the folder of a run of onecycle train' : `a run in it, such as ${inside}`;
+    if (names.includes(RANGE_TEST_CURVE)) {
+      throw new UsageError(`${dir} is a range test of onecycle find-lr, and no training. Give ${advice}.`);
+    }
     throw new UsageError(
       `${dir} is not the folder of a run: it lacks ${missing.join(', ')}. Give ${advice}.`,
     );

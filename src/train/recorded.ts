@@ -71,6 +71,13 @@ export async function findAgain(
   // Only a candidate waits for the hashes, which are known once all images are decoded.
   if (found.size === 0) return undefined;
   const run = found.get(plannedRunKey(await whole, config, environment));
+  const [other] = [...found.values()].filter(({ state }) => state === 'resumable');
+  if (run === undefined && other !== undefined) {
+    emit({
+      type: 'note',
+      text: `${other.dir} was interrupted with the same settings, but on other images or weights, or computed otherwise: it is left as it is.`,
+    });
+  }
   if (run?.state !== 'running') return run;
   throw alreadyTrained(runName(config), run.owner);
 }

@@ -223,7 +223,7 @@ async function goOn(
     const best =
       saved.best === null || isBest
         ? saved.best && checkpoint
-        : checkpointOf(record, await readCheckpoint(dir, 'best'), saved.epochs.length);
+        : checkpointOf(record, await readBest(dir), saved.epochs.length);
     const { environment, event } = continuedEnvironment(record, here, saved);
     const moved = event === null ? saved : { ...saved, events: [...saved.events, event] };
     const state = applyReplans(dir, moved, config, schedule);
@@ -261,6 +261,17 @@ async function goOn(
         }),
       ),
     };
+  });
+}
+
+/** Throws UsageError, with what to do, where the weights of the best epoch so far are lost. */
+function readBest(dir: string): Promise<FoundCheckpoint> {
+  return readCheckpoint(dir, 'best').catch((error: unknown) => {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(
+      `${error.message} It holds the weights of the best epoch so far. Put the original back, or train the run anew with --again.`,
+      { cause: error },
+    );
   });
 }
 

@@ -249,7 +249,10 @@ export async function resolveRate(
   }
   if (stated === 'auto') {
     const { recommended, reason, run } = await find();
-    if (recommended === null) throw new RunError(`--lr auto: the range test gives no rate. ${reason}`);
+    if (recommended === null)
+      throw new RunError(
+        `--lr auto: the range test gives no rate. ${reason} That is for onecycle find-lr, whose rate --lr from:${run} then takes.`,
+      );
     return { lr: rateFor(settings.policy, recommended), lrFrom: run, lrSource };
   }
   const run = stated.slice('from:'.length);

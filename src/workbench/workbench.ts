@@ -13,6 +13,7 @@ import { decodedConditions } from '../data/images/decoded-cache.js';
 import { beginPreparing } from '../data/images/prepare.js';
 import { featureShape, fewestNormalizedValues } from '../engine/shapes.js';
 import { MissingPathError, UsageError } from '../errors.js';
+import { counted } from '../printable.js';
 import { freshNetwork, loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
 import { availableWeights } from '../model/load/weights.js';
 import { adaptedBackbone, BN_MOMENTUM, firstTrainableBlock } from '../model/network.js';
@@ -314,8 +315,7 @@ export function requireBatch(
 ): void {
   if (batchSize > trainImages) {
     throw new UsageError(
-      `Expected at most ${trainImages} for --batch-size, the number of training images in ${root}, ` +
-        `but received ${batchSize}. Give --batch-size ${trainImages} or less, or add images.`,
+      `--batch-size is ${batchSize}, more than the ${counted(trainImages, 'training image')} in ${root}. Give --batch-size ${trainImages} or less, or add images.`,
     );
   }
   const smallest = (size: number) => (trainImages % size === 0 ? size : trainImages % size);

@@ -78,6 +78,20 @@ test('a run that lies in two folders counts once, with a warning', async () => {
   expect(twice.document['difference']).toEqual(once.document['difference']);
 });
 
+test('flags that say how runs are trained have no effect on recorded ones, and that is said', async () => {
+  const dirs = await copies();
+  const { code, stderr } = await runCli(['compare', ...dirs, '--epochs', '9', '--seeds', '5', '--quiet']);
+  expect(code).toBe(0);
+  expect(stderr).toContain(
+    '--epochs, --seeds: no effect here, since the runs that are named are compared as they are.',
+  );
+  for (const flag of ['--plan', '--dry-run']) {
+    const refused = await runCli(['compare', ...dirs, flag]);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain(`${flag} is about runs to be trained`);
+  }
+});
+
 test('an unfinished run is named with what is missing; two seeds of each arm remain', async () => {
   const dirs = await copies();
   const lost = dirs.find((dir) => dir.endsWith('1cycle-seed1'))!;

@@ -150,7 +150,7 @@ describe('with --json an error is a document too', () => {
     writeFileSync(join(cwd, 'json.json'), '{"json":true,"batchSize":1000}');
     expect(await failed(cwd, ['find-lr', '--config', 'json.json', '--data', 'data'])).toMatchObject({
       command: 'find-lr',
-      error: usage(/^Expected at most 24 for --batch-size/),
+      error: usage(/^--batch-size is \d+, more than the 24 training images/),
     });
     const predicted = await runCli(['predict', 'nowhere', 'x.png', '--json'], { cwd });
     expect(predicted.stdout.split('\n')).toHaveLength(1);

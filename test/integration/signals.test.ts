@@ -36,6 +36,18 @@ const train = (name: string, ...more: string[]) => [
 ];
 const stepsOf = (name: string, run = RUN) => lines(join(root, name, run, 'steps.jsonl')).length;
 
+describe('under nohup', () => {
+  it('the end of the terminal ends nothing, and other signals do', async () => {
+    const child = startCli(train('nohup', '--epochs', '20', '--quiet'), { env: { _: '/usr/bin/nohup' } });
+    while (!existsSync(join(root, 'nohup', RUN)) || stepsOf('nohup') < 5) await sleep(20);
+    child.kill('SIGHUP');
+    const before = stepsOf('nohup');
+    while (stepsOf('nohup') < before + 5) await sleep(20);
+    child.kill('SIGTERM');
+    expect((await child).exitCode).toBe(143);
+  });
+});
+
 describe('the first signal', () => {
   it.each([
     ['SIGINT', 130],

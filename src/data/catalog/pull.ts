@@ -1,9 +1,11 @@
-import { mkdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { UsageError } from '../../errors.js';
 import { makeFolders } from '../../files.js';
 import { addressOf, cacheFolder, pulledFolder } from '../../fetch/cache.js';
 import { explainCacheError, fetchFile, sizeText } from '../../fetch/fetch-file.js';
 import { withLock } from '../../fetch/lock.js';
+import { fileKind } from '../folder/file-kinds.js';
 import { BUNDLED_DATA, type DataSet } from './catalog.js';
 import { type MadeImages, makeImageFolder } from './image-folders.js';
 import { archiveFolder, archiveName, madeBefore, type PulledSet, recordOf } from './places.js';
@@ -31,7 +33,10 @@ export async function pullDataSet(set: DataSet, context: PullContext): Promise<P
   const { signal, onNote } = context;
   const folder = pulledFolder(set.name);
   const there = await madeBefore(folder);
-  if (there !== undefined) return there;
+  if (there !== undefined) {
+    await requireWhole(there);
+    return there;
+  }
   for (const line of announcement(set)) onNote(line);
   try {
     await makeFolders(join(cacheFolder(), 'data'));
@@ -44,6 +49,18 @@ export async function pullDataSet(set: DataSet, context: PullContext): Promise<P
     signal.throwIfAborted();
     throw explainCacheError(error, folder);
   }
+}
+
+/** Throws UsageError where images of a data set that was made before have gone; whoever trains on it would not be told. */
+async function requireWhole({ folder, images }: PulledSet): Promise<void> {
+  const names = await readdir(folder, { recursive: true });
+  const there = names.filter((name) => fileKind(name).kind === 'image').length;
+  const made = images.train + images.valid;
+  if (there >= made) return;
+  throw new UsageError(
+    `${folder} holds ${there} images, and ${made} were unpacked there: some have been removed. Remove the folder, and the same command makes ` +
+      'it anew.',
+  );
 }
 
 async function make(

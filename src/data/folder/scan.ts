@@ -53,11 +53,12 @@ interface ScanOptions {
  */
 export async function dataFolder(data: string): Promise<string> {
   const isThere = async (path: string) => (await stat(path).catch(() => undefined)) !== undefined;
+  const isFolder = async (path: string) => (await stat(path).catch(() => undefined))?.isDirectory() === true;
   if (!/^[\w][\w.-]*$/.test(data) || (await isThere(data))) return data;
   const bundled = fileURLToPath(new URL(`../../../data/${data}`, import.meta.url));
-  if (await isThere(bundled)) return bundled;
+  if (data !== 'weights' && (await isFolder(bundled))) return bundled;
   const pulled = pulledFolder(data);
-  return (await isThere(pulled)) ? pulled : data;
+  return (await isFolder(pulled)) ? pulled : data;
 }
 
 /**

@@ -51,6 +51,14 @@ function row(cells: readonly string[]): string {
     .trimEnd();
 }
 
+/** What the folders are for. Nothing is written beside the bundled weights. */
+const FOLDERS: Readonly<Record<string, string>> = {
+  cache: 'temporary files',
+  downloads: 'cache',
+  weights: 'bundled weights',
+  runs: 'here',
+};
+
 /** What follows the table: what is missing for more, and the folders. */
 export function doctorEnd(document: DoctorDocument, { width, colour }: ReportLayout): string {
   const { backends, automatic, folders, computed, terminal } = document;
@@ -70,8 +78,8 @@ export function doctorEnd(document: DoctorDocument, { width, colour }: ReportLay
     table(
       [{ header: 'folder' }, { header: 'writable' }, { header: 'free', align: 'right' }, { header: 'path' }],
       Object.entries(folders).map(([name, { path, writable, free }]) => [
-        name,
-        writable ? 'yes' : 'no',
+        FOLDERS[name] ?? name,
+        name === 'weights' ? MISSING : writable ? 'yes' : 'no',
         free === null ? MISSING : gigabytes(free),
         path,
       ]),

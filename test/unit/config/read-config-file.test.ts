@@ -69,7 +69,7 @@ describe('refused, with the path and what to do', () => {
     ['{"epochs": 3,,}', /my\.json is not valid JSON/],
     ['{"epochs": 3} /* never closed', /my\.json is not valid JSON/],
     // What is said about a place is said about the file's own.
-    ['{ // one\n "epochs": 3 x }', /my\.json is not valid JSON: .*position 22/],
+    ['{ // one\n "epochs": 3 x }', /my\.json is not valid JSON: .* in line 2, column 14/],
     ['[1]', /Expected a JSON object with option names as keys in .*my\.json/],
     ['null', /Expected a JSON object/],
     ['"epochs"', /Expected a JSON object/],
