@@ -2,14 +2,16 @@ import type { Settings } from '../config/settings.js';
 import { printableJson, printableLines, printableReport } from '../printable.js';
 import type { ReportLayout } from '../report/text/layout.js';
 
-const DEFAULT_WIDTH = 80;
+/** The columns of a stream that does not know them. */
+export const DEFAULT_WIDTH = 80;
 
 /** The widths in columns that --help is set for; bin/onecycle.js knows them too. */
 export const HELP_WIDTHS = [120, 100, 80, 60] as const;
 
 /** The columns that --help takes: the next of these, or all where there are fewer. */
 export function helpWidth({ isTTY, columns }: Pick<NodeJS.WriteStream, 'isTTY' | 'columns'>): number {
-  const there = isTTY ? columns : DEFAULT_WIDTH;
+  // A terminal that does not know its width has 0 columns.
+  const there = (isTTY && columns) || DEFAULT_WIDTH;
   return HELP_WIDTHS.find((width) => width <= there) ?? there;
 }
 

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { buildProgram } from '../../src/cli/program.js';
 import { checkSettings, readFlag } from '../../src/config/check-settings.js';
 import { flagName, OPTION_GROUPS, OPTIONS, type OptionSpec } from '../../src/config/options.js';
+import { helpTexts } from '../../src/cli/help-texts.js';
 import { helpWidth } from '../../src/cli/terminal.js';
 import { displayWidth } from '../../src/report/text/width.js';
 import { unpackRuns } from './recorded-fixture.js';
@@ -157,6 +158,33 @@ describe('help', () => {
     const widths = columns.map((there) => helpWidth({ isTTY: true, columns: there }));
     expect(widths).toEqual([40, 60, 60, 80, 80, 100, 100, 120, 120]);
     expect(helpWidth({ isTTY: false, columns: 200 })).toBe(80);
+    // Some terminals do not say how wide they are.
+    expect(helpWidth({ isTTY: true, columns: 0 })).toBe(80);
+  });
+
+  test.each([40, 41, 48, 59, 60, 70, 79, 80, 95])('fits %i columns, and lacks no word there', (width) => {
+    const words = (text = '') => text.replaceAll('\\\n', '').split(/\s+/u);
+    const wide = helpTexts([300]);
+    const texts = Object.entries(helpTexts([width]));
+    expect(texts.length).toBe(Object.keys(wide).length);
+    for (const [name, text] of texts) {
+      for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(width);
+      expect(words(text)).toEqual(words(wide[name.replace(`.${width}.`, '.300.')]));
+    }
+  });
+
+  test('has what a flag does below the flag where too little room is beside it', () => {
+    const [narrow, wide] = [helpTexts([40]), helpTexts([80])].map((texts) => Object.values(texts).join('\n'));
+    expect(narrow).toContain(
+      '\n  --class-depth <N>\n      how many folders name a class: 2\n      where animals/cats is one [1]\n',
+    );
+    expect(wide).toContain(
+      '\n  --class-depth <N>           how many folders name a class: 2 where\n                              animals/cats is one [1]\n',
+    );
+    expect(narrow).toContain(
+      '\n  onecycle find-lr --data photos \\\n  --seeds 5 --epochs 10\n      your own images: the rate for 10\n',
+    );
+    expect(narrow).toContain('Usage: onecycle predict [options] <run>\n       [images...]\n');
   });
 
   test.each(COMMANDS)('of %s lists its options, and theirs alone', async (name) => {
