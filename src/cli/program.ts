@@ -15,6 +15,13 @@ import { helpWidth } from './terminal.js';
 import type { Topics } from './help.js';
 import type { RawFlags } from './session.js';
 
+declare module 'commander' {
+  interface Command {
+    /** Ends with the error for a first word that is no command. It is there, but not in commander's own types. */
+    unknownCommand(): never;
+  }
+}
+
 const SUMMARY: Record<CommandName, string> = {
   'find-lr': 'learning-rate range test: a curve, suggestions, the rate to use',
   train: 'fine-tune with a fixed (decayed) rate, or with rate and momentum cycled at every mini-batch',
@@ -118,6 +125,7 @@ export function buildProgram(): Command {
     .version(version)
     .showHelpAfterError('(see onecycle --help)')
     .helpCommand(false)
+    .addHelpText('beforeAll', refuseUnknown)
     .addHelpText('after', topicHelp)
     .configureHelp(FITTED_HELP)
     .configureOutput({
@@ -304,6 +312,14 @@ function short(value: unknown): string {
   if (typeof value !== 'number') return String(value);
   const text = String(value);
   return text.length > 6 ? String(Number(value.toPrecision(3))) : text;
+}
+
+/** A first word that names no command is an error with --help too: help on something else would hide it. */
+function refuseUnknown({ command, error }: AddHelpTextContext): string {
+  const [word = '-'] = command.args;
+  const known = word.startsWith('-') || command.commands.some((inner) => inner.name() === word);
+  if (!error && command.commands.length > 0 && !known) command.unknownCommand();
+  return '';
 }
 
 function topicHelp(context: AddHelpTextContext): string {

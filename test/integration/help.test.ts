@@ -187,6 +187,14 @@ describe('help', () => {
     expect(narrow).toContain('Usage: onecycle predict [options] <run>\n       [images...]\n');
   });
 
+  test.each(['fetch', 'trian', 'data pul'])('of no command is the error about it: %s', async (line) => {
+    const words = line.split(' ');
+    const asked = await runCli([...words, '--help']);
+    expect(asked.code).toBe(2);
+    expect(asked.stderr).toContain(`unknown command '${words.at(-1)}'`);
+    expect(asked).toEqual(await runCli(words));
+  });
+
   test.each(COMMANDS)('of %s lists its options, and theirs alone', async (name) => {
     const { code, stdout, stderr } = await runCli([...name.split(' '), '--help']);
     expect(code).toBe(0);
