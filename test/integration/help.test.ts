@@ -297,6 +297,16 @@ describe('the manual', () => {
     for (const line of stdout.split('\n')) expect(displayWidth(line), line).toBeLessThanOrEqual(80);
   });
 
+  test.each(pages)(
+    '%s fits 40 columns but for its code, and shows no asterisks of Markdown',
+    async (topic) => {
+      const { stdout } = await runCli(['help', topic], { env: { COLUMNS: '40' } });
+      expect(stdout).not.toContain('**');
+      for (const line of stdout.split('\n').filter((text) => !text.startsWith('    ')))
+        expect(displayWidth(line), line).toBeLessThanOrEqual(40);
+    },
+  );
+
   test.each([...pages.map((topic) => `src/cli/manual/${topic}.md`), 'README.md'])(
     '%s names only flags, pages and commands that there are',
     (file) => {
