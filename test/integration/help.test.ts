@@ -307,6 +307,14 @@ describe('the manual', () => {
     },
   );
 
+  test('names the help of a command that has the name of a page', async () => {
+    const commands = buildProgram().commands.map((known) => known.name());
+    const both = pages.filter((topic) => commands.includes(topic));
+    expect(both).toContain('data');
+    for (const topic of both)
+      expect((await runCli(['help', topic])).stdout).toContain(`onecycle ${topic} --help`);
+  });
+
   test.each([...pages.map((topic) => `src/cli/manual/${topic}.md`), 'README.md'])(
     '%s names only flags, pages and commands that there are',
     (file) => {
