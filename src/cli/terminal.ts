@@ -15,11 +15,16 @@ export function helpWidth({ isTTY, columns }: Pick<NodeJS.WriteStream, 'isTTY' |
   return HELP_WIDTHS.find((width) => width <= there) ?? there;
 }
 
+/** Whether this is a terminal that knows escape codes. TERM=dumb says that it does not, as in the shells of editors. */
+export function takesEscapes({ isTTY = false }: { readonly isTTY?: boolean }): boolean {
+  return isTTY && process.env['TERM'] !== 'dumb';
+}
+
 /** Width and colour of a stream; NO_COLOR and FORCE_COLOR as their sites define them. */
 export function layout(settings: Pick<Settings, 'color'>, stream: NodeJS.WriteStream): ReportLayout {
   const { NO_COLOR, FORCE_COLOR, COLUMNS } = process.env;
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
-  const wanted = forced || (stream.isTTY === true && (NO_COLOR === undefined || NO_COLOR === ''));
+  const wanted = forced || (takesEscapes(stream) && (NO_COLOR === undefined || NO_COLOR === ''));
   const columns = stream.columns ?? Number(COLUMNS);
   return {
     colour: settings.color && wanted,
