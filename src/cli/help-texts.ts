@@ -6,10 +6,10 @@ import { HELP_WIDTHS } from './terminal.js';
 
 // The build writes what --help prints to files, and bin/onecycle.js prints these: no module has to be loaded for it.
 
-/** Every text of --help by the name of its file, as in «onecycle.data.check.80.txt». */
-export function helpTexts(): Readonly<Record<string, string>> {
+/** Every text of --help in each of these widths, by the name of its file, as in «onecycle.data.check.80.txt». */
+export function helpTexts(widths: readonly number[] = HELP_WIDTHS): Readonly<Record<string, string>> {
   const texts: Record<string, string> = {};
-  for (const width of HELP_WIDTHS) {
+  for (const width of widths) {
     const add = (command: Command, outer: string) => {
       const name = `${outer}${command.name()}.`;
       let text = '';

@@ -15,7 +15,8 @@ import { layout } from './terminal.js';
 export type Topics = Readonly<Record<string, string>>;
 
 /**
- * `onecycle help PAGE`.
+ * `onecycle help PAGE`. For `| less` and into a file the page has no colours and 80 columns, or COLUMNS where that is set: what
+ * reads it may be narrower or wider than this terminal.
  * @throws UsageError with the nearest of the topics and commands where there is no such page
  */
 export async function printPage(name: string, topics: Topics, commands: readonly string[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { type AddHelpTextContext, Command, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import {
   type CommandName,
@@ -10,9 +10,17 @@ import {
 import { printableLines } from '../printable.js';
 import { type RateTable, readDefaults, type Settings } from '../config/settings.js';
 import { requireOpenFiles } from '../system.js';
+import { commandLine, FITTED_HELP, helperOf, wrapped } from './help-layout.js';
 import { helpWidth } from './terminal.js';
 import type { Topics } from './help.js';
 import type { RawFlags } from './session.js';
+
+declare module 'commander' {
+  interface Command {
+    /** Ends with the error for a first word that is no command. It is there, but not in commander's own types. */
+    unknownCommand(): never;
+  }
+}
 
 const SUMMARY: Record<CommandName, string> = {
   'find-lr': 'learning-rate range test: a curve, suggestions, the rate to use',
@@ -68,7 +76,7 @@ const EXAMPLES: Readonly<Record<CommandName, readonly (readonly [line: string, p
       'both policies on your own images, and a page to send around',
     ],
     [
-      'onecycle compare --policies fixed:cosine,1cycle,1cycle:no-momentum --lr auto',
+      'onecycle compare --lr auto --policies fixed:cosine,1cycle,1cycle:no-momentum',
       'three arms, each with a rate found for its policy',
     ],
     ['onecycle compare --seeds 20 --plan --out /shared/runs', 'one command a run, for a cluster'],
@@ -117,7 +125,9 @@ export function buildProgram(): Command {
     .version(version)
     .showHelpAfterError('(see onecycle --help)')
     .helpCommand(false)
+    .addHelpText('beforeAll', refuseUnknown)
     .addHelpText('after', topicHelp)
+    .configureHelp(FITTED_HELP)
     .configureOutput({
       writeErr: (text) => process.stderr.write(printableLines(text)),
       getOutHelpWidth: () => helpWidth(process.stdout),
@@ -286,8 +296,9 @@ function addOptions(command: Command, name: CommandName, settings: Settings, rat
     }
   }
   command.helpOption('-h, --help', 'this help');
-  if (name === 'train' || name === 'compare') command.addHelpText('after', () => rateHelp(settings, rates));
-  return command.addHelpText('after', () => exampleHelp(name));
+  if (name === 'train' || name === 'compare')
+    command.addHelpText('after', (context) => rateHelp(settings, rates, context));
+  return command.addHelpText('after', (context) => exampleHelp(name, context));
 }
 
 function shownDefault(key: OptionName, settings: Settings): string {
@@ -303,22 +314,38 @@ function short(value: unknown): string {
   return text.length > 6 ? String(Number(value.toPrecision(3))) : text;
 }
 
-function topicHelp(): string {
-  const lines = Object.entries(TOPICS).map(([topic, about]) => `  ${topic.padEnd(25)}${about}`);
-  return `\nPages of the manual (onecycle help <topic>):\n${lines.join('\n')}`;
+/** A first word that names no command is an error with --help too: help on something else would hide it. */
+function refuseUnknown({ command, error }: AddHelpTextContext): string {
+  const [word = '-'] = command.args;
+  const known = word.startsWith('-') || command.commands.some((inner) => inner.name() === word);
+  if (!error && command.commands.length > 0 && !known) command.unknownCommand();
+  return '';
 }
 
-function exampleHelp(name: CommandName): string {
-  const examples = EXAMPLES[name].map(([line, purpose]) => `  ${line}\n      ${purpose}`);
+function topicHelp(context: AddHelpTextContext): string {
+  const helper = helperOf(context);
+  const widest = Math.max(...Object.keys(TOPICS).map((topic) => topic.length));
+  const items = Object.entries(TOPICS).map(([topic, about]) =>
+    helper.formatItem(topic, widest, about, helper),
+  );
+  return `\n${wrapped('Pages of the manual (onecycle help <topic>):', helper)}\n${items.join('\n')}`;
+}
+
+function exampleHelp(name: CommandName, context: AddHelpTextContext): string {
+  const helper = helperOf(context);
+  const examples = EXAMPLES[name].map(([line, purpose]) =>
+    helper.formatItem(commandLine(line, helper), Infinity, purpose, helper),
+  );
   return `\nExamples:\n${examples.join('\n')}`;
 }
 
-function rateHelp(settings: Settings, rates: RateTable): string {
+function rateHelp(settings: Settings, rates: RateTable, context: AddHelpTextContext): string {
   const rows = Object.entries(rates).map(([part, byPolicy]) => {
     const named = part === 'last' ? 'last:N' : part;
     return `  ${named.padEnd(8)}${Object.entries(byPolicy)
       .map(([policy, rate]) => `${policy} ${rate}`)
       .join('   ')}`;
   });
-  return `\nLearning rates without --lr, by trained part and policy [${settings.trainable}]:\n${rows.join('\n')}`;
+  const heading = `Learning rates without --lr, by trained part and policy [${settings.trainable}]:`;
+  return `\n${wrapped(heading, helperOf(context))}\n${rows.join('\n')}`;
 }

@@ -4,9 +4,10 @@ import type { EpochRecord } from '../runs/documents.js';
 import { formatBytes, formatDuration, formatLoss } from '../report/text/numbers.js';
 import { breakAtBlanks, pad, truncate } from '../report/text/width.js';
 import type { Emit, ExperimentEvent } from '../workbench/events.js';
+import { takesEscapes } from './terminal.js';
 import { TimeLeft } from './time-left.js';
 
-/** Shows an experiment's events on stderr: bars on a terminal, plain lines elsewhere, warnings only when quiet. */
+/** Shows an experiment's events on stderr: bars on a terminal that can draw them, plain lines elsewhere, warnings only when quiet. */
 export interface ProgressView {
   readonly emit: Emit;
   /** Lines above the bars, whatever they hold. */
@@ -36,7 +37,7 @@ export function openProgress(
   now: () => number = () => performance.now(),
 ): ProgressView {
   const { emit, say, stop } =
-    quiet || stream.isTTY !== true ? plainLines(quiet, stream, now) : bars(stream, now);
+    quiet || !takesEscapes(stream) ? plainLines(quiet, stream, now) : bars(stream, now);
   return {
     emit: (event) => emit(printableEvent(event)),
     say: (lines) => say(printableLines(lines)),

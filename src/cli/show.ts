@@ -20,7 +20,7 @@ import { readRecordedRun, type RecordedRun, writerOf } from '../show/recorded-ru
 import { afterRangeTest, pageOf, rangeTestPlaces, sayClosing } from './closing.js';
 import { Exit } from './errors.js';
 import { checkReportFolder, listenForSignals, type RawFlags } from './session.js';
-import { layout, printBesides, printResult, say } from './terminal.js';
+import { layout, printBesides, printResult, say, takesEscapes } from './terminal.js';
 
 /** `onecycle show RUN`. */
 export async function runShow(given: string, flags: RawFlags): Promise<void> {
@@ -189,7 +189,7 @@ export async function runDoctor(flags: RawFlags): Promise<void> {
     report(`${machineText(machine, asked)}\n\n${backendRows(asked)}`);
     const found = await examine(machine, stop.signal, (probe) => report(backendRow(probe, asked)));
     const terminal = {
-      interactive: process.stderr.isTTY === true,
+      interactive: takesEscapes(process.stderr),
       columns: asked.width,
       colour: asked.colour,
     };

@@ -2,22 +2,29 @@ import type { Settings } from '../config/settings.js';
 import { printableJson, printableLines, printableReport } from '../printable.js';
 import type { ReportLayout } from '../report/text/layout.js';
 
-const DEFAULT_WIDTH = 80;
+/** The columns of a stream that does not know them. */
+export const DEFAULT_WIDTH = 80;
 
 /** The widths in columns that --help is set for; bin/onecycle.js knows them too. */
 export const HELP_WIDTHS = [120, 100, 80, 60] as const;
 
 /** The columns that --help takes: the next of these, or all where there are fewer. */
 export function helpWidth({ isTTY, columns }: Pick<NodeJS.WriteStream, 'isTTY' | 'columns'>): number {
-  const there = isTTY ? columns : DEFAULT_WIDTH;
+  // A terminal that does not know its width has 0 columns.
+  const there = (isTTY && columns) || DEFAULT_WIDTH;
   return HELP_WIDTHS.find((width) => width <= there) ?? there;
+}
+
+/** Whether this is a terminal that knows escape codes. TERM=dumb says that it does not, as in the shells of editors. */
+export function takesEscapes({ isTTY = false }: { readonly isTTY?: boolean }): boolean {
+  return isTTY && process.env['TERM'] !== 'dumb';
 }
 
 /** Width and colour of a stream; NO_COLOR and FORCE_COLOR as their sites define them. */
 export function layout(settings: Pick<Settings, 'color'>, stream: NodeJS.WriteStream): ReportLayout {
   const { NO_COLOR, FORCE_COLOR, COLUMNS } = process.env;
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
-  const wanted = forced || (stream.isTTY === true && (NO_COLOR === undefined || NO_COLOR === ''));
+  const wanted = forced || (takesEscapes(stream) && (NO_COLOR === undefined || NO_COLOR === ''));
   const columns = stream.columns ?? Number(COLUMNS);
   return {
     colour: settings.color && wanted,

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { buildProgram } from '../../src/cli/program.js';
 import { checkSettings, readFlag } from '../../src/config/check-settings.js';
 import { flagName, OPTION_GROUPS, OPTIONS, type OptionSpec } from '../../src/config/options.js';
+import { helpTexts } from '../../src/cli/help-texts.js';
 import { helpWidth } from '../../src/cli/terminal.js';
 import { displayWidth } from '../../src/report/text/width.js';
 import { unpackRuns } from './recorded-fixture.js';
@@ -157,6 +158,41 @@ describe('help', () => {
     const widths = columns.map((there) => helpWidth({ isTTY: true, columns: there }));
     expect(widths).toEqual([40, 60, 60, 80, 80, 100, 100, 120, 120]);
     expect(helpWidth({ isTTY: false, columns: 200 })).toBe(80);
+    // Some terminals do not say how wide they are.
+    expect(helpWidth({ isTTY: true, columns: 0 })).toBe(80);
+  });
+
+  test.each([40, 41, 48, 59, 60, 70, 79, 80, 95])('fits %i columns, and lacks no word there', (width) => {
+    const words = (text = '') => text.replaceAll('\\\n', '').split(/\s+/u);
+    const wide = helpTexts([300]);
+    const texts = Object.entries(helpTexts([width]));
+    expect(texts.length).toBe(Object.keys(wide).length);
+    for (const [name, text] of texts) {
+      for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(width);
+      expect(words(text)).toEqual(words(wide[name.replace(`.${width}.`, '.300.')]));
+    }
+  });
+
+  test('has what a flag does below the flag where too little room is beside it', () => {
+    const [narrow, wide] = [helpTexts([40]), helpTexts([80])].map((texts) => Object.values(texts).join('\n'));
+    expect(narrow).toContain(
+      '\n  --class-depth <N>\n      how many folders name a class: 2\n      where animals/cats is one [1]\n',
+    );
+    expect(wide).toContain(
+      '\n  --class-depth <N>           how many folders name a class: 2 where\n                              animals/cats is one [1]\n',
+    );
+    expect(narrow).toContain(
+      '\n  onecycle find-lr --data photos \\\n  --seeds 5 --epochs 10\n      your own images: the rate for 10\n',
+    );
+    expect(narrow).toContain('Usage: onecycle predict [options] <run>\n       [images...]\n');
+  });
+
+  test.each(['fetch', 'trian', 'data pul'])('of no command is the error about it: %s', async (line) => {
+    const words = line.split(' ');
+    const asked = await runCli([...words, '--help']);
+    expect(asked.code).toBe(2);
+    expect(asked.stderr).toContain(`unknown command '${words.at(-1)}'`);
+    expect(asked).toEqual(await runCli(words));
   });
 
   test.each(COMMANDS)('of %s lists its options, and theirs alone', async (name) => {
@@ -259,6 +295,24 @@ describe('the manual', () => {
     expect(stdout).toMatch(/^.+\n═+\n/);
     expect(stdout.split('\n').length).toBeGreaterThan(30);
     for (const line of stdout.split('\n')) expect(displayWidth(line), line).toBeLessThanOrEqual(80);
+  });
+
+  test.each(pages)(
+    '%s fits 40 columns but for its code, and shows no asterisks of Markdown',
+    async (topic) => {
+      const { stdout } = await runCli(['help', topic], { env: { COLUMNS: '40' } });
+      expect(stdout).not.toContain('**');
+      for (const line of stdout.split('\n').filter((text) => !text.startsWith('    ')))
+        expect(displayWidth(line), line).toBeLessThanOrEqual(40);
+    },
+  );
+
+  test('names the help of a command that has the name of a page', async () => {
+    const commands = buildProgram().commands.map((known) => known.name());
+    const both = pages.filter((topic) => commands.includes(topic));
+    expect(both).toContain('data');
+    for (const topic of both)
+      expect((await runCli(['help', topic])).stdout).toContain(`onecycle ${topic} --help`);
   });
 
   test.each([...pages.map((topic) => `src/cli/manual/${topic}.md`), 'README.md'])(

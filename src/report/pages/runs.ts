@@ -8,7 +8,8 @@ import { lastPart } from '../text/width.js';
 const NAMED = 5;
 
 /**
- * Recorded runs as a table, or where that does not fit, in two lines each.
+ * Recorded runs as a table. Where that does not fit it lacks arm and seed if the runs' names have them, and names of data are
+ * cut; where that does not fit either, each run has two lines or more.
  * @param now milliseconds since 1970, which ages are counted up to
  */
 export function runsReport(document: RunsDocument, now: number, layout: ReportLayout): string {
@@ -74,9 +75,10 @@ function commonData(runs: readonly ListedRun[]): string | null {
 function runList(runs: readonly ListedRun[], now: number, layout: ReportLayout): string {
   const alike = commonData(runs) !== null;
   const columns: TableColumn[] = [
-    ...['run', 'arm', ...(alike ? [] : ['data'])].map((header) => ({ header })),
+    ...['run', 'arm'].map((header) => ({ header, whole: true })),
+    ...(alike ? [] : [{ header: 'data' }]),
     { header: 'seed', align: 'right' },
-    { header: 'status' },
+    { header: 'status', whole: true },
     ...['best', 'final', 'age', 'size'].map((header): TableColumn => ({ header, align: 'right' })),
   ];
   const rows = runs.map((run) => [
@@ -91,6 +93,27 @@ function runList(runs: readonly ListedRun[], now: number, layout: ReportLayout):
     formatBytes(run.bytes),
   ]);
   if (tableWidth(columns, rows) <= layout.width) return table(columns, rows, layout);
+  const said = runs.every(saysArmAndSeed) ? ['arm', 'seed'] : [];
+  const kept = columns.flatMap(({ header }, index) => (said.includes(header) ? [] : [index]));
+  return table(
+    columns.filter((_, index) => kept.includes(index)),
+    rows.map((cells) => cells.filter((_, index) => kept.includes(index))),
+    layout,
+    () => runsInLines(columns, rows, layout),
+  );
+}
+
+/** Whether a run's folder is called as this program calls it, so that columns of arm and seed tell nothing new. */
+function saysArmAndSeed({ run, arm, seed }: ListedRun): boolean {
+  const said = `${(arm ?? 'find-lr').replaceAll(':', '-')}-seed${seed}`;
+  return `${lastPart(run)}-`.startsWith(`${said}-`);
+}
+
+function runsInLines(
+  columns: readonly TableColumn[],
+  rows: readonly (readonly string[])[],
+  layout: ReportLayout,
+): string {
   return rows
     .map(([name = '', ...cells]) => {
       const facts = columns.slice(1).map(({ header }, i) => [header, cells[i] ?? ''] as const);

@@ -17,8 +17,13 @@ export function sideBySide(left: string, right: string, from: number): string {
 
 /** A wrapped paragraph, its lines after the first indented to stand under the text that follows `lead`. */
 export function paragraph(text: string, width: number, lead = ''): string {
+  return paintedParagraph(printable(text), width, lead);
+}
+
+/** The same of a text that is our own, whose words may be painted, each by itself. */
+export function paintedParagraph(text: string, width: number, lead = ''): string {
   const indent = displayWidth(lead);
-  return wrap(printable(text), Math.max(1, width - indent))
+  return wrap(text, Math.max(1, width - indent))
     .map((line, index) => (index === 0 ? lead : ' '.repeat(indent)) + line)
     .join('\n');
 }

@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { PassThrough } from 'node:stream';
 import { openProgress } from '../../../src/cli/progress.js';
+
+// Whatever terminal the tests run in.
+beforeEach(() => void vi.stubEnv('TERM', 'xterm'));
 
 /** A terminal of 80 columns, and what was written to it. */
 function terminal() {
