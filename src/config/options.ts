@@ -81,7 +81,8 @@ export const OPTION_GROUPS = {
       below: 1,
       argument: 'F',
       commands: READING,
-      description: 'share of each class held out where DIR has no validation part',
+      description:
+        'share of each class held out where DIR has no validation part; at least one image of each class',
     },
     splitSeed: {
       type: 'integer',
@@ -146,7 +147,7 @@ export const OPTION_GROUPS = {
       type: 'trainable',
       argument: 'PART',
       commands: ALL,
-      description: 'all, head, or last:N blocks from the end',
+      description: 'all, head, or last:N blocks from the end (a V2 has 17, a V1 13)',
     },
     batchNorm: {
       type: 'choice',
@@ -436,7 +437,7 @@ export const OPTION_GROUPS = {
       argument: 'P,P',
       commands: COMPARE,
       description:
-        'arms: fixed, fixed:cosine, 1cycle:linear, 1cycle:no-momentum, 1cycle:bn-train, 1cycle@100, a config file; the first is the baseline',
+        'arms: fixed, fixed:cosine, 1cycle:linear, 1cycle:no-momentum, 1cycle:bn-train, 1cycle@100 (other seeds), a config file; the first is the baseline (see onecycle help statistics)',
     },
     seeds: {
       type: 'integer',
@@ -549,7 +550,7 @@ export const OPTION_GROUPS = {
       choices: ['tfjs', 'onnx', 'keras', 'savedmodel'],
       argument: 'F',
       commands: EXPORT,
-      description: 'tfjs, with a page for the browser, or onnx; says how to get the others [tfjs]',
+      description: 'tfjs, with a page for the browser, or onnx [tfjs]',
     },
     tensorboard: {
       type: 'flag',
@@ -576,12 +577,14 @@ export const OPTION_GROUPS = {
     dryRun: {
       type: 'flag',
       commands: ALL,
-      description: 'show schedule, steps, rates, memory and time, and train nothing',
+      description:
+        'show schedule, steps, rates, memory and time, and train nothing; --lr auto still runs its range test, and keeps it in --out',
     },
     plan: {
       type: 'flag',
       commands: COMPARE,
-      description: 'print one train command per arm and seed, the power and the time; train nothing',
+      description:
+        'print one train command per arm and seed, the power and the time, and train none of them; a range test that they need is run, and kept in --out',
     },
   },
 } as const satisfies Record<string, Record<string, OptionSpec>>;

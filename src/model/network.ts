@@ -116,7 +116,7 @@ export function firstTrainableBlock(
   if (!(wanted >= 1 && wanted <= countable)) {
     const kind = backbone.version === 2 ? 'inverted residuals' : 'depthwise-separable blocks';
     throw new UsageError(
-      `trainable ${JSON.stringify(trainable)}: expected all, head, or last:N with N from 1 to ${countable}, ` +
+      `--trainable ${JSON.stringify(trainable)}: expected all, head, or last:N with N from 1 to ${countable}, ` +
         `the number of ${kind} of this MobileNet V${backbone.version}.`,
     );
   }

@@ -192,8 +192,8 @@ function lateStatistics({ bnMomentum }: NetworkConfig, steps: number): string | 
   if (left <= TELLING) return undefined;
   const enough = Math.floor(100 * NEGLIGIBLE ** (1 / steps)) / 100;
   return (
-    `Batch norm keeps ${bnMomentum} of its running statistics a step: after ${steps} steps ${left.toFixed(2)} of what evaluation ` +
-    `goes by will still be what the run began with. --bn-momentum ${enough} leaves less than ${NEGLIGIBLE}.`
+    `Batch norm keeps ${bnMomentum} of its running statistics at each step: after ${steps} steps they are still ` +
+    `${Math.round(100 * left)}% the initial ones, and evaluation goes by them. --bn-momentum ${enough} leaves less than ${100 * NEGLIGIBLE}%.`
   );
 }
 

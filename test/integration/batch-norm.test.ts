@@ -271,7 +271,7 @@ test('a run too short for its running statistics is told, with what would do', a
   expect(code, stderr).toBe(0);
   // 0.99 to the power of 28 is 0.755, 0.84 to it 0.0076, and 0.85 to it 0.0106.
   expect(stderr.replaceAll(/\s+/g, ' ')).toContain(
-    'Batch norm keeps 0.99 of its running statistics a step: after 28 steps 0.75 of what evaluation goes by will still be what the run began with. --bn-momentum 0.84 leaves less than 0.01.',
+    'Batch norm keeps 0.99 of its running statistics at each step: after 28 steps they are still 75% the initial ones, and evaluation goes by them. --bn-momentum 0.84 leaves less than 1%.',
   );
 });
 

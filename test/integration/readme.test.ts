@@ -64,6 +64,8 @@ test('README: your own folder of photographs', async () => {
   expect(stdout).toMatch(/^accuracy 0\.\d+ \(\d+\/36\)|^accuracy 1\.000 \(36\/36\)/mu);
   expect(existsSync(join(cwd, 'page', 'report.html'))).toBe(true);
   expect(existsSync(join(cwd, 'web', 'index.html'))).toBe(true);
+  // Earlier commands of the README leave runs of other data there, under the same names.
+  expect(existsSync(join(cwd, 'runs'))).toBe(false);
 });
 
 const WITHOUT_PARALLEL = !existsSync('/usr/bin/parallel') && process.env['CI'] === undefined;

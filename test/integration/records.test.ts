@@ -308,7 +308,7 @@ test('compare takes a folder of runs, and a pattern that no shell has expanded',
 
 test.each([
   ['data', 'photos', 'No such data folder: '],
-  ['weights', 'mine/model.json', 'weights "mine/model.json": there is no such name'],
+  ['weights', 'mine/model.json', '--weights "mine/model.json": there is no such name'],
   ['lr', 'from:runs/find-lr-seed0', 'there is no runs/find-lr-seed0/suggestion.json'],
 ])(
   'a relative %s in a config file that is not there: which folder it counts from',

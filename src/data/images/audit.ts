@@ -101,7 +101,7 @@ function unevenClasses(classNames: readonly string[], train: readonly PreparedSa
   const share = ((100 * most) / train.length).toFixed(0);
   return (
     `uneven classes: ${named(most)} training images, ${named(least)}; ` +
-    `always guessing the largest class would be right for ${share} % of the training images`
+    `always guessing the largest class would be right for ${share}% of the training images`
   );
 }
 

@@ -80,7 +80,7 @@ async function explained<T>(path: string, read: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new UsageError(
-      `weights ${path}: ${error.message}\nExpected a TFJS layers-model of MobileNet V1 or V2, as tensorflowjs_converter or tfjs ` +
+      `--weights ${path}: ${error.message}\nExpected a TFJS layers-model of MobileNet V1 or V2, as tensorflowjs_converter or tfjs ` +
         'save one, or a file of Keras (.h5 or .keras) with one, in float32.',
       { cause: error },
     );

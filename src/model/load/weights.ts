@@ -99,7 +99,7 @@ function unusable(nameOrPath: string, reason: string): UsageError {
 
 function unusableText(nameOrPath: string, reason: string): string {
   return (
-    `weights ${JSON.stringify(nameOrPath)}: ${reason}${reason.endsWith('?') ? '' : '.'} Expected a bundled name (${bundledWeights().join(', ')}), ` +
+    `--weights ${JSON.stringify(nameOrPath)}: ${reason}${reason.endsWith('?') ? '' : '.'} Expected a bundled name (${bundledWeights().join(', ')}), ` +
     `a name to download (${KNOWN_NAMES}), a folder with a model.json, the model.json of a TFJS layers-model, or a .h5 or .keras file of Keras, ` +
     'of MobileNet V1 or V2.'
   );

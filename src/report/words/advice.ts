@@ -10,14 +10,14 @@ export function adviceReason({ finding, agreement }: Recommendation, classes: nu
   const { seeds, trainingSteps, shortestSteps, halfway, lowest } = finding;
   const shorter =
     trainingSteps > shortestSteps
-      ? `a shorter one by more, down to ${shortestSteps} steps`
-      : 'a shorter one by the same';
+      ? `more for a shorter one, down to ${shortestSteps} steps`
+      : 'the same for a shorter one';
   const { learningRate } = finding.rates;
   return (
     `${seeds === 1 ? 'On one seed' : `Over ${seeds} seeds`} the loss is halfway down near ${twoDigits(halfway)} and ` +
-    `lowest near ${twoDigits(lowest)}. A training of ${trainingSteps} steps is best served by ` +
-    `${twoDigits(learningRate / halfway)} times the former as 1cycle's maximum, ${twoDigits(learningRate)}, and by ` +
-    `${fixedShare(finding.rates)}; a longer one by less, ${shorter}. ` +
+    `lowest near ${twoDigits(lowest)}. For a training of ${trainingSteps} steps take ` +
+    `${twoDigits(learningRate / halfway)} times the first of these as 1cycle's maximum, ${twoDigits(learningRate)}, and ` +
+    `${fixedShare(finding.rates)}; less for a longer one, ${shorter}. ` +
     agreementInWords(agreement)
   );
 }
@@ -75,7 +75,7 @@ function refusal(finding: Exclude<RangeFinding, { readonly kind: 'rate' }>, clas
     case 'never-rose':
       return (
         `The loss was still low at the highest rate, ${twoDigits(finding.highestRate)}, and never rose: the test ` +
-        'does not show what the network bears. Raise --max-lr.'
+        'does not show how large a rate the network tolerates. Raise --max-lr.'
       );
     case 'below-range':
       return (
@@ -92,7 +92,7 @@ function level({ start }: { readonly start: number }, classes: number): string {
   return `${twoDigits(start)} (guessing among ${classes} classes gives ${twoDigits(Math.log(classes))})`;
 }
 
-/** What stands for a reason where a range test was interrupted: half a test says nothing about what the network bears. */
+/** What stands for a reason where a range test was interrupted: half a test says nothing about how large a rate the network tolerates. */
 export function interruptedReason(steps: number, planned: number): string {
   return `The test was interrupted after ${steps} of ${planned} steps: what it shows is too little to recommend a rate. Run it again.`;
 }

@@ -202,7 +202,7 @@ describe('preparing images', () => {
       ),
       expect.stringMatching(/^1 of 11 validation images is .*val\/b\/copy\.png = train\/b\/0\.png/),
       // 6 against 3; 6 of 9.
-      expect.stringMatching(/"b" has 6 .*"a" has 3.*67 %/),
+      expect.stringMatching(/"b" has 6 .*"a" has 3.*67%/),
       "2 of 20 images are smaller than the network's input, and enlarged (val/a/dot.png, val/a/line.png)",
       expect.stringMatching(
         /^2 of 20 images are less than 8 pixels .*\(val\/a\/dot\.png, val\/a\/line\.png\)$/,

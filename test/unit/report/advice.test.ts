@@ -27,24 +27,24 @@ const found = (
 describe('adviceReason', () => {
   it('says what the curve shows, what follows for the training, and how far chance moves it', () => {
     expect(adviceReason(found(3), 10)).toBe(
-      'Over 3 seeds the loss is halfway down near 9.9e-5 and lowest near 6.9e-4. A training of 160 steps is best ' +
-        "served by 3.5 times the former as 1cycle's maximum, 3.5e-4, and by 0.67 of that as a fixed rate, " +
-        '2.3e-4; a longer one by less, a shorter one by more, down to 45 steps. The seeds agree within a factor of 1.9 (good): that ' +
+      'Over 3 seeds the loss is halfway down near 9.9e-5 and lowest near 6.9e-4. For a training of 160 steps take ' +
+        "3.5 times the first of these as 1cycle's maximum, 3.5e-4, and 0.67 of that as a fixed rate, " +
+        '2.3e-4; less for a longer one, more for a shorter one, down to 45 steps. The seeds agree within a factor of 1.9 (good): that ' +
         'is how far chance moves the rate, not how near it is to the best one.',
     );
   });
 
-  it('says that a training as short as they come bears no more', () => {
+  it('says that a training as short as they come gets no more', () => {
     const { finding, ...rest } = found(3);
     const short = { ...rest, finding: { ...finding, trainingSteps: 8 } as typeof finding };
-    expect(adviceReason(short, 10)).toContain('; a longer one by less, a shorter one by the same. ');
+    expect(adviceReason(short, 10)).toContain('; less for a longer one, the same for a shorter one. ');
   });
 
   it('says of a head alone that a fixed rate is the same', () => {
     const same = { learningRate: 4e-3, fixedLearningRate: 4e-3 };
     const { finding, ...rest } = found(3);
     expect(adviceReason({ ...rest, finding: { ...finding, rates: same } as typeof finding }, 10)).toContain(
-      "as 1cycle's maximum, 4e-3, and by the same as a fixed rate; a longer one by less",
+      "as 1cycle's maximum, 4e-3, and the same as a fixed rate; less for a longer one",
     );
   });
 
