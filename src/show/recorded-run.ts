@@ -51,7 +51,7 @@ async function isRangeTest(dir: string): Promise<boolean> {
 
 /** The parts that JSONL files hold too are taken from there: their lines have been checked. */
 function trainDocument({ dir, ...record }: RunRecord): TrainDocument {
-  const { config, environment, dataset, epochs, events, predictions, result, status } = record;
+  const { config, environment, dataset, epochs, events, result, status } = record;
   const path = join(dir, RUN_FILES.config);
   requireFields(config, path, { policy: 'string', seed: 'number', lr: 'number', labelSmoothing: 'number' });
   const told = isJsonObject(result?.['environment']) ? result['environment'] : withoutVersion(environment);

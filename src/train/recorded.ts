@@ -12,7 +12,6 @@ import { readDocument } from '../runs/read-document.js';
 import { inOrder, listRuns, readRun, recordKey } from '../runs/read-run.js';
 import type { Emit } from '../workbench/events.js';
 import { datasetDocument, type OpenBench, type Workbench } from '../workbench/bench.js';
-import type { RunContext } from './run.js';
 
 /** A recorded run that makes training one from its start needless, or impossible. */
 export interface FoundRun {
@@ -24,6 +23,12 @@ export interface FoundRun {
   readonly state: 'ended' | 'running' | 'resumable';
   /** Of a running one: who trains it, as a sentence. */
   readonly owner: string | null;
+}
+
+/** The folder of runs to look in, and where a run would be computed. */
+interface Place {
+  readonly out: string;
+  readonly environment: Environment;
 }
 
 /** Of several runs with one key the first of these counts. */
@@ -65,7 +70,7 @@ export function searchFor(configs: readonly RunConfig[], emit: Emit = () => unde
 export async function findAgain(
   { whole }: OpenBench,
   config: RunConfig,
-  { out, environment, emit }: Pick<RunContext, 'out' | 'environment' | 'emit'>,
+  { out, environment, emit }: Place & { readonly emit: Emit },
 ): Promise<FoundRun | undefined> {
   const found = await findRecorded(out, searchFor([config], emit));
   // Only a candidate waits for the hashes, which are known once all images are decoded.
@@ -90,7 +95,7 @@ export async function requireFirst(
   dir: string,
   bench: Workbench,
   config: RunConfig,
-  { out, environment }: Pick<RunContext, 'out' | 'environment'>,
+  { out, environment }: Place,
 ): Promise<void> {
   const name = runName(config);
   if (basename(dir) === name) return;

@@ -81,7 +81,7 @@ describe('options that are refused', () => {
     [
       'train',
       '--batch-size 25',
-      /at most 24 for --batch-size, .* in ROOT\/data, but received 25\. Give .* 24 or less/,
+      /--batch-size is 25, more than the 24 training images in ROOT\/data\. Give .* 24 or less/,
     ],
     [
       'train',
