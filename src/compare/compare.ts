@@ -8,7 +8,7 @@ import { planGrid, type PlannedRun } from './grid.js';
 import { type RunTask, type TaskOutcome, trainAll } from './pool.js';
 import { type CompareOutcome, loadStatistics, outcomeOf } from './outcome.js';
 import { type FailedRun, readRuns } from './read.js';
-import { findRecorded, type FoundRun, plannedRunKey, searchFor } from '../train/recorded.js';
+import { findRecorded, type FoundRun, plannedRunKey, searchFor, searchNow } from '../train/recorded.js';
 
 /** Trains every arm with every seed, taking finished runs of the same key from --out, and compares. */
 export async function compare(request: TrainRequest): Promise<CompareOutcome> {
@@ -78,7 +78,7 @@ async function lookAgain(
 ): Promise<FoundRun | undefined> {
   if (run === undefined) return undefined;
   const { bench, config } = run;
-  const found = await findRecorded(settings.out, searchFor([config]));
+  const found = await findRecorded(settings.out, searchNow(config));
   return found.get(plannedRunKey(bench, config, environment));
 }
 

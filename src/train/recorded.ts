@@ -36,6 +36,8 @@ const PREFERENCE: readonly FoundRun['state'][] = ['ended', 'running', 'resumable
 
 /** Which of the runs in a folder are looked for, and who is told of those that cannot be read. */
 interface Search {
+  /** The name that training gives their folders, where no others are meant; a number may follow it. */
+  readonly named?: string;
   readonly wanted?: (config: JsonObject) => boolean;
   readonly note?: (text: string) => void;
 }
@@ -61,6 +63,11 @@ export function searchFor(configs: readonly RunConfig[], emit: Emit = () => unde
     wanted: (config) => keys.has(settingsKey(config)),
     note: (text) => emit({ type: 'warning', text }),
   };
+}
+
+/** Finds what is being made of one run at this moment: its folder has the name that training gives it. */
+export function searchNow(config: RunConfig): Search {
+  return { ...searchFor([config]), named: runName(config) };
 }
 
 /**
@@ -100,7 +107,7 @@ export async function requireFirst(
   const name = runName(config);
   if (basename(dir) === name) return;
   const key = plannedRunKey(bench, config, environment);
-  for (const record of await readableRuns(out, searchFor([config]))) {
+  for (const record of await readableRuns(out, searchNow(config))) {
     const earlier = inOrder(basename(record.dir), basename(dir)) < 0;
     if (!earlier || recordedRunKey(record) !== key) continue;
     const run = await foundRun(record);
@@ -117,10 +124,12 @@ function alreadyTrained(name: string, owner: string | null): InUseError {
 /** The runs of `train` in a folder of runs; damaged ones and those of other commands are not this experiment's. */
 export async function readableRuns(
   out: string,
-  { wanted = () => true, note = () => undefined }: Search = {},
+  { named, wanted = () => true, note = () => undefined }: Search = {},
 ): Promise<RunRecord[]> {
   const runs: RunRecord[] = [];
-  for (const dir of await listRuns(out)) {
+  const isNamed = (dir: string) =>
+    named === undefined || [basename(dir), basename(dir).replace(/-\d+$/u, '')].includes(named);
+  for (const dir of (await listRuns(out)).filter(isNamed)) {
     const config = await readDocument(join(dir, RUN_FILES.config)).catch(() => undefined);
     if (config === undefined || typeof config['policy'] !== 'string' || !wanted(config)) continue;
     try {

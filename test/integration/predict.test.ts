@@ -140,6 +140,23 @@ describe('for people', () => {
     expect(stdout.split('\n')).toHaveLength(3);
   });
 
+  test('folders that are called as none of the classes are told: it may be the wrong run', async () => {
+    const cwd = await scratchFolder();
+    for (const [from, to] of [
+      ['ants', 'cats'],
+      ['bees', 'dogs'],
+    ] as const)
+      cpSync(join(data('thumbnails'), 'val', from), join(cwd, 'pets', to), { recursive: true });
+    const { code, stdout, stderr } = await runCli(['predict', runOf('thumbnails'), 'pets', '--quiet'], {
+      cwd,
+    });
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/No folder of these images has the name of a class of .* \(ants, bees\)/u);
+    expect(stdout).not.toContain('accuracy');
+    const one = await runCli(['predict', runOf('thumbnails'), 'pets/cats', '--quiet'], { cwd });
+    expect(one.stderr).toBe('');
+  });
+
   test('outside of class folders there is no accuracy', async () => {
     const dir = await scratchFolder();
     cpSync(join(data('thumbnails'), 'val', 'ants', '1.png'), join(dir, 'mine.png'));

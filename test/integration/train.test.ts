@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,13 +49,13 @@ const readLines = async (name: string) =>
 const BEST = ['epoch', 'validAccuracy', 'correct', 'total', 'validLoss', 'balancedAccuracy', 'macroF1'];
 
 describe('train --json', () => {
-  test('prints exactly one document, with these fields', () => {
+  test('prints exactly one document, with these fields', async () => {
     expect(finished.stdout.startsWith('{')).toBe(true);
     expect(Object.keys(document).sort()).toEqual(
       [
         ...['schemaVersion', 'command', 'status', 'config', 'environment', 'dataset', 'seconds'],
         ...['run', 'policy', 'epochs', 'best', 'final'],
-        ...['failure', 'stoppedEarly', 'events', 'perClass'],
+        ...['failure', 'stoppedEarly', 'events', 'perClass', 'modelSha256'],
       ].sort(),
     );
     expect(document).toMatchObject({
@@ -66,6 +67,8 @@ describe('train --json', () => {
       run: join(out, '1cycle-seed0'),
     });
     expect(document['seconds']).toBeGreaterThan(0);
+    const weights = await readFile(join(out, '1cycle-seed0', 'model', 'weights.bin'));
+    expect(document['modelSha256']).toBe(createHash('sha256').update(weights).digest('hex'));
   });
 
   test('its configuration is resolved: every number that was used', () => {

@@ -158,6 +158,15 @@ describe('the same training again', () => {
     const other = await requestIn(out, { data });
     await train(other);
     expect(trained(other)).toBe(true);
+    expect(other.notes().join()).not.toContain('was interrupted');
+
+    const begun = placeWith(stopped);
+    const beside = await requestIn(begun, { data });
+    const { run } = await train(beside);
+    expect(run).toBe(join(tiny.home, begun, '1cycle-seed0-2'));
+    expect(beside.notes().join()).toMatch(
+      /1cycle-seed0 was interrupted with the same settings, but on other images/u,
+    );
   });
 
   test('passes over a run that is damaged, and says so', async () => {
