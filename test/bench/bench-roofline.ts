@@ -222,8 +222,13 @@ function timeKernels(calls: Call[]): void {
 type Kernel = (...args: number[]) => number | undefined;
 
 /** One network's step. */
-async function measureStep(work: StepCase, machine: Machine, calls: Call[]): Promise<Roofline> {
-  const { engine, step } = await openStep(work, 1);
+async function measureStep(
+  work: StepCase,
+  trainable: string,
+  machine: Machine,
+  calls: Call[],
+): Promise<Roofline> {
+  const { engine, step } = await openStep(work, 1, trainable);
   for (let i = 0; i < work.warmUp; i++) await step();
   let fastest: Call[] = [];
   let milliseconds = Infinity;
@@ -263,9 +268,13 @@ function rowsOf(calls: readonly Call[], { operationsPerSecond, bytesPerSecond }:
   return rows.toSorted((a, b) => b.milliseconds - a.milliseconds);
 }
 
-/** Measures the steps one after another on one thread. */
+/**
+ * Measures the steps one after another on one thread.
+ * @param trainable what they train, as --trainable has it
+ */
 export async function benchRoofline(
   cases: readonly StepCase[],
+  trainable: string,
   say: (line: string) => void,
 ): Promise<string> {
   const { arithmetic } = await startBackend('wasm');
@@ -279,7 +288,7 @@ export async function benchRoofline(
   ];
   for (const work of cases) {
     say(`roofline: ${work.key}`);
-    const { milliseconds, rows } = await measureStep(work, machine, calls);
+    const { milliseconds, rows } = await measureStep(work, trainable, machine, calls);
     parts.push(
       `${work.key}, batch ${work.batch}: ${milliseconds.toFixed(1)} ms a step`,
       rowsTable(rows, milliseconds),

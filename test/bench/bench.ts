@@ -30,6 +30,8 @@ const { values: options } = parseArgs({
     'no-peers': { type: 'boolean', default: false },
     /** Instead: each kernel of the steps in --only beside what arithmetic and memory allow. */
     roofline: { type: 'boolean', default: false },
+    /** What is trained there, as in last:11. */
+    trainable: { type: 'string', default: 'all' },
     /** Instead: what more threads would bring to the steps in --only, and what they wait for. */
     threads: { type: 'boolean', default: false },
   },
@@ -45,7 +47,8 @@ if (unknown.length > 0) {
 
 if (options.roofline || options.threads) {
   const cases = CASES.filter(({ key }) => parts.includes('steps') || parts.includes(key));
-  console.log(await (options.roofline ? benchRoofline : benchThreads)(cases, say));
+  const { roofline, trainable } = options;
+  console.log(await (roofline ? benchRoofline(cases, trainable, say) : benchThreads(cases, say)));
   process.exit();
 }
 
