@@ -318,8 +318,8 @@ export class RunFolder {
   async #requireOwn(): Promise<void> {
     if (await this.lock.isHeld()) return;
     throw new RunError(
-      `${this.dir} is not the folder of this run any more: it was moved or replaced, or its ${basename(lockPath(this.dir))} was removed. Nothing more is ` +
-        'written there. Put the folder back and go on with --resume.',
+      `Could not write ${this.dir}: it is not the folder of this run any more, but was removed, moved or replaced, or its ` +
+        `${basename(lockPath(this.dir))} was removed. Put the folder back and go on with --resume, or start again.`,
     );
   }
 
