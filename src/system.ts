@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { basename, delimiter, dirname, isAbsolute, relative, resolve } from 'node:path';
 import { messageOf, RunError } from './errors.js';
 
 /**
@@ -135,4 +136,17 @@ function readSystemFile(path: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** How the user called this program: by npx, by its name on the path, or by its file. */
+export function calledAs(): string[] {
+  const { npm_lifecycle_event: event, npm_lifecycle_script: script = '', PATH = '' } = process.env;
+  if (event === 'npx' && /^['"]?onecycle\b/u.test(script)) return ['npx', 'onecycle'];
+  const file = process.argv[1] ?? 'onecycle';
+  const onPath = PATH.split(delimiter).some((folder) => folder !== '' && resolve(folder) === dirname(file));
+  // Windows starts a package's file by a script of its own beside it.
+  const byScript = process.platform === 'win32' && /[/\\]node_modules[/\\]onecycle[/\\]/u.test(file);
+  if ((basename(file) === 'onecycle' && onPath) || byScript) return ['onecycle'];
+  const near = relative(process.cwd(), file);
+  return ['node', near.startsWith('..') || isAbsolute(near) ? file : near];
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { basename, delimiter, dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { GivenSettings } from '../config/check-settings.js';
 import {
   type CommandName,
@@ -14,6 +14,7 @@ import type { CompareDocument, FinderDocument, TrainDocument } from '../runs/doc
 import { RANGE_TEST_FILES } from '../runs/range-test-folder.js';
 import { isFarAboveGuessing } from '../stats/classes.js';
 import { moreOf } from '../stats/crossed.js';
+import { calledAs } from '../system.js';
 import { say } from './terminal.js';
 
 /** What a command ends with. */
@@ -34,19 +35,6 @@ export function sayClosing({ results = [], next }: Closing): void {
 /** A command as the user would type it here. */
 export function commandLine(words: readonly string[]): string {
   return shellLine([...calledAs(), ...words]);
-}
-
-/** How the user called this program: by npx, by its name on the path, or by its file. */
-function calledAs(): string[] {
-  const { npm_lifecycle_event: event, npm_lifecycle_script: script = '', PATH = '' } = process.env;
-  if (event === 'npx' && /^['"]?onecycle\b/u.test(script)) return ['npx', 'onecycle'];
-  const file = process.argv[1] ?? 'onecycle';
-  const onPath = PATH.split(delimiter).some((folder) => folder !== '' && resolve(folder) === dirname(file));
-  // Windows starts a package's file by a script of its own beside it.
-  const byScript = process.platform === 'win32' && /[/\\]node_modules[/\\]onecycle[/\\]/u.test(file);
-  if ((basename(file) === 'onecycle' && onPath) || byScript) return ['onecycle'];
-  const near = relative(process.cwd(), file);
-  return ['node', near.startsWith('..') || isAbsolute(near) ? file : near];
 }
 
 /** Options that a command line hands on to no other command. */

@@ -78,6 +78,8 @@ function kindOf(error: unknown): ErrorDocument['error']['kind'] {
   return error instanceof RunError ? 'run' : 'bug';
 }
 
+const EXPERIMENTS = ['train', 'find-lr', 'compare'];
+
 /** What was meant by words that commander refuses, as a sentence; undefined where that cannot be told. */
 function hintOn(code: string, words: readonly string[]): string | undefined {
   const [first = '', ...rest] = words;
@@ -86,13 +88,12 @@ function hintOn(code: string, words: readonly string[]): string | undefined {
   if (dash !== undefined) {
     return `${dash} begins with a dash of printed text: write --${dash.replace(/^[\u2010-\u2015\u2212]+/u, '')}`;
   }
-  const command = rest.find((word) => ['train', 'find-lr', 'compare'].includes(word));
+  const command = rest.find((word) => EXPERIMENTS.includes(word));
   if (code === 'commander.unknownOption' && first.startsWith('-') && command !== undefined) {
     return `Options follow the command: onecycle ${command} ${words.filter((word) => word !== command).join(' ')}`;
   }
-  const takesData = ['train', 'find-lr', 'compare'].includes(first);
   const folder = rest.find((word, i) => !word.startsWith('-') && !rest[i - 1]?.startsWith('-'));
-  if (code === 'commander.excessArguments' && takesData && folder !== undefined) {
+  if (code === 'commander.excessArguments' && EXPERIMENTS.includes(first) && folder !== undefined) {
     return `A data folder is given with its option: onecycle ${first} --data ${folder}`;
   }
   return undefined;

@@ -39,8 +39,8 @@ async function trainMissing(request: TrainRequest, planned: readonly PlannedRun[
   // A failure is reported where the statistics are used.
   loadStatistics().catch(() => undefined);
   const before = async (task: RunTask, i: number) => {
-    const found = await lookAgain(request, missing[i]);
-    if (found === undefined || task.resume !== undefined) return task;
+    const found = task.resume === undefined ? await lookAgain(request, missing[i]) : undefined;
+    if (found === undefined) return task;
     if (found.state === 'ended')
       emit({ type: 'note', text: `${runName(task.config)} is taken from ${found.dir}` });
     return fromFound(task, found);

@@ -14,6 +14,7 @@ import { beginPreparing } from '../data/images/prepare.js';
 import { featureShape, fewestNormalizedValues } from '../engine/shapes.js';
 import { MissingPathError, UsageError } from '../errors.js';
 import { counted } from '../printable.js';
+import { calledAs } from '../system.js';
 import { freshNetwork, loadBackbone, type LoadedBackbone } from '../model/load/backbone.js';
 import { availableWeights } from '../model/load/weights.js';
 import { adaptedBackbone, BN_MOMENTUM, firstTrainableBlock } from '../model/network.js';
@@ -270,7 +271,7 @@ export function beginWorkbench(
       emit({ type: 'warning', text: `skipped ${path}: ${reason}` });
     for (const text of images.notes) emit({ type: 'warning', text });
     if (images.skipped.length + images.notes.length > 0) {
-      const check = shellLine(['onecycle', 'data', 'check', settings.data, ...classFlags(settings)]);
+      const check = shellLine([...calledAs(), 'data', 'check', settings.data, ...classFlags(settings)]);
       emit({ type: 'note', text: `more on these images: ${check}` });
     }
     return coming.failed.aborted ? benchOf(images) : { ...bench, images };

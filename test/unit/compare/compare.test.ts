@@ -6,7 +6,7 @@ import { compareRecorded } from '../../../src/compare/outcome.js';
 import { InUseError, RunError, UsageError } from '../../../src/errors.js';
 import { lockRun, ownLockText } from '../../../src/runs/lock.js';
 import { rewriteRun } from '../runs/rewrite-run.js';
-import { type TinyHome, tinyHome, tinyRequest } from './tiny-comparison.js';
+import { type TinyHome, tinyHome, type TinyRequest, tinyRequest } from './tiny-comparison.js';
 
 type Document = Record<string, ReturnType<typeof JSON.parse>>;
 
@@ -33,22 +33,24 @@ const wasTold = ({ events }: Awaited<ReturnType<typeof tinyRequest>>, type: stri
   events.some((event) => event.type === type);
 
 describe('a run that another process has made since the comparison began', () => {
+  /** The same request, during whose first run something happens. */
+  const whileFirstTrains = (request: TinyRequest, happens: () => void): TinyRequest => ({
+    ...request,
+    emit: (event) => {
+      request.emit(event);
+      if (event.type === 'run' && event.name === 'fixed-seed0') happens();
+    },
+  });
+
   test('is taken where it has ended', async () => {
     const [out, elsewhere] = [place(), place()];
     await compare(await tinyRequest(tiny, { out: elsewhere }));
     const request = await tinyRequest(tiny, { out, jobs: 1 });
-    const emit = request.emit;
-    const beside = {
-      ...request,
-      emit: (event: Parameters<typeof emit>[0]) => {
-        emit(event);
-        // The first run is being trained: the last one comes from elsewhere, meanwhile.
-        if (event.type === 'run' && event.name === 'fixed-seed0') {
-          cpSync(join(elsewhere, '1cycle-seed1'), join(out, '1cycle-seed1'), { recursive: true });
-        }
-      },
-    };
-    const { status } = await compare(beside);
+    const { status } = await compare(
+      whileFirstTrains(request, () => {
+        cpSync(join(elsewhere, '1cycle-seed1'), join(out, '1cycle-seed1'), { recursive: true });
+      }),
+    );
     expect(status).toBe('completed');
     expect(readdirSync(out).sort()).toEqual(['1cycle-seed0', '1cycle-seed1', 'fixed-seed0', 'fixed-seed1']);
     expect(request.notes().join()).toContain('1cycle-seed1 is taken from');
@@ -58,18 +60,12 @@ describe('a run that another process has made since the comparison began', () =>
     const [out, elsewhere] = [place(), place()];
     await compare(await tinyRequest(tiny, { out: elsewhere }));
     const request = await tinyRequest(tiny, { out, jobs: 1 });
-    const emit = request.emit;
-    const beside = {
-      ...request,
-      emit: (event: Parameters<typeof emit>[0]) => {
-        emit(event);
-        if (event.type !== 'run' || event.name !== 'fixed-seed0') return;
-        const dir = join(out, 'fixed-seed1');
-        cpSync(join(elsewhere, 'fixed-seed1'), dir, { recursive: true });
-        rmSync(join(dir, 'result.json'));
-        writeFileSync(join(dir, '.lock'), ownLockText());
-      },
-    };
+    const beside = whileFirstTrains(request, () => {
+      const dir = join(out, 'fixed-seed1');
+      cpSync(join(elsewhere, 'fixed-seed1'), dir, { recursive: true });
+      rmSync(join(dir, 'result.json'));
+      writeFileSync(join(dir, '.lock'), ownLockText());
+    });
     await expect(compare(beside)).rejects.toThrow(/fixed-seed1 of this comparison is being trained already/u);
     expect(readdirSync(out).sort()).toEqual(['1cycle-seed0', '1cycle-seed1', 'fixed-seed0', 'fixed-seed1']);
   });
